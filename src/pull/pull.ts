@@ -1,0 +1,107 @@
+/**
+ * One image, from a reference to a published record, forward only:
+ *
+ *     join → resolve → select the platform → plan → missing layers in parallel → seal
+ *
+ * A `Puller` shares: callers who ask for the same thing at the same time wait for one pull, and images in flight share their layers.
+ * A caller who leaves disturbs nobody; when the last one leaves, the work stops and its staging is gone.
+ */
+import type { Descriptor, Platform } from '../oci/oci.ts'
+import type { DiffId, Digest } from '../oci/digest.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Credentials } from '../registry/registry.ts'
+import type { StoredImage } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+
+export type PullRequest = {
+  readonly reference: Reference
+  readonly credentials: Credentials
+  /** The platform to pull for; the node's own by default. */
+  readonly platform?: Platform
+  /** Who asked: shown by `windlass ps`. */
+  readonly client: 'cri' | 'control' | 'cli' | 'prepull'
+}
+
+/** Where the bytes of one layer come from. */
+export type LayerOrigin = 'here' | 'registry' | 'copy'
+
+export type PlannedLayer = {
+  readonly blob: Descriptor
+  readonly diffId: DiffId
+  /** `here`: committed in this chain. `copy`: unpacked on this node for another chain. */
+  readonly origin: LayerOrigin
+}
+
+/** What a pull will do, as a plain value. */
+export type PullPlan = {
+  /** Normal form. */
+  readonly reference: string
+  readonly platform: Platform
+  /** What the reference names; an index where there is one. */
+  readonly root: Descriptor
+  readonly manifest: Descriptor
+  readonly imageId: Digest
+  readonly layers: readonly PlannedLayer[]
+  /** True when this very image is published already. */
+  readonly present: boolean
+  readonly bytesToFetch: number
+  readonly bytesHere: number
+}
+
+/** One layer's part in a pull, for the report. Milliseconds. */
+export type LayerReport = {
+  readonly origin: LayerOrigin
+  readonly host?: string
+  readonly blobSize: number
+  readonly diffSize: number
+  readonly entries: number
+  readonly whiteouts: number
+  /** Time waiting for a free worker; time in which the network was the slower side; time unpacking. */
+  readonly queuedMs: number
+  readonly networkMs: number
+  readonly unpackMs: number
+  readonly attempts: number
+  readonly warnings: readonly string[]
+}
+
+/** `layer` is the position in the manifest, base 0. */
+export type PullEvent =
+  | { readonly type: 'resolved'; readonly root: Descriptor; readonly manifest: Descriptor; readonly platform: Platform; readonly host: string; readonly ms: number }
+  | { readonly type: 'planned'; readonly plan: PullPlan }
+  | { readonly type: 'progress'; readonly layer: number; readonly state: LayerState; readonly bytes: number }
+  | { readonly type: 'layer'; readonly layer: number; readonly report: LayerReport }
+  | { readonly type: 'sealed'; readonly syncMs: number; readonly publishMs: number }
+  | { readonly type: 'done'; readonly imageId: Digest; readonly ms: number; readonly verdict: string }
+
+export type LayerState = 'waiting' | 'downloading' | 'unpacking' | 'committing' | 'done'
+
+/** A pull in flight as `windlass ps` shows it. */
+export type PullStatus = {
+  /** Names this pull in logs and in `ps`: eight hex digits. */
+  readonly id: string
+  readonly reference: string
+  readonly platform: Platform
+  readonly clients: readonly PullRequest['client'][]
+  readonly startedAt: Date
+  readonly phase: 'queued' | 'resolving' | 'pulling' | 'sealing'
+  readonly layers: readonly { readonly digest: Digest; readonly size: number; readonly state: LayerState; readonly bytes: number }[]
+}
+
+export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan }
+
+export interface Puller {
+  /**
+   * Pulls, or joins the same pull. `onEvent` is called for every event from the moment of joining (a joiner first gets `resolved`,
+   * `planned` and the layers so far); it must not throw and is never waited for. Rejects with `cancelled` when `signal` aborts, whether
+   * or not the pull goes on for others.
+   */
+  pull(request: PullRequest, options: Abortable & { readonly onEvent?: (event: PullEvent) => void }): Promise<PullResult>
+  /** Resolves and plans, reads manifests and config, moves no layer. */
+  plan(request: PullRequest, options: Abortable): Promise<PullPlan>
+  /** The pulls in flight, oldest first, whoever started them. */
+  inFlight(): readonly PullStatus[]
+  /** Calls back whenever `inFlight` has changed, at most every 100 ms; stops on abort. */
+  watch(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): void
+  /** Stops all pulls with `cancelled: shutdown` and waits until their staging is gone. */
+  close(): Promise<void>
+}

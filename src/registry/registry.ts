@@ -1,0 +1,61 @@
+/**
+ * The registry client: resolves names, reads documents, streams blobs. What leaves this room has the digest it was asked for, except
+ * blob bytes, which are hashed by whoever unpacks them in the same pass.
+ *
+ * A `Registry` turns a reference and credentials into a `Repository`: the hosts (mirrors, then the registry itself) that may hold it,
+ * with authentication and retries behind them.
+ */
+import type { Descriptor } from '../oci/oci.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
+
+/** What a caller may log in with. Secrets stay in memory and never reach a log, an error or the store. */
+export type Credentials =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  /** An OAuth2 refresh token, exchanged for access tokens. */
+  | { readonly kind: 'identity-token'; readonly token: string }
+  /** A bearer token, sent as it is. */
+  | { readonly kind: 'registry-token'; readonly token: string }
+
+export interface Registry extends AsyncDisposable {
+  /** A repository as seen with these credentials. No request is made yet; hosts.toml is read at the first one. */
+  connect(reference: Reference, credentials: Credentials): Repository
+}
+
+/** A document whose bytes have the descriptor's digest. */
+export type Document = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly host: string }
+
+/** What a finished transfer tells the report. Times are in milliseconds. */
+export type Transfer = {
+  /** The host that delivered the last byte. */
+  readonly host: string
+  readonly bytes: number
+  /** 1 when nothing had to be asked twice. */
+  readonly attempts: number
+  /** From the request to the first byte of the first successful answer. */
+  readonly firstByteMs: number
+}
+
+export interface Repository {
+  /**
+   * The manifest or index the reference names now. With `known`, a digest on record, a HEAD is tried first, and `undefined` is returned
+   * where the registry still answers that digest: nothing has moved.
+   * Throws: manifest-unknown, unauthorized, denied, rate-limited, registry-unavailable, digest-mismatch, malformed, unsupported, limit.
+   */
+  resolve(options: Abortable & { readonly known?: Digest }): Promise<Document | undefined>
+
+  /** A manifest or index by digest, at most 4 MiB. Throws as `resolve`. */
+  manifest(descriptor: Descriptor, options: Abortable): Promise<Document>
+
+  /** A small blob, an image config, at most 4 MiB. Throws as `fetch`, and digest-mismatch. */
+  blob(descriptor: Descriptor, options: Abortable): Promise<Document>
+
+  /**
+   * Streams a blob into `sink`, in order and each byte once: a broken connection is resumed by Range behind the sink's back. Stops with
+   * size-mismatch one byte after the descriptor's size. Whatever `sink.write` throws ends the transfer and is thrown on unchanged.
+   * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch.
+   */
+  fetch(descriptor: Descriptor, sink: ByteSink, options: Abortable): Promise<Transfer>
+}

@@ -1,0 +1,9 @@
+/** What is kept about a layer beside its tree: counts for the listings, and what later work on it needs. */
+export type UnpackedFacts = {
+  /** Bytes of the uncompressed tar. */
+  readonly diffSize: number
+  readonly entries: number
+  readonly whiteouts: number
+  /** Directories the tar left out, relative, parents first, raw bytes in latin1 (see unpack.ts). */
+  readonly implied: readonly string[]
+}

@@ -1,0 +1,114 @@
+/**
+ * Where images live. A layer is staged in a directory of its own, committed under its place in a chain, and becomes findable by others
+ * at once; it survives a restart only when an image that names it has been published, because only then is it known to be on disk.
+ *
+ *     stage → (unpack writes) → commit, chain order → publish: one syncfs, then one transaction → the image is visible
+ *
+ * A `Lease` keeps what it retains from being collected while a pull is under way. What no image and no lease holds is removed by
+ * `collect`.
+ */
+import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
+import type { Descriptor, ImageConfig } from '../oci/oci.ts'
+import type { Abortable } from '../task/task.ts'
+import type { UnpackedFacts } from './facts.ts'
+
+/** A committed layer. `diff` is its lowerdir; `short` is a path below `overlayDir` of at most 28 bytes that leads to the same. */
+export type StoredLayer = {
+  readonly id: LayerId
+  readonly diffId: DiffId
+  readonly parent?: LayerId
+  readonly diff: string
+  readonly tarSplit: string
+  readonly short: string
+  readonly facts: UnpackedFacts
+}
+
+/** A published image. */
+export type StoredImage = {
+  /** Digest of the config: CRI's id. */
+  readonly id: Digest
+  /** `host/repository:tag`, normal form, newest last. */
+  readonly tags: readonly string[]
+  /** `host/repository@digest` of what the reference named (an index, where there is one). */
+  readonly digests: readonly string[]
+  readonly manifest: Descriptor
+  readonly config: ImageConfig
+  /** The documents as they came: the config, the manifest, and the index where there was one. */
+  readonly configBytes: Uint8Array
+  readonly manifestBytes: Uint8Array
+  readonly indexBytes?: Uint8Array
+  /** Layer blobs as the manifest lists them, base first, and the layers' ids in the same order. */
+  readonly layers: readonly Descriptor[]
+  readonly layerIds: readonly LayerId[]
+  /** Bytes as containerd counts them: config, manifest and compressed layers. */
+  readonly size: number
+  readonly pulledAt: Date
+  readonly pinned: boolean
+}
+
+/** What a pull publishes: one name for one image. */
+export type NewImage = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'> & {
+  /** `host/repository:tag`; absent for a pull by digest. */
+  readonly tag?: string
+  /** `host/repository@digest`. */
+  readonly digest: string
+}
+
+/** Use of the file system the store is on. */
+export type Usage = {
+  readonly mountpoint: string
+  readonly usedBytes: number
+  readonly inodesUsed: number
+  readonly measuredAt: Date
+}
+
+/** A directory to unpack into. Disposing it removes what is in it, unless it was committed. */
+export interface StagedLayer extends AsyncDisposable {
+  readonly dir: string
+  readonly diffId: DiffId
+}
+
+/** Keeps layers from being collected until it is disposed. */
+export interface Lease extends Disposable {
+  retain(layer: LayerId): void
+}
+
+/** How long publishing took, in milliseconds. */
+export type Published = { readonly image: StoredImage; readonly syncMs: number; readonly publishMs: number }
+
+export interface Store extends AsyncDisposable {
+  readonly root: string
+  /** The directory `StoredLayer.short` is relative to. */
+  readonly overlayDir: string
+
+  /** An image by id (with or without `sha256:`, or an unambiguous prefix of it), tag or digest reference in normal form. */
+  find(name: string): StoredImage | undefined
+  /** All images, oldest pull first. Answered from memory. */
+  images(): readonly StoredImage[]
+  /** A committed layer by its place in a chain. */
+  layer(id: LayerId): StoredLayer | undefined
+  /** Any committed layer with this diffID, whatever chain it stands in. */
+  layerByDiffId(diffId: DiffId): StoredLayer | undefined
+
+  lease(): Lease
+  /** A new directory in the store's mount. Throws no-space, system. */
+  stage(diffId: DiffId): Promise<StagedLayer>
+  /**
+   * Moves a staged layer to its place above `parent`, after giving the directories its tar left out the attributes they have below.
+   * The layer is findable at once. If it is there already, the staged copy is dropped and the one in place returned.
+   */
+  commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer>
+  /**
+   * Makes the image visible: syncs the file system, records layers and image in one transaction, moves the tag here from wherever it was.
+   * All of the image's layers must be committed and leased. Throws no-space, system, internal. After a throw nothing has changed.
+   */
+  publish(image: NewImage, options: Abortable): Promise<Published>
+  /** Removes an image with all its names. False if there is none: removing twice is no error. Layers stay until `collect`. */
+  remove(id: Digest): Promise<boolean>
+  /** Removes one tag of an image; the image goes with its last name. */
+  untag(tag: string): Promise<boolean>
+  /** Removes the layers that neither an image nor a lease holds; returns what went. */
+  collect(): Promise<readonly StoredLayer[]>
+  /** Served from memory, refreshed in the background after every change. */
+  usage(): Usage
+}

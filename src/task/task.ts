@@ -1,0 +1,7 @@
+/** How work is run: everything that can take long ends when its signal says so. */
+export type Abortable = { readonly signal: AbortSignal }
+
+/** Takes bytes in order. `write` may keep nothing of `chunk` after it returns; a promise means: full, go on once it resolves. */
+export interface ByteSink {
+  write(chunk: Uint8Array): Promise<void> | undefined
+}

@@ -1,0 +1,67 @@
+/**
+ * Turns a layer's bytes into a directory in overlay form, in one pass: hash the blob, inflate, hash the tar, write the files. It runs in
+ * worker threads with synchronous calls; the main thread only hands over bytes.
+ *
+ * A job's directory receives `diff/`, the tree, and `tar-split.gz`, from which the tar can be put together again (containers/storage
+ * needs it, and it is the checksum of every file). Nothing below `diff/` is reached through a symlink the layer brought, and nothing
+ * outside the job's directory is touched. A layer that breaks a rule fails as a whole; its directory is for the caller to throw away.
+ */
+import type { DiffId, Digest } from '../oci/digest.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
+
+/** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
+export type UnpackLimits = {
+  /** Bytes of the uncompressed tar. */
+  readonly maxUnpackedSize: number
+  readonly maxLayerEntries: number
+  /** Uncompressed to compressed, checked once the first 16 MiB are out. */
+  readonly maxCompressionRatio: number
+}
+
+/** Where a layer's bytes come from: a registry's blob, pushed through the sink, or a layer unpacked on this node before. */
+export type LayerSource =
+  | { readonly kind: 'blob'; readonly digest: Digest; readonly size: number; readonly host: string }
+  /** `dir` holds `diff/` and `tar-split.gz` of the same diffID; the tar is put together again and unpacked like any other. */
+  | { readonly kind: 'local'; readonly diff: string; readonly tarSplit: string }
+
+export type UnpackJob = {
+  /** An empty directory of the caller's. */
+  readonly dir: string
+  readonly diffId: DiffId
+  readonly source: LayerSource
+}
+
+/** What a layer turned out to be. Times are in milliseconds. */
+export type UnpackedLayer = {
+  readonly diffId: DiffId
+  /** Bytes of the blob (0 for a local source) and of the tar. */
+  readonly blobSize: number
+  readonly diffSize: number
+  readonly entries: number
+  readonly whiteouts: number
+  /**
+   * Directories the tar left out and that had to be made, relative to `diff/`, parents first, as raw bytes in latin1: the commit gives
+   * each the attributes of the lower layer's directory of that name.
+   */
+  readonly implied: readonly string[]
+  /** Things left out or changed that a person may want to know ("trusted.* xattr ignored"), at most 20, each once. */
+  readonly warnings: readonly string[]
+  /** The worker's time waiting for bytes, and its time working. */
+  readonly waitMs: number
+  readonly workMs: number
+}
+
+export interface Unpacker extends AsyncDisposable {
+  /**
+   * Waits for a free worker, then takes the job. Bytes of a blob source go in by `write`; `finish` says that was all and waits for the end.
+   * Throws (from `write` as soon as it is known, and from `finish`): digest-mismatch, size-mismatch, unsupported, bad-layer, limit,
+   * no-space, system, cancelled. Disposing before `finish` stops the worker at its next chunk and waits until it has let go of `dir`.
+   */
+  open(job: UnpackJob, options: Abortable): Promise<Unpacking>
+}
+
+export interface Unpacking extends ByteSink, AsyncDisposable {
+  /** Milliseconds for which `write` had to wait for the worker: the layer was not bound by the network then. */
+  readonly blockedMs: number
+  finish(): Promise<UnpackedLayer>
+}
