@@ -1,0 +1,78 @@
+/** Sends a blob, or a part of it, as slowly and as badly as a test wants. */
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What is served: bytes in memory, or a file for what is too big for it. */
+export type Body = { readonly bytes: Uint8Array } | { readonly file: string; readonly size: number }
+
+export const sizeOf = (body: Body): number => ('bytes' in body ? body.bytes.length : body.size)
+
+/** How one answer goes wrong. Offsets count the bytes of this answer's body. */
+export type BodyFault =
+  /** The connection is cut after so many bytes. */
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** Nothing more comes after so many bytes until `until` resolves. */
+  | { readonly kind: 'stall'; readonly afterBytes: number; readonly until: Promise<void> }
+  /** The byte at this offset is inverted. */
+  | { readonly kind: 'corrupt'; readonly at: number }
+
+export type Sending = {
+  readonly from: number
+  readonly bytesPerSecond: number | undefined
+  readonly fault: BodyFault | undefined
+}
+
+const CHUNK = 1 << 18
+
+async function* chunksOf(body: Body, from: number): AsyncGenerator<Uint8Array> {
+  if ('file' in body) {
+    yield* createReadStream(body.file, { start: from, highWaterMark: CHUNK })
+    return
+  }
+  for (let at = from; at < body.bytes.length; at += CHUNK) yield body.bytes.subarray(at, at + CHUNK)
+}
+
+/** Pieces no larger than a twentieth of a second at the wanted rate, and cut where the fault strikes. */
+function* pieces(chunk: Uint8Array, sent: number, { bytesPerSecond, fault }: Sending): Generator<Uint8Array> {
+  const step = bytesPerSecond === undefined ? chunk.length : Math.max(1, Math.floor(bytesPerSecond / 20))
+  const strike = fault === undefined || fault.kind === 'corrupt' ? Number.POSITIVE_INFINITY : fault.afterBytes - sent
+  for (let at = 0; at < chunk.length; ) {
+    const end = Math.min(at + step, chunk.length, at < strike ? Math.max(strike, at + 1) : Number.POSITIVE_INFINITY)
+    yield chunk.subarray(at, end)
+    at = end
+  }
+}
+
+function corrupted(chunk: Uint8Array, sent: number, at: number): Uint8Array {
+  if (at < sent || at >= sent + chunk.length) return chunk
+  const copy = Uint8Array.from(chunk)
+  copy[at - sent] = (copy[at - sent] ?? 0) ^ 0xff
+  return copy
+}
+
+/** Writes the body after the headers are set; ends the response, or cuts it as the fault says. */
+export async function sendBody(response: ServerResponse, body: Body, sending: Sending): Promise<void> {
+  const { fault, bytesPerSecond } = sending
+  const closed = new AbortController()
+  response.once('close', () => closed.abort())
+  let sent = 0
+  response.flushHeaders()
+  for await (const chunk of chunksOf(body, sending.from)) {
+    for (const piece of pieces(chunk, sent, sending)) {
+      if (fault?.kind === 'cut' && sent >= fault.afterBytes) return void response.destroy()
+      if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, once(closed.signal, 'abort')])
+      if (closed.signal.aborted) return
+      const started = performance.now()
+      if (!response.write(fault?.kind === 'corrupt' ? corrupted(piece, sent, fault.at) : piece)) {
+        await Promise.race([once(response, 'drain'), once(response, 'close')])
+      }
+      sent += piece.length
+      if (bytesPerSecond !== undefined)
+        await delay(Math.max(0, (piece.length / bytesPerSecond) * 1000 - (performance.now() - started)))
+    }
+  }
+  if (fault?.kind === 'cut') return void response.destroy()
+  response.end()
+}
