@@ -1,0 +1,51 @@
+/**
+ * What this process runs with. One YAML file, checked whole before anything starts; `WINDLASS_*` variables override it, flags override
+ * both. A `Config` is frozen, complete and in machine units: bytes, milliseconds, absolute paths. It stops at `main.ts`, which hands each
+ * room the few values it needs.
+ */
+
+export type Config = {
+  /** Holds the store. Absolute. */
+  readonly rootDir: string
+  /** `mode` are permission bits, 0o660 unless told. */
+  readonly socket: { readonly path: string; readonly mode: number }
+  /** `none`: images go to the local store. Landing them in a runtime's own store is not in this version. */
+  readonly runtime: { readonly kind: 'none' }
+  /** `configPath` is a hosts.toml directory (containerd's certs.d layout), which need not exist. */
+  readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number }
+  readonly maxParallelImagePulls: number
+  /** 0: as many as the cgroup's CPU quota allows. */
+  readonly unpackWorkers: number
+  readonly durability: 'Sync'
+  readonly keepBlobs: false
+  /** Bytes, entries, and uncompressed to compressed. */
+  readonly limits: { readonly maxUnpackedSize: number; readonly maxLayerEntries: number; readonly maxCompressionRatio: number }
+  readonly logging: { readonly format: 'json' | 'text'; readonly level: LogLevel }
+  /** The file this came from; absent where there was none. */
+  readonly file?: string
+  /** What the file says that has no effect in this version, one sentence each, for the log. */
+  readonly warnings: readonly string[]
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+
+/** What was said on the command line, as typed. */
+export type ConfigFlags = { readonly root?: string; readonly socket?: string; readonly hostsDir?: string }
+
+/** Where a configuration comes from. `file` is `--config`; `WINDLASS_CONFIG` in `env` stands in for it. */
+export type ConfigSources = {
+  readonly file?: string
+  readonly flags: ConfigFlags
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** What holds where nothing else is said. */
+export const defaults = {
+  rootDir: '/var/lib/windlass',
+  socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
+  registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+  maxParallelImagePulls: 4,
+  unpackWorkers: 0,
+  limits: { maxUnpackedSize: 64 * 2 ** 30, maxLayerEntries: 2_000_000, maxCompressionRatio: 1000 },
+  logging: { format: 'json', level: 'info' },
+} as const

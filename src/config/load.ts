@@ -1,0 +1,110 @@
+/** Flags over `WINDLASS_*` variables over the file over the defaults, each value checked where it was said. */
+import { resolve } from 'node:path'
+import type { z } from 'zod'
+import { fail } from '../failure/failure.ts'
+import type { Config, ConfigSources } from './config.ts'
+import { defaults } from './config.ts'
+import { readDocument } from './document.ts'
+import type { Configuration } from './schema.ts'
+import { API_VERSION, fromText, logFormat, logLevel, mode, path, progressTimeout, socketPath } from './schema.ts'
+
+/** The configuration in force. Throws bad-config for the file, invalid-argument for a variable or a flag. */
+export function loadConfig(sources: ConfigSources): Config {
+  const file = sources.file ?? said(sources.env.WINDLASS_CONFIG)
+  const read = file === undefined ? { configuration: nothing, warnings: [] } : readDocument(resolve(file))
+  let configuration = read.configuration
+  for (const override of overrides) configuration = override(configuration, sources)
+  return complete(configuration, read.warnings, file)
+}
+
+const nothing: Configuration = { apiVersion: API_VERSION, kind: 'WindlassConfiguration' }
+
+/** An empty variable counts as not set: that is how a unit file or a manifest takes one back. */
+const said = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+
+type Override = (configuration: Configuration, sources: ConfigSources) => Configuration
+
+/** One setting that a variable, and perhaps a flag, can override. */
+function override<T>(
+  variable: string,
+  schema: z.ZodType<T>,
+  put: (configuration: Configuration, value: T) => Configuration,
+  flag?: { readonly name: string; readonly of: (flags: ConfigSources['flags']) => string | undefined },
+): Override {
+  return (configuration, { flags, env }) => {
+    const typed = flag?.of(flags)
+    const text = typed ?? said(env[variable])
+    if (text === undefined) return configuration
+    const result = schema.safeParse(text)
+    if (result.success) return put(configuration, result.data)
+    const what = typed === undefined || flag === undefined ? variable : flag.name
+    fail({
+      kind: 'invalid-argument',
+      what: `${what} ${JSON.stringify(text)}`,
+      reason: result.error.issues[0]?.message ?? 'not usable',
+    })
+  }
+}
+
+/** Paths on the command line start where the person stands. */
+const fromHere = (text: string | undefined): string | undefined => (text === undefined ? undefined : resolve(text))
+
+const overrides: readonly Override[] = [
+  override('WINDLASS_ROOT', path, (c, rootDir) => ({ ...c, rootDir }), { name: '--root', of: (flags) => fromHere(flags.root) }),
+  override('WINDLASS_SOCKET', socketPath, (c, path) => ({ ...c, socket: { ...c.socket, path } }), {
+    name: '--socket',
+    of: (flags) => fromHere(flags.socket?.replace(/^unix:\/\//, '')),
+  }),
+  override('WINDLASS_SOCKET_MODE', mode, (c, mode) => ({ ...c, socket: { ...c.socket, mode } })),
+  override('WINDLASS_HOSTS_DIR', path, (c, configPath) => ({ ...c, registry: { ...c.registry, configPath } }), {
+    name: '--hosts-dir',
+    of: (flags) => fromHere(flags.hostsDir),
+  }),
+  override('WINDLASS_PROGRESS_TIMEOUT', progressTimeout, (c, progressTimeout) => ({
+    ...c,
+    registry: { ...c.registry, progressTimeout },
+  })),
+  override('WINDLASS_MAX_PARALLEL_IMAGE_PULLS', fromText.maxParallelImagePulls, (c, n) => ({ ...c, maxParallelImagePulls: n })),
+  override('WINDLASS_UNPACK_WORKERS', fromText.unpackWorkers, (c, n) => ({ ...c, unpackWorkers: n })),
+  override('WINDLASS_MAX_UNPACKED_SIZE', fromText.maxUnpackedSize, (c, n) => ({
+    ...c,
+    limits: { ...c.limits, maxUnpackedSize: n },
+  })),
+  override('WINDLASS_MAX_LAYER_ENTRIES', fromText.maxLayerEntries, (c, n) => ({
+    ...c,
+    limits: { ...c.limits, maxLayerEntries: n },
+  })),
+  override('WINDLASS_MAX_COMPRESSION_RATIO', fromText.maxCompressionRatio, (c, n) => ({
+    ...c,
+    limits: { ...c.limits, maxCompressionRatio: n },
+  })),
+  override('WINDLASS_LOG_FORMAT', logFormat, (c, format) => ({ ...c, logging: { ...c.logging, format } })),
+  override('WINDLASS_LOG_LEVEL', logLevel, (c, level) => ({ ...c, logging: { ...c.logging, level } })),
+]
+
+function complete(c: Configuration, warnings: readonly string[], file: string | undefined): Config {
+  return Object.freeze({
+    rootDir: c.rootDir ?? defaults.rootDir,
+    socket: Object.freeze({ path: c.socket?.path ?? defaults.socket.path, mode: c.socket?.mode ?? defaults.socket.mode }),
+    runtime: Object.freeze({ kind: 'none' }),
+    registry: Object.freeze({
+      configPath: c.registry?.configPath ?? defaults.registry.configPath,
+      progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+    }),
+    maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
+    unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
+    durability: 'Sync',
+    keepBlobs: false,
+    limits: Object.freeze({
+      maxUnpackedSize: c.limits?.maxUnpackedSize ?? defaults.limits.maxUnpackedSize,
+      maxLayerEntries: c.limits?.maxLayerEntries ?? defaults.limits.maxLayerEntries,
+      maxCompressionRatio: c.limits?.maxCompressionRatio ?? defaults.limits.maxCompressionRatio,
+    }),
+    logging: Object.freeze({
+      format: c.logging?.format ?? defaults.logging.format,
+      level: c.logging?.level ?? defaults.logging.level,
+    }),
+    warnings: Object.freeze([...warnings]),
+    ...(file === undefined ? {} : { file: resolve(file) }),
+  })
+}

@@ -1,0 +1,22 @@
+/** What is in force, as the document one would write to get it: `windlass config` prints a file that can be used. */
+import type { Config } from './config.ts'
+import { API_VERSION } from './schema.ts'
+import { formatDuration, formatQuantity } from './units.ts'
+
+export function configDocument(config: Config): Readonly<Record<string, unknown>> {
+  const { limits, registry, socket } = config
+  return {
+    apiVersion: API_VERSION,
+    kind: 'WindlassConfiguration',
+    rootDir: config.rootDir,
+    socket: { path: socket.path, mode: `0${socket.mode.toString(8)}` },
+    runtime: { kind: config.runtime.kind },
+    registry: { configPath: registry.configPath, progressTimeout: formatDuration(registry.progressTimeoutMs) },
+    maxParallelImagePulls: config.maxParallelImagePulls,
+    unpackWorkers: config.unpackWorkers,
+    durability: config.durability,
+    keepBlobs: config.keepBlobs,
+    limits: { ...limits, maxUnpackedSize: formatQuantity(limits.maxUnpackedSize) },
+    logging: config.logging,
+  }
+}

@@ -1,0 +1,139 @@
+/** The shape of the file, key by key. Unknown keys are refused; what this version cannot keep as a promise is refused too. */
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+import { parseDuration, parseQuantity } from './units.ts'
+
+export const API_VERSION = 'windlass.dev/v1alpha1'
+
+/** Unix socket addresses end at 107 bytes (unix(7)). */
+const SOCKET_PATH_BYTES = 107
+
+export const path = z
+  .string('want a path')
+  .refine((text) => isAbsolute(text) && !text.includes('\0'), 'want an absolute path')
+  .max(4095)
+export const socketPath = path.refine(
+  (text) => Buffer.byteLength(text) <= SOCKET_PATH_BYTES,
+  `a unix socket path has at most ${SOCKET_PATH_BYTES} bytes`,
+)
+
+/** A mode is a string: YAML reads a bare 0660 as the number six hundred and sixty. */
+export const mode = z
+  .string('want the mode as a quoted octal string such as "0660"')
+  .regex(/^0?[0-7]{3}$/, 'want an octal mode such as "0660"')
+  .transform((text) => Number.parseInt(text, 8))
+
+const whole = (min: number, max: number) => z.int(`want a whole number from ${min} to ${max}`).min(min).max(max)
+/** The same, from text: flags and variables have no numbers. */
+const wholeText = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'want a whole number')
+    .transform(Number)
+    .pipe(whole(min, max))
+
+const quantity = z.union([z.string(), z.int()], 'want a quantity such as 64Gi').transform((given, context) => {
+  const value = parseQuantity(String(given))
+  if (value !== undefined && value > 0) return value
+  context.addIssue({ code: 'custom', message: 'want a quantity above zero such as 64Gi or 100M' })
+  return z.NEVER
+})
+
+const durationAtLeast = (min: number, wanted: string) =>
+  z.string(`want a duration such as ${wanted}`).transform((given, context) => {
+    const value = parseDuration(given)
+    if (value !== undefined && value >= min) return value
+    context.addIssue({ code: 'custom', message: `want a duration such as ${wanted}${min > 0 ? `, at least ${min} ms` : ''}` })
+    return z.NEVER
+  })
+
+const MAX_PULLS = 64
+const MAX_WORKERS = 64
+const MAX_ENTRIES = 100_000_000
+const MAX_RATIO = 1_000_000
+
+export const logFormat = z.enum(['json', 'text'])
+export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error'])
+export const progressTimeout = durationAtLeast(1000, '5m')
+export const fromText = {
+  maxParallelImagePulls: wholeText(1, MAX_PULLS),
+  unpackWorkers: wholeText(0, MAX_WORKERS),
+  maxUnpackedSize: quantity,
+  maxLayerEntries: wholeText(1, MAX_ENTRIES),
+  maxCompressionRatio: wholeText(1, MAX_RATIO),
+}
+
+const notYet = 'is not in this version'
+
+/** A WindlassConfiguration document, every setting optional. */
+export const configurationSchema = z.strictObject({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal('WindlassConfiguration'),
+  metadata: z.strictObject({ name: z.string() }).optional(),
+  rootDir: path.optional(),
+  socket: z.strictObject({ path: socketPath.optional(), mode: mode.optional() }).optional(),
+  runtime: z
+    .strictObject({
+      kind: z
+        .enum(['auto', 'containerd', 'crio', 'none'])
+        .refine((kind) => kind === 'auto' || kind === 'none', `landing images in a runtime's own store ${notYet}; use none`)
+        .optional(),
+      endpoint: z
+        .string()
+        .regex(/^unix:\/\/\//, 'want unix:///path')
+        .optional(),
+      failurePolicy: z.enum(['Forward', 'Fail']).optional(),
+    })
+    .optional(),
+  registry: z.strictObject({ configPath: path.optional(), progressTimeout: progressTimeout.optional() }).optional(),
+  maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
+  unpackWorkers: whole(0, MAX_WORKERS).optional(),
+  durability: z
+    .enum(['Sync', 'Lazy'])
+    .refine((durability) => durability === 'Sync', `Lazy ${notYet}; every published image is synced`)
+    .optional(),
+  keepBlobs: z
+    .boolean()
+    .refine((keep) => !keep, `true ${notYet}; blobs are dropped once unpacked`)
+    .optional(),
+  limits: z
+    .strictObject({
+      maxUnpackedSize: quantity.optional(),
+      maxLayerEntries: whole(1, MAX_ENTRIES).optional(),
+      maxCompressionRatio: whole(1, MAX_RATIO).optional(),
+    })
+    .optional(),
+  metrics: z
+    .strictObject({
+      bindAddress: z
+        .string()
+        .regex(/^\S+:\d{1,5}$/, 'want address:port')
+        .optional(),
+    })
+    .optional(),
+  logging: z.strictObject({ format: logFormat.optional(), level: logLevel.optional() }).optional(),
+  prepull: z
+    .strictObject({
+      listDir: path.optional(),
+      startJitter: durationAtLeast(0, '5m').optional(),
+      maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
+      maxBytesPerSecond: quantity.optional(),
+      minFreePercent: whole(0, 99).optional(),
+      credentialProvider: z.strictObject({ configPath: path, binDir: path }).optional(),
+    })
+    .optional(),
+})
+
+export type Configuration = z.output<typeof configurationSchema>
+
+/** What a configured feature that has no effect yet is answered with. */
+export function withoutEffect(configuration: Configuration): string[] {
+  const warnings: string[] = []
+  const { runtime } = configuration
+  if (runtime !== undefined && runtime.kind !== 'none') {
+    warnings.push('runtime: containerd and CRI-O stores are not in this version; images go to the local store')
+  }
+  if (configuration.metrics !== undefined) warnings.push('metrics: not in this version; nothing listens on bindAddress')
+  if (configuration.prepull !== undefined) warnings.push('prepull: not in this version; no list is pulled')
+  return warnings
+}

@@ -1,0 +1,192 @@
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { loadConfig } from '../../src/config/load.ts'
+import { configDocument } from '../../src/config/print.ts'
+import type { Failure } from '../../src/failure/failure.ts'
+import { failureOf, describe as inWords } from '../../src/failure/failure.ts'
+
+const temporary = mkdtempDisposableSync(join(tmpdir(), 'windlass-config-'))
+afterAll(() => temporary.remove())
+const file = join(temporary.path, 'windlass.yaml')
+const HEAD = 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\n'
+
+const load = (text: string, flags = {}, env = {}) => {
+  writeFileSync(file, text)
+  return loadConfig({ file, flags, env })
+}
+const failureFrom = (run: () => unknown): Failure => {
+  try {
+    run()
+  } catch (error) {
+    return failureOf(error)
+  }
+  throw new Error('nothing was refused')
+}
+const refusal = (text: string) => failureFrom(() => load(HEAD + text))
+
+const WHOLE = `${HEAD}rootDir: /srv/windlass
+socket: {path: /run/w.sock, mode: "0600"}
+runtime:
+  kind: auto
+  endpoint: unix:///run/containerd/containerd.sock
+  failurePolicy: Forward
+registry: {configPath: /etc/certs, progressTimeout: 1m30s}
+maxParallelImagePulls: 7
+unpackWorkers: 3
+durability: Sync
+keepBlobs: false
+limits: {maxUnpackedSize: 2Gi, maxLayerEntries: 1000, maxCompressionRatio: 50}
+metrics: {bindAddress: "127.0.0.1:9477"}
+logging: {format: text, level: debug}
+prepull:
+  listDir: /etc/windlass/lists
+  startJitter: 5m
+  maxParallelImagePulls: 1
+  maxBytesPerSecond: 100Mi
+  minFreePercent: 20
+  credentialProvider: {configPath: /etc/c, binDir: /opt/bin}
+---
+apiVersion: windlass.dev/v1alpha1
+kind: ImageList
+metadata: {name: base}
+spec: {images: [{image: "r.example/app:v2"}]}
+`
+
+describe('what is in force', () => {
+  test('nothing said: the defaults, frozen', () => {
+    const config = loadConfig({ flags: {}, env: {} })
+    expect(config).toMatchObject({
+      rootDir: '/var/lib/windlass',
+      socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
+      registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+      limits: { maxUnpackedSize: 68_719_476_736, maxLayerEntries: 2_000_000, maxCompressionRatio: 1000 },
+      warnings: [],
+    })
+    expect(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.socket)).toBe(true)
+  })
+
+  test('the whole file, in machine units, with a warning for each thing that has no effect', () => {
+    const config = load(WHOLE)
+    expect(config).toMatchObject({
+      rootDir: '/srv/windlass',
+      socket: { path: '/run/w.sock', mode: 0o600 },
+      registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
+      maxParallelImagePulls: 7,
+      unpackWorkers: 3,
+      limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50 },
+      logging: { format: 'text', level: 'debug' },
+      file,
+    })
+    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['runtime', 'metrics', 'prepull', 'ImageList'])
+  })
+
+  test('flags beat variables, variables beat the file, an empty variable is none', () => {
+    const env = { WINDLASS_ROOT: '/env', WINDLASS_SOCKET: '/env.sock', WINDLASS_UNPACK_WORKERS: '9', WINDLASS_LOG_LEVEL: '' }
+    const config = load(WHOLE, { root: '/flag' }, env)
+    expect(config).toMatchObject({
+      rootDir: '/flag',
+      socket: { path: '/env.sock', mode: 0o600 },
+      unpackWorkers: 9,
+      logging: { level: 'debug' },
+    })
+  })
+
+  test('a flag may be relative and the socket may carry unix://', () => {
+    const config = loadConfig({ flags: { root: 'here', socket: 'unix:///run/x.sock' }, env: {} })
+    expect(config).toMatchObject({ rootDir: join(process.cwd(), 'here'), socket: { path: '/run/x.sock' } })
+  })
+
+  test('WINDLASS_CONFIG names the file', () => {
+    writeFileSync(file, `${HEAD}unpackWorkers: 5\n`)
+    expect(loadConfig({ flags: {}, env: { WINDLASS_CONFIG: file } }).unpackWorkers).toBe(5)
+  })
+
+  test('what is printed is a file that says the same', () => {
+    const config = load(WHOLE)
+    const again = load(stringify(configDocument(config)))
+    expect({ ...again, warnings: [] }).toEqual({ ...config, warnings: [] })
+    expect(readFileSync(file, 'utf8')).toContain('maxUnpackedSize: 2Gi')
+  })
+})
+
+describe('what is refused, with line and field', () => {
+  test.each([
+    ['an unknown key', 'rootDirr: /x\n', 3, 'rootDirr', 'unknown key'],
+    ['an unknown key further in', 'limits:\n  maxLayerEntries: 5\n  maxSize: 1Gi\n', 5, 'limits.maxSize', 'unknown key'],
+    ['a relative path', 'unpackWorkers: 1\nrootDir: var/lib\n', 4, 'rootDir', 'want an absolute path'],
+    [
+      'a bad quantity',
+      'limits:\n  maxUnpackedSize: 64Gb\n',
+      4,
+      'limits.maxUnpackedSize',
+      'want a quantity above zero such as 64Gi or 100M',
+    ],
+    ['a bare mode', 'socket:\n  mode: 0660\n', 4, 'socket.mode', 'want the mode as a quoted octal string such as "0660"'],
+    [
+      'a duration without unit',
+      'registry:\n  progressTimeout: 300\n',
+      4,
+      'registry.progressTimeout',
+      'want a duration such as 5m',
+    ],
+    [
+      'another runtime',
+      'runtime:\n  kind: containerd\n',
+      4,
+      'runtime.kind',
+      "landing images in a runtime's own store is not in this version; use none",
+    ],
+    ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],
+    ['lazy durability', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
+    ['a key given twice', 'unpackWorkers: 1\nunpackWorkers: 2\n', 4, undefined, 'Map keys must be unique'],
+    ['a wrong choice', 'logging:\n\n  level: loud\n', 5, 'logging.level', expect.stringContaining('want one of')],
+    ['too many workers', 'unpackWorkers: 65\n', 3, 'unpackWorkers', expect.stringContaining('64')],
+    [
+      'a long socket path',
+      `socket:\n  path: /${'x'.repeat(107)}\n`,
+      4,
+      'socket.path',
+      'a unix socket path has at most 107 bytes',
+    ],
+    ['a second configuration', `---\n${HEAD}`, 4, 'kind', 'a file holds one WindlassConfiguration'],
+  ])('%s', (_name, text, line, field, reason) => {
+    expect(refusal(text)).toEqual({ kind: 'bad-config', file, line, ...(field === undefined ? {} : { field }), reason })
+  })
+
+  test('the text names file, line, field and what to do', () => {
+    expect(inWords(refusal('keepBlobs: true\n'))).toBe(
+      `${file}:3: keepBlobs: true is not in this version; blobs are dropped once unpacked`,
+    )
+  })
+
+  test.each([
+    ['another kind', 'apiVersion: windlass.dev/v1alpha1\nkind: Pod\n', 'want WindlassConfiguration or ImageList'],
+    ['another version', 'apiVersion: v1\nkind: WindlassConfiguration\n', 'want windlass.dev/v1alpha1'],
+    ['no document', '# nothing\n', 'there is no WindlassConfiguration document in it'],
+    ['a list', '- 1\n', 'want a mapping with apiVersion and kind'],
+    ['unresolved tags', `${HEAD}rootDir: !env ROOT\n`, expect.stringContaining('Unresolved tag')],
+  ])('%s', (_name, text, reason) => {
+    expect(failureFrom(() => load(text))).toMatchObject({ kind: 'bad-config', reason })
+  })
+
+  test('a missing file, a wrong variable and a wrong flag', () => {
+    const gone = join(temporary.path, 'gone.yaml')
+    expect(failureFrom(() => loadConfig({ file: gone, flags: {}, env: {} }))).toMatchObject({
+      file: gone,
+      reason: 'cannot be read: ENOENT',
+    })
+    const env = { WINDLASS_UNPACK_WORKERS: 'many' }
+    expect(failureFrom(() => loadConfig({ flags: {}, env }))).toEqual({
+      kind: 'invalid-argument',
+      what: 'WINDLASS_UNPACK_WORKERS "many"',
+      reason: 'want a whole number',
+    })
+    const long = `/${'s'.repeat(120)}`
+    expect(failureFrom(() => loadConfig({ flags: { socket: long }, env: {} }))).toMatchObject({
+      what: `--socket ${JSON.stringify(long)}`,
+    })
+  })
+})
