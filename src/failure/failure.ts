@@ -12,7 +12,13 @@ export type Failure =
   /** A request, flag or argument that cannot be honoured as it stands. */
   | { readonly kind: 'invalid-argument'; readonly what: string; readonly reason: string }
   /** A configuration file that does not say what it must. `line` counts from 1. */
-  | { readonly kind: 'bad-config'; readonly file: string; readonly line?: number; readonly field?: string; readonly reason: string }
+  | {
+      readonly kind: 'bad-config'
+      readonly file: string
+      readonly line?: number
+      readonly field?: string
+      readonly reason: string
+    }
   /** No host knows the tag or digest. */
   | { readonly kind: 'manifest-unknown'; readonly reference: string; readonly tried: readonly HostAttempt[] }
   /** The manifest names a blob that no host has. */
@@ -20,9 +26,21 @@ export type Failure =
   /** The index, or a single-manifest image's config, offers no platform this node runs. */
   | { readonly kind: 'no-platform'; readonly reference: string; readonly wanted: string; readonly offered: readonly string[] }
   /** The registry refused the credentials it was given (`user` names them), or wants some where none were given. */
-  | { readonly kind: 'unauthorized'; readonly reference: string; readonly host: string; readonly user?: string; readonly detail: string }
+  | {
+      readonly kind: 'unauthorized'
+      readonly reference: string
+      readonly host: string
+      readonly user?: string
+      readonly detail: string
+    }
   /** Authenticated or not, this repository may not be read. */
-  | { readonly kind: 'denied'; readonly reference: string; readonly host: string; readonly user?: string; readonly detail: string }
+  | {
+      readonly kind: 'denied'
+      readonly reference: string
+      readonly host: string
+      readonly user?: string
+      readonly detail: string
+    }
   /** The registry asks to wait. */
   | { readonly kind: 'rate-limited'; readonly reference: string; readonly host: string; readonly retryAfterSeconds?: number }
   /** No host could be reached, or all answered 5xx. kubelet reads this one's prefix. */
@@ -36,7 +54,13 @@ export type Failure =
       readonly from: string
     }
   /** More or fewer bytes than the descriptor says. */
-  | { readonly kind: 'size-mismatch'; readonly digest: string; readonly want: number; readonly got: number; readonly from: string }
+  | {
+      readonly kind: 'size-mismatch'
+      readonly digest: string
+      readonly want: number
+      readonly got: number
+      readonly from: string
+    }
   /** Well-formed, but not something Windlass pulls: schema 1, encrypted or Windows layers, unknown compression. */
   | { readonly kind: 'unsupported'; readonly what: string; readonly mediaType: string; readonly hint: string }
   /** A document from a registry that breaks its specification. */
@@ -84,7 +108,9 @@ export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { kind: 'internal', what: String(error) }
   if (error.name === 'TimeoutError') return { kind: 'cancelled', reason: 'deadline' }
   if (error.name === 'AbortError') {
-    return error.cause === undefined || error.cause === error ? { kind: 'cancelled', reason: 'cancelled' } : failureOf(error.cause)
+    return error.cause === undefined || error.cause === error
+      ? { kind: 'cancelled', reason: 'cancelled' }
+      : failureOf(error.cause)
   }
   const { code, syscall, path } = error as NodeJS.ErrnoException
   if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, code, path)
@@ -144,7 +170,9 @@ export function describe(f: Failure): string {
     case 'no-space':
       return `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
     case 'cancelled':
-      return { cancelled: 'cancelled by the caller', deadline: 'deadline exceeded', shutdown: 'the daemon is shutting down' }[f.reason]
+      return { cancelled: 'cancelled by the caller', deadline: 'deadline exceeded', shutdown: 'the daemon is shutting down' }[
+        f.reason
+      ]
     case 'image-unknown':
       return `image ${f.reference} is not here; pull it first`
     case 'root-in-use':

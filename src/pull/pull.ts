@@ -6,8 +6,9 @@
  * A `Puller` shares: callers who ask for the same thing at the same time wait for one pull, and images in flight share their layers.
  * A caller who leaves disturbs nobody; when the last one leaves, the work stops and its staging is gone.
  */
-import type { Descriptor, Platform } from '../oci/oci.ts'
+
 import type { DiffId, Digest } from '../oci/digest.ts'
+import type { Descriptor, Platform } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { StoredImage } from '../store/store.ts'
@@ -66,7 +67,14 @@ export type LayerReport = {
 
 /** `layer` is the position in the manifest, base 0. */
 export type PullEvent =
-  | { readonly type: 'resolved'; readonly root: Descriptor; readonly manifest: Descriptor; readonly platform: Platform; readonly host: string; readonly ms: number }
+  | {
+      readonly type: 'resolved'
+      readonly root: Descriptor
+      readonly manifest: Descriptor
+      readonly platform: Platform
+      readonly host: string
+      readonly ms: number
+    }
   | { readonly type: 'planned'; readonly plan: PullPlan }
   | { readonly type: 'progress'; readonly layer: number; readonly state: LayerState; readonly bytes: number }
   | { readonly type: 'layer'; readonly layer: number; readonly report: LayerReport }
@@ -84,7 +92,12 @@ export type PullStatus = {
   readonly clients: readonly PullRequest['client'][]
   readonly startedAt: Date
   readonly phase: 'queued' | 'resolving' | 'pulling' | 'sealing'
-  readonly layers: readonly { readonly digest: Digest; readonly size: number; readonly state: LayerState; readonly bytes: number }[]
+  readonly layers: readonly {
+    readonly digest: Digest
+    readonly size: number
+    readonly state: LayerState
+    readonly bytes: number
+  }[]
 }
 
 export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan }

@@ -47,7 +47,10 @@ export type StoredImage = {
 }
 
 /** What a pull publishes: one name for one image. */
-export type NewImage = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'> & {
+export type NewImage = Pick<
+  StoredImage,
+  'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'
+> & {
   /** `host/repository:tag`; absent for a pull by digest. */
   readonly tag?: string
   /** `host/repository@digest`. */
