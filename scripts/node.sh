@@ -8,7 +8,7 @@ stamp="$top/node_modules/.windlass-lock"
 if ! cmp -s "$top/package-lock.json" "$stamp"; then
   command -v npm >/dev/null 2>&1 || { echo "windlass: npm is needed once, to install the dependencies; install Node.js 20 or newer with npm" >&2; exit 1; }
   echo "windlass: installing dependencies (npm ci, once)" >&2
-  (cd "$top" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 || { echo "windlass: npm ci failed; see its message above" >&2; exit 1; }
+  (cd "$top" && npm ci --ignore-scripts --include=dev --include=optional --no-audit --no-fund --loglevel=error) >&2 || { echo "windlass: npm ci failed; see its message above" >&2; exit 1; }
   cp "$top/package-lock.json" "$stamp"
 fi
 WINDLASS_NODE="$top/node_modules/$node_package/bin/node"
