@@ -1,0 +1,151 @@
+/**
+ * Between gRPC's callbacks and our handlers. A handler is a promise, or an iterable that is read no faster than the client reads; its
+ * signal aborts when the client leaves, when its deadline passes and when the daemon stops, and the reason says which.
+ */
+import { once } from 'node:events'
+import { performance } from 'node:perf_hooks'
+import * as grpc from '@grpc/grpc-js'
+import { asWindlassError, type Failure, failureOf, WindlassError } from '../failure/failure.ts'
+import type { CallContext, Service } from './services.ts'
+import { kindTrailer, type RpcStatus, type StatusName, type StatusOf } from './status.ts'
+
+/** A call that has ended, for the log and the metrics. `error` holds what was thrown, with its causes. */
+export type CallRecord = {
+  readonly method: string
+  readonly code: StatusName
+  readonly ms: number
+  readonly error?: unknown
+}
+
+export type Adapter = {
+  /** Aborts when the daemon stops. */
+  readonly shutdown: AbortSignal
+  readonly onCall: (record: CallRecord) => void
+}
+
+/** setTimeout's longest wait; a deadline further away than 24 days is none. */
+const longestTimer = 2 ** 31 - 1
+/** HTTP/2 clients bound the size of the trailers they take. */
+const longestMessage = 4_096
+
+type Unary = (request: unknown, call: CallContext) => Promise<unknown>
+type Streaming = (request: unknown, call: CallContext) => AsyncIterable<unknown>
+
+/** A service's handlers in the form gRPC takes. */
+export function adapt<H extends object>(
+  definition: grpc.ServiceDefinition,
+  service: Service<H>,
+  adapter: Adapter,
+): grpc.UntypedServiceImplementation {
+  const handlers = new Map(Object.entries(service.handlers))
+  const entries = Object.entries<grpc.MethodDefinition<unknown, unknown>>(definition).map(([name, method]) => {
+    const handler: unknown = handlers.get(name.charAt(0).toLowerCase() + name.slice(1))
+    if (typeof handler !== 'function') throw new Error(`no handler for ${method.path}`)
+    // `Service<H>` holds the handlers to the generated types; gRPC gives them what those types say.
+    const run = method.responseStream
+      ? streaming(method.path, handler as Streaming, service.statusOf, adapter)
+      : unary(method.path, handler as Unary, service.statusOf, adapter)
+    return [name, run]
+  })
+  return Object.fromEntries(entries)
+}
+
+function unary(method: string, handler: Unary, statusOf: StatusOf, adapter: Adapter): grpc.handleUnaryCall<unknown, unknown> {
+  return async (call, callback) => {
+    const start = performance.now()
+    using context = openContext(call, adapter.shutdown)
+    try {
+      const response = await handler(call.request, context)
+      callback(null, response)
+      adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
+    } catch (error) {
+      const { status, record } = ending(error, context.signal, statusOf)
+      callback(status)
+      adapter.onCall({ method, ms: performance.now() - start, ...record })
+    }
+  }
+}
+
+function streaming(
+  method: string,
+  handler: Streaming,
+  statusOf: StatusOf,
+  adapter: Adapter,
+): grpc.handleServerStreamingCall<unknown, unknown> {
+  return async (call) => {
+    const start = performance.now()
+    using context = openContext(call, adapter.shutdown)
+    try {
+      for await (const message of handler(call.request, context)) {
+        context.signal.throwIfAborted()
+        if (!call.write(message)) await once(call, 'drain', { signal: context.signal })
+      }
+      call.end()
+      adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
+    } catch (error) {
+      const { status, record } = ending(error, context.signal, statusOf)
+      // gRPC takes an error event for the call's status.
+      if (!call.destroyed) call.emit('error', status)
+      adapter.onCall({ method, ms: performance.now() - start, ...record })
+    }
+  }
+}
+
+type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>
+
+/**
+ * The context of one call. The deadline has a timer of its own here: gRPC's ends the call towards the client, but tells us only once the
+ * client has read what was sent before.
+ */
+function openContext(call: AnyCall, shutdown: AbortSignal): CallContext & Disposable {
+  const controller = new AbortController()
+  const abort = (reason: 'cancelled' | 'deadline' | 'shutdown') =>
+    controller.abort(new WindlassError({ kind: 'cancelled', reason }))
+  const deadline = deadlineOf(call)
+  const left = () => abort(deadline !== undefined && deadline.getTime() <= Date.now() ? 'deadline' : 'cancelled')
+  const stop = () => abort('shutdown')
+  const timer =
+    deadline === undefined ? undefined : setTimeout(() => abort('deadline'), Math.max(0, deadline.getTime() - Date.now()))
+
+  call.on('cancelled', left)
+  shutdown.addEventListener('abort', stop, { once: true })
+  if (shutdown.aborted) stop()
+  if (call.cancelled) left()
+  return {
+    signal: controller.signal,
+    ...(deadline === undefined ? {} : { deadline }),
+    [Symbol.dispose]: () => {
+      clearTimeout(timer)
+      call.off('cancelled', left)
+      shutdown.removeEventListener('abort', stop)
+    },
+  }
+}
+
+function deadlineOf(call: AnyCall): Date | undefined {
+  const deadline = call.getDeadline()
+  const at = deadline instanceof Date ? deadline.getTime() : deadline
+  return at - Date.now() > longestTimer ? undefined : new Date(at)
+}
+
+/** How a failed call ends: towards the client, and in the log. */
+function ending(error: unknown, signal: AbortSignal, statusOf: StatusOf) {
+  const failure = causeOf(error, signal)
+  const { code, message }: RpcStatus = statusOf(failure)
+  const metadata = new grpc.Metadata()
+  metadata.set(kindTrailer, failure.kind)
+  const status = Object.assign(new Error(message), { code: grpc.status[code], details: oneLine(message), metadata })
+  return { status, record: { code, error: asWindlassError(error) } }
+}
+
+/** A call that was aborted fails for the reason it was aborted, whatever form that took on its way up. */
+function causeOf(error: unknown, signal: AbortSignal): Failure {
+  const failure = failureOf(error)
+  return signal.aborted && failure.kind === 'cancelled' ? failureOf(signal.reason) : failure
+}
+
+/** gRPC percent-encodes the message, which throws on half a surrogate pair; and logs expect a single line. */
+function oneLine(message: string): string {
+  const line = message.replaceAll(/\s*[\r\n]+\s*/g, ' ').toWellFormed()
+  return line.length <= longestMessage ? line : `${line.slice(0, longestMessage)}…`.toWellFormed()
+}

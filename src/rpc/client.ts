@@ -1,0 +1,126 @@
+/**
+ * The client of a daemon's socket. It loads gRPC, so import it when there is a daemon to call:
+ *
+ *     const { connect } = await import('../rpc/client.ts')
+ *     using daemon = await connect(socket, { signal })
+ *     for await (const event of daemon.windlass.pull({ reference }, { signal })) …
+ */
+import { resolve } from 'node:path'
+import * as grpc from '@grpc/grpc-js'
+import { fail } from '../failure/failure.ts'
+import type { Abortable } from '../task/task.ts'
+import { serviceDefinitions } from './proto.ts'
+import type { CallOptions, ImageCalls, RuntimeCalls, WindlassCalls } from './services.ts'
+import { checkSocketPath, probe } from './socket.ts'
+import { kindTrailer, RpcError, statusNames } from './status.ts'
+
+export interface Connection extends Disposable {
+  readonly image: ImageCalls
+  readonly runtime: RuntimeCalls
+  readonly windlass: WindlassCalls
+}
+
+/** What a server may send us in one message: the limit kubelet and crictl have. */
+const receiveLimit = 16 * 1024 * 1024
+
+/** Connects to the daemon on this socket. Throws no-daemon where none answers, invalid-argument for a path no socket can have. */
+export async function connect(socketPath: string, options: Abortable): Promise<Connection> {
+  const path = resolve(socketPath)
+  checkSocketPath(path)
+  const answer = await probe(path, options)
+  if (answer.kind !== 'alive') fail({ kind: 'no-daemon', socket: path, reason: answer.reason })
+
+  const client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), {
+    // The default authority of a unix target holds slashes, which HTTP/2 servers refuse.
+    'grpc.default_authority': 'localhost',
+    'grpc.max_receive_message_length': receiveLimit,
+    // A pull is never repeated behind the caller's back.
+    'grpc.enable_retries': 0,
+  })
+  const definitions = serviceDefinitions()
+  return {
+    image: calls<ImageCalls>(client, definitions.image),
+    runtime: calls<RuntimeCalls>(client, definitions.runtime),
+    windlass: calls<WindlassCalls>(client, definitions.windlass),
+    [Symbol.dispose]: () => client.close(),
+  }
+}
+
+type Method = grpc.MethodDefinition<unknown, unknown>
+
+function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition): C {
+  const entries = Object.entries<Method>(definition).map(([name, method]) => [
+    name.charAt(0).toLowerCase() + name.slice(1),
+    (request: unknown, options: CallOptions) =>
+      method.responseStream ? stream(client, method, request, options) : unary(client, method, request, options),
+  ])
+  // The one place where loaded definitions meet the generated types; both come from proto/ with the same conversions.
+  return Object.fromEntries(entries) as C
+}
+
+function unary(client: grpc.Client, method: Method, request: unknown, { signal, deadline }: CallOptions): Promise<unknown> {
+  if (signal.aborted) return Promise.reject(cancelled(signal.reason))
+  return new Promise((resolve, reject) => {
+    const call = client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      new grpc.Metadata(),
+      deadline === undefined ? {} : { deadline },
+      (error, response) => {
+        signal.removeEventListener('abort', cancel)
+        if (error === null) resolve(response)
+        else reject(rpcError(error))
+      },
+    )
+    const cancel = () => call.cancel()
+    signal.addEventListener('abort', cancel, { once: true })
+  })
+}
+
+async function* stream(
+  client: grpc.Client,
+  method: Method,
+  request: unknown,
+  { signal, deadline }: CallOptions,
+): AsyncGenerator<unknown, void, undefined> {
+  if (signal.aborted) throw cancelled(signal.reason)
+  const call = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    request,
+    new grpc.Metadata(),
+    deadline === undefined ? {} : { deadline },
+  )
+  const cancel = () => call.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    for await (const message of call) yield message
+  } catch (error) {
+    throw rpcError(error)
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    // Tells the daemon when the reader left before the end; after the end it does nothing.
+    call.cancel()
+  }
+}
+
+const cancelled = (reason: unknown): RpcError => new RpcError('CANCELLED', 'cancelled by the caller', 'cancelled', reason)
+
+const isServiceError = (error: unknown): error is grpc.ServiceError =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error && 'metadata' in error
+
+/** What gRPC reports as our own error; anything else is passed on as it is. */
+function rpcError(error: unknown): unknown {
+  if (!isServiceError(error)) return error
+  const name = statusNames[error.code]
+  const kind = error.metadata.get(kindTrailer)[0]
+  return new RpcError(
+    name === undefined || name === 'OK' ? 'UNKNOWN' : name,
+    error.details,
+    typeof kind === 'string' ? kind : undefined,
+    error,
+  )
+}

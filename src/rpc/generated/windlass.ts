@@ -1,0 +1,67 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Credentials as _windlass_v1_Credentials, Credentials__Output as _windlass_v1_Credentials__Output } from './windlass/v1/Credentials.ts';
+import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from './windlass/v1/Descriptor.ts';
+import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
+import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from './windlass/v1/ImageLayer.ts';
+import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from './windlass/v1/InfoRequest.ts';
+import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from './windlass/v1/InfoResponse.ts';
+import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from './windlass/v1/InspectImageRequest.ts';
+import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from './windlass/v1/InspectImageResponse.ts';
+import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlass_v1_LayerDone__Output } from './windlass/v1/LayerDone.ts';
+import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
+import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
+import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
+import type { Plan as _windlass_v1_Plan, Plan__Output as _windlass_v1_Plan__Output } from './windlass/v1/Plan.ts';
+import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from './windlass/v1/PlanRequest.ts';
+import type { PlanResponse as _windlass_v1_PlanResponse, PlanResponse__Output as _windlass_v1_PlanResponse__Output } from './windlass/v1/PlanResponse.ts';
+import type { Planned as _windlass_v1_Planned, Planned__Output as _windlass_v1_Planned__Output } from './windlass/v1/Planned.ts';
+import type { PlannedLayer as _windlass_v1_PlannedLayer, PlannedLayer__Output as _windlass_v1_PlannedLayer__Output } from './windlass/v1/PlannedLayer.ts';
+import type { Progress as _windlass_v1_Progress, Progress__Output as _windlass_v1_Progress__Output } from './windlass/v1/Progress.ts';
+import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from './windlass/v1/PullEvent.ts';
+import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as _windlass_v1_PullInFlight__Output } from './windlass/v1/PullInFlight.ts';
+import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
+import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
+import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
+import type { Resolved as _windlass_v1_Resolved, Resolved__Output as _windlass_v1_Resolved__Output } from './windlass/v1/Resolved.ts';
+import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
+import type { WindlassClient as _windlass_v1_WindlassClient, WindlassDefinition as _windlass_v1_WindlassDefinition } from './windlass/v1/Windlass.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  windlass: {
+    v1: {
+      Credentials: MessageTypeDefinition<_windlass_v1_Credentials, _windlass_v1_Credentials__Output>
+      Descriptor: MessageTypeDefinition<_windlass_v1_Descriptor, _windlass_v1_Descriptor__Output>
+      Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
+      ImageLayer: MessageTypeDefinition<_windlass_v1_ImageLayer, _windlass_v1_ImageLayer__Output>
+      InfoRequest: MessageTypeDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoRequest__Output>
+      InfoResponse: MessageTypeDefinition<_windlass_v1_InfoResponse, _windlass_v1_InfoResponse__Output>
+      InspectImageRequest: MessageTypeDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageRequest__Output>
+      InspectImageResponse: MessageTypeDefinition<_windlass_v1_InspectImageResponse, _windlass_v1_InspectImageResponse__Output>
+      LayerDone: MessageTypeDefinition<_windlass_v1_LayerDone, _windlass_v1_LayerDone__Output>
+      LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
+      ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
+      ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
+      Plan: MessageTypeDefinition<_windlass_v1_Plan, _windlass_v1_Plan__Output>
+      PlanRequest: MessageTypeDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanRequest__Output>
+      PlanResponse: MessageTypeDefinition<_windlass_v1_PlanResponse, _windlass_v1_PlanResponse__Output>
+      Planned: MessageTypeDefinition<_windlass_v1_Planned, _windlass_v1_Planned__Output>
+      PlannedLayer: MessageTypeDefinition<_windlass_v1_PlannedLayer, _windlass_v1_PlannedLayer__Output>
+      Progress: MessageTypeDefinition<_windlass_v1_Progress, _windlass_v1_Progress__Output>
+      PullEvent: MessageTypeDefinition<_windlass_v1_PullEvent, _windlass_v1_PullEvent__Output>
+      PullInFlight: MessageTypeDefinition<_windlass_v1_PullInFlight, _windlass_v1_PullInFlight__Output>
+      PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
+      RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
+      RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
+      Resolved: MessageTypeDefinition<_windlass_v1_Resolved, _windlass_v1_Resolved__Output>
+      Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
+      Windlass: SubtypeConstructor<typeof grpc.Client, _windlass_v1_WindlassClient> & { service: _windlass_v1_WindlassDefinition }
+    }
+  }
+}
+

@@ -1,0 +1,25 @@
+// Original file: proto/windlass/v1/windlass.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface RemoveImageResponse {
+  /**
+   * Empty when there was no such image.
+   */
+  'imageId'?: (string);
+  'untagged'?: (string)[];
+  'imageRemoved'?: (boolean);
+  'layersRemoved'?: (number | string | Long);
+  'bytesFreed'?: (number | string | Long);
+}
+
+export interface RemoveImageResponse__Output {
+  /**
+   * Empty when there was no such image.
+   */
+  'imageId': (string);
+  'untagged': (string)[];
+  'imageRemoved': (boolean);
+  'layersRemoved': (number);
+  'bytesFreed': (number);
+}

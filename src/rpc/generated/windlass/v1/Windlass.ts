@@ -1,0 +1,167 @@
+// Original file: proto/windlass/v1/windlass.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from '../../windlass/v1/InfoRequest.ts';
+import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from '../../windlass/v1/InfoResponse.ts';
+import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from '../../windlass/v1/InspectImageRequest.ts';
+import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from '../../windlass/v1/InspectImageResponse.ts';
+import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
+import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from '../../windlass/v1/PlanRequest.ts';
+import type { PlanResponse as _windlass_v1_PlanResponse, PlanResponse__Output as _windlass_v1_PlanResponse__Output } from '../../windlass/v1/PlanResponse.ts';
+import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from '../../windlass/v1/PullEvent.ts';
+import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from '../../windlass/v1/PullRequest.ts';
+import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from '../../windlass/v1/RemoveImageRequest.ts';
+import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from '../../windlass/v1/RemoveImageResponse.ts';
+
+export interface WindlassClient extends grpc.Client {
+  /**
+   * Which daemon this is.
+   */
+  Info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  Info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  Info(argument: _windlass_v1_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  Info(argument: _windlass_v1_InfoRequest, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Which daemon this is.
+   */
+  info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  info(argument: _windlass_v1_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  info(argument: _windlass_v1_InfoRequest, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Everything known about one image that is here.
+   */
+  InspectImage(argument: _windlass_v1_InspectImageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  InspectImage(argument: _windlass_v1_InspectImageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  InspectImage(argument: _windlass_v1_InspectImageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  InspectImage(argument: _windlass_v1_InspectImageRequest, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Everything known about one image that is here.
+   */
+  inspectImage(argument: _windlass_v1_InspectImageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  inspectImage(argument: _windlass_v1_InspectImageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  inspectImage(argument: _windlass_v1_InspectImageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  inspectImage(argument: _windlass_v1_InspectImageRequest, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The pulls in flight, whoever started them.
+   */
+  ListPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  ListPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  ListPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  ListPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The pulls in flight, whoever started them.
+   */
+  listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * What a pull would do: resolves the reference, moves no layer.
+   */
+  Plan(argument: _windlass_v1_PlanRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  Plan(argument: _windlass_v1_PlanRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  Plan(argument: _windlass_v1_PlanRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  Plan(argument: _windlass_v1_PlanRequest, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * What a pull would do: resolves the reference, moves no layer.
+   */
+  plan(argument: _windlass_v1_PlanRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  plan(argument: _windlass_v1_PlanRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  plan(argument: _windlass_v1_PlanRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  plan(argument: _windlass_v1_PlanRequest, callback: grpc.requestCallback<_windlass_v1_PlanResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Pulls an image, or joins the same pull in flight, and streams what happens. The last event is `done`; a failure ends the stream
+   * with a status whose message says what to do. Cancelling the call leaves the pull to whoever else waits for it.
+   */
+  Pull(argument: _windlass_v1_PullRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_PullEvent__Output>;
+  Pull(argument: _windlass_v1_PullRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_PullEvent__Output>;
+  /**
+   * Pulls an image, or joins the same pull in flight, and streams what happens. The last event is `done`; a failure ends the stream
+   * with a status whose message says what to do. Cancelling the call leaves the pull to whoever else waits for it.
+   */
+  pull(argument: _windlass_v1_PullRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_PullEvent__Output>;
+  pull(argument: _windlass_v1_PullRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_PullEvent__Output>;
+  
+  /**
+   * Removes a tag, or an image with all its names when it is named by id or digest.
+   */
+  RemoveImage(argument: _windlass_v1_RemoveImageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  RemoveImage(argument: _windlass_v1_RemoveImageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  RemoveImage(argument: _windlass_v1_RemoveImageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  RemoveImage(argument: _windlass_v1_RemoveImageRequest, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Removes a tag, or an image with all its names when it is named by id or digest.
+   */
+  removeImage(argument: _windlass_v1_RemoveImageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  removeImage(argument: _windlass_v1_RemoveImageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  removeImage(argument: _windlass_v1_RemoveImageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  removeImage(argument: _windlass_v1_RemoveImageRequest, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
+   */
+  WatchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
+  WatchPulls(argument: _windlass_v1_ListPullsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
+  /**
+   * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
+   */
+  watchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
+  watchPulls(argument: _windlass_v1_ListPullsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
+  
+}
+
+export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
+  /**
+   * Which daemon this is.
+   */
+  Info: grpc.handleUnaryCall<_windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse>;
+  
+  /**
+   * Everything known about one image that is here.
+   */
+  InspectImage: grpc.handleUnaryCall<_windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse>;
+  
+  /**
+   * The pulls in flight, whoever started them.
+   */
+  ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
+  
+  /**
+   * What a pull would do: resolves the reference, moves no layer.
+   */
+  Plan: grpc.handleUnaryCall<_windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse>;
+  
+  /**
+   * Pulls an image, or joins the same pull in flight, and streams what happens. The last event is `done`; a failure ends the stream
+   * with a status whose message says what to do. Cancelling the call leaves the pull to whoever else waits for it.
+   */
+  Pull: grpc.handleServerStreamingCall<_windlass_v1_PullRequest__Output, _windlass_v1_PullEvent>;
+  
+  /**
+   * Removes a tag, or an image with all its names when it is named by id or digest.
+   */
+  RemoveImage: grpc.handleUnaryCall<_windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse>;
+  
+  /**
+   * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
+   */
+  WatchPulls: grpc.handleServerStreamingCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
+  
+}
+
+export interface WindlassDefinition extends grpc.ServiceDefinition {
+  Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
+  InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
+  ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
+  Pull: MethodDefinition<_windlass_v1_PullRequest, _windlass_v1_PullEvent, _windlass_v1_PullRequest__Output, _windlass_v1_PullEvent__Output>
+  RemoveImage: MethodDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse__Output>
+  WatchPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+}

@@ -1,0 +1,87 @@
+/** Serves our services on a unix socket, and stops in bounded time. */
+import { createServer, type Server } from 'node:net'
+import * as grpc from '@grpc/grpc-js'
+import { WindlassError } from '../failure/failure.ts'
+import type { Abortable } from '../task/task.ts'
+import { type Adapter, adapt, type CallRecord } from './adapter.ts'
+import { serviceDefinitions } from './proto.ts'
+import type { ImageHandlers, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
+import { listenUnix } from './socket.ts'
+
+export type { CallRecord } from './adapter.ts'
+
+export type Services = {
+  readonly image: Service<ImageHandlers>
+  readonly runtime: Service<RuntimeHandlers>
+  readonly windlass: Service<WindlassHandlers>
+}
+
+export type ServeOptions = Abortable & {
+  readonly path: string
+  /** As chmod takes it: 0o660. */
+  readonly mode: number
+  /** Called once for every call that has ended; must not throw. */
+  readonly onCall: (record: CallRecord) => void
+}
+
+export interface RunningServer {
+  readonly path: string
+  /**
+   * Takes no more calls, aborts those under way with `cancelled: shutdown`, and waits for their answers, `graceMs` at most; then cuts
+   * what is left. The socket is gone afterwards. Calling it again waits for the same end.
+   */
+  close(graceMs: number): Promise<void>
+}
+
+/** What a caller may send us in one message, and the calls one connection may have open at once. */
+const receiveLimit = 16 * 1024 * 1024
+const callsPerConnection = 1_000
+/** Kubelet holds one connection, each command one; beyond this somebody leaks them. */
+const maxConnections = 4_096
+
+/** Listens on `path` and answers. `signal` aborts only the start. Throws as `listenUnix`. */
+export async function serve(services: Services, { path, mode, onCall, signal }: ServeOptions): Promise<RunningServer> {
+  const rpc = new grpc.Server({
+    'grpc.max_receive_message_length': receiveLimit,
+    'grpc.max_concurrent_streams': callsPerConnection,
+    'grpc.enable_channelz': 0,
+  })
+  const shutdown = new AbortController()
+  const adapter: Adapter = { shutdown: shutdown.signal, onCall }
+  const definitions = serviceDefinitions()
+  rpc.addService(definitions.image, adapt(definitions.image, services.image, adapter))
+  rpc.addService(definitions.runtime, adapt(definitions.runtime, services.runtime, adapter))
+  rpc.addService(definitions.windlass, adapt(definitions.windlass, services.windlass, adapter))
+
+  // Our own listener in front of gRPC's: bound in one step under our umask, and with a limit on connections.
+  const injector = rpc.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+  const listener = createServer((socket) => {
+    // HTTP/2 reports what a peer does wrong by session; a reset before there is one ends here.
+    socket.on('error', () => socket.destroy())
+    injector.injectConnection(socket)
+  })
+  listener.maxConnections = maxConnections
+  await listenUnix(listener, path, mode, { signal })
+
+  let closed: Promise<void> | undefined
+  return {
+    path,
+    close: (graceMs) => {
+      closed ??= stop(rpc, listener, shutdown, graceMs)
+      return closed
+    },
+  }
+}
+
+async function stop(rpc: grpc.Server, listener: Server, shutdown: AbortController, graceMs: number): Promise<void> {
+  const listenerClosed = Promise.withResolvers<void>()
+  listener.close(() => listenerClosed.resolve())
+  shutdown.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
+
+  const answered = Promise.withResolvers<void>()
+  const bound = setTimeout(() => rpc.forceShutdown(), graceMs)
+  rpc.tryShutdown(() => answered.resolve())
+  await answered.promise
+  clearTimeout(bound)
+  await listenerClosed.promise
+}

@@ -1,0 +1,61 @@
+/**
+ * The services on our socket, as types: what a room implements (`Handlers`) and what a client calls (`Calls`), both derived from the
+ * types that `npm run proto` makes of proto/. Types only: importing this loads nothing.
+ */
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { Abortable } from '../task/task.ts'
+import type { ImageServiceDefinition } from './generated/runtime/v1/ImageService.ts'
+import type { RuntimeServiceDefinition } from './generated/runtime/v1/RuntimeService.ts'
+import type { WindlassDefinition } from './generated/windlass/v1/Windlass.ts'
+import type { StatusOf } from './status.ts'
+
+/** What a handler knows of its call. `signal` aborts with `cancelled`: the caller left, its deadline passed, or the daemon stops. */
+export type CallContext = Abortable & {
+  /** When the caller stops waiting; absent where it waits for ever. */
+  readonly deadline?: Date
+}
+
+/** What a caller says about a call beside its request. */
+export type CallOptions = Abortable & { readonly deadline?: Date }
+
+/** The methods of a generated definition, without the index signature it inherits. */
+type MethodsOf<Definition> = keyof { [M in keyof Definition as string extends M ? never : number extends M ? never : M]: true }
+
+/** Implements a service: a promise for each unary call, an iterable for each stream. What they throw becomes the status. */
+export type Handlers<Definition, Streams extends keyof Definition = never> = {
+  readonly [M in MethodsOf<Definition> & string as Uncapitalize<M>]: Definition[M] extends MethodDefinition<
+    infer _RequestIn,
+    infer Response,
+    infer Request,
+    infer _ResponseOut
+  >
+    ? M extends Streams
+      ? (request: Request, call: CallContext) => AsyncIterable<Response>
+      : (request: Request, call: CallContext) => Promise<Response>
+    : never
+}
+
+/** Calls a service. A stream starts with the first `next()`; leaving the loop cancels it. Rejects with `RpcError`. */
+export type Calls<Definition, Streams extends keyof Definition = never> = {
+  readonly [M in MethodsOf<Definition> & string as Uncapitalize<M>]: Definition[M] extends MethodDefinition<
+    infer Request,
+    infer _ResponseIn,
+    infer _RequestOut,
+    infer Response
+  >
+    ? M extends Streams
+      ? (request: Request, options: CallOptions) => AsyncIterable<Response>
+      : (request: Request, options: CallOptions) => Promise<Response>
+    : never
+}
+
+export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
+export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
+export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls'>
+
+export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
+export type RuntimeCalls = Calls<RuntimeServiceDefinition>
+export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls'>
+
+/** An implemented service and its way of saying failures. */
+export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }
