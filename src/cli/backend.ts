@@ -1,0 +1,77 @@
+/**
+ * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
+ * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
+ */
+import type { ImageConfig } from '../oci/oci.ts'
+import type { Descriptor } from '../oci/oci.ts'
+import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { Credentials } from '../registry/registry.ts'
+import type { Abortable } from '../task/task.ts'
+
+/** What is asked for, as typed; the reference and the platform are parsed by whoever answers. */
+export type Ask = { readonly reference: string; readonly credentials: Credentials; readonly platform?: string }
+
+/** One image as `windlass images` lists it. */
+export type ImageSummary = {
+  readonly id: string
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+  /** Compressed bytes. */
+  readonly size: number
+  readonly pinned: boolean
+}
+
+/** A committed layer of an image; `short` leads from `overlayDir` to its lowerdir in at most 28 bytes. */
+export type ImageLayer = {
+  readonly blob: Descriptor
+  readonly diffId: string
+  readonly layerId: string
+  readonly diff: string
+  readonly short: string
+  readonly diffSize: number
+  readonly entries: number
+  readonly whiteouts: number
+}
+
+/** Everything known about one image that is here. Layers are base first. */
+export type ImageDetail = {
+  readonly id: string
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+  readonly manifest: Descriptor
+  readonly platform: string
+  readonly size: number
+  readonly pulledAt: Date
+  readonly pinned: boolean
+  readonly config: ImageConfig
+  /** The documents as they came from the registry. */
+  readonly configJson: string
+  readonly manifestJson: string
+  readonly overlayDir: string
+  readonly layers: readonly ImageLayer[]
+}
+
+export type Removal = {
+  readonly imageId: string
+  readonly untagged: readonly string[]
+  /** False when other tags keep the image. */
+  readonly imageRemoved: boolean
+  readonly layersRemoved: number
+  readonly bytesFreed: number
+}
+
+export interface Backend extends AsyncDisposable {
+  /** Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. */
+  pull(ask: Ask, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  plan(ask: Ask, options: Abortable): Promise<PullPlan>
+  pulls(options: Abortable): Promise<readonly PullStatus[]>
+  /** Calls back now and after every change until `signal` aborts, then resolves. */
+  watchPulls(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): Promise<void>
+  images(options: Abortable): Promise<readonly ImageSummary[]>
+  /** By id (a prefix will do), tag or digest reference. Throws image-unknown. */
+  inspect(name: string, options: Abortable): Promise<ImageDetail>
+  /** Removes a tag, or an image with all its names when it is named by id or digest. Throws image-unknown. */
+  remove(name: string, options: Abortable): Promise<Removal>
+  /** Who answers, for `windlass version`; undefined inside this process. */
+  daemon(options: Abortable): Promise<{ readonly version: string; readonly pid: number; readonly root: string } | undefined>
+}

@@ -1,0 +1,38 @@
+/**
+ * What the CLI needs of the rest: the composition root gives it, so that `--help` loads none of it. `C` is the configuration, which the
+ * CLI carries from one door to the next without looking further in than `InForce`.
+ */
+import type { Platform } from '../oci/oci.ts'
+import type { Puller } from '../pull/pull.ts'
+import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+
+/** What of the configuration the CLI looks at. */
+export type InForce = { readonly socket: { readonly path: string }; readonly warnings: readonly string[] }
+
+/** Where the configuration comes from: `--config`, the flags as typed, and the environment. */
+export type Sources = {
+  readonly file?: string
+  readonly flags: { readonly root?: string; readonly socket?: string; readonly hostsDir?: string }
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** The pull path without a daemon, on a root of one's own. Disposing it ends its pulls and lets go of the root. */
+export interface Embedded extends AsyncDisposable {
+  readonly puller: Puller
+  readonly store: Store
+  /** This node's. */
+  readonly platform: Platform
+}
+
+export type Deps<C extends InForce = InForce> = {
+  /** Throws bad-config, invalid-argument. */
+  readonly loadConfig: (sources: Sources) => C | Promise<C>
+  /** The configuration as the document one would write to get it. */
+  readonly configDocument: (config: C) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>
+  /** Runs the daemon until `signal` aborts; resolves when everything is put away. `onReady` is called once the socket answers. */
+  readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void }) => Promise<void>
+  readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
+  /** Of Windlass itself. */
+  readonly version: string
+}
