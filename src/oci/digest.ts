@@ -46,14 +46,18 @@ export function chainIds(diffIds: readonly DiffId[]): Digest[] {
 }
 
 /**
- * The containers/storage ids of a list of diffIDs, base first: the base's is its diffID's hex, every other one the SHA-256 of
+ * The containers/storage id of a layer above `parent`: the base's is its diffID's hex, every other one the SHA-256 of
  * `<parent id>+<diffID hex>`. podman and CRI-O compute the same, so they find our layers.
  */
+export const layerIdAbove = (parent: LayerId | undefined, diffId: DiffId): LayerId =>
+  (parent === undefined ? hexOf(diffId) : hexOf(sha256(`${parent}+${hexOf(diffId)}`))) as LayerId
+
+/** The containers/storage ids of a list of diffIDs, base first. */
 export function layerIds(diffIds: readonly DiffId[]): LayerId[] {
   const ids: LayerId[] = []
-  for (const diffId of diffIds) {
-    const parent = ids.at(-1)
-    ids.push((parent === undefined ? hexOf(diffId) : hexOf(sha256(`${parent}+${hexOf(diffId)}`))) as LayerId)
-  }
+  for (const diffId of diffIds) ids.push(layerIdAbove(ids.at(-1), diffId))
   return ids
 }
+
+/** True for a layer id: 64 lower-case hex digits. */
+export const isLayerId = (text: string): text is LayerId => /^[0-9a-f]{64}$/.test(text)

@@ -1,0 +1,73 @@
+/**
+ * Where things lie below the root: a containers/storage overlay graph root (podman and CRI-O read it as an additional image store),
+ * our database beside it, and two directories in the same mount for what is coming and what is going.
+ *
+ *     lock                              held by one process
+ *     windlass.db                       images, names, layers
+ *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
+ *     overlay/l/<short>                 -> ../<layer id>/diff
+ *     overlay-layers/<layer id>.tar-split.gz             and later layers.json, layers.lock
+ *     overlay-images/                                    later images.json, images.lock and the documents
+ *     staging/<uuid>/{diff,tar-split.gz}                 being unpacked
+ *     trash/<uuid>                                       being removed
+ */
+import { join } from 'node:path'
+import { hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
+
+export type Layout = {
+  readonly root: string
+  readonly lock: string
+  readonly database: string
+  readonly overlay: string
+  readonly links: string
+  readonly layers: string
+  readonly images: string
+  readonly staging: string
+  readonly trash: string
+}
+
+export function layoutOf(root: string): Layout {
+  const overlay = join(root, 'overlay')
+  return {
+    root,
+    lock: join(root, 'lock'),
+    database: join(root, 'windlass.db'),
+    overlay,
+    links: join(overlay, 'l'),
+    layers: join(root, 'overlay-layers'),
+    images: join(root, 'overlay-images'),
+    staging: join(root, 'staging'),
+    trash: join(root, 'trash'),
+  }
+}
+
+/** The directories of a root, parents first; all are 0700, because layers hold setuid programs that no user may reach (CVE-2021-41091). */
+export const directoriesOf = (at: Layout): readonly string[] => [
+  at.root,
+  at.overlay,
+  at.links,
+  at.layers,
+  at.images,
+  at.staging,
+  at.trash,
+]
+
+export const layerDir = (at: Layout, id: LayerId): string => join(at.overlay, id)
+export const diffDir = (at: Layout, id: LayerId): string => join(at.overlay, id, 'diff')
+export const tarSplitFile = (at: Layout, id: LayerId): string => join(at.layers, tarSplitName(id))
+export const tarSplitName = (id: LayerId): string => `${id}.tar-split.gz`
+
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+const LINK_LENGTH = 26
+
+/**
+ * The layer's name in `overlay/l`: 26 characters of base32, so that 127 lowerdirs fit in one page of mount options. It is drawn from
+ * the id rather than at random, so a commit that was interrupted can simply be done again.
+ */
+export function linkOf(id: LayerId): string {
+  const bits = BigInt(`0x${hexOf(sha256(`link ${id}`))}`)
+  return Array.from({ length: LINK_LENGTH }, (_, i) => BASE32.charAt(Number((bits >> BigInt(5 * i)) & 31n))).join('')
+}
+
+/** `StoredLayer.short`: the same, relative to `overlay`. */
+export const shortOf = (id: LayerId): string => `l/${linkOf(id)}`
