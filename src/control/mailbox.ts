@@ -1,0 +1,41 @@
+/** Events between one who must not wait and one who may be slow. */
+
+/**
+ * Takes items in order and gives them to a single reader. An item whose slot still holds an unread one takes its place, so what is
+ * waiting is bounded by the number of slots; items without a slot are never dropped.
+ */
+export interface Mailbox<T> extends AsyncIterable<T> {
+  put(item: T): void
+  /** No more will come: the reader ends after what is waiting, with `error` if there is one. */
+  end(error?: unknown): void
+}
+
+export function createMailbox<T>(slotOf: (item: T) => string | undefined): Mailbox<T> {
+  const waiting = new Map<unknown, T>()
+  let wake = Promise.withResolvers<void>()
+  let ended: { readonly error?: unknown } | undefined
+  return {
+    put(item) {
+      waiting.set(slotOf(item) ?? Symbol(), item)
+      wake.resolve()
+    },
+    end(error) {
+      ended ??= error === undefined ? {} : { error }
+      wake.resolve()
+    },
+    async *[Symbol.asyncIterator]() {
+      while (true) {
+        for (const [slot, item] of waiting) {
+          waiting.delete(slot)
+          yield item
+        }
+        if (ended !== undefined) {
+          if ('error' in ended) throw ended.error
+          return
+        }
+        await wake.promise
+        wake = Promise.withResolvers()
+      }
+    },
+  }
+}

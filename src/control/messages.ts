@@ -1,0 +1,100 @@
+/** Domain → windlass.v1, field by field. */
+import type { Descriptor } from '../oci/oci.ts'
+import { formatPlatform } from '../platform/platform.ts'
+import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { ImageLayer } from '../rpc/generated/windlass/v1/ImageLayer.ts'
+import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
+import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
+import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
+import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { Store, StoredImage } from '../store/store.ts'
+
+const descriptorMessage = ({ mediaType, digest, size }: Descriptor): DescriptorMessage => ({ mediaType, digest, size })
+
+export function eventMessage(event: PullEvent): PullEventMessage {
+  switch (event.type) {
+    case 'resolved':
+      return {
+        resolved: {
+          root: descriptorMessage(event.root),
+          manifest: descriptorMessage(event.manifest),
+          platform: formatPlatform(event.platform),
+          host: event.host,
+          ms: event.ms,
+        },
+      }
+    case 'planned':
+      return { planned: { plan: planMessage(event.plan) } }
+    case 'progress':
+      return { progress: { layer: event.layer, state: event.state, bytes: event.bytes } }
+    case 'layer':
+      return { layer: { layer: event.layer, ...event.report, warnings: [...event.report.warnings] } }
+    case 'sealed':
+      return { sealed: { syncMs: event.syncMs, publishMs: event.publishMs } }
+    case 'done':
+      return { done: { imageId: event.imageId, ms: event.ms, verdict: event.verdict } }
+  }
+}
+
+export const planMessage = (plan: PullPlan): Plan => ({
+  reference: plan.reference,
+  platform: formatPlatform(plan.platform),
+  root: descriptorMessage(plan.root),
+  manifest: descriptorMessage(plan.manifest),
+  imageId: plan.imageId,
+  layers: plan.layers.map(({ blob, diffId, origin }) => ({ blob: descriptorMessage(blob), diffId, origin })),
+  present: plan.present,
+  bytesToFetch: plan.bytesToFetch,
+  bytesHere: plan.bytesHere,
+})
+
+export const pullMessage = (pull: PullStatus): PullInFlight => ({
+  id: pull.id,
+  reference: pull.reference,
+  platform: formatPlatform(pull.platform),
+  clients: [...pull.clients],
+  startedAtMs: pull.startedAt.getTime(),
+  phase: pull.phase,
+  layers: pull.layers.map(({ digest, size, state, bytes }) => ({ digest, size, state, bytes })),
+})
+
+export function imageMessage(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): InspectImageResponse {
+  return {
+    id: image.id,
+    tags: [...image.tags],
+    digests: [...image.digests],
+    manifest: descriptorMessage(image.manifest),
+    platform: formatPlatform(image.config.platform),
+    size: image.size,
+    pulledAtMs: image.pulledAt.getTime(),
+    pinned: image.pinned,
+    configJson: Buffer.from(image.configBytes),
+    manifestJson: Buffer.from(image.manifestBytes),
+    layers: layerMessages(store, image),
+    overlayDir: store.overlayDir,
+  }
+}
+
+/** A layer the store cannot show any more (removed under our hands) keeps its names, without paths and counts. */
+function layerMessages(store: Pick<Store, 'layer'>, image: StoredImage): ImageLayer[] {
+  return image.layers.map((blob, i) => {
+    const layerId = image.layerIds[i]
+    const diffId = image.config.diffIds[i]
+    const layer = layerId === undefined ? undefined : store.layer(layerId)
+    return {
+      blob: descriptorMessage(blob),
+      ...(diffId === undefined ? {} : { diffId }),
+      ...(layerId === undefined ? {} : { layerId }),
+      ...(layer === undefined
+        ? {}
+        : {
+            diff: layer.diff,
+            short: layer.short,
+            diffSize: layer.facts.diffSize,
+            entries: layer.facts.entries,
+            whiteouts: layer.facts.whiteouts,
+          }),
+    }
+  })
+}

@@ -1,0 +1,34 @@
+/** What clients of the control service are told: each failure under the code gRPC has for it, in the sentence it has everywhere. */
+import { describe, type Failure, type FailureKind } from '../failure/failure.ts'
+import { codeOfCancel, type RpcStatus } from '../rpc/status.ts'
+
+const codes = {
+  'invalid-reference': 'INVALID_ARGUMENT',
+  'invalid-argument': 'INVALID_ARGUMENT',
+  'bad-config': 'FAILED_PRECONDITION',
+  'manifest-unknown': 'NOT_FOUND',
+  'blob-unknown': 'NOT_FOUND',
+  'no-platform': 'FAILED_PRECONDITION',
+  unauthorized: 'UNAUTHENTICATED',
+  denied: 'PERMISSION_DENIED',
+  'rate-limited': 'RESOURCE_EXHAUSTED',
+  'registry-unavailable': 'UNAVAILABLE',
+  'digest-mismatch': 'DATA_LOSS',
+  'size-mismatch': 'DATA_LOSS',
+  unsupported: 'FAILED_PRECONDITION',
+  malformed: 'FAILED_PRECONDITION',
+  'bad-layer': 'FAILED_PRECONDITION',
+  limit: 'RESOURCE_EXHAUSTED',
+  'no-space': 'RESOURCE_EXHAUSTED',
+  'image-unknown': 'NOT_FOUND',
+  'root-in-use': 'FAILED_PRECONDITION',
+  'no-daemon': 'UNAVAILABLE',
+  system: 'INTERNAL',
+  internal: 'INTERNAL',
+} satisfies Record<Exclude<FailureKind, 'cancelled'>, RpcStatus['code']>
+
+/** The status of a control call that failed. */
+export const statusOf = (failure: Failure): RpcStatus => ({
+  code: failure.kind === 'cancelled' ? codeOfCancel[failure.reason] : codes[failure.kind],
+  message: describe(failure),
+})

@@ -1,0 +1,55 @@
+/** A stored image as CRI shows it. */
+import { chainIds } from '../oci/digest.ts'
+import type { Image } from '../rpc/generated/runtime/v1/Image.ts'
+import type { Store, StoredImage } from '../store/store.ts'
+
+/** The image's entry in lists. `size` counts compressed bytes, as containerd's does. */
+export function imageOf(image: StoredImage): Image {
+  return {
+    id: image.id,
+    repoTags: [...image.tags],
+    repoDigests: [...image.digests],
+    size: image.size,
+    pinned: image.pinned,
+    ...userOf(image.config.run.user ?? ''),
+  }
+}
+
+/**
+ * The user of an image config (`user`, `user:group`, each a name or a number): a number is a uid, 0 included, anything else a name. A
+ * number no kernel has as a uid stays a name: cut to 32 bits it could be root, and kubelet's runAsNonRoot refuses names it cannot judge.
+ */
+export function userOf(user: string): Pick<Image, 'uid' | 'username'> {
+  const name = user.split(':', 1)[0] ?? ''
+  if (name === '') return {}
+  const uid = /^\d{1,10}$/.test(name) ? Number(name) : undefined
+  return uid !== undefined && uid < 2 ** 31 ? { uid: { value: uid } } : { username: name }
+}
+
+/**
+ * What `crictl inspecti` prints under "info". The first three keys are those containerd and CRI-O have; the rest is what a person asks
+ * next: which manifest this is, what each layer weighs, packed and unpacked.
+ */
+export function verboseInfo(store: Pick<Store, 'layer'>, image: StoredImage): string {
+  const { config, manifest, layers, layerIds } = image
+  return JSON.stringify({
+    chainID: chainIds(config.diffIds).at(-1) ?? '',
+    imageSpec: JSON.parse(Buffer.from(image.configBytes).toString('utf8')),
+    labels: config.run.labels,
+    manifest: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
+    pulledAt: image.pulledAt.toISOString(),
+    layers: layers.map((blob, i) => {
+      const id = layerIds[i]
+      const facts = id === undefined ? undefined : store.layer(id)?.facts
+      return {
+        digest: blob.digest,
+        mediaType: blob.mediaType,
+        size: blob.size,
+        diffID: config.diffIds[i],
+        unpackedSize: facts?.diffSize,
+        entries: facts?.entries,
+        whiteouts: facts?.whiteouts,
+      }
+    }),
+  })
+}

@@ -1,0 +1,42 @@
+/**
+ * What kubelet is told. It reads the code UNKNOWN and two prefixes (`RegistryUnavailable: `, `SignatureValidationFailed: `) and hands any
+ * other code through to the pod's events as it stands, so UNKNOWN is the rule here and the sentence does the work.
+ */
+import { describe, type Failure, type FailureKind } from '../failure/failure.ts'
+import { codeOfCancel, type RpcStatus } from '../rpc/status.ts'
+
+type Saying = { readonly code: RpcStatus['code']; readonly prefix?: string }
+
+const sayings = {
+  'invalid-reference': { code: 'INVALID_ARGUMENT' },
+  'invalid-argument': { code: 'INVALID_ARGUMENT' },
+  'bad-config': { code: 'UNKNOWN' },
+  // containerd's code too: it tells "not there" from "could not ask".
+  'manifest-unknown': { code: 'NOT_FOUND' },
+  'blob-unknown': { code: 'UNKNOWN' },
+  'no-platform': { code: 'UNKNOWN' },
+  unauthorized: { code: 'UNKNOWN' },
+  denied: { code: 'UNKNOWN' },
+  'rate-limited': { code: 'UNKNOWN' },
+  // cri-api errors.go, ErrRegistryUnavailable: the pod's reason becomes RegistryUnavailable.
+  'registry-unavailable': { code: 'UNKNOWN', prefix: 'RegistryUnavailable: ' },
+  'digest-mismatch': { code: 'UNKNOWN' },
+  'size-mismatch': { code: 'UNKNOWN' },
+  unsupported: { code: 'UNKNOWN' },
+  malformed: { code: 'UNKNOWN' },
+  'bad-layer': { code: 'UNKNOWN' },
+  limit: { code: 'UNKNOWN' },
+  'no-space': { code: 'UNKNOWN' },
+  'image-unknown': { code: 'NOT_FOUND' },
+  'root-in-use': { code: 'UNKNOWN' },
+  'no-daemon': { code: 'UNKNOWN' },
+  system: { code: 'UNKNOWN' },
+  internal: { code: 'UNKNOWN' },
+} satisfies Record<Exclude<FailureKind, 'cancelled'>, Saying>
+
+/** The status of a CRI call that failed. */
+export function statusOf(failure: Failure): RpcStatus {
+  if (failure.kind === 'cancelled') return { code: codeOfCancel[failure.reason], message: describe(failure) }
+  const { code, prefix = '' }: Saying = sayings[failure.kind]
+  return { code, message: prefix + describe(failure) }
+}

@@ -1,0 +1,35 @@
+/** Finds an image by whatever a person or kubelet calls it. */
+import { formatReference, parseReference } from '../reference/parse.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Store, StoredImage } from './store.ts'
+
+/** An image, and which of its names it was found by: a tag is one name among several, an id or digest stands for the whole image. */
+export type FoundImage =
+  | { readonly by: 'tag'; readonly tag: string; readonly image: StoredImage }
+  | { readonly by: 'digest' | 'id'; readonly image: StoredImage }
+
+/** An id, with or without its algorithm, or the beginning of one. */
+const idLike = /^(?:sha256:)?[0-9a-f]{1,64}$/
+
+/**
+ * Looks `text` up as a reference in any spelling, then as an id or the beginning of one: a name wins over an id that looks like it, as in
+ * containerd. Throws invalid-reference for what can be neither.
+ */
+export function findImage(store: Pick<Store, 'find'>, text: string): FoundImage | undefined {
+  const isId = idLike.test(text)
+  const named = isId ? nameOrUndefined(text) : parseReference(text)
+  const found = named === undefined ? undefined : findNamed(store, named)
+  if (found !== undefined || !isId) return found
+  const image = store.find(text)
+  return image === undefined ? undefined : { by: 'id', image }
+}
+
+function findNamed(store: Pick<Store, 'find'>, reference: Reference): FoundImage | undefined {
+  const name = formatReference(reference)
+  const image = store.find(name)
+  if (image === undefined) return undefined
+  return reference.tag === undefined ? { by: 'digest', image } : { by: 'tag', tag: name, image }
+}
+
+/** A whole id is no name, the beginning of one may be: `cafe` is an id's first digits and docker.io/library/cafe. */
+const nameOrUndefined = (text: string): Reference | undefined => (/[0-9a-f]{64}$/.test(text) ? undefined : parseReference(text))
