@@ -2,8 +2,7 @@
  * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
  * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
  */
-import type { ImageConfig } from '../oci/oci.ts'
-import type { Descriptor } from '../oci/oci.ts'
+import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'

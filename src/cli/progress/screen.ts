@@ -1,0 +1,86 @@
+/**
+ * The last lines of a terminal, redrawn in place: at most ten times a second, never more than fit, and gone when closed. Lines logged
+ * meanwhile stay above.
+ */
+import type { Output } from '../io.ts'
+
+const REDRAW_MS = 100
+const ESC = '\u001b['
+const HIDE_CURSOR = `${ESC}?25l`
+const SHOW_CURSOR = `${ESC}?25h`
+
+export class Screen implements Disposable {
+  readonly #output: Output
+  readonly #draw: (size: { readonly columns: number; readonly rows: number }) => readonly string[]
+  #drawn = 0
+  #waiting: NodeJS.Timeout | undefined
+  #lastDraw = Number.NEGATIVE_INFINITY
+  #closed = false
+
+  /** `draw` gives the lines as they are now; lines that are too wide are cut, lines that are too many left out. */
+  constructor(output: Output, draw: (size: { readonly columns: number; readonly rows: number }) => readonly string[]) {
+    this.#output = output
+    this.#draw = draw
+    output.write(HIDE_CURSOR)
+  }
+
+  /** Something has changed: draws now, or as soon as the last drawing is old enough. */
+  update(): void {
+    if (this.#closed || this.#waiting !== undefined) return
+    const wait = this.#lastDraw + REDRAW_MS - performance.now()
+    if (wait <= 0) this.#redraw([])
+    else {
+      this.#waiting = setTimeout(() => {
+        this.#waiting = undefined
+        this.#redraw([])
+      }, wait)
+    }
+  }
+
+  /** Lines that stay, above what is redrawn. */
+  log(lines: readonly string[]): void {
+    if (lines.length > 0) this.#redraw(lines)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#waiting)
+    this.#output.write(`${this.#erase()}${SHOW_CURSOR}`)
+  }
+
+  #redraw(above: readonly string[]): void {
+    if (this.#closed) return
+    const columns = this.#output.columns ?? 80
+    const rows = this.#output.rows ?? 24
+    const lines = this.#draw({ columns, rows })
+      .slice(0, Math.max(1, rows - 1))
+      .map((line) => clip(line, columns - 1))
+    // One write for the whole picture, so that no half of it is ever seen.
+    const text = [...above, ...lines].map((line) => `${line}\n`).join('')
+    this.#output.write(this.#erase() + text)
+    this.#drawn = lines.length
+    this.#lastDraw = performance.now()
+  }
+
+  #erase(): string {
+    return this.#drawn === 0 ? '' : `${ESC}${this.#drawn}A\r${ESC}0J`
+  }
+}
+
+/** Cuts a line to `width` characters, colours not counted and closed. */
+export function clip(line: string, width: number): string {
+  let room = width
+  let cut = ''
+  // Odd pieces are the escape sequences between the text.
+  for (const [index, piece] of line.split(SGR).entries()) {
+    if (index % 2 === 1) cut += piece
+    else {
+      const characters = [...piece]
+      cut += characters.slice(0, Math.max(0, room)).join('')
+      room -= characters.length
+    }
+  }
+  return cut
+}
+const SGR = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`)

@@ -1,0 +1,95 @@
+/** The backend behind a socket: the daemon's control service, and CRI for the list of images. Loads gRPC. */
+
+import { fail } from '../failure/failure.ts'
+import { parseDigest } from '../oci/digest.ts'
+import { parseConfig } from '../oci/parse.ts'
+import type { Credentials } from '../registry/registry.ts'
+import { type Connection, connect } from '../rpc/client.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Ask, Backend, ImageDetail } from './backend.ts'
+import { descriptorOf, eventOf, layerOf, planOf, statusOf } from './wire.ts'
+
+/** Throws no-daemon where nobody answers. */
+export async function connectBackend(socket: string, options: Abortable): Promise<Backend> {
+  const daemon = await connect(socket, options)
+  return {
+    pull: async (ask, { signal, onEvent }) => {
+      let imageId: string | undefined
+      for await (const message of daemon.windlass.pull(requestOf(ask), { signal })) {
+        const event = eventOf(message)
+        if (event?.type === 'done') imageId = event.imageId
+        if (event !== undefined) onEvent(event)
+      }
+      return imageId ?? fail({ kind: 'internal', what: 'the daemon ended the pull without a result' })
+    },
+    plan: async (ask, { signal }) => {
+      const { plan } = await daemon.windlass.plan(requestOf(ask), { signal })
+      return plan === null ? fail({ kind: 'internal', what: 'the daemon sent no plan' }) : planOf(plan)
+    },
+    pulls: async ({ signal }) => (await daemon.windlass.listPulls({}, { signal })).pulls.map(statusOf),
+    watchPulls: async (onChange, { signal }) => {
+      try {
+        for await (const { pulls } of daemon.windlass.watchPulls({}, { signal })) onChange(pulls.map(statusOf))
+      } catch (error) {
+        // Leaving is how a watch ends.
+        if (!signal.aborted) throw error
+      }
+    },
+    images: async ({ signal }) => {
+      const { images } = await daemon.image.listImages({}, { signal })
+      return images.map(({ id, repoTags, repoDigests, size, pinned }) => ({
+        id,
+        tags: repoTags,
+        digests: repoDigests,
+        size,
+        pinned,
+      }))
+    },
+    inspect: (name, { signal }) => inspect(daemon, name, { signal }),
+    remove: async (name, { signal }) => {
+      const { imageId, ...removal } = await daemon.windlass.removeImage({ image: name }, { signal })
+      if (imageId === '') fail({ kind: 'image-unknown', reference: name })
+      return { imageId, ...removal }
+    },
+    daemon: ({ signal }) => daemon.windlass.info({}, { signal }),
+    [Symbol.asyncDispose]: async () => daemon[Symbol.dispose](),
+  }
+}
+
+async function inspect(daemon: Connection, name: string, { signal }: Abortable): Promise<ImageDetail> {
+  const wire = await daemon.windlass.inspectImage({ image: name }, { signal })
+  const { id, tags, digests, platform, size, pinned, overlayDir } = wire
+  const digest = parseDigest(id, 'image id')
+  return {
+    id,
+    tags,
+    digests,
+    manifest: descriptorOf(wire.manifest, 'manifest'),
+    platform,
+    size,
+    pulledAt: new Date(wire.pulledAtMs),
+    pinned,
+    config: parseConfig(wire.configJson, { digest }, 'the daemon', wire.layers.length),
+    configJson: wire.configJson.toString(),
+    manifestJson: wire.manifestJson.toString(),
+    overlayDir,
+    layers: wire.layers.map(layerOf),
+  }
+}
+
+const requestOf = ({ reference, credentials, platform = '' }: Ask) => ({
+  reference,
+  platform,
+  ...(credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }),
+})
+
+function wireCredentials(credentials: Exclude<Credentials, { kind: 'anonymous' }>) {
+  switch (credentials.kind) {
+    case 'basic':
+      return { username: credentials.username, password: credentials.password }
+    case 'identity-token':
+      return { identityToken: credentials.token }
+    case 'registry-token':
+      return { registryToken: credentials.token }
+  }
+}

@@ -1,0 +1,97 @@
+/** What the control service sends, as the domain's own values. The daemon may be of another version, so nothing is taken on trust. */
+import { fail } from '../failure/failure.ts'
+import { parseDiffId, parseDigest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/oci.ts'
+import { parsePlatform } from '../platform/platform.ts'
+import type { LayerReport, PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
+import type { LayerDone__Output } from '../rpc/generated/windlass/v1/LayerDone.ts'
+import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
+import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
+import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { ImageLayer } from './backend.ts'
+
+/** A field that proto3 lets be absent and our service always sends. */
+function sent<T>(value: T | null | undefined, field: string): T {
+  return value ?? fail({ kind: 'internal', what: `the daemon sent no ${field}; is it of another version?` })
+}
+
+function oneOf<T extends string>(choices: readonly T[], text: string, field: string): T {
+  return sent(
+    choices.find((choice) => choice === text),
+    `known ${field}`,
+  )
+}
+
+const ORIGINS = ['here', 'registry', 'copy'] as const
+const STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
+const PHASES = ['queued', 'resolving', 'pulling', 'sealing'] as const
+const CLIENTS = ['cri', 'control', 'cli', 'prepull'] as const
+
+export function descriptorOf(wire: Descriptor__Output | null, field: string): Descriptor {
+  const { mediaType, digest, size } = sent(wire, field)
+  return { mediaType, digest: parseDigest(digest, field), size }
+}
+
+export const planOf = (wire: Plan__Output): PullPlan => ({
+  reference: wire.reference,
+  platform: parsePlatform(wire.platform),
+  root: descriptorOf(wire.root, 'root'),
+  manifest: descriptorOf(wire.manifest, 'manifest'),
+  imageId: parseDigest(wire.imageId, 'image id'),
+  layers: wire.layers.map((layer) => ({
+    blob: descriptorOf(layer.blob, 'layer'),
+    diffId: parseDiffId(layer.diffId),
+    origin: oneOf(ORIGINS, layer.origin, 'origin'),
+  })),
+  present: wire.present,
+  bytesToFetch: wire.bytesToFetch,
+  bytesHere: wire.bytesHere,
+})
+
+/** Undefined for an event this version does not know: a newer daemon may tell more. */
+export function eventOf({ resolved, planned, progress, layer, sealed, done }: PullEvent__Output): PullEvent | undefined {
+  if (resolved) {
+    const { platform, host, ms } = resolved
+    const root = descriptorOf(resolved.root, 'root')
+    return {
+      type: 'resolved',
+      root,
+      manifest: descriptorOf(resolved.manifest, 'manifest'),
+      platform: parsePlatform(platform),
+      host,
+      ms,
+    }
+  }
+  if (planned) return { type: 'planned', plan: planOf(sent(planned.plan, 'plan')) }
+  if (progress) {
+    const { layer, state, bytes } = progress
+    return { type: 'progress', layer, state: oneOf(STATES, state, 'layer state'), bytes }
+  }
+  if (layer) return { type: 'layer', layer: layer.layer, report: reportOf(layer) }
+  if (sealed) return { type: 'sealed', syncMs: sealed.syncMs, publishMs: sealed.publishMs }
+  if (done) return { type: 'done', imageId: parseDigest(done.imageId, 'image id'), ms: done.ms, verdict: done.verdict }
+  return undefined
+}
+
+function reportOf({ origin, host, layer: _, ...counts }: LayerDone__Output): LayerReport {
+  return { ...counts, origin: oneOf(ORIGINS, origin, 'origin'), ...(host === '' ? {} : { host }) }
+}
+
+export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
+  id: wire.id,
+  reference: wire.reference,
+  platform: parsePlatform(wire.platform),
+  clients: wire.clients.map((client) => oneOf(CLIENTS, client, 'client')),
+  startedAt: new Date(wire.startedAtMs),
+  phase: oneOf(PHASES, wire.phase, 'phase'),
+  layers: wire.layers.map(({ digest, size, state, bytes }) => ({
+    digest: parseDigest(digest, 'layer'),
+    size,
+    state: oneOf(STATES, state, 'layer state'),
+    bytes,
+  })),
+})
+
+export const layerOf = ({ blob, ...layer }: ImageLayer__Output): ImageLayer => ({ ...layer, blob: descriptorOf(blob, 'layer') })
