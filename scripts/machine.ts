@@ -8,13 +8,20 @@ export type Part = { readonly package: string; readonly shownBy: string; readonl
 
 const library = process.arch === 'arm64' ? '/usr/lib/aarch64-linux-gnu' : '/usr/lib/x86_64-linux-gnu'
 
-export const parts: readonly Part[] = [
+/** Optional everywhere: zlib does the same, slower. */
+export const isal: Part = {
+  package: 'libisal2',
+  shownBy: `${library}/libisal.so.2`,
+  neededBy: 'inflating with ISA-L (zlib is tested either way)',
+}
+
+export const testParts: readonly Part[] = [
   { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'pulls from a real registry' },
   { package: 'containerd', shownBy: 'containerd', neededBy: 'the comparison with containerd' },
   { package: 'runc', shownBy: 'runc', neededBy: 'starting containers from pulled images' },
   { package: 'busybox-static', shownBy: 'busybox', neededBy: 'images whose processes run' },
   { package: 'zstd', shownBy: 'zstd', neededBy: 'zstd layers as the zstd tool writes them' },
-  { package: 'libisal2', shownBy: `${library}/libisal.so.2`, neededBy: 'inflating with ISA-L (zlib is tested either way)' },
+  isal,
 ]
 
 /** Where a command is on PATH, /usr/sbin included. */
@@ -34,14 +41,14 @@ export function which(command: string): string | undefined {
 
 export const isRoot = (): boolean => process.getuid?.() === 0
 
-export const missingParts = (): readonly Part[] => parts.filter(({ shownBy }) => which(shownBy) === undefined)
+export const missingOf = (parts: readonly Part[]): readonly Part[] => parts.filter(({ shownBy }) => which(shownBy) === undefined)
 
 /**
  * Installs the parts that are missing, without starting any service. Returns why it could not, if it could not: what is missing
  * afterwards is for the caller to look up again.
  */
-export function installMissingParts(): string | undefined {
-  const missing = missingParts()
+export function installMissing(parts: readonly Part[]): string | undefined {
+  const missing = missingOf(parts)
   if (missing.length === 0) return undefined
   if (which('apt-get') === undefined) return 'apt-get is not here; install them with your own package manager'
   const names = missing.map((part) => part.package)

@@ -7,7 +7,7 @@ import { mkdtempDisposableSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
-import { installMissingParts, isRoot, missingParts } from './machine.ts'
+import { installMissing, isRoot, missingOf, testParts } from './machine.ts'
 import { staticChecks } from './static-checks.ts'
 
 const top = join(import.meta.dirname, '..')
@@ -26,8 +26,8 @@ const Report = z.object({
 type Counts = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] }
 
 function setUp(): readonly string[] {
-  const obstacle = installMissingParts()
-  const reasons = missingParts().map((part) => `${part.package} is missing: ${part.neededBy}`)
+  const obstacle = installMissing(testParts)
+  const reasons = missingOf(testParts).map((part) => `${part.package} is missing: ${part.neededBy}`)
   if (obstacle !== undefined && reasons.length > 0) reasons.push(obstacle)
   if (!isRoot()) reasons.push('not root: mounts, owners, devices and trusted xattrs')
   for (const reason of reasons) console.log(`set-up     ! will be skipped: ${reason}`)
