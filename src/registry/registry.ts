@@ -5,8 +5,9 @@
  * A `Registry` turns a reference and credentials into a `Repository`: the hosts (mirrors, then the registry itself) that may hold it,
  * with authentication and retries behind them.
  */
-import type { Descriptor } from '../oci/oci.ts'
+
 import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 

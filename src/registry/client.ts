@@ -1,0 +1,159 @@
+/** The registry client put together: what all pulls share, and a repository as one caller sees it. */
+import { fail, WindlassError } from '../failure/failure.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/oci.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
+import { Agents } from './agents.ts'
+import { Authenticator } from './authenticator.ts'
+import type { Wanted } from './errors.ts'
+import type { RegistryEvent } from './events.ts'
+import { BlobTransfer } from './fetch.ts'
+import { type Host, hostsOf } from './hosts.ts'
+import type { Credentials, Document, Registry, Repository, Transfer } from './registry.ts'
+import { type Question, Requests } from './request.ts'
+import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
+import { Tokens } from './token.ts'
+import { type Walk, walk } from './walk.ts'
+
+export type RegistryOptions = {
+  /** Colon-separated certs.d directories; none: no configuration, every registry is asked itself. */
+  readonly hostsDir?: string
+  readonly userAgent: string
+  /** How long an answer may take to begin, at most 30 s, and how long a transfer may stand still while its sink takes bytes. */
+  readonly progressTimeoutMs: number
+  /** Where hosts.toml has no dial_timeout; 30 s by default. */
+  readonly connectTimeoutMs?: number
+  readonly log?: (event: RegistryEvent) => void
+}
+
+/** Dispose it to end all transfers with `cancelled: shutdown` and close all connections. */
+export function createRegistry(options: RegistryOptions): Registry {
+  return new Client(options)
+}
+
+const MAX_HEADERS_WAIT_MS = 30_000
+
+class Client implements Registry {
+  readonly #options: RegistryOptions
+  readonly #agents: Agents
+  readonly #requests: Requests
+  readonly #closing = new AbortController()
+
+  constructor(options: RegistryOptions) {
+    const { progressTimeoutMs, userAgent } = options
+    this.#options = options
+    this.#agents = new Agents({ headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs })
+    const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
+    this.#requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+  }
+
+  connect(reference: Reference, credentials: Credentials): Repository {
+    const { hostsDir, connectTimeoutMs, log = () => undefined } = this.#options
+    const hosts = () => hostsOf(reference.registry, hostsDir, connectTimeoutMs)
+    return new RemoteRepository({ reference, credentials, hosts, requests: this.#requests, closing: this.#closing.signal, log })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
+    await this.#agents[Symbol.asyncDispose]()
+  }
+}
+
+type Parts = {
+  readonly reference: Reference
+  readonly credentials: Credentials
+  readonly hosts: () => Promise<readonly Host[]>
+  readonly requests: Requests
+  readonly closing: AbortSignal
+  readonly log: (event: RegistryEvent) => void
+}
+
+class RemoteRepository implements Repository {
+  readonly #parts: Parts
+  readonly #name: string
+  #hosts: Promise<readonly Host[]> | undefined
+
+  constructor(parts: Parts) {
+    const { registry, repository, tag, digest } = parts.reference
+    this.#parts = parts
+    this.#name = `${registry}/${repository}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`
+  }
+
+  async resolve({ signal, known }: Abortable & { readonly known?: Digest }): Promise<Document | undefined> {
+    const { reference, requests } = this.#parts
+    const { digest } = reference
+    const capabilities = digest === undefined ? (['pull', 'resolve'] as const) : (['pull'] as const)
+    const question = this.#question(`manifests/${digest ?? reference.tag ?? 'latest'}`, { accept: MANIFEST_ACCEPT })
+    const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
+    const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
+    return walk<Document | undefined>(asking, async (host) => {
+      if (known !== undefined) {
+        const same = await stillNames(requests, host, question, known, asking.signal)
+        if ('trouble' in same) return same
+        if (same.value) return { value: undefined }
+      }
+      return getDocument(requests, host, question, expected, asking.signal)
+    })
+  }
+
+  async manifest(descriptor: Descriptor, { signal }: Abortable): Promise<Document> {
+    const question = this.#question(descriptorPath('manifests', descriptor), { accept: MANIFEST_ACCEPT })
+    return this.#document(question, { ...descriptor, what: 'manifest' }, this.#manifestUnknown, signal)
+  }
+
+  async blob(descriptor: Descriptor, { signal }: Abortable): Promise<Document> {
+    const question = this.#question(descriptorPath('blobs', descriptor))
+    return this.#document(question, { ...descriptor, what: 'config' }, this.#blobUnknown(descriptor), signal)
+  }
+
+  async fetch(descriptor: Descriptor, sink: ByteSink, { signal }: Abortable): Promise<Transfer> {
+    const question = this.#question(descriptorPath('blobs', descriptor))
+    const asking = await this.#walk(question, ['pull'], this.#blobUnknown(descriptor), signal)
+    const transfer = new BlobTransfer(this.#parts.requests, descriptor, sink, asking.signal)
+    return walk(asking, (host) => transfer.attempt(host, question), transfer.progress)
+  }
+
+  async #document(
+    question: Question,
+    expected: Expected & { readonly size: number },
+    absent: Wanted['absent'],
+    signal: AbortSignal,
+  ): Promise<Document> {
+    if (expected.size > MAX_DOCUMENT) {
+      const reason = `${expected.size} bytes according to what names it, more than the ${MAX_DOCUMENT} it may have`
+      fail({ kind: 'malformed', what: expected.what, from: this.#parts.reference.registry, reason })
+    }
+    const asking = await this.#walk(question, ['pull'], absent, signal)
+    return walk(asking, (host) => getDocument(this.#parts.requests, host, question, expected, asking.signal))
+  }
+
+  #question(path: string, headers: Readonly<Record<string, string>> = {}): Question {
+    const { reference, credentials } = this.#parts
+    return { method: 'GET', repository: reference.repository, path, headers, credentials }
+  }
+
+  /** The way through the hosts that can do what is wanted. */
+  async #walk(
+    question: Question,
+    capabilities: readonly ('pull' | 'resolve')[],
+    absent: Wanted['absent'],
+    signal: AbortSignal,
+  ): Promise<Walk> {
+    const { closing, log } = this.#parts
+    // A failure to read the configuration is told again until it can be read.
+    this.#hosts ??= this.#parts.hosts().catch((error: unknown) => {
+      this.#hosts = undefined
+      throw error
+    })
+    const hosts = (await this.#hosts).filter((host) => capabilities.every((capability) => host.capabilities.has(capability)))
+    const wanted: Wanted = { reference: this.#name, absent }
+    return { hosts, path: question.path, wanted, log, signal: AbortSignal.any([signal, closing]) }
+  }
+
+  readonly #manifestUnknown: Wanted['absent'] = (tried) => ({ kind: 'manifest-unknown', reference: this.#name, tried })
+
+  readonly #blobUnknown =
+    ({ digest }: Descriptor): Wanted['absent'] =>
+    (tried) => ({ kind: 'blob-unknown', reference: this.#name, digest, tried })
+}

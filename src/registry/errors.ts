@@ -1,0 +1,162 @@
+/**
+ * From what one host did to the failure a caller gets. A `Trouble` is one host's; when no host delivers, `failureFor` makes one failure
+ * of them that names each host. Nothing here may hold a secret: URLs lose their query, and what a registry echoes is cleaned.
+ */
+import { z } from 'zod'
+import { type Failure, type HostAttempt, WindlassError } from '../failure/failure.ts'
+import type { Credentials } from './registry.ts'
+
+/** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
+export type Trouble =
+  /** No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). */
+  | { readonly kind: 'unreachable'; readonly result: string; readonly definite: boolean; readonly cause: Error }
+  | {
+      readonly kind: 'server-error'
+      readonly status?: number
+      readonly result: string
+      readonly retryAfterMs: number | undefined
+    }
+  | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
+  | { readonly kind: 'absent'; readonly result: string }
+  /** It was understood, and the answer is no. */
+  | {
+      readonly kind: 'refused'
+      readonly result: string
+      readonly as: 'unauthorized' | 'denied'
+      readonly user: string | undefined
+    }
+  /** It will not deliver, however often it is asked. */
+  | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+
+/** A value, or one host's trouble. */
+export type Result<T> = { readonly value: T } | { readonly trouble: Trouble }
+
+export type TriedHost = { readonly host: string; readonly trouble: Trouble }
+
+/** An error body may be anything; no more of it than this is read. */
+export const MAX_ERROR_BODY = 64 * 1024
+const MAX_SHOWN = 300
+
+const bodySchema = z.object({ errors: z.array(z.object({ code: z.string().default(''), message: z.string().nullish() })).min(1) })
+const tokenBodySchema = z.object({
+  details: z.string().optional(),
+  message: z.string().optional(),
+  error_description: z.string().optional(),
+})
+
+export type ErrorBody = { readonly code: string | undefined; readonly text: string }
+
+/** The code and message of an error answer (distribution-spec, "Error codes"), or the start of its text. */
+export function parseErrorBody(body: Buffer, credentials: Credentials): ErrorBody {
+  const text = body.toString('utf8')
+  const json = jsonOf(text)
+  const errors = bodySchema.safeParse(json)
+  if (errors.success) {
+    const [first] = errors.data.errors
+    return { code: first?.code, text: clean([first?.code, first?.message].filter(Boolean).join(': '), credentials) }
+  }
+  const other = tokenBodySchema.safeParse(json)
+  const said = other.success ? (other.data.details ?? other.data.message ?? other.data.error_description) : undefined
+  return { code: undefined, text: clean(said ?? (/^\s*</.test(text) ? '' : text), credentials) }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // not JSON: shown as text
+  }
+}
+
+/** One short printable line without the caller's secrets and without the queries of URLs, which may be signed. */
+export function clean(text: string, credentials: Credentials): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 4096)
+  const shown = secretsOf(credentials).reduce((rest, secret) => rest.replaceAll(secret, '***'), line)
+  return shown
+    .replace(/(https?:\/\/[^\s"'?]*)\?[^\s"']*/gi, '$1?***')
+    .trim()
+    .slice(0, MAX_SHOWN)
+}
+
+function secretsOf(credentials: Credentials): string[] {
+  switch (credentials.kind) {
+    case 'anonymous':
+      return []
+    case 'basic': {
+      const pair = Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')
+      return [credentials.password, encodeURIComponent(credentials.password), pair].filter((secret) => secret !== '')
+    }
+    case 'identity-token':
+    case 'registry-token':
+      return [credentials.token, encodeURIComponent(credentials.token)].filter((secret) => secret !== '')
+  }
+}
+
+/** Errors of which a second try, at once, would only see the same. */
+const DEFINITE =
+  /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ERR_TLS|ERR_SSL|CERT_|UNABLE_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|EPROTO|ERR_INVALID)/
+
+const KNOWN: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  ENOTFOUND: 'no such host name',
+  EAI_AGAIN: 'name resolution failed for now',
+  EPIPE: 'connection closed',
+  UND_ERR_SOCKET: 'connection closed',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout while waiting for an answer',
+  UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
+}
+
+/** The errno-like code of a connection error; undici wraps those of sockets, and Node those of several addresses. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0])
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return code.startsWith('UND_ERR_SOCKET') && error.cause !== undefined ? codeOf(error.cause) || code : code
+}
+
+/** The trouble of a connection that broke. */
+export function unreachable(error: Error, credentials: Credentials): Trouble {
+  const code = codeOf(error)
+  const reason = KNOWN[code] ?? clean(error.message.split('\n', 1)[0] ?? '', credentials)
+  return { kind: 'unreachable', result: reason === '' ? code : reason, definite: DEFINITE.test(code), cause: error }
+}
+
+/** What was asked for, for the one failure in the end. */
+export type Wanted = { readonly reference: string; readonly absent: (tried: readonly HostAttempt[]) => Failure }
+
+/** Where several hosts failed in different ways, the one that knows most speaks: it answered > it lacks it > it was not reached. */
+export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): WindlassError {
+  const attempts = tried.map(({ host, trouble }) => ({ host, result: trouble.result }))
+  const { reference } = wanted
+  for (const { host, trouble } of tried.toReversed()) {
+    switch (trouble.kind) {
+      case 'failed':
+        return new WindlassError(trouble.failure)
+      case 'refused': {
+        const user = trouble.user === undefined ? {} : { user: trouble.user }
+        return new WindlassError({ kind: trouble.as, reference, host, ...user, detail: trouble.result })
+      }
+      case 'rate-limited': {
+        const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
+        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter })
+      }
+    }
+  }
+  if (tried.some(({ trouble }) => trouble.kind === 'absent')) return new WindlassError(wanted.absent(attempts))
+  const last = tried.at(-1)?.trouble
+  const cause = last?.kind === 'unreachable' ? last.cause : undefined
+  return new WindlassError({ kind: 'registry-unavailable', reference, tried: attempts }, cause)
+}
+
+/** The `cancelled` of an aborted signal; its own error where the caller gave one. */
+export function cancelledBy(signal: AbortSignal): WindlassError {
+  const { reason } = signal
+  if (reason instanceof WindlassError) return reason
+  const deadline = reason instanceof Error && reason.name === 'TimeoutError'
+  return new WindlassError({ kind: 'cancelled', reason: deadline ? 'deadline' : 'cancelled' }, reason)
+}

@@ -1,0 +1,16 @@
+/** What the client tells a log. Hosts and paths below a repository only: no headers, no queries, no secrets. */
+export type RegistryEvent =
+  | {
+      readonly type: 'answer'
+      readonly host: string
+      readonly method: string
+      readonly path: string
+      readonly result: string
+      readonly ms: number
+    }
+  /** A loopback registry answered a TLS handshake with HTTP. */
+  | { readonly type: 'plain-http'; readonly host: string }
+  /** The same host is asked again. */
+  | { readonly type: 'retry'; readonly host: string; readonly path: string; readonly reason: string; readonly delayMs: number }
+  /** This host did not deliver; the next one, where there is one, is asked. */
+  | { readonly type: 'host-failed'; readonly host: string; readonly path: string; readonly reason: string }

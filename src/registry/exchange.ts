@@ -1,0 +1,168 @@
+/**
+ * One HTTP request and its answer, chunk by chunk. The hot path of a pull runs through `Receiver`: no promise, copy or queue for a
+ * chunk that the consumer takes at once; where it is full, the socket is paused until it can go on.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { cancelledBy } from './errors.ts'
+
+export type WireRequest = {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly body?: string
+}
+
+export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders }
+
+/** Takes one chunk. A promise: full, go on once it resolves. `stop`: enough, the rest is not wanted. What it throws ends the exchange. */
+export type Consumer = (chunk: Buffer) => Promise<void> | 'stop' | undefined
+
+export type Outcome =
+  | { readonly kind: 'complete'; readonly head: Head }
+  /** The connection failed, or timed out, before the answer's end; `head` is there if it came. */
+  | { readonly kind: 'broken'; readonly head: Head | undefined; readonly error: Error }
+
+/**
+ * Sends `request`; `receive` sees the head and says who takes the body. Throws what the consumer throws, unchanged, and `cancelled`
+ * when `signal` aborts; both free the connection at once. Everything else is an outcome.
+ */
+export async function exchange(
+  dispatcher: Dispatcher,
+  request: WireRequest,
+  receive: (head: Head) => Consumer,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (signal.aborted) throw cancelledBy(signal)
+  const receiver = new Receiver(receive)
+  const onAbort = () => receiver.give(() => Promise.reject(cancelledBy(signal)))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const { url, method, headers, body } = request
+    const fields = Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((one) => [name, one]))
+    dispatcher.dispatch(
+      { origin: url.origin, path: url.pathname + url.search, method, headers: fields, body: body ?? null },
+      receiver,
+    )
+    return await receiver.outcome
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+class Receiver implements Dispatcher.DispatchHandler {
+  readonly outcome: Promise<Outcome>
+  readonly #settle: (outcome: Outcome | Promise<Outcome>) => void
+  readonly #receive: (head: Head) => Consumer
+  #controller: Dispatcher.DispatchController | undefined
+  #head: Head | undefined
+  #consume: Consumer | undefined
+  #settled = false
+  /** The consumer is full; chunks that come nevertheless (one socket buffer at most) wait in `#queue`. */
+  #blocked = false
+  readonly #queue: Buffer[] = []
+  /** How the answer ended while the consumer was full. */
+  #ending: (() => Outcome) | undefined
+
+  constructor(receive: (head: Head) => Consumer) {
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    this.outcome = promise
+    this.#settle = resolve
+    this.#receive = receive
+  }
+
+  /** Ends the exchange with this outcome; a connection still in use is cut. */
+  give(outcome: () => Outcome | Promise<Outcome>): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#queue.length = 0
+    this.#settle(outcome())
+    this.#controller?.abort(new Error('the exchange is over'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Given up while it waited for a connection.
+    if (this.#settled) controller.abort(new Error('the exchange is over'))
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200 || this.#settled) return
+    this.#head = { status, headers }
+    this.#guarded(() => {
+      this.#consume = this.#receive({ status, headers })
+    })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
+    if (this.#blocked) this.#queue.push(chunk)
+    else this.#take(controller, chunk)
+  }
+
+  onResponseEnd(): void {
+    const head = this.#head
+    if (head === undefined) return
+    // The connection is free already: nothing is cut.
+    this.#controller = undefined
+    this.#end(() => ({ kind: 'complete', head }))
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#controller = undefined
+    this.#end(() => ({ kind: 'broken', head: this.#head, error }))
+  }
+
+  #end(outcome: () => Outcome): void {
+    if (this.#blocked) this.#ending = outcome
+    else this.give(outcome)
+  }
+
+  #take(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#guarded(() => {
+      const full = this.#consume?.(chunk)
+      if (full === undefined) return
+      const head = this.#head
+      if (full === 'stop') {
+        if (head !== undefined) this.give(() => ({ kind: 'complete', head }))
+        return
+      }
+      this.#blocked = true
+      controller.pause()
+      full.then(
+        () => this.#goOn(controller),
+        (error: unknown) => this.give(() => Promise.reject(error)),
+      )
+    })
+  }
+
+  #goOn(controller: Dispatcher.DispatchController): void {
+    this.#blocked = false
+    while (!this.#blocked && !this.#settled) {
+      const chunk = this.#queue.shift()
+      if (chunk === undefined) break
+      this.#take(controller, chunk)
+    }
+    if (this.#blocked || this.#settled) return
+    if (this.#ending !== undefined) this.give(this.#ending)
+    else controller.resume()
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.give(() => Promise.reject(error))
+    }
+  }
+}
+
+/** A consumer that keeps up to `limit` bytes in `into` and stops there. */
+export const collect =
+  (into: Buffer[], limit: number): Consumer =>
+  (chunk) => {
+    const room = limit - into.reduce((sum, { length }) => sum + length, 0)
+    // Copied: a small answer must not keep the whole socket buffer it came in.
+    into.push(Buffer.from(chunk.subarray(0, room)))
+    return chunk.length > room ? 'stop' : undefined
+  }

@@ -1,0 +1,123 @@
+/**
+ * Reads one `hosts.toml` (containerd, docs/hosts.md). A file that does not say what it must is a `bad-config` with its line: pulling
+ * from somewhere else than the node's owner wrote down is the one thing that must not happen quietly.
+ */
+import { parse, TomlError } from 'smol-toml'
+import { z } from 'zod'
+import { fail } from '../failure/failure.ts'
+
+export type Capability = 'pull' | 'resolve' | 'push' | 'referrers'
+
+/** A PEM file with a certificate, and the file with its key where that is another one. */
+export type ClientFiles = { readonly cert: string; readonly key: string }
+
+/** What may be said of one host, file paths as written. */
+export type HostFields = {
+  readonly capabilities?: readonly Capability[]
+  readonly ca: readonly string[]
+  readonly client: readonly ClientFiles[]
+  readonly skipVerify: boolean
+  readonly overridePath: boolean
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  readonly dialTimeoutMs?: number
+}
+
+export type HostsFile = {
+  /** The root fields: they belong to `server`, or to the registry itself where there is none. */
+  readonly server: string | undefined
+  readonly root: HostFields
+  /** The mirrors, in the order of the file. */
+  readonly hosts: readonly { readonly url: string; readonly fields: HostFields }[]
+}
+
+const list = <T extends z.ZodType>(item: T) => z.union([item.transform((one) => [one]), z.array(item)])
+
+const UNITS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+
+const duration = z.string().transform((text, context) => {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/gy)]
+  if (text === '' || parts.map(([part]) => part).join('') !== text) {
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a duration such as "30s"` })
+    return z.NEVER
+  }
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit as keyof typeof UNITS], 0)
+})
+
+const clientFiles = z.union([
+  z.string().transform((file): ClientFiles => ({ cert: file, key: file })),
+  z.tuple([z.string(), z.string()]).transform(([cert, key]): ClientFiles => ({ cert, key: key === '' ? cert : key })),
+])
+
+const fieldsShape = {
+  capabilities: z.array(z.enum(['pull', 'resolve', 'push', 'referrers'])).optional(),
+  ca: list(z.string()).default([]),
+  client: list(clientFiles).default([]),
+  skip_verify: z.boolean().default(false),
+  override_path: z.boolean().default(false),
+  header: z.record(z.string(), list(z.string())).default({}),
+  dial_timeout: duration.optional(),
+}
+
+const url = z.string().refine((text) => URL.canParse(withScheme(text)), { message: 'is not a URL' })
+const hostSchema = z.object(fieldsShape)
+const fileSchema = z.object({ ...fieldsShape, server: url.optional(), host: z.record(url, hostSchema).default({}) })
+
+/** `https://` where no scheme is written. */
+export const withScheme = (text: string): string => (/^https?:\/\//i.test(text) ? text : `https://${text}`)
+
+/** The directory of an existing file has to be added to the paths in it by the caller. */
+export function parseHostsToml(text: string, file: string): HostsFile {
+  const parsed = fileSchema.safeParse(tables(text, file))
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const path = issue?.path ?? []
+    const line = lineOf(text, path)
+    const where = { file, ...(line === undefined ? {} : { line }), ...(path.length === 0 ? {} : { field: path.join('.') }) }
+    fail({ kind: 'bad-config', ...where, reason: issue?.message ?? 'is not a hosts.toml' })
+  }
+  const { server, host, ...root } = parsed.data
+  return {
+    server,
+    root: fieldsOf(root),
+    hosts: Object.entries(host).map(([address, fields]) => ({ url: address, fields: fieldsOf(fields) })),
+  }
+}
+
+function fieldsOf(fields: z.output<typeof hostSchema>): HostFields {
+  return {
+    ...(fields.capabilities === undefined ? {} : { capabilities: fields.capabilities }),
+    ca: fields.ca,
+    client: fields.client,
+    skipVerify: fields.skip_verify,
+    overridePath: fields.override_path,
+    headers: Object.fromEntries(Object.entries(fields.header).map(([name, value]) => [name.toLowerCase(), value])),
+    ...(fields.dial_timeout === undefined ? {} : { dialTimeoutMs: fields.dial_timeout }),
+  }
+}
+
+function tables(text: string, file: string): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const reason = error.message.split('\n', 1)[0] ?? 'is not TOML'
+    fail({ kind: 'bad-config', file, line: error.line, reason }, error)
+  }
+}
+
+/** The line a value stands on, found by its table and key: a schema knows paths, not lines. */
+function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {
+  const [table, address, field] = path[0] === 'host' ? ['host', path[1], path[2]] : [undefined, undefined, path[0]]
+  let inside = table === undefined
+  let header: number | undefined
+  for (const [index, line] of text.split('\n').entries()) {
+    if (/^\s*\[/.test(line) && !/=/.test(line.split('"')[0] ?? '')) {
+      inside = table === undefined ? false : line.includes(String(address))
+      if (inside) header ??= index + 1
+    }
+    const key = /^\s*"?([\w-]+)"?\s*=/.exec(line)?.[1]
+    if (inside && key !== undefined && key === field) return index + 1
+  }
+  return header
+}

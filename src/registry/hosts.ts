@@ -1,0 +1,146 @@
+/**
+ * The hosts that may hold a repository, in the order they are asked: the mirrors of `hosts.toml`, then the registry itself.
+ * Directory order, fallbacks and defaults are containerd's, so that a node's existing certs.d means the same here.
+ */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, posix, resolve } from 'node:path'
+import { fail, failureOf } from '../failure/failure.ts'
+import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
+
+/** PEM texts, as read. */
+export type TlsSettings = {
+  readonly ca: readonly string[]
+  readonly clients: readonly { readonly cert: string; readonly key: string }[]
+  readonly skipVerify: boolean
+}
+
+export type Scheme = 'https' | 'http'
+
+export type Host = {
+  /** `host[:port]`, as people know it. */
+  readonly name: string
+  /** Two where plain HTTP may be tried after HTTPS was answered with HTTP. */
+  readonly schemes: readonly [Scheme, ...Scheme[]]
+  /** Before `/<repository>/…`; `/v2` unless the configuration says otherwise. */
+  readonly path: string
+  readonly capabilities: ReadonlySet<Capability>
+  /** This is the registry named in the reference: only it may see credentials. */
+  readonly named: boolean
+  /** Sent as `ns=` to a mirror, so that it knows whose repository is meant. */
+  readonly namespace: string | undefined
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  readonly tls: TlsSettings
+  readonly dialTimeoutMs: number
+}
+
+const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
+const DIAL_TIMEOUT_MS = 30_000
+const NO_FIELDS: HostFields = { ca: [], client: [], skipVerify: false, overridePath: false, headers: {} }
+
+/**
+ * The hosts for `registry`, read anew on each call. `roots` is a colon-separated list of certs.d directories.
+ * Throws `bad-config`.
+ */
+export async function hostsOf(registry: string, roots: string | undefined, connectTimeoutMs = DIAL_TIMEOUT_MS): Promise<Host[]> {
+  const dir = await directoryOf(registry, roots)
+  const file = dir === undefined ? undefined : await readHostsFile(dir)
+  const from: Source = { registry, dir: dir ?? '', connectTimeoutMs }
+  const mirrors = await Promise.all((file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from)))
+  const root = file?.root ?? NO_FIELDS
+  const server = file?.server === undefined ? await ownHost(root, from) : await configuredHost(file.server, root, from)
+  return [...mirrors, server]
+}
+
+type Source = { readonly registry: string; readonly dir: string; readonly connectTimeoutMs: number }
+
+/** True for `localhost` and loopback addresses, with or without a port. */
+export function isLoopback(host: string): boolean {
+  const name = hostnameOf(host)
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
+}
+
+const hostnameOf = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
+const portOf = (host: string): string => /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ''))?.[1] ?? ''
+const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
+
+async function directoryOf(registry: string, roots: string | undefined): Promise<string | undefined> {
+  const port = portOf(registry)
+  const escaped = port === '' ? [] : [`${registry.slice(0, -port.length - 1)}_${port}_`]
+  for (const root of (roots ?? '').split(':').filter((path) => path !== '')) {
+    for (const name of [...escaped, registry, '_default']) {
+      const dir = join(root, name)
+      const found = await stat(dir).catch(absentIsUndefined)
+      if (found?.isDirectory()) return dir
+    }
+  }
+  return undefined
+}
+
+function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+  throw error
+}
+
+/** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
+async function readHostsFile(dir: string): Promise<HostsFile> {
+  const file = join(dir, 'hosts.toml')
+  const text = await readFile(file, 'utf8').catch(absentIsUndefined)
+  if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
+  const names = (await readdir(dir)).sort()
+  const ca = names.filter((name) => name.endsWith('.crt'))
+  const client = names.filter((name) => name.endsWith('.cert')).map((cert) => ({ cert, key: cert.replace(/\.cert$/, '.key') }))
+  return { server: undefined, root: { ...NO_FIELDS, ca, client }, hosts: [] }
+}
+
+/** The registry itself, where the configuration names no server. */
+async function ownHost(fields: HostFields, from: Source): Promise<Host> {
+  const name = ownName(from.registry)
+  const { capabilities: _, ...rest } = fields
+  const tls = await tlsOf(fields, from)
+  if (!isLoopback(name)) return { ...base(name, rest, from), schemes: ['https'], path: '/v2', tls }
+  const port = portOf(name)
+  const schemes: Host['schemes'] = port === '80' ? ['http'] : port === '' || port === '443' ? ['https'] : ['https', 'http']
+  return { ...base(name, rest, from), schemes, path: '/v2', tls: { ...tls, skipVerify: true } }
+}
+
+async function configuredHost(address: string, fields: HostFields, from: Source): Promise<Host> {
+  const url = new URL(withScheme(address))
+  const tls = await tlsOf(fields, from)
+  const hasTls = fields.ca.length > 0 || fields.client.length > 0 || fields.skipVerify
+  const fallsBack = url.protocol === 'http:' && hasTls && url.port !== ''
+  const schemes: Host['schemes'] = fallsBack ? ['https', 'http'] : url.protocol === 'http:' ? ['http'] : ['https']
+  return { ...base(url.host, fields, from), schemes, path: pathOf(url, fields.overridePath), tls }
+}
+
+function pathOf(url: URL, override: boolean): string {
+  const path = url.pathname === '/' ? '' : posix.normalize(url.pathname).replace(/\/$/, '')
+  return override || path.endsWith('/v2') ? path : `${path}/v2`
+}
+
+function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: Source): Omit<Host, 'schemes' | 'path' | 'tls'> {
+  const named = name === ownName(registry) || name === registry
+  return {
+    name,
+    named,
+    namespace: named ? undefined : registry,
+    capabilities: fields.capabilities === undefined ? ALL : new Set(fields.capabilities),
+    headers: fields.headers,
+    dialTimeoutMs: fields.dialTimeoutMs ?? connectTimeoutMs,
+  }
+}
+
+async function tlsOf(fields: HostFields, { dir }: Source): Promise<TlsSettings> {
+  const pem = async (field: string, path: string): Promise<string> => {
+    const file = resolve(dir, path)
+    return readFile(file, 'utf8').catch((error: unknown) => {
+      const failure = failureOf(error)
+      const reason = `cannot read ${file}: ${failure.kind === 'system' ? failure.code : failure.kind}`
+      return fail({ kind: 'bad-config', file: join(dir, 'hosts.toml'), field, reason }, error)
+    })
+  }
+  const [ca, clients] = await Promise.all([
+    Promise.all(fields.ca.map((path) => pem('ca', path))),
+    Promise.all(fields.client.map(async ({ cert, key }) => ({ cert: await pem('client', cert), key: await pem('client', key) }))),
+  ])
+  return { ca, clients, skipVerify: fields.skipVerify }
+}

@@ -1,0 +1,141 @@
+/** A request to a host of a repository: finds out whether it speaks HTTPS, logs in where it must, and names what went wrong. */
+import type { Agents } from './agents.ts'
+import type { Authenticator, Party } from './authenticator.ts'
+import { chooseChallenge } from './challenge.ts'
+import { clean, codeOf, type ErrorBody, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
+import type { RegistryEvent } from './events.ts'
+import type { Consumer, Head } from './exchange.ts'
+import { follow, type Reply } from './follow.ts'
+import type { Host, Scheme } from './hosts.ts'
+import type { Credentials } from './registry.ts'
+import { parseRetryAfter } from './retry.ts'
+import { userOf } from './token.ts'
+
+/** What is asked of whichever host. `path` comes after `/v2/<repository>/`. */
+export type Question = {
+  readonly method: 'GET' | 'HEAD'
+  readonly repository: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly credentials: Credentials
+}
+
+const MAX_TOKEN_REFRESHES = 2
+const MAX_REMEMBERED_SCHEMES = 1_000
+/** What OpenSSL says when the other side answers the handshake with HTTP. */
+const NOT_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST|EPROTO)$/
+
+export class Requests {
+  readonly #agents: Agents
+  readonly #authenticator: Authenticator
+  readonly #userAgent: string
+  readonly #log: (event: RegistryEvent) => void
+  /** The scheme that worked, for hosts that may speak either. */
+  readonly #schemes = new Map<string, Scheme>()
+
+  constructor(agents: Agents, authenticator: Authenticator, userAgent: string, log: (event: RegistryEvent) => void) {
+    this.#agents = agents
+    this.#authenticator = authenticator
+    this.#userAgent = userAgent
+    this.#log = log
+  }
+
+  /**
+   * The head of a 2xx answer whose body went to the consumer, or the trouble. Throws what `receive` and its consumer throw, unchanged,
+   * and `cancelled`.
+   */
+  async send(host: Host, question: Question, receive: (head: Head) => Consumer, signal: AbortSignal): Promise<Result<Head>> {
+    const started = performance.now()
+    const known = this.#schemes.get(host.name)
+    const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    let result: Result<Head> | undefined
+    for (const scheme of schemes) {
+      result = await this.#sendOver(scheme, host, question, receive, signal)
+      const wrongScheme =
+        'trouble' in result && result.trouble.kind === 'unreachable' && NOT_TLS.test(codeOf(result.trouble.cause))
+      if (wrongScheme && scheme !== schemes.at(-1)) {
+        this.#log({ type: 'plain-http', host: host.name })
+        continue
+      }
+      if ('value' in result || result.trouble.kind !== 'unreachable') this.#rememberScheme(host, scheme)
+      else this.#schemes.delete(host.name)
+      break
+    }
+    if (result === undefined) throw new Error('a host has at least one scheme')
+    const outcome = 'value' in result ? String(result.value.status) : result.trouble.result
+    this.#log({
+      type: 'answer',
+      host: host.name,
+      method: question.method,
+      path: question.path,
+      result: outcome,
+      ms: performance.now() - started,
+    })
+    return result
+  }
+
+  async #sendOver(
+    scheme: Scheme,
+    host: Host,
+    question: Question,
+    receive: (head: Head) => Consumer,
+    signal: AbortSignal,
+  ): Promise<Result<Head>> {
+    const { method, repository, headers } = question
+    const url = new URL(`${scheme}://${host.name}${host.path}/${repository}/${question.path}`)
+    if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
+    const credentials: Credentials = host.named ? question.credentials : { kind: 'anonymous' }
+    const party: Party = { host, origin: new URL(url.origin), repository, credentials }
+    const asked = { host, dispatcher: this.#agents.for(host), registry: party.origin, signal }
+    for (let refreshes = 0; ; refreshes++) {
+      const login = await this.#authenticator.authorization(party, signal)
+      if ('trouble' in login) return login
+      const authorization = login.value === undefined ? {} : { authorization: login.value }
+      const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...host.headers, ...authorization }
+      const reply = await follow(asked, { method, url, headers: sent }, receive)
+      if (reply.kind === 'success') return { value: reply.head }
+      const challenged = reply.kind === 'refusal' && reply.head.status === 401 && !reply.foreign
+      if (challenged && refreshes < MAX_TOKEN_REFRESHES && (await this.#authenticator.learn(party, reply.head, login.value)))
+        continue
+      return { trouble: troubleOf(reply, host, credentials) }
+    }
+  }
+
+  #rememberScheme(host: Host, scheme: Scheme): void {
+    if (host.schemes.length === 1) return
+    if (this.#schemes.size >= MAX_REMEMBERED_SCHEMES) this.#schemes.clear()
+    this.#schemes.set(host.name, scheme)
+  }
+}
+
+function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, host: Host, credentials: Credentials): Trouble {
+  switch (reply.kind) {
+    case 'broken':
+      return unreachable(reply.error, credentials)
+    case 'forbidden': {
+      const reason = clean(reply.reason, credentials)
+      return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
+    }
+    case 'refusal':
+      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, credentials)
+  }
+}
+
+/** The meaning of a status, with the code of the body where the status alone is not enough (distribution-spec, "Error codes"). */
+function refusal(head: Head, body: ErrorBody, foreign: boolean, credentials: Credentials): Trouble {
+  const { status, headers } = head
+  const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
+  const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
+  if (status === 404) return { kind: 'absent', result }
+  // A presigned address that has expired, say: the registry gives another.
+  if (foreign) return { kind: 'server-error', result: `redirected, then ${result}`, retryAfterMs }
+  if (status === 401 || status === 403) {
+    const challenge = chooseChallenge(headers['www-authenticate'])
+    const scoped =
+      challenge?.scheme === 'bearer' && (challenge.error === 'insufficient_scope' || credentials.kind === 'anonymous')
+    const as = status === 403 || body.code === 'DENIED' || scoped ? 'denied' : 'unauthorized'
+    return { kind: 'refused', as, result, user: userOf(credentials) }
+  }
+  return { kind: 'server-error', status, result, retryAfterMs }
+}

@@ -1,0 +1,63 @@
+/** When to ask again, and how long to wait before it. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { cancelledBy, type Trouble } from './errors.ts'
+
+/** Tries without progress before the last host is given up. */
+export const MAX_TRIES = 5
+/** Where another host can be asked instead, it is asked soon. */
+export const MAX_TRIES_BEFORE_NEXT_HOST = 2
+/** Nobody waits longer than this for a registry that asks to wait: the failure says how long it wants. */
+const MAX_RETRY_AFTER_MS = 60_000
+const FIRST_BACKOFF_MS = 200
+const MAX_BACKOFF_MS = 5_000
+
+/**
+ * How long to wait before this host is asked again, or undefined where it should not be. `tries` counts from 1 those without progress;
+ * `begun` is true once it has delivered: a registry that restarts refuses connections for a moment.
+ */
+export function retryDelay(
+  trouble: Trouble,
+  tries: number,
+  options: { readonly last: boolean; readonly begun: boolean },
+): number | undefined {
+  if (tries >= (options.last ? MAX_TRIES : MAX_TRIES_BEFORE_NEXT_HOST)) return undefined
+  switch (trouble.kind) {
+    case 'absent':
+    case 'refused':
+    case 'failed':
+      return undefined
+    case 'unreachable':
+      return trouble.definite && !options.begun ? undefined : backoff(tries)
+    case 'server-error':
+      return waitAsked(trouble.retryAfterMs, tries)
+    case 'rate-limited':
+      return options.last ? waitAsked(trouble.retryAfterMs, tries + 2) : undefined
+  }
+}
+
+const waitAsked = (askedMs: number | undefined, tries: number): number | undefined => {
+  if (askedMs === undefined) return backoff(tries)
+  // A little later than asked, and not all at the same moment.
+  return askedMs > MAX_RETRY_AFTER_MS ? undefined : askedMs + Math.random() * 250
+}
+
+const backoff = (tries: number): number =>
+  Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1)) * (0.5 + Math.random() / 2)
+
+/** `Retry-After` in milliseconds from now: seconds or an HTTP date (RFC 9110 §10.2.3); undefined where it is neither. */
+export function parseRetryAfter(header: string | readonly string[] | undefined, now = Date.now()): number | undefined {
+  const text = [header ?? []].flat()[0]?.trim()
+  if (text === undefined || text === '') return undefined
+  if (/^\d+$/.test(text)) return Number(text) * 1000
+  const date = /^[A-Z][a-z]{2},/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}
+
+/** Waits; throws `cancelled` when the signal aborts. */
+export async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch (error) {
+    throw signal.aborted ? cancelledBy(signal) : error
+  }
+}
