@@ -129,6 +129,12 @@ export const close = wrap<[fd: number]>('close', 'int', ['int'])
 export const mkdirat = wrap<[dir: number, name: Buffer, mode: number]>('mkdirat', 'int', ['int', 'void *', 'uint'])
 export const unlinkat = wrap<[dir: number, name: Buffer, flags: number]>('unlinkat', 'int', ['int', 'void *', 'int'])
 export const symlinkat = wrap<[target: Buffer, dir: number, name: Buffer]>('symlinkat', 'int', ['void *', 'int', 'void *'])
+export const readlinkat = wrap<[dir: number, name: Buffer, target: Buffer, size: number]>('readlinkat', 'int64', [
+  'int',
+  'void *',
+  'void *',
+  'size_t',
+])
 export const linkat = wrap<[fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number]>('linkat', 'int', [
   'int',
   'void *',

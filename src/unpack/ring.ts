@@ -24,26 +24,22 @@ export type RingMemory = { readonly control: SharedArrayBuffer; readonly data: S
 
 export const createRingMemory = (): RingMemory => ({ control: new SharedArrayBuffer(16), data: new SharedArrayBuffer(CAPACITY) })
 
-/** The main thread's end. */
+/** The main thread's end, for one job: the next job's writer must not get the bytes of one that was stopped while it waited. */
 export class RingWriter {
   readonly #control: Int32Array
   readonly #data: Uint8Array
   #blockedMs = 0
+  #closed = false
 
+  /** Empties the ring. The reader must be idle. */
   constructor(memory: RingMemory) {
-    this.#control = new Int32Array(memory.control)
+    this.#control = new Int32Array(memory.control).fill(0)
     this.#data = new Uint8Array(memory.data)
   }
 
-  /** Milliseconds `write` waited for the reader since the last `reset`. */
+  /** Milliseconds `write` waited for the reader. */
   get blockedMs(): number {
     return this.#blockedMs
-  }
-
-  /** Empties the ring for the next job. The reader must be idle. */
-  reset(): void {
-    this.#control.fill(0)
-    this.#blockedMs = 0
   }
 
   /** Copies `chunk` in. A promise means the ring is full; it resolves once all of the chunk is in, or the reader is gone. */
@@ -57,26 +53,23 @@ export class RingWriter {
     this.#setState(ENDED)
   }
 
-  /** Tells the reader to stop at its next look. */
+  /** Tells the reader to stop at its next look, and lets a `write` that waits go on into nothing. */
   abort(): void {
     this.#setState(ABORTED)
-  }
-
-  /** Lets a `write` that waits go on, because the reader will not read any more. */
-  release(): void {
-    Atomics.notify(this.#control, READ)
-    Atomics.store(this.#control, WRITER_WAITS, 0)
+    this.#closed = true
   }
 
   async #drain(chunk: Uint8Array): Promise<void> {
     // The chunk is the network client's memory, valid only until `write` returns: what waits is a copy.
     let rest = Uint8Array.from(chunk)
     const start = performance.now()
-    while (rest.length > 0 && Atomics.load(this.#control, STATE) !== ABORTED) {
+    while (rest.length > 0 && !this.#closed) {
       const seen = Atomics.load(this.#control, READ)
       Atomics.store(this.#control, WRITER_WAITS, 1)
-      const wait = this.#free() > 0 && Atomics.load(this.#control, READ) !== seen ? undefined : Atomics.waitAsync(this.#control, READ, seen)
+      const wait =
+        this.#free() > 0 && Atomics.load(this.#control, READ) !== seen ? undefined : Atomics.waitAsync(this.#control, READ, seen)
       if (wait?.async) await wait.value
+      if (this.#closed) break
       Atomics.store(this.#control, WRITER_WAITS, 0)
       rest = rest.subarray(this.#copy(rest))
     }
@@ -121,6 +114,11 @@ export class RingReader {
 
   get waitMs(): number {
     return this.#waitMs
+  }
+
+  /** Forgets the view of a job that ended early; the writer resets the counts. */
+  reset(): void {
+    this.#lent = 0
   }
 
   /** True once the main thread asked to stop. */

@@ -6,7 +6,12 @@ import { IsalEngine, isalLibrary } from './isal.ts'
 import { ZlibEngine } from './zlib.ts'
 
 /** What one call did. `out` is valid until the next call; `unread` are bytes taken in that belong to what follows the deflate stream. */
-export type InflateStep = { readonly consumed: number; readonly out: Uint8Array; readonly done: boolean; readonly unread: Uint8Array }
+export type InflateStep = {
+  readonly consumed: number
+  readonly out: Uint8Array
+  readonly done: boolean
+  readonly unread: Uint8Array
+}
 
 export interface DeflateEngine extends Disposable {
   /** Starts a new stream. */

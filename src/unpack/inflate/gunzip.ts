@@ -1,7 +1,8 @@
 /** gzip (RFC 1952): members one after the other, around a raw deflate engine. A tail of NULs is allowed, as gzip and GNU tar do. */
+
+import { createDeflateEngine, type DeflateEngine } from './engine.ts'
 import { CorruptStream, type Inflater } from './inflate.ts'
 import type { Input } from './input.ts'
-import { createDeflateEngine, type DeflateEngine } from './engine.ts'
 
 const OUT = 2 ** 18
 
@@ -73,7 +74,7 @@ export class Gunzip implements Inflater {
 
   #onlyNuls(): false {
     for (let bytes = this.#input.take(); bytes !== undefined; bytes = this.#input.take()) {
-      if (bytes.some(byte => byte !== 0)) throw new CorruptStream('garbage after the gzip stream')
+      if (bytes.some((byte) => byte !== 0)) throw new CorruptStream('garbage after the gzip stream')
     }
     return false
   }

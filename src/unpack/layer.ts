@@ -1,0 +1,180 @@
+/**
+ * One layer, from its bytes to a tree, in one pass. Runs in a worker, synchronously:
+ *
+ *     chunks → sha256 = blob digest → inflate → sha256 = diffID → tar → tree + tar-split
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { type Failure, fail } from '../failure/failure.ts'
+import { type DiffId, type Digest, digestOfHex } from '../oci/digest.ts'
+import { createInflater } from './inflate/create.ts'
+import { CorruptStream } from './inflate/inflate.ts'
+import { Input } from './inflate/input.ts'
+import { BadTar } from './tar/entry.ts'
+import { TarReader } from './tar/reader.ts'
+import { TarSplitWriter } from './tar/split.ts'
+import { TarStream } from './tar/stream.ts'
+import { TreeWriter } from './tree/writer.ts'
+import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
+
+/** Gives chunks that stay valid until the next call; undefined at the end. */
+export type Chunks = () => Uint8Array | undefined
+
+/** A blob from a registry, or tar bytes put together from a local copy. */
+export type LayerBytes =
+  | { readonly kind: 'blob'; readonly chunks: Chunks; readonly digest: Digest; readonly size: number; readonly host: string }
+  | { readonly kind: 'tar'; readonly chunks: Chunks; readonly path: string }
+
+export type LayerTask = {
+  readonly dir: string
+  readonly diffId: DiffId
+  readonly bytes: LayerBytes
+  readonly limits: UnpackLimits
+}
+
+export type LayerOutcome = Omit<UnpackedLayer, 'waitMs' | 'workMs'>
+
+/** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
+const RATIO_COUNTS_FROM = 2 ** 24
+const MAX_WARNINGS = 20
+/** After a broken stream, at most this much more is read to learn whether the blob itself is damaged. */
+const WORTH_HASHING = 2 ** 28
+
+/** Unpacks one layer; throws WindlassError. */
+export function unpackLayer(task: LayerTask): LayerOutcome {
+  const blob = new Tally(task.bytes.chunks)
+  try {
+    return unpack(task, blob)
+  } catch (error) {
+    if (error instanceof BadTar || error instanceof CorruptStream) {
+      checkBlob(task.bytes, blob, true)
+      fail(badLayer(task, error), error)
+    }
+    throw error
+  }
+}
+
+function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOutcome {
+  const warnings = new Set<string>()
+  const warn = (text: string): void => void (warnings.size < MAX_WARNINGS && warnings.add(text))
+  using inflater = createInflater(new Input(blob.next))
+  const tar = new Tally(() => inflater.next())
+  const limited = (): Uint8Array | undefined => {
+    const block = tar.next()
+    checkSize(tar.bytes, blob.bytes, bytes, limits)
+    return block
+  }
+  mkdirSync(`${dir}/diff`, { mode: 0o755 })
+  using tree = new TreeWriter(`${dir}/diff`, warn)
+  using splitFile = openFile(`${dir}/tar-split.gz`)
+  const split = new TarSplitWriter(splitFile.fd)
+  const reader = new TarReader(new TarStream(limited), split)
+
+  let entries = 0
+  for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
+    if (++entries > limits.maxLayerEntries) {
+      fail({
+        kind: 'limit',
+        what: 'the number of entries',
+        limit: limits.maxLayerEntries,
+        setting: 'limits.maxLayerEntries',
+        digest: nameOf(bytes, diffId),
+      })
+    }
+    split.file(entry, tree.add(entry, reader))
+  }
+  reader.drain()
+  split.end()
+  const implied = tree.finish()
+
+  checkBlob(bytes, blob, false)
+  checkDiffId(diffId, tar.digest(), bytes)
+  return {
+    diffId,
+    blobSize: bytes.kind === 'blob' ? blob.bytes : 0,
+    diffSize: tar.bytes,
+    entries,
+    whiteouts: tree.whiteouts,
+    implied,
+    warnings: [...warnings],
+  }
+}
+
+/** Counts and hashes what passes. */
+class Tally {
+  readonly #hash = createHash('sha256')
+  readonly next: Chunks
+  bytes = 0
+
+  constructor(source: Chunks) {
+    this.next = () => {
+      const chunk = source()
+      if (chunk !== undefined) {
+        this.#hash.update(chunk)
+        this.bytes += chunk.length
+      }
+      return chunk
+    }
+  }
+
+  /** The digest of everything that passed; once. */
+  digest(): Digest {
+    return digestOfHex(this.#hash.digest('hex'))
+  }
+}
+
+function checkSize(unpacked: number, read: number, bytes: LayerBytes, limits: UnpackLimits): void {
+  const digest = bytes.kind === 'blob' ? { digest: bytes.digest } : {}
+  if (unpacked > limits.maxUnpackedSize) {
+    fail({
+      kind: 'limit',
+      what: 'the unpacked size',
+      limit: limits.maxUnpackedSize,
+      setting: 'limits.maxUnpackedSize',
+      ...digest,
+    })
+  }
+  if (bytes.kind === 'blob' && unpacked > RATIO_COUNTS_FROM && unpacked > read * limits.maxCompressionRatio) {
+    fail({
+      kind: 'limit',
+      what: 'the compression ratio',
+      limit: limits.maxCompressionRatio,
+      setting: 'limits.maxCompressionRatio',
+      ...digest,
+    })
+  }
+}
+
+/** Throws size-mismatch or digest-mismatch if the blob is not the one the manifest names. After a broken stream the rest is read first. */
+function checkBlob(bytes: LayerBytes, blob: Tally, isBroken: boolean): void {
+  if (bytes.kind !== 'blob') return
+  if (isBroken && bytes.size - blob.bytes > WORTH_HASHING) return
+  if (isBroken) while (blob.next() !== undefined);
+  if (blob.bytes !== bytes.size)
+    fail({ kind: 'size-mismatch', digest: bytes.digest, want: bytes.size, got: blob.bytes, from: bytes.host })
+  const got = blob.digest()
+  if (got !== bytes.digest) fail({ kind: 'digest-mismatch', what: 'layer', want: bytes.digest, got, from: bytes.host })
+}
+
+function checkDiffId(want: DiffId, got: Digest, bytes: LayerBytes): void {
+  if (got !== want)
+    fail({ kind: 'digest-mismatch', what: 'diffID', want, got, from: bytes.kind === 'blob' ? bytes.host : bytes.path })
+}
+
+function badLayer({ bytes, diffId }: LayerTask, error: BadTar | CorruptStream): Failure {
+  const entry = error instanceof BadTar && error.entry !== undefined ? { entry: printable(error.entry) } : {}
+  return { kind: 'bad-layer', digest: nameOf(bytes, diffId), reason: error.message, ...entry }
+}
+
+const nameOf = (bytes: LayerBytes, diffId: DiffId): Digest => (bytes.kind === 'blob' ? bytes.digest : diffId)
+
+/** A member's name for a message: what is not printable ASCII is escaped, what is long is cut. */
+function printable(name: string): string {
+  const text = Buffer.from(name, 'latin1').toString()
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}
+
+function openFile(path: string): Disposable & { readonly fd: number } {
+  const fd = openSync(path, 'wx', 0o600)
+  return { fd, [Symbol.dispose]: () => closeSync(fd) }
+}

@@ -1,0 +1,84 @@
+/**
+ * Puts a layer's tar together again from its tree and tar-split, byte for byte. The result goes through the same unpacker as a download,
+ * so its diffID is checked like any other, and a damaged copy is found.
+ */
+import { readSync } from 'node:fs'
+import { z } from 'zod'
+import { close, cstr, errnoName, O, openat2, RESOLVE } from '../sys/libc.ts'
+import { Gunzip } from './inflate/gunzip.ts'
+import { Input } from './inflate/input.ts'
+import { BadTar } from './tar/entry.ts'
+
+const BLOCK = 2 ** 18
+/** tar-split lines hold at most 1 MiB of raw bytes in base64. */
+const MAX_LINE = 2 ** 22
+
+const lineSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal(2), payload: z.base64() }),
+  z.object({
+    type: z.literal(1),
+    name: z.string().optional(),
+    name_raw: z.base64().optional(),
+    size: z.int().nonnegative().optional(),
+  }),
+])
+
+/** Gives the tar's bytes in blocks, each valid until the next one is asked for. Neither descriptor is closed. */
+export function* replay(diffFd: number, splitFd: number): Generator<Uint8Array> {
+  const block = Buffer.allocUnsafe(BLOCK)
+  for (const text of lines(splitFd)) {
+    const line = lineSchema.safeParse(parseJson(text))
+    if (!line.success) throw new BadTar('its tar-split file is damaged')
+    const { data } = line
+    if (data.type === 2) yield Buffer.from(data.payload, 'base64')
+    else if (data.size !== undefined && data.size > 0) yield* content(diffFd, nameOf(data), data.size, block)
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The schema refuses it with the same words as any other damage.
+    return undefined
+  }
+}
+
+const nameOf = (line: { name?: string | undefined; name_raw?: string | undefined }): Buffer =>
+  line.name_raw === undefined ? Buffer.from(line.name ?? '') : Buffer.from(line.name_raw, 'base64')
+
+/** A file's bytes; the name is the tar's, so it is resolved inside the tree. */
+function* content(diffFd: number, name: Buffer, size: number, block: Buffer): Generator<Uint8Array> {
+  const shown = name.toString()
+  const fd = openat2(diffFd, cstr(name), O.RDONLY | O.NOFOLLOW | O.NONBLOCK, 0, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
+  if (fd < 0) throw new BadTar(`the local copy cannot be read: ${errnoName(fd)}`, shown)
+  try {
+    for (let left = size; left > 0; ) {
+      const count = readSync(fd, block, 0, Math.min(left, BLOCK), null)
+      if (count === 0) throw new BadTar('the local copy is too short', shown)
+      yield block.subarray(0, count)
+      left -= count
+    }
+  } finally {
+    close(fd)
+  }
+}
+
+function* lines(splitFd: number): Generator<string> {
+  const chunk = Buffer.allocUnsafe(BLOCK)
+  let position = 0
+  const input = new Input(() => {
+    const count = readSync(splitFd, chunk, 0, BLOCK, position)
+    position += count
+    return count === 0 ? undefined : chunk.subarray(0, count)
+  })
+  using gunzip = new Gunzip(input)
+  let rest = ''
+  for (let block = gunzip.next(); block !== undefined; block = gunzip.next()) {
+    // Our lines are ASCII but for names, whose bytes may be cut between two blocks: latin1 keeps them whole until the line is.
+    const parts = (rest + Buffer.from(block).toString('latin1')).split('\n')
+    rest = parts.pop() ?? ''
+    if (rest.length > MAX_LINE) throw new BadTar('its tar-split file is damaged')
+    for (const part of parts) yield Buffer.from(part, 'latin1').toString()
+  }
+}

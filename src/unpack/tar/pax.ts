@@ -1,0 +1,89 @@
+/** PAX extended header records (POSIX.1-2001 pax, "Extended Header"): `length key=value\n`, values are bytes. */
+import { BadTar, type TarTime, type Xattr } from './entry.ts'
+
+/** What we use of a member's extended header; everything else in it is ignored. */
+export type PaxRecords = {
+  readonly path?: string
+  readonly linkPath?: string
+  readonly size?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly mtime?: TarTime
+  readonly xattrs: readonly Xattr[]
+}
+
+const XATTR = 'SCHILY.xattr.'
+const SPACE = 0x20
+const EQUALS = 0x3d
+const NEWLINE = 0x0a
+
+/** Parses the body of an `x` header; throws BadTar. */
+export function parsePax(body: Buffer): PaxRecords {
+  const values = new Map<string, Buffer>()
+  for (let at = 0; at < body.length; ) at = readRecord(body, at, values)
+  return {
+    ...textRecord(values, 'path', 'path'),
+    ...textRecord(values, 'linkpath', 'linkPath'),
+    ...numberRecord(values, 'size'),
+    ...numberRecord(values, 'uid'),
+    ...numberRecord(values, 'gid'),
+    ...timeRecord(values),
+    xattrs: xattrsOf(values),
+  }
+}
+
+/** Reads the record at `at`; gives where the next one starts. A later record of a key wins. */
+function readRecord(body: Buffer, at: number, values: Map<string, Buffer>): number {
+  const space = body.indexOf(SPACE, at)
+  const digits = space === -1 ? '' : body.toString('latin1', at, Math.min(space, at + 20))
+  const length = /^[1-9][0-9]{0,8}$/.test(digits) ? Number(digits) : 0
+  const end = at + length
+  if (length < 5 || end > body.length || body[end - 1] !== NEWLINE) throw new BadTar('malformed PAX record')
+  const equals = body.indexOf(EQUALS, space + 1)
+  if (equals === -1 || equals >= end || equals === space + 1) throw new BadTar('malformed PAX record')
+  const key = body.toString('latin1', space + 1, equals)
+  if (key.includes('\0')) throw new BadTar('a PAX key contains a NUL byte')
+  if (key.startsWith('GNU.sparse.')) throw new BadTar('sparse files are not supported in layers')
+  values.set(key, body.subarray(equals + 1, end - 1))
+  return end
+}
+
+/** An empty value means: as in the header. */
+function textRecord<K extends 'path' | 'linkPath'>(values: Map<string, Buffer>, key: string, as: K): { [P in K]?: string } {
+  const value = values.get(key)
+  if (value === undefined || value.length === 0) return {}
+  if (value.includes(0)) throw new BadTar(`the PAX ${key} contains a NUL byte`)
+  return { [as]: value.toString('latin1') } as { [P in K]?: string }
+}
+
+function numberRecord<K extends 'size' | 'uid' | 'gid'>(values: Map<string, Buffer>, key: K): { [P in K]?: number } {
+  const text = values.get(key)?.toString('latin1') ?? ''
+  if (text === '') return {}
+  const value = /^-?[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value)) throw new BadTar(`the PAX ${key} is not a number`)
+  return { [key]: value } as { [P in K]?: number }
+}
+
+/** Seconds with any number of decimals, possibly negative: digits behind the ninth are cut off. */
+function timeRecord(values: Map<string, Buffer>): { mtime?: TarTime } {
+  const text = values.get('mtime')?.toString('latin1') ?? ''
+  if (text === '') return {}
+  const match = /^(-?)([0-9]{1,15})(?:\.([0-9]*))?$/.exec(text)
+  if (match === null) throw new BadTar('the PAX mtime is not a time')
+  const [, sign, whole, fraction = ''] = match
+  const seconds = Number(whole)
+  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, '0'))
+  if (sign !== '-') return { mtime: { seconds, nanoseconds } }
+  return {
+    mtime: nanoseconds === 0 ? { seconds: -seconds, nanoseconds } : { seconds: -seconds - 1, nanoseconds: 1e9 - nanoseconds },
+  }
+}
+
+function xattrsOf(values: Map<string, Buffer>): Xattr[] {
+  const xattrs: Xattr[] = []
+  for (const [key, value] of values) {
+    // The stream's memory is used again before the entry is: values are copied.
+    if (key.startsWith(XATTR)) xattrs.push({ name: Buffer.from(key.slice(XATTR.length), 'latin1'), value: Buffer.from(value) })
+  }
+  return xattrs
+}

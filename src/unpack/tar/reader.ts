@@ -1,0 +1,159 @@
+/**
+ * Reads a layer's tar member by member: ustar, PAX and GNU long names, as Go's archive/tar reads them, because that is what containerd
+ * unpacks by. What it cannot read the same way it refuses. Names and values stay bytes.
+ */
+import { BadTar, type EntryType, type TarEntry } from './entry.ts'
+import { isZero, parseHeader, type RawHeader } from './header.ts'
+import { type PaxRecords, parsePax } from './pax.ts'
+import type { TarStream } from './stream.ts'
+
+/** The most one extended header or long name may hold (CVE-2022-2879). */
+const MAX_EXTENDED = 2 ** 20
+
+const types: Readonly<Record<string, EntryType>> = {
+  '\0': 'file',
+  '0': 'file',
+  '1': 'hardlink',
+  '2': 'symlink',
+  '3': 'character',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
+}
+
+/** Sees every byte of the tar that is not a file's content: what tar-split keeps. */
+export interface RawSink {
+  raw(bytes: Buffer): void
+}
+
+type Pending = { pax?: PaxRecords; longName?: string; longLink?: string }
+
+export class TarReader {
+  readonly #stream: TarStream
+  readonly #sink: RawSink
+  #padding = 0
+
+  constructor(stream: TarStream, sink: RawSink) {
+    this.#stream = stream
+    this.#sink = sink
+  }
+
+  /** The next member, or undefined at the end of the archive. A member's body must have been read. */
+  next(): TarEntry | undefined {
+    this.#skipPadding()
+    const pending: Pending = {}
+    for (;;) {
+      const record = this.#record()
+      if (record === undefined) {
+        if (Object.keys(pending).length > 0) throw new BadTar('the archive ends behind an extended header')
+        return undefined
+      }
+      const header = parseHeader(record)
+      switch (header.typeflag) {
+        case 'x':
+          pending.pax = parsePax(this.#extended(header))
+          break
+        case 'g':
+          // Global headers say nothing we use; containerd ignores them.
+          this.#extended(header)
+          break
+        case 'L':
+          pending.longName = untilNul(this.#extended(header))
+          break
+        case 'K':
+          pending.longLink = untilNul(this.#extended(header))
+          break
+        default:
+          return this.#entry(header, pending)
+      }
+    }
+  }
+
+  /** Hands a file's body to `take`, piece by piece; a piece is valid during the call. */
+  body(entry: TarEntry, take: (piece: Buffer) => void): void {
+    for (let left = entry.size; left > 0; ) {
+      const piece = this.#stream.some(left)
+      if (piece === undefined) throw new BadTar('the archive ends in the middle of a file', entry.name)
+      take(piece)
+      left -= piece.length
+    }
+    this.#padding = padding(entry.size)
+  }
+
+  /** What follows the end of the archive: part of the digest, never parsed. */
+  drain(): void {
+    for (let piece = this.#stream.some(2 ** 20); piece !== undefined; piece = this.#stream.some(2 ** 20)) this.#sink.raw(piece)
+  }
+
+  /** A header record, or undefined at the end: two zero records, one and the end of the stream, or just the end. */
+  #record(): Buffer | undefined {
+    const record = this.#stream.record()
+    this.#sink.raw(record)
+    if (record.length === 0) return undefined
+    if (record.length < 512) throw new BadTar('the archive ends in the middle of a header')
+    if (!isZero(record)) return record
+    const second = this.#stream.record()
+    this.#sink.raw(second)
+    if (!isZero(second)) throw new BadTar('data follows a single record of zeros')
+    return undefined
+  }
+
+  #extended(header: RawHeader): Buffer {
+    if (header.size < 0 || header.size > MAX_EXTENDED)
+      throw new BadTar(`an extended header of ${header.size} bytes; 1 MiB is allowed`)
+    const body = Buffer.allocUnsafe(header.size)
+    for (let at = 0; at < body.length; ) {
+      const piece = this.#stream.some(body.length - at)
+      if (piece === undefined) throw new BadTar('the archive ends in the middle of an extended header')
+      piece.copy(body, at)
+      at += piece.length
+    }
+    this.#sink.raw(body)
+    this.#padding = padding(header.size)
+    this.#skipPadding()
+    return body
+  }
+
+  #entry(header: RawHeader, { pax, longName, longLink }: Pending): TarEntry {
+    const name = longName ?? pax?.path ?? header.name
+    const known = types[header.typeflag]
+    if (known === undefined) throw new BadTar(`unknown member type ${JSON.stringify(header.typeflag)}`, name)
+    // V7 archives have no type for directories: the name ends with a slash.
+    const type = header.typeflag === '\0' && name.endsWith('/') ? 'directory' : known
+    const size = pax?.size ?? header.size
+    if (size < 0) throw new BadTar('the size is negative', name)
+    const hasBody = type === 'file'
+    this.#padding = 0
+    return {
+      type,
+      name,
+      linkName: longLink ?? pax?.linkPath ?? header.linkName,
+      size: hasBody ? size : 0,
+      mode: header.mode & 0o7777,
+      uid: pax?.uid ?? header.uid,
+      gid: pax?.gid ?? header.gid,
+      mtime: pax?.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
+      deviceMajor: header.deviceMajor,
+      deviceMinor: header.deviceMinor,
+      xattrs: pax?.xattrs ?? [],
+    }
+  }
+
+  #skipPadding(): void {
+    while (this.#padding > 0) {
+      const piece = this.#stream.some(this.#padding)
+      // An archive may end without the last file's padding (Go accepts it).
+      if (piece === undefined) break
+      this.#sink.raw(piece)
+      this.#padding -= piece.length
+    }
+    this.#padding = 0
+  }
+}
+
+const padding = (size: number): number => (512 - (size % 512)) % 512
+
+function untilNul(body: Buffer): string {
+  const nul = body.indexOf(0)
+  return body.toString('latin1', 0, nul === -1 ? body.length : nul)
+}

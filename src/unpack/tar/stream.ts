@@ -1,0 +1,44 @@
+/** The uncompressed stream as the tar reader wants it: exact small pieces, or whatever is at hand. */
+export class TarStream {
+  readonly #next: () => Uint8Array | undefined
+  readonly #stitched = Buffer.alloc(512)
+  #block: Buffer = Buffer.alloc(0)
+  #ended = false
+
+  /** `next` gives blocks that stay valid until it is called again. */
+  constructor(next: () => Uint8Array | undefined) {
+    this.#next = next
+  }
+
+  /** One 512-byte record, valid until the next call; fewer bytes only at the end of the stream. */
+  record(): Buffer {
+    if (this.#block.length >= 512) return this.#cut(512)
+    let filled = 0
+    while (filled < 512 && this.#refill()) {
+      const piece = this.#cut(Math.min(512 - filled, this.#block.length))
+      piece.copy(this.#stitched, filled)
+      filled += piece.length
+    }
+    return this.#stitched.subarray(0, filled)
+  }
+
+  /** At least one and at most `max` bytes, valid until the next call; undefined at the end of the stream. */
+  some(max: number): Buffer | undefined {
+    return this.#refill() ? this.#cut(Math.min(max, this.#block.length)) : undefined
+  }
+
+  #cut(length: number): Buffer {
+    const piece = this.#block.subarray(0, length)
+    this.#block = this.#block.subarray(length)
+    return piece
+  }
+
+  #refill(): boolean {
+    while (this.#block.length === 0 && !this.#ended) {
+      const block = this.#next()
+      if (block === undefined) this.#ended = true
+      else this.#block = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
+    }
+    return this.#block.length > 0
+  }
+}
