@@ -2,17 +2,19 @@
  * Whole trees through directory descriptors: names stay bytes, no path is ever put together, no symlink is followed. That is what lets a
  * tree deeper than PATH_MAX, or with names that are not UTF-8, be removed like any other.
  *
- * Everything is synchronous and for worker threads. `keepGoing` is asked once per batch of entries; where it says no, the work stops
- * and can be taken up again later.
+ * Everything is synchronous and for worker threads. `keepGoing` is asked before every entry; where it says no, the work stops and can
+ * be taken up again later.
  */
+
+import { fail } from '../failure/failure.ts'
 import {
   AT,
   check,
   close,
   cstr,
-  ENODATA,
   EEXIST,
   EISDIR,
+  ENODATA,
   ENOENT,
   ENOTEMPTY,
   EOPNOTSUPP,
@@ -34,7 +36,6 @@ import {
   unlinkat,
   wrap,
 } from './libc.ts'
-import { fail } from '../failure/failure.ts'
 
 const getdents64 = wrap<[fd: number, into: Buffer, size: number]>('getdents64', 'int64', ['int', 'void *', 'size_t'])
 
@@ -71,12 +72,12 @@ const printable = (name: Buffer): string => name.subarray(0, -1).toString()
 /** Every reader's, one after another: a batch is copied out before the next is read. */
 const batch = Buffer.allocUnsafe(32 * 1024)
 
-/** The entries of an open directory but `.` and `..`, a batch at a time. */
-function* batches(dir: number): Generator<readonly Entry[]> {
+/** The entries of an open directory but `.` and `..`. */
+function* entriesOf(dir: number): Generator<Entry> {
   for (;;) {
     const length = check(getdents64(dir, batch, batch.length), 'getdents64')
     if (length === 0) return
-    yield entriesIn(batch, length)
+    yield* entriesIn(batch, length)
   }
 }
 
@@ -107,20 +108,23 @@ export function removeTree(dir: number, name: Buffer, keepGoing: () => boolean =
   if (result !== -EISDIR) fail(failureFor(result, 'unlinkat', printable(name)))
   for (;;) {
     if (!emptyDirectory(dir, name, keepGoing)) return false
-    // A pass leaves what it moved up from the depths: another one goes on there.
     const removed = unlinkat(dir, name, AT.REMOVEDIR)
-    if (removed !== -ENOTEMPTY) {
-      check(removed, 'unlinkat', printable(name))
-      return true
-    }
+    // Something was put in meanwhile: not ours to keep.
+    if (removed === -ENOTEMPTY) continue
+    check(removed, 'unlinkat', printable(name))
+    return true
   }
 }
 
 /** Removes everything inside the directory `name`, which itself stays. False if `keepGoing` stopped it. */
 export function emptyDirectory(dir: number, name: Buffer, keepGoing: () => boolean = always): boolean {
-  using top = openDirectory(dir, name)
-  const moved = { count: 0 }
-  return removeEntries(top.fd, { top: top.fd, depth: 0, moved, keepGoing })
+  // Each pass removes the upper levels and brings what lies deeper to the top, for the next.
+  for (;;) {
+    using top = openDirectory(dir, name)
+    const moved = { count: 0 }
+    if (!removeEntries(top.fd, { top: top.fd, depth: 0, moved, keepGoing })) return false
+    if (moved.count === 0) return true
+  }
 }
 
 type Removal = {
@@ -131,10 +135,7 @@ type Removal = {
 }
 
 function removeEntries(dir: number, removal: Removal): boolean {
-  for (const entries of batches(dir)) {
-    if (!removal.keepGoing()) return false
-    for (const entry of entries) if (!removeEntry(dir, entry, removal)) return false
-  }
+  for (const entry of entriesOf(dir)) if (!(removal.keepGoing() && removeEntry(dir, entry, removal))) return false
   return true
 }
 
@@ -196,7 +197,7 @@ export function measureTree(dir: number, name: Buffer): TreeSize {
 
 function enter(descriptor: Descriptor, sum: Sum): { readonly descriptor: Descriptor; readonly entries: Iterator<Entry> } {
   sum.add(statOf(fstat(descriptor.fd), HERE))
-  return { descriptor, entries: Iterator.from(batches(descriptor.fd)).flatMap((entries) => entries) }
+  return { descriptor, entries: entriesOf(descriptor.fd) }
 }
 
 const isDirectory = (stat: Stat): boolean => (stat.mode & S.IFMT) === S.IFDIR

@@ -8,4 +8,8 @@ export type StoreLog = {
 export const silent: StoreLog = { info: () => {}, warn: () => {}, error: () => {} }
 
 /** One line of the log as it travels from a worker. */
-export type LogLine = { readonly level: keyof StoreLog; readonly message: string; readonly fields: Readonly<Record<string, unknown>> }
+export type LogLine = {
+  readonly level: keyof StoreLog
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}

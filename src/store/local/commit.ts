@@ -1,0 +1,68 @@
+/**
+ * Staging → its place in the graph. Everything is prepared inside the staging directory, which is then renamed as a whole; each step can
+ * be done again, so a commit that was cut short needs no undoing. Nothing is synced here: `publish` does that once for the image.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LayerId } from '../../oci/digest.ts'
+import { AT, cstr } from '../../sys/libc.ts'
+import { measureTree, type TreeSize } from '../../sys/tree.ts'
+import { attributeImplied } from './implied.ts'
+import { diffDir, type Layout, layerDir, linkOf, shortOf, tarSplitFile } from './layout.ts'
+
+/** One layer to move in. `staged` is the name of its directory below staging; `lowers` are the layers under it, nearest first. */
+export type CommitOrder = {
+  readonly staged: string
+  readonly id: LayerId
+  readonly lowers: readonly LayerId[]
+  readonly implied: readonly string[]
+}
+
+/** Moves the layer in and says what it takes up. Throws no-space, system. */
+export function commitLayer(at: Layout, { staged, id, lowers, implied }: CommitOrder): TreeSize {
+  const dir = join(at.staging, staged)
+  attributeImplied(
+    join(dir, 'diff'),
+    lowers.map((lower) => diffDir(at, lower)),
+    implied,
+  )
+  const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')))
+  writeGraphFiles(dir, id, lowers)
+  discard(at, layerDir(at, id))
+  renameSync(join(dir, 'tar-split.gz'), tarSplitFile(at, id))
+  relink(at, id)
+  renameSync(dir, layerDir(at, id))
+  return size
+}
+
+/** What containers/storage expects beside `diff` (its overlay driver's layout). */
+function writeGraphFiles(dir: string, id: LayerId, lowers: readonly LayerId[]): void {
+  writeFileSync(join(dir, 'link'), linkOf(id))
+  const empty = lowers.length === 0 ? ['empty'] : []
+  for (const name of ['work', 'merged', ...empty]) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })
+  if (lowers.length > 0) writeFileSync(join(dir, 'lower'), lowers.map(shortOf).join(':'))
+}
+
+/** Makes the short name lead to the layer, whatever was there. */
+export function relink(at: Layout, id: LayerId): void {
+  const link = join(at.links, linkOf(id))
+  rmSync(link, { force: true })
+  symlinkSync(`../${id}/diff`, link)
+}
+
+/** Takes a layer out of the graph; the janitor does the rest. */
+export function withdrawLayer(at: Layout, id: LayerId): void {
+  rmSync(join(at.links, linkOf(id)), { force: true })
+  discard(at, layerDir(at, id))
+  rmSync(tarSplitFile(at, id), { force: true })
+}
+
+/** Moves a directory into the trash, if it is there. */
+export function discard(at: Layout, path: string): void {
+  if (exists(path)) renameSync(path, join(at.trash, randomUUID()))
+}
+
+/** Whether there is anything at `path`; unlike existsSync, a disk that cannot say is an error. */
+export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined

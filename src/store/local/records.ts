@@ -1,0 +1,132 @@
+/** What the database keeps, as values; rows become values here and nowhere else, and only if they are what they must be. */
+import { z } from 'zod'
+import { type DiffId, type Digest, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
+import type { Descriptor, ImageConfig } from '../../oci/oci.ts'
+import type { UnpackedFacts } from '../facts.ts'
+import type { StoredImage } from '../store.ts'
+
+/** A committed layer, with what it takes up on disk. */
+export type LayerRecord = {
+  readonly id: LayerId
+  readonly diffId: DiffId
+  readonly parent?: LayerId
+  readonly facts: UnpackedFacts
+  readonly usedBytes: number
+  readonly inodesUsed: number
+  readonly committedAt: Date
+}
+
+/** A published image without its names, which change on their own. */
+export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size'>
+
+/** All names of one image, newest last. */
+export type ImageNames = { readonly image: Digest; readonly tags: readonly string[]; readonly digests: readonly string[] }
+
+const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a digest')
+const diffId = z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value), 'not a diffID')
+const layerId = z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value), 'not a layer id')
+const count = z.int().nonnegative()
+const bytes = z.instanceof(Uint8Array)
+const time = z.int().transform((ms) => new Date(ms))
+
+/** A column that holds a JSON document. */
+const json = <T extends z.ZodType>(schema: T) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: `not JSON: ${error instanceof Error ? error.message : String(error)}` })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+
+const platform = z.object({
+  os: z.string(),
+  architecture: z.string(),
+  variant: z.string().exactOptional(),
+  osVersion: z.string().exactOptional(),
+})
+
+const descriptor = z.object({
+  mediaType: z.string(),
+  digest,
+  size: count,
+  platform: platform.exactOptional(),
+  annotations: z.record(z.string(), z.string()).exactOptional(),
+}) satisfies z.ZodType<Descriptor>
+
+const strings = z.array(z.string())
+
+const imageConfig = z.object({
+  platform,
+  created: z.string().exactOptional(),
+  run: z.object({
+    user: z.string().exactOptional(),
+    exposedPorts: strings,
+    env: strings,
+    entrypoint: strings,
+    cmd: strings,
+    volumes: strings,
+    workingDir: z.string().exactOptional(),
+    labels: z.record(z.string(), z.string()),
+    stopSignal: z.string().exactOptional(),
+  }),
+  diffIds: z.array(diffId),
+}) satisfies z.ZodType<ImageConfig>
+
+export const layerRow = z
+  .object({
+    id: layerId,
+    diff_id: diffId,
+    parent: layerId.nullable(),
+    diff_size: count,
+    entries: count,
+    whiteouts: count,
+    implied: json(strings),
+    used_bytes: count,
+    inodes_used: count,
+    committed_at: time,
+  })
+  .transform(
+    (row): LayerRecord => ({
+      id: row.id,
+      diffId: row.diff_id,
+      ...(row.parent === null ? {} : { parent: row.parent }),
+      facts: { diffSize: row.diff_size, entries: row.entries, whiteouts: row.whiteouts, implied: row.implied },
+      usedBytes: row.used_bytes,
+      inodesUsed: row.inodes_used,
+      committedAt: row.committed_at,
+    }),
+  )
+
+export const imageRow = z
+  .object({
+    id: digest,
+    manifest: json(descriptor),
+    config: json(imageConfig),
+    config_bytes: bytes,
+    manifest_bytes: bytes,
+    index_bytes: bytes.nullable(),
+    layers: json(z.array(descriptor)),
+    pulled_at: time,
+    pinned: count,
+  })
+  .transform(
+    (row): ImageRecord => ({
+      id: row.id,
+      manifest: row.manifest,
+      config: row.config,
+      configBytes: row.config_bytes,
+      manifestBytes: row.manifest_bytes,
+      ...(row.index_bytes === null ? {} : { indexBytes: row.index_bytes }),
+      layers: row.layers,
+      pulledAt: row.pulled_at,
+      pinned: row.pinned !== 0,
+    }),
+  )
+
+/** A tag or digest name and the image it names. */
+export const nameRow = z.object({ name: z.string(), image: digest })

@@ -1,0 +1,50 @@
+/**
+ * The database's schema as the list of steps that lead to it; `user_version` counts those taken. Steps are only ever added.
+ *
+ * Foreign keys hold what must never break: no image without its layers, no layer without its parent. Names order by rowid: a name that
+ * is given again is inserted anew and so becomes the newest.
+ */
+export const migrations: readonly string[] = [
+  `CREATE TABLE layers (
+     id           TEXT PRIMARY KEY,
+     diff_id      TEXT NOT NULL,
+     parent       TEXT REFERENCES layers (id),
+     diff_size    INTEGER NOT NULL,
+     entries      INTEGER NOT NULL,
+     whiteouts    INTEGER NOT NULL,
+     implied      TEXT NOT NULL,
+     used_bytes   INTEGER NOT NULL,
+     inodes_used  INTEGER NOT NULL,
+     committed_at INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX layers_parent ON layers (parent);
+
+   CREATE TABLE images (
+     id             TEXT PRIMARY KEY,
+     top_layer      TEXT REFERENCES layers (id),
+     manifest       TEXT NOT NULL,
+     config         TEXT NOT NULL,
+     config_bytes   BLOB NOT NULL,
+     manifest_bytes BLOB NOT NULL,
+     index_bytes    BLOB,
+     layers         TEXT NOT NULL,
+     pulled_at      INTEGER NOT NULL,
+     pinned         INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX images_top_layer ON images (top_layer);
+
+   CREATE TABLE tags (
+     name  TEXT PRIMARY KEY,
+     image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+   ) STRICT;
+   CREATE INDEX tags_image ON tags (image);
+
+   -- Asked: somebody pulled by this very digest, so it stays when the tags go. Otherwise it came along with a tag.
+   CREATE TABLE digests (
+     name  TEXT NOT NULL,
+     image TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+     asked INTEGER NOT NULL,
+     PRIMARY KEY (name, image)
+   ) STRICT;
+   CREATE INDEX digests_image ON digests (image)`,
+]

@@ -1,0 +1,144 @@
+/** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
+import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
+import type { NewImage, StoredImage, StoredLayer, Usage } from '../store.ts'
+import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
+import type { NamesChanged } from './ledger.ts'
+import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
+
+/** A committed layer, and whether a row names it yet. */
+export type KnownLayer = { readonly layer: StoredLayer; readonly record: LayerRecord; recorded: boolean }
+
+export class View {
+  readonly #at: Layout
+  readonly #images = new Map<Digest, StoredImage>()
+  /** Tag and digest names, and the images they name; where several bear a digest name, the one published last comes last. */
+  readonly #named = new Map<string, readonly Digest[]>()
+  readonly #layers = new Map<LayerId, KnownLayer>()
+  readonly #byDiffId = new Map<DiffId, Set<LayerId>>()
+  #usage: Usage
+
+  constructor(at: Layout) {
+    this.#at = at
+    this.#usage = { mountpoint: at.root, usedBytes: 0, inodesUsed: 0, measuredAt: new Date() }
+  }
+
+  find(name: string): StoredImage | undefined {
+    const named = this.#named.get(name)?.at(-1) ?? (isDigest(name) ? name : undefined)
+    return named === undefined ? this.#byPrefix(name) : this.#images.get(named)
+  }
+
+  images(): readonly StoredImage[] {
+    return [...this.#images.values()]
+  }
+
+  layer(id: LayerId): KnownLayer | undefined {
+    return this.#layers.get(id)
+  }
+
+  layerByDiffId(diffId: DiffId): StoredLayer | undefined {
+    const [id] = this.#byDiffId.get(diffId) ?? []
+    return id === undefined ? undefined : this.#layers.get(id)?.layer
+  }
+
+  layers(): Iterable<KnownLayer> {
+    return this.#layers.values()
+  }
+
+  usage(): Usage {
+    return this.#usage
+  }
+
+  addLayer(record: LayerRecord, recorded: boolean): StoredLayer {
+    const { id, diffId, parent, facts } = record
+    const paths = { diff: diffDir(this.#at, id), tarSplit: tarSplitFile(this.#at, id), short: shortOf(id) }
+    const layer: StoredLayer = { id, diffId, ...(parent === undefined ? {} : { parent }), ...paths, facts }
+    this.#layers.set(id, { layer, record, recorded })
+    this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
+    this.#measured(record.usedBytes, record.inodesUsed)
+    return layer
+  }
+
+  dropLayer(id: LayerId): void {
+    const known = this.#layers.get(id)
+    if (known === undefined) return
+    const { diffId, usedBytes, inodesUsed } = known.record
+    this.#layers.delete(id)
+    const twins = this.#byDiffId.get(diffId)
+    twins?.delete(id)
+    if (twins?.size === 0) this.#byDiffId.delete(diffId)
+    this.#measured(-usedBytes, -inodesUsed)
+  }
+
+  addImage(image: ImageRecord, names: ImageNames): void {
+    this.#images.set(image.id, whole(image, names))
+    for (const name of namesIn(names)) this.#name(name, image.id)
+  }
+
+  /** Takes in a published image, as the keeper recorded it. */
+  publish(image: NewImage, at: Date, changed: NamesChanged): StoredImage {
+    const { tag: _, digest, ...record } = image
+    const before = this.#images.get(image.id)
+    const indexBytes = image.indexBytes ?? before?.indexBytes
+    const index = indexBytes === undefined ? {} : { indexBytes }
+    const kept = { ...record, ...index, pulledAt: before?.pulledAt ?? at, pinned: before?.pinned ?? false }
+    const stored = whole(kept, { image: image.id, tags: before?.tags ?? [], digests: before?.digests ?? [] })
+    this.#images.set(image.id, stored)
+    this.change(changed)
+    this.#name(digest, image.id)
+    return this.#images.get(image.id) ?? stored
+  }
+
+  change({ names, gone }: NamesChanged): void {
+    for (const id of gone) this.#dropImage(id)
+    for (const now of names) {
+      const image = this.#images.get(now.image)
+      if (image === undefined) continue
+      const kept = new Set(namesIn(now))
+      for (const name of namesIn(image)) if (!kept.has(name)) this.#unname(name, image.id)
+      for (const name of kept) if (!this.#named.get(name)?.includes(image.id)) this.#name(name, image.id)
+      this.#images.set(image.id, { ...image, tags: now.tags, digests: now.digests })
+    }
+  }
+
+  #dropImage(id: Digest): void {
+    const image = this.#images.get(id)
+    if (image === undefined) return
+    for (const name of namesIn(image)) this.#unname(name, id)
+    this.#images.delete(id)
+  }
+
+  #name(name: string, id: Digest): void {
+    this.#named.set(name, [...this.#others(name, id), id])
+  }
+
+  #unname(name: string, id: Digest): void {
+    const others = this.#others(name, id)
+    if (others.length === 0) this.#named.delete(name)
+    else this.#named.set(name, others)
+  }
+
+  #others(name: string, id: Digest): readonly Digest[] {
+    return this.#named.get(name)?.filter((other) => other !== id) ?? []
+  }
+
+  /** crictl and people shorten ids; three digits are the least that can be meant as one. */
+  #byPrefix(name: string): StoredImage | undefined {
+    const prefix = /^(?:sha256:)?([0-9a-f]{3,64})$/.exec(name)?.[1]
+    if (prefix === undefined) return undefined
+    const matching = [...this.#images.values()].filter(({ id }) => id.startsWith(`sha256:${prefix}`))
+    return matching.length === 1 ? matching[0] : undefined
+  }
+
+  #measured(bytes: number, inodes: number): void {
+    const { mountpoint, usedBytes, inodesUsed } = this.#usage
+    this.#usage = { mountpoint, usedBytes: usedBytes + bytes, inodesUsed: inodesUsed + inodes, measuredAt: new Date() }
+  }
+}
+
+const namesIn = ({ tags, digests }: Pick<StoredImage, 'tags' | 'digests'>): readonly string[] => [...tags, ...digests]
+
+function whole(image: ImageRecord, { tags, digests }: ImageNames): StoredImage {
+  const documents = image.configBytes.length + image.manifestBytes.length
+  const size = image.layers.reduce((sum, layer) => sum + layer.size, documents)
+  return { ...image, tags, digests, layerIds: layerIds(image.config.diffIds), size }
+}
