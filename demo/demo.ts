@@ -1,0 +1,119 @@
+/**
+ * `npm run demo`: Windlass from start to end on this machine, with no cluster and no network. A registry in this process, the real
+ * daemon as a child, every figure measured, every claim checked, and nothing left behind.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { duration } from '../src/cli/text.ts'
+import { formatPlatform, hostPlatform } from '../src/platform/platform.ts'
+import { type Connection, connect } from '../src/rpc/client.ts'
+import { unmount } from '../src/sys/mount.ts'
+import { startRegistry } from '../test/registry/embedded-registry.ts'
+import { publish } from '../test/support/image.ts'
+import { makeVictim } from '../test/support/victim.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { buildFixture, type Fixture } from './fixture.ts'
+import { leftovers, mountsBelow, temporaryPlace } from './place.ts'
+import { again, inspect, list, pull } from './pulling.ts'
+import { isRoot, use } from './running.ts'
+import { type Show, showOn } from './show.ts'
+import { expect, REPOSITORY, type Stage } from './stage.ts'
+import { crash, hostile, otherPlatform } from './trials.ts'
+
+const interrupt = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Error(name)))
+
+const show = showOn(process.stdout)
+try {
+  await demo(show, interrupt.signal)
+} catch (error) {
+  const { aborted } = interrupt.signal
+  process.stderr.write(
+    `\n${aborted ? 'interrupted; everything is put away' : `demo failed: ${error instanceof Error ? error.message : String(error)}`}\n`,
+  )
+  process.exitCode = aborted ? 130 : 1
+}
+
+async function demo(show: Show, signal: AbortSignal): Promise<void> {
+  const dir = await inTemporaryPlace(show, signal)
+  expect(!existsSync(dir), `${dir} is gone`)
+  if (isRoot()) show.row('removed', `nothing left · next: ${show.paint('bold', './windlass --help')}`)
+  else
+    show.row(
+      'no root',
+      `unpacking sets owners and makes whiteout devices, which only root may: ${show.paint('bold', 'sudo npm run demo')} shows the rest`,
+    )
+}
+
+/** Sets the stage, plays on it, and returns the directory that is gone by then. */
+async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string> {
+  await using cleanup = new AsyncDisposableStack()
+  const { path: dir } = cleanup.use(await temporaryPlace())
+  cleanup.defer(() => mountsBelow(dir).reverse().forEach(unmount))
+  const platform = hostPlatform()
+  show.row('windlass', `demo · root ${dir} · ${formatPlatform(platform)}`)
+
+  const victim = makeVictim(join(dir, 'victim'))
+  const registry = cleanup.use(await startRegistry())
+  const buildingSince = performance.now()
+  const fixture = await buildFixture(victim.dir, platform)
+  publishAll(registry, fixture)
+  const offers = fixture.hello.images
+    .map(({ descriptor }) => (descriptor.platform ? formatPlatform(descriptor.platform) : ''))
+    .join(', ')
+  const madeIn = duration(performance.now() - buildingSince)
+  show.row(
+    'registry',
+    `${registry.host}/${REPOSITORY}:1 index: ${offers}; ${fixture.hello.images[0]?.layers.length} layers (made in ${madeIn})`,
+  )
+  signal.throwIfAborted()
+
+  const places = { root: join(dir, 'root'), socket: join(dir, 'windlass.sock'), hostsDir: join(dir, 'certs.d') }
+  mkdirSync(places.hostsDir)
+  const start = async (): Promise<Daemon> => cleanup.use(await startDaemon(places, { signal }))
+  const daemon = await start()
+  show.row('daemon', `windlass serve: ready in ${duration(daemon.readyMs)} on unix://${places.socket}`)
+  const connection = cleanup.use(await connect(places.socket, { signal }))
+  const stage: Stage = { show, signal, dir, places, platform, registry, fixture, victim, daemon: connection }
+  await (isRoot() ? play(stage, daemon, start, cleanup) : otherPlatform(stage))
+  return dir
+}
+
+async function play(stage: Stage, daemon: Daemon, start: () => Promise<Daemon>, cleanup: AsyncDisposableStack): Promise<void> {
+  await pull(stage)
+  await again(stage)
+  await list(stage)
+  await inspect(stage)
+  await use(stage)
+  await hostile(stage)
+  await otherPlatform(stage)
+  const running: Daemon[] = []
+  const restart = async (): Promise<Daemon> => {
+    const started = await start()
+    running.push(started)
+    return started
+  }
+  const connection = cleanup.use(await crash(stage, daemon, restart))
+  await removeAll(connection, stage)
+  connection[Symbol.dispose]()
+  for (const last of running) await last[Symbol.asyncDispose]()
+  const left = ['overlay/l', 'overlay-layers', 'overlay-images', 'staging'].flatMap((name) =>
+    leftovers(join(stage.places.root, name)),
+  )
+  expect(!existsSync(stage.places.socket), 'the socket is gone')
+  process.stderr.write(`LEFT ${left}\n`)
+}
+
+function publishAll(registry: Parameters<typeof publish>[0], { hello, updated, dots, link }: Fixture): void {
+  publish(registry, REPOSITORY, '1', hello)
+  publish(registry, REPOSITORY, '2', updated)
+  publish(registry, 'demo/hostile', 'dots', dots)
+  publish(registry, 'demo/hostile', 'link', link)
+}
+
+async function removeAll(daemon: Connection, { signal }: Stage): Promise<void> {
+  const { images } = await daemon.image.listImages({}, { signal })
+  for (const { id } of images) await daemon.image.removeImage({ image: { image: id } }, { signal })
+  const { images: left } = await daemon.image.listImages({}, { signal })
+  expect(left.length === 0, 'no image is listed any more')
+}
