@@ -11,10 +11,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installMissing, isal, isRoot, missingOf, type Part } from '../scripts/machine.ts'
 import type { Abortable } from '../src/task/task.ts'
-import { type DockerRegistry, startDockerRegistry } from '../test/integration/docker-registry.ts'
 import { mounted, run } from '../test/integration/process.ts'
+import { startDockerRegistry } from '../test/registry/docker-registry.ts'
 import { type Contender, containerd, windlass } from './contender.ts'
-import { type BenchImage, benchImage, repository, tag } from './image.ts'
+import { type BenchImage, benchImage, pushBenchImage } from './image.ts'
 import { type Measured, type Pair, results, summary } from './report.ts'
 import { enterSandbox, inSandbox } from './sandbox.ts'
 
@@ -56,13 +56,13 @@ function choose(): Choice {
 }
 
 /** One cold pull: fresh file system, daemon up, then the clock. */
-async function measure(contender: Contender, image: BenchImage, registry: DockerRegistry, at: Bench): Promise<Measured> {
+async function measure(contender: Contender, image: BenchImage, reference: string, at: Bench): Promise<Measured> {
   const { signal } = at
   await using fs = await freshFileSystem(at)
   await using ready = await contender.start(join(fs.path, contender.name), { signal })
   const before = ready.daemon.cost()
   const started = performance.now()
-  const { imageRef } = await ready.cri.image.pullImage({ image: { image: `${registry.host}/${repository}:${tag}` } }, { signal })
+  const { imageRef } = await ready.cri.image.pullImage({ image: { image: reference } }, { signal })
   const seconds = (performance.now() - started) / 1000
   const after = ready.daemon.cost()
   if (imageRef !== image.imageId) throw new Error(`${contender.name} pulled ${imageRef}, wanted ${image.imageId}`)
@@ -97,18 +97,18 @@ async function compare(choice: Choice, { signal }: Abortable): Promise<void> {
   const cache = join(tmpdir(), 'windlass-bench')
   if (choice.rebuild) await rm(cache, { recursive: true, force: true })
   const image = await benchImage(cache, (text) => say('image', text), { signal })
-  await using registry = await startDockerRegistry(join(cache, 'registry'), { login: false, signal })
-  await registry.push(repository, image.blobs, image.manifests, { signal })
+  await using registry = await startDockerRegistry({ dir: join(cache, 'registry') })
+  const reference = await pushBenchImage(registry.host, image, { signal })
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-bench-run-'))
   const at: Bench = { fs: choice.fs, scratch: scratch.path, signal }
 
   say('warm-up', choice.peer ? 'windlass, containerd' : 'windlass')
-  await measure(windlass, image, registry, at)
-  if (choice.peer) await measure(containerd, image, registry, at)
+  await measure(windlass, image, reference, at)
+  if (choice.peer) await measure(containerd, image, reference, at)
   const pairs: Pair[] = []
   for (let index = 1; index <= choice.runs; index++) {
-    const ours = await measure(windlass, image, registry, at)
-    const theirs = choice.peer ? await measure(containerd, image, registry, at) : undefined
+    const ours = await measure(windlass, image, reference, at)
+    const theirs = choice.peer ? await measure(containerd, image, reference, at) : undefined
     pairs.push({ ours, theirs })
     const against = theirs === undefined ? '' : `   containerd ${theirs.seconds.toFixed(2)} s`
     say(`pair ${index}`, `windlass ${ours.seconds.toFixed(2)} s${against}`)

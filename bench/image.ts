@@ -14,11 +14,8 @@ import { z } from 'zod'
 import { type Digest, digestOfHex, parseDigest, sha256 } from '../src/oci/digest.ts'
 import { cstr, lgetxattr } from '../src/sys/libc.ts'
 import type { Abortable } from '../src/task/task.ts'
-import type { Blob, Manifest } from '../test/integration/docker-registry.ts'
 import { mounted, run } from '../test/integration/process.ts'
-
-export const repository = 'bench/debian'
-export const tag = '5-layers'
+import { type LayerToPush, pushImage } from '../test/registry/docker-registry.ts'
 
 const layers: readonly (readonly string[])[] = [
   ['perl', 'python3', 'git', 'curl', 'ca-certificates'],
@@ -33,14 +30,13 @@ const Record = z.object({ layers: z.array(Layer) })
 type Layer = z.infer<typeof Layer>
 
 export type BenchImage = {
-  readonly blobs: readonly Blob[]
-  readonly manifests: readonly Manifest[]
+  readonly config: string
+  readonly layers: readonly (LayerToPush & { readonly blob: { readonly file: string } })[]
   readonly imageId: Digest
   /** Compressed and unpacked bytes, and tar entries, over all layers. */
   readonly size: number
   readonly unpackedSize: number
   readonly entries: number
-  readonly layers: number
 }
 
 /** The image in `cache`, made first where it is not there yet (a few minutes, 2 GB). `say` is told what takes long. */
@@ -158,32 +154,37 @@ function meter(): { readonly stream: Transform; digest(): Digest; bytes(): numbe
 }
 
 function asImage(cache: string, made: readonly Layer[]): BenchImage {
-  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
-  const config = json({
-    architecture,
+  const config = JSON.stringify({
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
     os: 'linux',
     config: { Cmd: ['/bin/sh'], Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'] },
     rootfs: { type: 'layers', diff_ids: made.map((layer) => layer.diffId) },
   })
-  const manifest = json({
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: sha256(config), size: config.length },
-    layers: made.map(({ digest, size }) => ({ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size })),
-  })
   const sum = (of: (layer: Layer) => number) => made.reduce((total, layer) => total + of(layer), 0)
   return {
-    blobs: [
-      { digest: sha256(config), content: config },
-      ...made.map(({ digest }) => ({ digest, content: { file: join(cache, digest.slice('sha256:'.length)) } })),
-    ],
-    manifests: [{ reference: tag, mediaType: 'application/vnd.oci.image.manifest.v1+json', bytes: manifest }],
+    config,
+    layers: made.map(({ digest }) => ({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+      blob: { digest, file: join(cache, digest.slice('sha256:'.length)) },
+    })),
     imageId: sha256(config),
     size: sum((layer) => layer.size),
     unpackedSize: sum((layer) => layer.unpackedSize),
     entries: sum((layer) => layer.entries),
-    layers: made.length,
   }
 }
 
-const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
+/** Pushes the image to a registry that keeps its data from one benchmark to the next, unless it is there already. */
+export async function pushBenchImage(host: string, image: BenchImage, { signal }: Abortable): Promise<string> {
+  const there = await fetch(`http://${host}/v2/${repository}/manifests/${tag(image)}`, {
+    method: 'HEAD',
+    headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+    signal,
+  })
+  if (!there.ok) await pushImage({ host, repository }, tag(image), image)
+  return `${host}/${repository}:${tag(image)}`
+}
+
+const repository = 'bench/debian'
+/** Named by content, so that a rebuilt image is not mistaken for the one before. */
+const tag = (image: BenchImage): string => image.imageId.slice('sha256:'.length, 'sha256:'.length + 12)

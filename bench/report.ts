@@ -16,7 +16,7 @@ function median(values: readonly number[]): number {
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
 const describeImage = (image: BenchImage): string =>
-  `${image.layers} layers, ${image.entries} entries, ${megabytes(image.size)} → ${(image.unpackedSize / 1e9).toFixed(2)} GB`
+  `${image.layers.length} layers, ${image.entries} entries, ${megabytes(image.size)} → ${(image.unpackedSize / 1e9).toFixed(2)} GB`
 
 type Row = { readonly name: string; of(pair: Pair): readonly [number, number | undefined]; show(value: number): string }
 
