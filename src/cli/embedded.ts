@@ -2,9 +2,10 @@
 import { fail } from '../failure/failure.ts'
 import { formatPlatform, parsePlatform } from '../platform/platform.ts'
 import type { PullRequest } from '../pull/pull.ts'
-import { formatReference, parseReference } from '../reference/parse.ts'
+import { parseReference } from '../reference/parse.ts'
+import { type FoundImage, findImage } from '../store/lookup.ts'
 import type { Store, StoredImage } from '../store/store.ts'
-import type { Ask, Backend, ImageDetail, ImageLayer } from './backend.ts'
+import type { Ask, Backend, ImageDetail, ImageLayer, Removal } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
@@ -35,29 +36,19 @@ const requestOf = (ask: Ask): PullRequest => ({
   ...(ask.platform === undefined ? {} : { platform: parsePlatform(ask.platform) }),
 })
 
-type Found = { readonly image: StoredImage; readonly tag?: string }
+/** Throws image-unknown, invalid-reference. */
+const found = (store: Store, name: string): FoundImage =>
+  findImage(store, name) ?? fail({ kind: 'image-unknown', reference: name })
 
-/** An id, or a part of one, is taken for one only where it names no image by its tag. */
-function found(store: Store, name: string): Found {
-  const normal = /^sha256:/.test(name) ? undefined : formatReference(parseReference(name))
-  const named = normal === undefined ? undefined : store.find(normal)
-  if (named !== undefined) {
-    const tag = named.tags.find((one) => one === normal)
-    return { image: named, ...(tag === undefined ? {} : { tag }) }
-  }
-  const byId = /^(sha256:)?[0-9a-f]{4,64}$/.test(name) ? store.find(name) : undefined
-  return byId === undefined ? fail({ kind: 'image-unknown', reference: name }) : { image: byId }
-}
-
-async function removeFrom(store: Store, name: string) {
-  const { image, tag } = found(store, name)
-  const imageRemoved = tag === undefined || image.tags.length === 1
-  await (tag === undefined ? store.remove(image.id) : store.untag(tag))
+async function removeFrom(store: Store, name: string): Promise<Removal> {
+  const one = found(store, name)
+  const { image } = one
+  await (one.by === 'tag' ? store.untag(one.tag) : store.remove(image.id))
   const layers = await store.collect()
   return {
     imageId: image.id,
-    untagged: tag === undefined ? image.tags : [tag],
-    imageRemoved,
+    untagged: one.by === 'tag' ? [one.tag] : image.tags,
+    imageRemoved: store.find(image.id) === undefined,
     layersRemoved: layers.length,
     bytesFreed: layers.reduce((sum, layer) => sum + layer.facts.diffSize, 0),
   }

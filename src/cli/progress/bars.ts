@@ -2,10 +2,9 @@
 import type { PullEvent } from '../../pull/pull.ts'
 import type { Output, Paint } from '../io.ts'
 import { bytes, duration, plural, printable, shortDigest } from '../text.ts'
-import { fold, type LayerProgress, Meter, nothingYet, type Progress, totals } from './model.ts'
+import { fold, type LayerProgress, Meter, nothingYet, type Progress, type PullView, totals } from './model.ts'
 import { linesFor } from './report.ts'
 import { Screen } from './screen.ts'
-import type { PullView } from './view.ts'
 
 const BAR = 24
 /** Rows for layers; more than this under way are counted. */

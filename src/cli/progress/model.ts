@@ -1,6 +1,11 @@
 /** What is known of one pull so far, folded from its events; the views draw it. */
 import type { LayerOrigin, LayerReport, LayerState, PullEvent, PullPlan } from '../../pull/pull.ts'
 
+/** Told every event of one pull, in order. Disposing it leaves the terminal as it was. */
+export interface PullView extends Disposable {
+  event(event: PullEvent): void
+}
+
 export type LayerProgress = {
   readonly size: number
   readonly digest: string

@@ -1,16 +1,10 @@
 /** Shows a pull as it happens: bars for a person, lines for a log, one JSON event a line for a program. */
-import type { PullEvent } from '../../pull/pull.ts'
 import { type Io, isLive, type Output, painter } from '../io.ts'
 import { jsonLine } from '../output.ts'
 import { bytes, plural } from '../text.ts'
 import { barsView } from './bars.ts'
-import { fold, Meter, nothingYet, type Progress, totals } from './model.ts'
+import { fold, Meter, nothingYet, type Progress, type PullView, totals } from './model.ts'
 import { linesFor } from './report.ts'
-
-/** Told every event of one pull, in order. Disposing it leaves the terminal as it was. */
-export interface PullView extends Disposable {
-  event(event: PullEvent): void
-}
 
 export const silentView: PullView = { event: () => {}, [Symbol.dispose]: () => {} }
 

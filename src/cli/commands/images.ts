@@ -1,0 +1,162 @@
+/** `images`, `inspect` and `rmi`: what is here. */
+import type { Command } from 'commander'
+import { fail } from '../../failure/failure.ts'
+import type { ImageDetail, ImageSummary, Removal } from '../backend.ts'
+import { kindOf } from '../failures.ts'
+import { writeTo } from '../io.ts'
+import { type Options, switchOption } from '../options.ts'
+import { print } from '../output.ts'
+import type { Session } from '../session.ts'
+import { bytes, duration, facts, plural, printable, shortDigest, table } from '../text.ts'
+
+export function addImages(program: Command, session: Session): void {
+  program
+    .command('images')
+    .description('list the images that are here')
+    .option('-q, --quiet', 'only ids')
+    .option('--digests', 'show the digest each image was pulled by')
+    .addHelpText(
+      'after',
+      `
+SIZE is what was downloaded, compressed, as containerd counts it.
+
+Examples:
+  windlass images
+  windlass images -q
+  windlass -o json images | jq -r '.[].tags[]'`,
+    )
+    .action(async (options: Options) => {
+      const { io, signal } = session
+      await using backend = await session.backend()
+      const images = (await backend.images({ signal })).map(summaryOnly)
+      if (switchOption(options, 'quiet')) await writeTo(io.stdout, images.map(({ id }) => `${printable(id)}\n`).join(''))
+      else await print(io, session.format(), images, (all) => imagesTable(all, switchOption(options, 'digests')))
+    })
+}
+
+/** A backend may know more of an image; the list has these. */
+const summaryOnly = ({ id, tags, digests, size, pinned }: ImageSummary): ImageSummary => ({ id, tags, digests, size, pinned })
+
+function imagesTable(images: readonly ImageSummary[], withDigests: boolean): string {
+  const rows = images.flatMap((image) =>
+    namesOf(image).map(([name, tag, digest]) => [
+      name,
+      tag,
+      ...(withDigests ? [digest] : []),
+      shortDigest(image.id),
+      bytes(image.size) + (image.pinned ? ' (pinned)' : ''),
+    ]),
+  )
+  return table(['IMAGE', 'TAG', ...(withDigests ? ['DIGEST'] : []), 'IMAGE ID', 'SIZE'], rows)
+}
+
+/** One row for each tag; an image pulled by digest alone has one row too. */
+function namesOf({ tags, digests }: ImageSummary): (readonly [name: string, tag: string, digest: string])[] {
+  const digestOf = (name: string): string => digests.find((one) => one.startsWith(`${name}@`))?.slice(name.length + 1) ?? '<none>'
+  if (tags.length > 0) {
+    return tags.map((tag) => {
+      const colon = tag.lastIndexOf(':')
+      const name = tag.slice(0, colon)
+      return [name, tag.slice(colon + 1), digestOf(name)]
+    })
+  }
+  const [name = '<none>'] = digests.map((one) => one.split('@')[0] ?? '')
+  return [[name, '<none>', digestOf(name)]]
+}
+
+export function addInspect(program: Command, session: Session): void {
+  program
+    .command('inspect')
+    .description('show everything known about an image that is here')
+    .argument('<image>', 'id (its beginning will do), tag or digest')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  windlass inspect debian:12
+  windlass -o json inspect debian:12 | jq .config.config.Env`,
+    )
+    .action(async (name: string) => {
+      const { io, signal } = session
+      await using backend = await session.backend()
+      const image = await backend.inspect(name, { signal })
+      if (session.format() === 'table') await writeTo(io.stdout, detailForPeople(image))
+      else await print(io, session.format(), documentOf(image), () => '')
+    })
+}
+
+/** The image with its documents as they came from the registry. */
+function documentOf({ configJson, manifestJson, config: _, ...image }: ImageDetail): Readonly<Record<string, unknown>> {
+  return { ...image, config: JSON.parse(configJson), manifest: { ...image.manifest, document: JSON.parse(manifestJson) } }
+}
+
+function detailForPeople(image: ImageDetail): string {
+  const { run, created } = image.config
+  const list = (values: readonly string[]): string => values.map((value) => JSON.stringify(value)).join(' ')
+  const head = facts([
+    ['Id', image.id],
+    ...image.tags.map((tag) => ['Tag', tag] as const),
+    ...image.digests.map((digest) => ['Digest', digest] as const),
+    ['Manifest', `${image.manifest.digest} (${image.manifest.mediaType})`],
+    ['Platform', image.platform],
+    ['Size', `${bytes(image.size)} compressed, ${bytes(image.layers.reduce((sum, { diffSize }) => sum + diffSize, 0))} unpacked`],
+    ['Created', created ?? 'not said'],
+    ['Pulled', `${image.pulledAt.toISOString()} (${duration(Math.max(0, Date.now() - image.pulledAt.getTime()))} ago)`],
+    ['Pinned', image.pinned ? 'yes' : 'no'],
+    ['User', run.user ?? 'root'],
+    ['Entrypoint', list(run.entrypoint)],
+    ['Cmd', list(run.cmd)],
+    ['WorkingDir', run.workingDir ?? '/'],
+    ...run.env.map((variable) => ['Env', variable] as const),
+    ...(run.exposedPorts.length === 0 ? [] : [['Ports', run.exposedPorts.join(', ')] as const]),
+    ...(run.volumes.length === 0 ? [] : [['Volumes', run.volumes.join(', ')] as const]),
+    ...Object.entries(run.labels).map(([name, value]) => ['Label', `${name}=${value}`] as const),
+  ])
+  const rows = image.layers.map((layer, index) => [
+    String(index + 1),
+    shortDigest(layer.blob.digest),
+    bytes(layer.blob.size),
+    bytes(layer.diffSize),
+    String(layer.entries),
+    String(layer.whiteouts),
+    layer.diff,
+  ])
+  return `${head}\n${table(['LAYER', 'BLOB', 'SIZE', 'UNPACKED', 'ENTRIES', 'WHITEOUTS', 'DIRECTORY'], rows)}`
+}
+
+export function addRmi(program: Command, session: Session): void {
+  program
+    .command('rmi')
+    .description('remove images; layers that no other image needs go with them')
+    .argument('<image...>', 'a tag removes that tag; an id or digest removes the image with all its tags')
+    .option('-i, --ignore-missing', 'an image that is not here is no error')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  windlass rmi debian:12
+  windlass images -q | xargs windlass rmi`,
+    )
+    .action(async (names: readonly string[], options: Options) => {
+      const { io, signal } = session
+      await using backend = await session.backend()
+      const removals: Removal[] = []
+      const missing: string[] = []
+      for (const name of names) {
+        const removal = await backend.remove(name, { signal }).catch((error: unknown) => {
+          if (kindOf(error) !== 'image-unknown') throw error
+          missing.push(name)
+        })
+        if (removal !== undefined) removals.push(removal)
+      }
+      await print(io, session.format(), removals, (all) => all.map(removalForPeople).join(''))
+      if (missing.length > 0 && !switchOption(options, 'ignoreMissing'))
+        fail({ kind: 'image-unknown', reference: missing.join(', ') })
+    })
+}
+
+function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, bytesFreed }: Removal): string {
+  const lines = untagged.map((tag) => `untagged ${printable(tag)}\n`)
+  if (imageRemoved) lines.push(`removed  ${printable(imageId)} (${plural(layersRemoved, 'layer')}, ${bytes(bytesFreed)})\n`)
+  return lines.join('')
+}

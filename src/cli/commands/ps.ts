@@ -1,0 +1,97 @@
+/** `ps`: the pulls in flight, whoever started them. */
+import type { Command } from 'commander'
+import { formatPlatform } from '../../platform/platform.ts'
+import type { PullStatus } from '../../pull/pull.ts'
+import type { Backend } from '../backend.ts'
+import { isLive } from '../io.ts'
+import { type Options, switchOption } from '../options.ts'
+import { jsonLine, print } from '../output.ts'
+import { Screen } from '../progress/screen.ts'
+import type { Session } from '../session.ts'
+import { bytes, duration, table } from '../text.ts'
+
+export function addPs(program: Command, session: Session): void {
+  program
+    .command('ps')
+    .description("list pulls in flight with their progress, kubelet's too")
+    .option('-w, --watch', 'go on showing them until interrupted')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  windlass ps
+  windlass ps --watch
+  windlass -o json ps --watch | jq -c '.[] | {reference, phase}'`,
+    )
+    .action(async (options: Options) => {
+      const { io, signal } = session
+      await using backend = await session.daemon()
+      if (switchOption(options, 'watch')) await watch(session, backend)
+      else await print(io, session.format(), await backend.pulls({ signal }), pullsTable)
+    })
+}
+
+async function watch(session: Session, backend: Backend): Promise<void> {
+  const { io, signal } = session
+  if (session.format() !== 'table') {
+    await backend.watchPulls((pulls) => void io.stdout.write(jsonLine(pulls)), { signal })
+  } else if (isLive(io.stdout, io.env)) await watchLive(session, backend)
+  else await watchLines(session, backend)
+  signal.throwIfAborted()
+}
+
+async function watchLive({ io, signal }: Session, backend: Backend): Promise<void> {
+  let pulls: readonly PullStatus[] = []
+  using screen = new Screen(io.stdout, () => pullsTable(pulls).trimEnd().split('\n'))
+  // Ages go on while nothing changes.
+  const clock = setInterval(() => screen.update(), 1000)
+  try {
+    await backend.watchPulls(
+      (now) => {
+        pulls = now
+        screen.update()
+      },
+      { signal },
+    )
+  } finally {
+    clearInterval(clock)
+  }
+}
+
+/** In a log, a table is worth its lines only when a pull came, went, or entered another phase. */
+async function watchLines({ io, signal }: Session, backend: Backend): Promise<void> {
+  let before = ''
+  await backend.watchPulls(
+    (pulls) => {
+      const now = pulls.map(({ id, phase }) => `${id} ${phase}`).join('\n')
+      if (now !== before) io.stdout.write(`${pullsTable(pulls)}\n`)
+      before = now
+    },
+    { signal },
+  )
+}
+
+export function pullsTable(pulls: readonly PullStatus[]): string {
+  const rows = pulls.map(({ id, reference, platform, phase, layers, startedAt, clients }) => {
+    const size = layers.reduce((sum, layer) => sum + layer.size, 0)
+    const done = layers.reduce((sum, layer) => sum + (layer.state === 'done' ? layer.size : Math.min(layer.bytes, layer.size)), 0)
+    return [
+      id,
+      reference,
+      formatPlatform(platform),
+      phase,
+      layers.length === 0 ? '' : `${layers.filter(({ state }) => state === 'done').length}/${layers.length}`,
+      layers.length === 0 ? '' : `${bytes(done)} / ${bytes(size)}`,
+      duration(Math.max(0, Date.now() - startedAt.getTime())),
+      counted(clients),
+    ]
+  })
+  return table(['PULL', 'IMAGE', 'PLATFORM', 'PHASE', 'LAYERS', 'BYTES', 'AGE', 'CLIENTS'], rows)
+}
+
+/** `cri ×3, cli`. */
+function counted(clients: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const client of clients) counts.set(client, (counts.get(client) ?? 0) + 1)
+  return [...counts].map(([client, count]) => (count === 1 ? client : `${client} ×${count}`)).join(', ')
+}

@@ -1,0 +1,62 @@
+/** Every command and option in one place, in the order `--help` shows them. */
+import { Command, Option } from 'commander'
+import { addCompletion } from './commands/completion.ts'
+import { addImages, addInspect, addRmi } from './commands/images.ts'
+import { addConfig, addServe, addVersion } from './commands/node.ts'
+import { addPs } from './commands/ps.ts'
+import { addPlan, addPull } from './commands/pull.ts'
+import { addBundle, addMount, addUnmount } from './commands/use.ts'
+import { hasColour, type Io } from './io.ts'
+import { FORMATS } from './output.ts'
+import type { Session } from './session.ts'
+
+/** The bare program with its global options, which work before and after a command's name. */
+export function createProgram(io: Io, version: string): Command {
+  const columns = (output: Io['stdout']): number => output.columns ?? 100
+  return new Command('windlass')
+    .description('Pulls container images to this node: verified, layer by layer, ready to start from.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .usage('[options] <command>')
+    .addOption(new Option('--socket <path>', 'the daemon to ask [WINDLASS_SOCKET, /run/windlass/windlass.sock]'))
+    .addOption(new Option('--root <dir>', 'work without a daemon, on a root of your own; for serve: where images live'))
+    .addOption(new Option('-o, --output <format>', 'how to print results').choices(FORMATS).default('table'))
+    .addOption(new Option('--config <file>', 'configuration file [WINDLASS_CONFIG]'))
+    .addOption(new Option('--hosts-dir <dir>', "directory of hosts.toml files, containerd's certs.d layout"))
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted.
+
+Start here:
+  windlass serve                          # the daemon, as root
+  windlass pull debian:12                 # through the daemon
+  windlass --root ./images pull debian:12 # or without one
+  windlass COMMAND --help                 # what a command does, with examples`,
+    )
+    .exitOverride()
+    .showHelpAfterError('(windlass COMMAND --help shows how it is used)')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'windlass: ')),
+      getOutHelpWidth: () => columns(io.stdout),
+      getErrHelpWidth: () => columns(io.stderr),
+      getOutHasColors: () => hasColour(io.stdout, io.env),
+      getErrHasColors: () => hasColour(io.stderr, io.env),
+    })
+}
+
+/** Adds the commands, which find everything they need in `session`. */
+export function addCommands(program: Command, session: Session): void {
+  program.commandsGroup('Pull:')
+  for (const add of [addPull, addPlan, addPs]) add(program, session)
+  program.commandsGroup('Images:')
+  for (const add of [addImages, addInspect, addRmi]) add(program, session)
+  program.commandsGroup('Use:')
+  for (const add of [addMount, addBundle, addUnmount]) add(program, session)
+  program.commandsGroup('Node:')
+  for (const add of [addServe, addConfig, addVersion, addCompletion]) add(program, session)
+  program.helpCommand('help [command]', 'show help for a command')
+}
