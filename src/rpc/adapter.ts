@@ -25,6 +25,8 @@ export type Adapter = {
 
 /** setTimeout's longest wait; a deadline further away than 24 days is none. */
 const longestTimer = 2 ** 31 - 1
+/** Milliseconds by which the two ends of a call may disagree about when its deadline is. */
+const clockSlack = 50
 /** HTTP/2 clients bound the size of the trailers they take. */
 const longestMessage = 4_096
 
@@ -102,7 +104,8 @@ function openContext(call: AnyCall, shutdown: AbortSignal): CallContext & Dispos
   const abort = (reason: 'cancelled' | 'deadline' | 'shutdown') =>
     controller.abort(new WindlassError({ kind: 'cancelled', reason }))
   const deadline = deadlineOf(call)
-  const left = () => abort(deadline !== undefined && deadline.getTime() <= Date.now() ? 'deadline' : 'cancelled')
+  // The client's timer started before ours: a call cut this short before its deadline was cut by it.
+  const left = () => abort(deadline !== undefined && deadline.getTime() - Date.now() <= clockSlack ? 'deadline' : 'cancelled')
   const stop = () => abort('shutdown')
   const timer =
     deadline === undefined ? undefined : setTimeout(() => abort('deadline'), Math.max(0, deadline.getTime() - Date.now()))

@@ -14,6 +14,7 @@ import type { CallOptions, ImageCalls, RuntimeCalls, WindlassCalls } from './ser
 import { checkSocketPath, probe } from './socket.ts'
 import { kindTrailer, RpcError, statusNames } from './status.ts'
 
+/** Disposing it cancels its calls and closes it. */
 export interface Connection extends Disposable {
   readonly image: ImageCalls
   readonly runtime: RuntimeCalls
@@ -38,21 +39,27 @@ export async function connect(socketPath: string, options: Abortable): Promise<C
     'grpc.enable_retries': 0,
   })
   const definitions = serviceDefinitions()
+  const closing = new AbortController()
   return {
-    image: calls<ImageCalls>(client, definitions.image),
-    runtime: calls<RuntimeCalls>(client, definitions.runtime),
-    windlass: calls<WindlassCalls>(client, definitions.windlass),
-    [Symbol.dispose]: () => client.close(),
+    image: calls<ImageCalls>(client, definitions.image, closing.signal),
+    runtime: calls<RuntimeCalls>(client, definitions.runtime, closing.signal),
+    windlass: calls<WindlassCalls>(client, definitions.windlass, closing.signal),
+    [Symbol.dispose]: () => {
+      closing.abort()
+      client.close()
+    },
   }
 }
 
 type Method = grpc.MethodDefinition<unknown, unknown>
 
-function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition): C {
+function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition, closing: AbortSignal): C {
   const entries = Object.entries<Method>(definition).map(([name, method]) => [
     name.charAt(0).toLowerCase() + name.slice(1),
-    (request: unknown, options: CallOptions) =>
-      method.responseStream ? stream(client, method, request, options) : unary(client, method, request, options),
+    (request: unknown, { signal, ...rest }: CallOptions) => {
+      const options = { ...rest, signal: AbortSignal.any([signal, closing]) }
+      return method.responseStream ? stream(client, method, request, options) : unary(client, method, request, options)
+    },
   ])
   // The one place where loaded definitions meet the generated types; both come from proto/ with the same conversions.
   return Object.fromEntries(entries) as C

@@ -1,5 +1,5 @@
 /** Serves our services on a unix socket, and stops in bounded time. */
-import { createServer, type Server } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import * as grpc from '@grpc/grpc-js'
 import { WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
@@ -55,7 +55,10 @@ export async function serve(services: Services, { path, mode, onCall, signal }: 
 
   // Our own listener in front of gRPC's: bound in one step under our umask, and with a limit on connections.
   const injector = rpc.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+  const sockets = new Set<Socket>()
   const listener = createServer((socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
     // HTTP/2 reports what a peer does wrong by session; a reset before there is one ends here.
     socket.on('error', () => socket.destroy())
     injector.injectConnection(socket)
@@ -63,25 +66,25 @@ export async function serve(services: Services, { path, mode, onCall, signal }: 
   listener.maxConnections = maxConnections
   await listenUnix(listener, path, mode, { signal })
 
-  let closed: Promise<void> | undefined
+  const stop = async (graceMs: number): Promise<void> => {
+    const closed = Promise.withResolvers<void>()
+    // Calls back once the last connection is gone, so once every call has been answered: gRPC's own shutdown does not wait for that
+    // where connections are injected.
+    listener.close(() => closed.resolve())
+    rpc.tryShutdown(() => {})
+    shutdown.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
+    const cut = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, graceMs)
+    await closed.promise
+    clearTimeout(cut)
+  }
+  let stopping: Promise<void> | undefined
   return {
     path,
     close: (graceMs) => {
-      closed ??= stop(rpc, listener, shutdown, graceMs)
-      return closed
+      stopping ??= stop(graceMs)
+      return stopping
     },
   }
-}
-
-async function stop(rpc: grpc.Server, listener: Server, shutdown: AbortController, graceMs: number): Promise<void> {
-  const listenerClosed = Promise.withResolvers<void>()
-  listener.close(() => listenerClosed.resolve())
-  shutdown.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
-
-  const answered = Promise.withResolvers<void>()
-  const bound = setTimeout(() => rpc.forceShutdown(), graceMs)
-  rpc.tryShutdown(() => answered.resolve())
-  await answered.promise
-  clearTimeout(bound)
-  await listenerClosed.promise
 }

@@ -21,6 +21,9 @@ export function checkSocketPath(path: string): void {
   if (path.includes('\0')) fail({ kind: 'invalid-argument', what: 'socket path', reason: 'it holds a zero byte' })
 }
 
+/** Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn, and refuses clients beyond it with EAGAIN. */
+const backlog = 4_096
+
 /** What answers at a path. `stale` is a socket nobody listens on. */
 export type Answer =
   | { readonly kind: 'alive' }
@@ -104,7 +107,7 @@ function listen(server: Server, path: string, mode: number): Promise<void> {
   // The umask belongs to the whole process. `listen` binds before it returns, so nothing else runs on this thread in between.
   const before = process.umask(0o777 & ~mode)
   try {
-    server.listen(path)
+    server.listen({ path, backlog })
   } finally {
     process.umask(before)
   }

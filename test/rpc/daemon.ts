@@ -1,0 +1,52 @@
+/** Our services on a real unix socket in a directory of its own, and a client connected to it. */
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createControlService } from '../../src/control/control-service.ts'
+import { createImageService } from '../../src/cri/image-service.ts'
+import { createRuntimeService } from '../../src/cri/runtime-service.ts'
+import { connect } from '../../src/rpc/client.ts'
+import { type CallRecord, type Services, serve } from '../../src/rpc/server.ts'
+import type { StoredImage } from '../../src/store/store.ts'
+import { drivenPuller, memoryStore } from './parts.ts'
+
+/** A signal that never aborts: the test's own time limit is the bound. */
+export const unbounded = new AbortController().signal
+
+/** All of a stream. */
+export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of stream) items.push(item)
+  return items
+}
+
+/** The services over a store of these images and a driven puller. */
+export function testServices(...images: StoredImage[]) {
+  const { store, calls } = memoryStore(...images)
+  const driven = drivenPuller()
+  const { puller } = driven
+  const services: Services = {
+    image: createImageService({ puller, store, collector: store }),
+    runtime: createRuntimeService('1.2.3'),
+    windlass: createControlService({
+      puller,
+      store,
+      collector: store,
+      platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
+      version: '1.2.3',
+    }),
+  }
+  return { services, calls, driven }
+}
+
+export async function startDaemon(services: Services) {
+  await using cleanup = new AsyncDisposableStack()
+  const dir = cleanup.use(await mkdtempDisposable(join(tmpdir(), 'windlass-rpc-')))
+  const path = join(dir.path, 'run', 'windlass.sock')
+  const records: CallRecord[] = []
+  const server = await serve(services, { path, mode: 0o660, onCall: (record) => records.push(record), signal: unbounded })
+  cleanup.defer(() => server.close(1_000))
+  const client = cleanup.use(await connect(path, { signal: unbounded }))
+  const held = cleanup.move()
+  return { path, dir: dir.path, server, client, records, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}

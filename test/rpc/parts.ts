@@ -1,0 +1,166 @@
+/** What the handler tests stand on: images as values, a store in memory, and a puller the test drives. */
+import { type Digest, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { type Descriptor, type ImageConfig, mediaTypes, type RunConfig } from '../../src/oci/oci.ts'
+import type { PullEvent, Puller, PullRequest, PullStatus } from '../../src/pull/pull.ts'
+import { formatReference } from '../../src/reference/parse.ts'
+import type { Store, StoredImage, StoredLayer } from '../../src/store/store.ts'
+import type { Abortable } from '../../src/task/task.ts'
+
+export type ImageWishes = {
+  readonly tags?: readonly string[]
+  readonly digests?: readonly string[]
+  readonly run?: Partial<RunConfig>
+  readonly pinned?: boolean
+}
+
+/** An image of two layers whose digests all follow from `seed`. */
+export function storedImage(seed: string, { tags = [], digests = [], run = {}, pinned = false }: ImageWishes = {}): StoredImage {
+  const diffIds = ['base', seed].map((name) => parseDiffId(sha256(`tar ${name}`)))
+  const layers = ['base', seed].map((name, i) =>
+    descriptor('application/vnd.oci.image.layer.v1.tar+gzip', `blob ${name}`, 1_000 + i),
+  )
+  const config: ImageConfig = {
+    platform: { os: 'linux', architecture: 'amd64' },
+    run: { exposedPorts: [], env: [], entrypoint: [], cmd: ['/hello'], volumes: [], labels: {}, ...run },
+    diffIds,
+  }
+  const configBytes = Buffer.from(
+    JSON.stringify({ os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: diffIds }, seed }),
+  )
+  return {
+    id: sha256(configBytes),
+    tags,
+    digests,
+    manifest: descriptor(mediaTypes.ociManifest, `manifest ${seed}`, 500),
+    config,
+    configBytes,
+    manifestBytes: Buffer.from(`manifest ${seed}`),
+    layers,
+    layerIds: layerIds(diffIds),
+    size: 2_501 + configBytes.length,
+    pulledAt: new Date('2026-01-02T03:04:05Z'),
+    pinned,
+  }
+}
+
+export const descriptor = (mediaType: string, content: string, size: number): Descriptor => ({
+  mediaType,
+  digest: sha256(content),
+  size,
+})
+
+export const layerOf = (image: StoredImage, at: number): StoredLayer => {
+  const [id, diffId] = [image.layerIds[at], image.config.diffIds[at]]
+  if (id === undefined || diffId === undefined) throw new Error(`no layer ${at}`)
+  const facts = { diffSize: 10_000 + at, entries: 7, whiteouts: at, implied: [] }
+  return { id, diffId, diff: `/store/overlay/${id}/diff`, tarSplit: `/store/${id}.tar-split.gz`, short: `l/${at}`, facts }
+}
+
+/** The part of `Store` that the services use, on a Map; what a real store must do is `store/store.ts`'s and held by its own tests. */
+export function memoryStore(...initial: StoredImage[]) {
+  const images = new Map(initial.map((image) => [image.id, image]))
+  const calls: string[] = []
+  const named = (name: string) => [...images.values()].find(({ tags, digests }) => tags.includes(name) || digests.includes(name))
+  const byId = (name: string) =>
+    [...images.values()].filter(({ id }) => id.startsWith(name.startsWith('sha256:') ? name : `sha256:${name}`))
+  const store = {
+    root: '/store',
+    overlayDir: '/store/overlay',
+    find: (name) => {
+      const [only, ...more] = byId(name)
+      return named(name) ?? (more.length === 0 ? only : undefined)
+    },
+    images: () => [...images.values()],
+    layer: (id) =>
+      [...images.values()].flatMap((image) => [0, 1].map((at) => layerOf(image, at))).find((layer) => layer.id === id),
+    remove: async (id: Digest) => {
+      calls.push(`remove ${id}`)
+      return images.delete(id)
+    },
+    untag: async (tag) => {
+      calls.push(`untag ${tag}`)
+      const image = named(tag)
+      if (image === undefined) return false
+      const tags = image.tags.filter((other) => other !== tag)
+      if (tags.length === 0) images.delete(image.id)
+      else images.set(image.id, { ...image, tags })
+      return true
+    },
+    collect: async () => {
+      calls.push('collect')
+      return []
+    },
+    usage: () => ({ mountpoint: '/store', usedBytes: 123_456, inodesUsed: 42, measuredAt: new Date(1_700_000_000_123) }),
+  } satisfies Partial<Store>
+  return { store, calls }
+}
+
+export type DrivenPull = {
+  readonly request: PullRequest
+  readonly signal: AbortSignal
+  readonly emit: (event: PullEvent) => void
+  readonly succeed: (image: StoredImage) => void
+  readonly fail: (error: unknown) => void
+}
+
+/** A puller whose every pull waits for what the test does with it; an abort rejects it, as the contract says. */
+export function drivenPuller() {
+  const waiting: ((pull: DrivenPull) => void)[] = []
+  const arrived: DrivenPull[] = []
+  const watchers = new Set<(pulls: readonly PullStatus[]) => void>()
+  let status: readonly PullStatus[] = []
+  const puller: Puller = {
+    pull: (request, { signal, onEvent }) => {
+      const { promise, resolve, reject } = Promise.withResolvers<{ image: StoredImage; plan: ReturnType<typeof planOf> }>()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      const pull: DrivenPull = {
+        request,
+        signal,
+        emit: (event) => onEvent?.(event),
+        succeed: (image) => resolve({ image, plan: planOf(image, request) }),
+        fail: reject,
+      }
+      const taker = waiting.shift()
+      if (taker === undefined) arrived.push(pull)
+      else taker(pull)
+      return promise
+    },
+    plan: async (request) => planOf(storedImage('planned'), request),
+    inFlight: () => status,
+    watch: (onChange, { signal }: Abortable) => {
+      watchers.add(onChange)
+      signal.addEventListener('abort', () => watchers.delete(onChange), { once: true })
+    },
+    close: async () => {},
+  }
+  return {
+    puller,
+    watchers,
+    /** The next pull that comes, or the oldest nobody has taken. */
+    next: (): Promise<DrivenPull> => {
+      const there = arrived.shift()
+      return there === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(there)
+    },
+    untaken: () => arrived.length,
+    show: (pulls: readonly PullStatus[]) => {
+      status = pulls
+      for (const watcher of watchers) watcher(pulls)
+    },
+  }
+}
+
+export const planOf = (image: StoredImage, request: PullRequest) => ({
+  reference: formatReference(request.reference),
+  platform: request.platform ?? image.config.platform,
+  root: image.manifest,
+  manifest: image.manifest,
+  imageId: image.id,
+  layers: image.layers.map((blob, i) => ({
+    blob,
+    diffId: layerOf(image, i).diffId,
+    origin: i === 0 ? ('here' as const) : ('registry' as const),
+  })),
+  present: false,
+  bytesToFetch: 1_001,
+  bytesHere: 1_000,
+})
