@@ -1,5 +1,6 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
 import { fail } from '../failure/failure.ts'
+import type { Collector } from '../gc/gc.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform, parsePlatform } from '../platform/platform.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../pull/pull.ts'
@@ -10,7 +11,7 @@ import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullReque
 import type { RemoveImageResponse } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
-import type { Store, StoredLayer } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { createMailbox } from './mailbox.ts'
 import { eventMessage, imageMessage, planMessage, pullMessage } from './messages.ts'
 import { statusOf } from './status.ts'
@@ -18,8 +19,7 @@ import { statusOf } from './status.ts'
 export type ControlServiceParts = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
   readonly store: Pick<Store, 'root' | 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
-  /** Removes the layers no image holds any more. */
-  readonly collector: Pick<Store, 'collect'>
+  readonly collector: Collector
   /** The node's own. */
   readonly platform: Platform
   readonly version: string
@@ -78,13 +78,13 @@ async function remove({ store, collector }: ControlServiceParts, found: FoundIma
   const { image } = found
   const done = found.by === 'tag' ? await store.untag(found.tag) : await store.remove(image.id)
   if (!done) return {}
-  const layers = await collector.collect()
+  const collected = await collector.collect()
   return {
     imageId: image.id,
     untagged: found.by === 'tag' ? [found.tag] : [...image.tags],
     imageRemoved: store.find(image.id) === undefined,
-    layersRemoved: layers.length,
-    bytesFreed: layers.reduce((sum: number, layer: StoredLayer) => sum + layer.facts.diffSize, 0),
+    layersRemoved: collected.layers,
+    bytesFreed: collected.bytes,
   }
 }
 

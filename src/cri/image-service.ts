@@ -1,5 +1,6 @@
 /** The CRI ImageService over the puller and the store. What kubelet and crictl count on beyond the proto is said where it is done. */
 import { fail } from '../failure/failure.ts'
+import type { Collector } from '../gc/gc.ts'
 import type { Puller } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import type { FilesystemUsage } from '../rpc/generated/runtime/v1/FilesystemUsage.ts'
@@ -15,8 +16,7 @@ import { statusOf } from './status.ts'
 export type ImageServiceParts = {
   readonly puller: Pick<Puller, 'pull'>
   readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'remove' | 'usage'>
-  /** Removes the layers no image holds any more. */
-  readonly collector: Pick<Store, 'collect'>
+  readonly collector: Collector
 }
 
 /** Images in one message of StreamImages: about 1 MiB, well below what any client takes. */

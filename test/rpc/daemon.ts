@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
 import { createRuntimeService } from '../../src/cri/runtime-service.ts'
+import { createCollector } from '../../src/gc/gc.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { type CallRecord, type Services, serve } from '../../src/rpc/server.ts'
 import type { StoredImage } from '../../src/store/store.ts'
@@ -25,13 +26,14 @@ export function testServices(...images: StoredImage[]) {
   const { store, calls } = memoryStore(...images)
   const driven = drivenPuller()
   const { puller } = driven
+  const collector = createCollector(store)
   const services: Services = {
-    image: createImageService({ puller, store, collector: store }),
+    image: createImageService({ puller, store, collector }),
     runtime: createRuntimeService('1.2.3'),
     windlass: createControlService({
       puller,
       store,
-      collector: store,
+      collector,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
       version: '1.2.3',
     }),
@@ -44,9 +46,16 @@ export async function startDaemon(services: Services) {
   const dir = cleanup.use(await mkdtempDisposable(join(tmpdir(), 'windlass-rpc-')))
   const path = join(dir.path, 'run', 'windlass.sock')
   const records: CallRecord[] = []
-  const server = await serve(services, { path, mode: 0o660, onCall: (record) => records.push(record), signal: unbounded })
+  const errors: unknown[] = []
+  const server = await serve(services, {
+    path,
+    mode: 0o660,
+    onCall: (record) => records.push(record),
+    onError: (error) => errors.push(error),
+    signal: unbounded,
+  })
   cleanup.defer(() => server.close(1_000))
   const client = cleanup.use(await connect(path, { signal: unbounded }))
   const held = cleanup.move()
-  return { path, dir: dir.path, server, client, records, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { path, dir: dir.path, server, client, records, errors, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

@@ -88,7 +88,7 @@ export function memoryStore(...initial: StoredImage[]) {
     },
     collect: async () => {
       calls.push('collect')
-      return []
+      return [layerOf(storedImage('collected'), 1)]
     },
     usage: () => ({ mountpoint: '/store', usedBytes: 123_456, inodesUsed: 42, measuredAt: new Date(1_700_000_000_123) }),
   } satisfies Partial<Store>

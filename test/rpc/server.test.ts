@@ -177,7 +177,7 @@ it('starts again on the path of one that stopped', async () => {
   const { services } = testServices()
   await using daemon = await startDaemon(services)
   await daemon.server.close(1_000)
-  const second = await serve(services, { path: daemon.path, mode: 0o600, onCall: () => {}, signal })
+  const second = await serve(services, { path: daemon.path, mode: 0o600, onCall: () => {}, onError: () => {}, signal })
   using client = await connect(daemon.path, { signal })
   expect(await client.runtime.version({}, { signal })).toMatchObject({ runtimeVersion: '1.2.3' })
   await second.close(1_000)
