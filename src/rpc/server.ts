@@ -1,7 +1,7 @@
 /** Serves our services on a unix socket, and stops in bounded time. */
 import { createServer, type Socket } from 'node:net'
 import * as grpc from '@grpc/grpc-js'
-import { WindlassError } from '../failure/failure.ts'
+import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
 import { type Adapter, adapt, type CallRecord } from './adapter.ts'
 import { serviceDefinitions } from './proto.ts'
@@ -22,6 +22,8 @@ export type ServeOptions = Abortable & {
   readonly mode: number
   /** Called once for every call that has ended; must not throw. */
   readonly onCall: (record: CallRecord) => void
+  /** Called for what goes wrong outside any call: a connection that could not be accepted. Must not throw. */
+  readonly onError: (error: WindlassError) => void
 }
 
 export interface RunningServer {
@@ -40,7 +42,7 @@ const callsPerConnection = 1_000
 const maxConnections = 4_096
 
 /** Listens on `path` and answers. `signal` aborts only the start. Throws as `listenUnix`. */
-export async function serve(services: Services, { path, mode, onCall, signal }: ServeOptions): Promise<RunningServer> {
+export async function serve(services: Services, { path, mode, onCall, onError, signal }: ServeOptions): Promise<RunningServer> {
   const rpc = new grpc.Server({
     'grpc.max_receive_message_length': receiveLimit,
     'grpc.max_concurrent_streams': callsPerConnection,
@@ -65,6 +67,8 @@ export async function serve(services: Services, { path, mode, onCall, signal }: 
   })
   listener.maxConnections = maxConnections
   await listenUnix(listener, path, mode, { signal })
+  // No file descriptor left, say. The daemon goes on; unheard, the event would end the process.
+  listener.on('error', (error) => onError(asWindlassError(error)))
 
   const stop = async (graceMs: number): Promise<void> => {
     const closed = Promise.withResolvers<void>()

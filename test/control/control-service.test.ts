@@ -246,6 +246,8 @@ it('removes a tag alone, the image with its last tag, and by id at once', async 
   expect(await windlass.removeImage({ image: 'r.example/app:2' }, { signal })).toMatchObject({
     untagged: ['r.example/app:2'],
     imageRemoved: true,
+    layersRemoved: 1,
+    bytesFreed: 10_001,
   })
   const other = await windlass.inspectImage({ image: 'r.example/other:1' }, { signal })
   expect(await windlass.removeImage({ image: other.id }, { signal })).toMatchObject({
