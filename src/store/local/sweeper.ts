@@ -13,6 +13,7 @@ export class Sweeper implements AsyncDisposable {
   readonly #log: StoreLog
   #janitor: Thread<JanitorDuties> | undefined
   #last: Promise<unknown> = Promise.resolve()
+  #ended = false
 
   constructor(trash: string, log: StoreLog) {
     this.#data = { trash, stop: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) }
@@ -27,12 +28,14 @@ export class Sweeper implements AsyncDisposable {
     return swept
   }
 
-  /** The same, while nobody waits: a failure is only logged, and the next sweep tries again. */
+  /** The same, while nobody waits: a failure is only logged, and the next sweep tries again. After the end, the next start does. */
   sweepLater(): void {
+    if (this.#ended) return
     this.sweep().catch((error) => this.#log.error({ failure: failureOf(error) }, 'the trash could not be emptied'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true
     if (this.#janitor === undefined) return
     const patience = new AbortController()
     await Promise.race([this.#last, setTimeout(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)])

@@ -6,7 +6,7 @@ import type { NamesChanged } from './ledger.ts'
 import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
 
 /** A committed layer, and whether a row names it yet. */
-export type KnownLayer = { readonly layer: StoredLayer; readonly record: LayerRecord; recorded: boolean }
+export type KnownLayer = { readonly layer: StoredLayer; readonly record: LayerRecord; readonly recorded: boolean }
 
 export class View {
   readonly #at: Layout
@@ -56,6 +56,12 @@ export class View {
     this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
     this.#measured(record.usedBytes, record.inodesUsed)
     return layer
+  }
+
+  /** A row names the layer from now on. */
+  recorded(id: LayerId): void {
+    const known = this.#layers.get(id)
+    if (known !== undefined) this.#layers.set(id, { ...known, recorded: true })
   }
 
   dropLayer(id: LayerId): void {

@@ -1,0 +1,282 @@
+/** What any store must do (src/store/store.ts); each implementation runs this against itself. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hexOf, layerIds } from '../../src/oci/digest.ts'
+import type { Store } from '../../src/store/store.ts'
+import { commitChain, commitLayer, diffIdOf, imageOver, pullByHand } from './fixtures.ts'
+
+/** A store at a place of its own that can be closed and opened again. `destroy` removes it all. */
+export type StoreUnderTest = { open(): Promise<Store>; destroy(): Promise<void> }
+
+const { signal } = new AbortController()
+const tag = 'registry.test/app:1'
+
+export function storeContract(name: string, prepare: () => Promise<StoreUnderTest>): void {
+  describe(`${name} keeps the store's contract`, () => {
+    let place: StoreUnderTest
+    let store: Store
+
+    beforeEach(async () => {
+      place = await prepare()
+      store = await place.open()
+    })
+    afterEach(async () => {
+      await store[Symbol.asyncDispose]()
+      await place.destroy()
+    })
+    const reopen = async (): Promise<void> => {
+      await store[Symbol.asyncDispose]()
+      store = await place.open()
+    }
+
+    test('a published image is found by id, short id, tag and digest', async () => {
+      const id = await pullByHand(store, ['base', 'top'], { tag })
+      const { digest } = imageOver(['base', 'top'], { tag })
+      for (const name of [id, hexOf(id), hexOf(id).slice(0, 12), id.slice(0, 15), hexOf(id).slice(0, 3), tag, digest]) {
+        expect(store.find(name)?.id, name).toBe(id)
+      }
+      for (const name of ['registry.test/app:2', 'registry.test/app', hexOf(id).slice(0, 2), 'sha256:', 'f'.repeat(64), '']) {
+        expect(store.find(name), name).toBeUndefined()
+      }
+    })
+
+    test('a short id that fits two images names neither', async () => {
+      const ids: string[] = []
+      // Among 50 ids of 4,096 short ones, two share three digits more often than not; the pair is looked for, not assumed.
+      for (let i = 0; new Set(ids.map((id) => id.slice(7, 10))).size === ids.length; i++) {
+        ids.push(await pullByHand(store, ['base'], { tag: `registry.test/app:${i}`, label: String(i) }))
+      }
+      const shared = ids.at(-1)?.slice(7, 10) ?? ''
+      expect(ids.filter((id) => id.startsWith(`sha256:${shared}`))).toHaveLength(2)
+      expect(store.find(shared)).toBeUndefined()
+    })
+
+    test('an image is what was published, and the same after opening the store again', async () => {
+      const before = Date.now()
+      const id = await pullByHand(store, ['base', 'top'], { tag })
+      const wanted = imageOver(['base', 'top'], { tag })
+      const check = (): void => {
+        const image = store.find(tag)
+        expect(image).toMatchObject({
+          id,
+          tags: [tag],
+          digests: [wanted.digest],
+          manifest: wanted.manifest,
+          config: wanted.config,
+          layers: wanted.layers,
+          layerIds: layerIds(wanted.config.diffIds),
+          size: wanted.configBytes.length + wanted.manifestBytes.length + 200,
+          pinned: false,
+        })
+        expect(Buffer.from(image?.configBytes ?? [])).toEqual(Buffer.from(wanted.configBytes))
+        expect(Buffer.from(image?.manifestBytes ?? [])).toEqual(Buffer.from(wanted.manifestBytes))
+        expect(image?.pulledAt.getTime()).toBeGreaterThanOrEqual(before)
+        expect(store.images()).toHaveLength(1)
+        const [base, top] = layerIds(wanted.config.diffIds).map((layer) => store.layer(layer))
+        expect(base?.parent).toBeUndefined()
+        expect(top).toMatchObject({ diffId: diffIdOf('top'), parent: base?.id, facts: { diffSize: 1000, implied: [] } })
+        expect(readFileSync(join(top?.diff ?? '', 'top'), 'utf8')).toBe('content of top')
+        expect(readFileSync(join(store.overlayDir, top?.short ?? '', 'top'), 'utf8')).toBe('content of top')
+        expect(top?.short.length).toBeLessThanOrEqual(28)
+        expect(readFileSync(top?.tarSplit ?? '', 'utf8')).toBe('tar-split of top')
+      }
+      check()
+      await reopen()
+      check()
+    })
+
+    test('a layer is findable once committed, and gone after a restart unless an image was published on it', async () => {
+      const layer = await commitLayer(store, { name: 'base' })
+      expect(store.layer(layer.id)).toEqual(layer)
+      expect(store.layerByDiffId(diffIdOf('base'))).toEqual(layer)
+      await reopen()
+      expect(store.layer(layer.id)).toBeUndefined()
+      expect(store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
+      expect(existsSync(layer.diff)).toBe(false)
+    })
+
+    test('one diffID in two chains is two layers, and either is found by it', async () => {
+      const [base, other] = [await commitLayer(store, { name: 'base' }), await commitLayer(store, { name: 'other' })]
+      const above = await commitLayer(store, { name: 'twin' }, base)
+      const twin = await commitLayer(store, { name: 'twin' }, other)
+      expect(above.id).not.toBe(twin.id)
+      expect([above.id, twin.id]).toContain(store.layerByDiffId(diffIdOf('twin'))?.id)
+    })
+
+    test('committing what is there already drops the staged copy', async () => {
+      const first = await commitLayer(store, { name: 'base' })
+      const again = await commitLayer(store, { name: 'base', write: (diff) => writeFileSync(join(diff, 'base'), 'another') })
+      expect(again).toEqual(first)
+      expect(readFileSync(join(first.diff, 'base'), 'utf8')).toBe('content of base')
+    })
+
+    test('two commits of one layer at the same time give one layer', async () => {
+      const [a, b] = await Promise.all([commitLayer(store, { name: 'base' }), commitLayer(store, { name: 'base' })])
+      expect(a).toEqual(b)
+      expect(existsSync(join(a.diff, 'base'))).toBe(true)
+    })
+
+    test('a staged layer that is not committed disappears', async () => {
+      const staged = await store.stage(diffIdOf('base'))
+      mkdirSync(join(staged.dir, 'diff'))
+      await staged[Symbol.asyncDispose]()
+      await staged[Symbol.asyncDispose]()
+      expect(existsSync(staged.dir)).toBe(false)
+      expect(store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
+    })
+
+    test('a tag moves to the image published last; the other keeps its digest name', async () => {
+      const old = await pullByHand(store, ['base'], { tag, label: 'old' })
+      const now = await pullByHand(store, ['base'], { tag, label: 'new' })
+      const check = (): void => {
+        expect(store.find(tag)?.id).toBe(now)
+        expect(store.find(old)?.tags).toEqual([])
+        expect(store.find(old)?.digests).toEqual([imageOver(['base'], { tag, label: 'old' }).digest])
+        expect(store.images().map(({ id }) => id)).toEqual([old, now])
+      }
+      check()
+      await reopen()
+      check()
+    })
+
+    test('an image gathers names, newest last', async () => {
+      const names = ['registry.test/app:2', 'registry.test/app:1', 'registry.test/other:1']
+      for (const each of names) await pullByHand(store, ['base'], { tag: each })
+      await pullByHand(store, ['base'], {})
+      const check = (): void => {
+        expect(store.images()).toHaveLength(1)
+        expect(store.find(tag)?.tags).toEqual(names)
+        expect(store.find(tag)?.digests.map((name) => name.split('@')[0])).toEqual([
+          'registry.test/app',
+          'registry.test/other',
+          'registry.test/by-digest',
+        ])
+      }
+      check()
+      await reopen()
+      check()
+    })
+
+    test('removing an image removes its names, and its layers at the next collection', async () => {
+      const id = await pullByHand(store, ['base', 'top'], { tag })
+      const kept = await pullByHand(store, ['base'], { tag: 'registry.test/base:1' })
+      const top = store.find(id)?.layerIds.at(-1)
+      const diff = top === undefined ? '' : (store.layer(top)?.diff ?? '')
+      expect(await store.remove(id)).toBe(true)
+      expect(await store.remove(id)).toBe(false)
+      expect(store.find(tag)).toBeUndefined()
+      expect(store.images().map((image) => image.id)).toEqual([kept])
+      expect(existsSync(diff)).toBe(true)
+      expect((await store.collect()).map((layer) => layer.id)).toEqual([top])
+      expect(existsSync(diff)).toBe(false)
+      expect(await store.collect()).toEqual([])
+      await reopen()
+      expect(store.images().map((image) => image.id)).toEqual([kept])
+    })
+
+    test('untagging takes the image with its last name', async () => {
+      const id = await pullByHand(store, ['base'], { tag })
+      await pullByHand(store, ['base'], { tag: 'registry.test/app:2' })
+      expect(await store.untag('registry.test/none:1')).toBe(false)
+      expect(await store.untag(tag)).toBe(true)
+      expect(await store.untag(tag)).toBe(false)
+      expect(store.find(id)?.tags).toEqual(['registry.test/app:2'])
+      expect(store.find(id)?.digests).toHaveLength(1)
+      expect(await store.untag('registry.test/app:2')).toBe(true)
+      expect(store.find(id)).toBeUndefined()
+      await reopen()
+      expect(store.images()).toEqual([])
+    })
+
+    test('untagging leaves an image that somebody pulled by digest', async () => {
+      const id = await pullByHand(store, ['base'], {})
+      await pullByHand(store, ['base'], { tag })
+      expect(await store.untag(tag)).toBe(true)
+      expect(store.find(id)).toMatchObject({ tags: [], digests: [imageOver(['base'], {}).digest] })
+    })
+
+    test('a lease holds its layers and all below them', async () => {
+      const lease = store.lease()
+      const [base, middle, top] = await commitChain(store, [{ name: 'base' }, { name: 'middle' }, { name: 'top' }])
+      if (middle !== undefined) lease.retain(middle.id)
+      expect((await store.collect()).map(({ id }) => id)).toEqual([top?.id])
+      lease[Symbol.dispose]()
+      expect((await store.collect()).map(({ id }) => id).toSorted()).toEqual([base?.id, middle?.id].toSorted())
+      expect(existsSync(base?.diff ?? '')).toBe(false)
+    })
+
+    test('a layer that was collected can be committed again', async () => {
+      const first = await commitLayer(store, { name: 'base' })
+      await Promise.all([store.collect(), commitLayer(store, { name: 'base' })])
+      const again = await commitLayer(store, { name: 'base' })
+      expect(again).toEqual(first)
+      expect(existsSync(join(again.diff, 'base'))).toBe(true)
+      await pullByHand(store, ['base'], { tag })
+      await reopen()
+      expect(store.find(tag)?.layerIds).toEqual([again.id])
+    })
+
+    test('an image whose layers are not there is not published', async () => {
+      await commitLayer(store, { name: 'base' })
+      const wish = store.publish(imageOver(['base', 'top'], { tag }), { signal })
+      await expect(wish).rejects.toMatchObject({ failure: { kind: 'internal' } })
+      expect(store.images()).toEqual([])
+    })
+
+    test('a publish that was given up before it began changes nothing', async () => {
+      await commitLayer(store, { name: 'base' })
+      const wish = store.publish(imageOver(['base'], { tag }), { signal: AbortSignal.abort() })
+      await expect(wish).rejects.toMatchObject({ failure: { kind: 'cancelled' } })
+      expect(store.find(tag)).toBeUndefined()
+      await reopen()
+      expect(store.images()).toEqual([])
+    })
+
+    test('many publish at once, and one image of a group that cannot fails alone', async () => {
+      using lease = store.lease()
+      lease.retain((await commitLayer(store, { name: 'base' })).id)
+      const wishes = Array.from({ length: 20 }, (_, i) =>
+        store.publish(imageOver(i === 7 ? ['base', 'none'] : ['base'], { tag: `registry.test/app:${i}`, label: String(i) }), {
+          signal,
+        }),
+      )
+      const outcomes = await Promise.allSettled(wishes)
+      expect(outcomes.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).toEqual([7])
+      await reopen()
+      expect(store.images()).toHaveLength(19)
+    })
+
+    test('removals and pulls that share layers leave no image without its layers', async () => {
+      const round = async (i: number): Promise<void> => {
+        const id = await pullByHand(store, ['base', `top${i % 3}`], { tag: `registry.test/app:${i}`, label: String(i) })
+        await Promise.all([
+          store.remove(id),
+          store.collect(),
+          pullByHand(store, ['base', `top${(i + 1) % 3}`], { tag, label: String(i % 2) }),
+        ])
+      }
+      await Promise.all(Array.from({ length: 30 }, (_, i) => round(i)))
+      const whole = (): boolean =>
+        store.images().every((image) => image.layerIds.every((id) => existsSync(store.layer(id)?.diff ?? '')))
+      expect(store.images().length).toBeGreaterThan(0)
+      expect(whole()).toBe(true)
+      await reopen()
+      expect(store.images().length).toBeGreaterThan(0)
+      expect(whole()).toBe(true)
+    })
+
+    test('usage follows layers as they come and go', async () => {
+      const empty = store.usage()
+      const write = (diff: string): void => writeFileSync(join(diff, 'big'), Buffer.alloc(1 << 20, 1))
+      await commitLayer(store, { name: 'base', write })
+      const full = store.usage()
+      expect(full.usedBytes - empty.usedBytes).toBeGreaterThanOrEqual(1 << 20)
+      expect(full.usedBytes - empty.usedBytes).toBeLessThan((1 << 20) + 65536)
+      expect(full.inodesUsed - empty.inodesUsed).toBe(2)
+      await store.collect()
+      expect(store.usage().usedBytes).toBe(empty.usedBytes)
+      expect(store.usage().mountpoint).toBe(store.root)
+    })
+  })
+}

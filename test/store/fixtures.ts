@@ -1,0 +1,73 @@
+/** Layers and images made by hand, for whatever store is under test. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type DiffId, type Digest, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { type ImageConfig, mediaTypes } from '../../src/oci/oci.ts'
+import type { NewImage, Store, StoredLayer } from '../../src/store/store.ts'
+
+/** A layer to be: a name that its diffID comes from, what writes its tree, and the directories it implies. */
+export type LayerSpec = { readonly name: string; readonly write?: (diff: string) => void; readonly implied?: readonly string[] }
+
+export const diffIdOf = (name: string): DiffId => parseDiffId(sha256(`tar of ${name}`))
+
+/** Stages and commits one layer above `parent`; without `write` it holds one file named after the layer. */
+export async function commitLayer(store: Store, spec: LayerSpec, parent?: StoredLayer): Promise<StoredLayer> {
+  await using staged = await store.stage(diffIdOf(spec.name))
+  const diff = join(staged.dir, 'diff')
+  mkdirSync(diff, { mode: 0o755 })
+  const write = spec.write ?? ((dir: string) => writeFileSync(join(dir, spec.name), `content of ${spec.name}`))
+  write(diff)
+  writeFileSync(join(staged.dir, 'tar-split.gz'), `tar-split of ${spec.name}`)
+  return await store.commit(staged, { diffSize: 1000, entries: 1, whiteouts: 0, implied: spec.implied ?? [] }, parent)
+}
+
+/** Commits a chain, base first; the last one is the top. */
+export async function commitChain(store: Store, specs: readonly LayerSpec[]): Promise<StoredLayer[]> {
+  const chain: StoredLayer[] = []
+  for (const spec of specs) chain.push(await commitLayer(store, spec, chain.at(-1)))
+  return chain
+}
+
+/** An image over layers of these names. `label` makes its config, and so its id, its own. */
+export function imageOver(layerNames: readonly string[], { tag, label = '' }: { tag?: string; label?: string }): NewImage {
+  const diffIds = layerNames.map(diffIdOf)
+  const config: ImageConfig = {
+    platform: { os: 'linux', architecture: 'amd64' },
+    run: { env: ['A=1'], exposedPorts: [], entrypoint: [], cmd: ['sh'], volumes: [], labels: { label } },
+    diffIds,
+  }
+  const configBytes = Buffer.from(JSON.stringify(config))
+  const manifestBytes = Buffer.from(`{"manifest of":"${sha256(configBytes)}"}`)
+  const repository = tag === undefined ? 'registry.test/by-digest' : tag.slice(0, tag.lastIndexOf(':'))
+  return {
+    id: sha256(configBytes),
+    manifest: { mediaType: mediaTypes.ociManifest, digest: sha256(manifestBytes), size: manifestBytes.length },
+    config,
+    configBytes,
+    manifestBytes,
+    layers: layerNames.map((name) => ({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+      digest: sha256(`blob of ${name}`),
+      size: 100,
+    })),
+    ...(tag === undefined ? {} : { tag }),
+    digest: `${repository}@${sha256(manifestBytes)}`,
+  }
+}
+
+/** Commits what the image needs and publishes it, all under one lease. */
+export async function pullByHand(
+  store: Store,
+  layerNames: readonly string[],
+  names: { tag?: string; label?: string },
+): Promise<Digest> {
+  const image = imageOver(layerNames, names)
+  using lease = store.lease()
+  for (const id of layerIds(image.config.diffIds)) lease.retain(id)
+  await commitChain(
+    store,
+    layerNames.map((name) => ({ name })),
+  )
+  const { image: published } = await store.publish(image, { signal: new AbortController().signal })
+  return published.id
+}
