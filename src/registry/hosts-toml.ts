@@ -52,7 +52,7 @@ const clientFiles = z.union([
 const fieldsShape = {
   capabilities: z.array(z.enum(['pull', 'resolve', 'push', 'referrers'])).optional(),
   ca: list(z.string()).default([]),
-  client: list(clientFiles).default([]),
+  client: z.union([z.string().transform((file) => [{ cert: file, key: file }]), z.array(clientFiles)]).default([]),
   skip_verify: z.boolean().default(false),
   override_path: z.boolean().default(false),
   header: z.record(z.string(), list(z.string())).default({}),

@@ -52,27 +52,31 @@ function corrupted(chunk: Uint8Array, sent: number, at: number): Uint8Array {
   return copy
 }
 
+/** Closes the connection once what was written so far is on its way, so that the other side sees exactly that. */
+const cut = (response: ServerResponse): void => response.socket?.destroySoon()
+
 /** Writes the body after the headers are set; ends the response, or cuts it as the fault says. */
 export async function sendBody(response: ServerResponse, body: Body, sending: Sending): Promise<void> {
   const { fault, bytesPerSecond } = sending
   const closed = new AbortController()
+  const gone = once(closed.signal, 'abort')
   response.once('close', () => closed.abort())
   let sent = 0
   response.flushHeaders()
   for await (const chunk of chunksOf(body, sending.from)) {
     for (const piece of pieces(chunk, sent, sending)) {
-      if (fault?.kind === 'cut' && sent >= fault.afterBytes) return void response.destroy()
-      if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, once(closed.signal, 'abort')])
+      if (fault?.kind === 'cut' && sent >= fault.afterBytes) return cut(response)
+      if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, gone])
       if (closed.signal.aborted) return
       const started = performance.now()
       if (!response.write(fault?.kind === 'corrupt' ? corrupted(piece, sent, fault.at) : piece)) {
-        await Promise.race([once(response, 'drain'), once(response, 'close')])
+        await once(response, 'drain', { signal: closed.signal }).catch(() => undefined)
       }
       sent += piece.length
       if (bytesPerSecond !== undefined)
         await delay(Math.max(0, (piece.length / bytesPerSecond) * 1000 - (performance.now() - started)))
     }
   }
-  if (fault?.kind === 'cut') return void response.destroy()
+  if (fault?.kind === 'cut') return cut(response)
   response.end()
 }

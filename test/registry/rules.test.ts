@@ -1,0 +1,125 @@
+/** The small pure rules: challenges, targets, waiting. */
+import { describe, expect, it } from 'vitest'
+import { chooseChallenge } from '../../src/registry/challenge.ts'
+import { clean, parseErrorBody } from '../../src/registry/errors.ts'
+import { forbiddenTarget } from '../../src/registry/guard.ts'
+import { parseRetryAfter, retryDelay } from '../../src/registry/retry.ts'
+
+describe('a challenge', () => {
+  const bearer = {
+    scheme: 'bearer',
+    realm: 'https://auth.example/token',
+    service: 'r.example',
+    scopes: ['repository:a/b:pull'],
+    error: undefined,
+  }
+  it.each([
+    ['Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull"', bearer],
+    ['bearer REALM="https://auth.example/token", Service=r.example , scope="repository:a/b:pull"', bearer],
+    ['Basic realm="x", Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull"', bearer],
+    ['Negotiate, Basic realm="a, b=\\"c\\""', { scheme: 'basic' }],
+    ['Bearer service="no realm"', undefined],
+    ['Bearer', undefined],
+    ['Digest realm="x"', undefined],
+    ['', undefined],
+    [`Bearer realm="${'x'.repeat(20_000)}"`, undefined],
+    ['"""=,,=Bearer', undefined],
+  ])('%s', (header, expected) => {
+    expect(chooseChallenge(header)).toEqual(expected)
+  })
+
+  it('may come in several headers, with several scopes and an error', () => {
+    expect(
+      chooseChallenge(['Basic realm="x"', 'Bearer realm="https://a/",scope="a:b:c d:e:f",error="insufficient_scope"']),
+    ).toEqual({
+      scheme: 'bearer',
+      realm: 'https://a/',
+      service: undefined,
+      scopes: ['a:b:c', 'd:e:f'],
+      error: 'insufficient_scope',
+    })
+  })
+
+  it('is read in linear time', () => {
+    const hostile = `Bearer realm="${'\\"'.repeat(7_000)}`
+    const started = performance.now()
+    chooseChallenge(hostile)
+    expect(performance.now() - started).toBeLessThan(500)
+  })
+})
+
+describe('a target a registry names', () => {
+  const registry = 'https://registry.example'
+  it.each([
+    ['https://cdn.example/x', registry, true],
+    ['http://cdn.example/x', registry, false],
+    ['http://cdn.example/x', 'http://registry.example', true],
+    ['https://169.254.169.254/latest', registry, false],
+    ['https://[::1]/', registry, false],
+    ['https://[::ffff:127.0.0.1]/', registry, false],
+    ['https://127.0.0.1/', registry, false],
+    ['https://0x7f.1/', registry, false],
+    ['https://localhost/', registry, false],
+    ['https://0.0.0.0/', registry, false],
+    ['https://10.1.2.3/', registry, false],
+    ['https://10.1.2.3/', 'https://10.9.9.9', true],
+    ['https://169.254.169.254/', 'https://10.9.9.9', false],
+    ['https://127.0.0.1/', 'https://10.9.9.9', false],
+    ['http://127.0.0.1:5001/', 'http://127.0.0.1:5000', true],
+    ['http://127.0.0.1:5001/', 'http://localhost:5000', true],
+    ['file:///etc/passwd', registry, false],
+    ['https://user:pw@cdn.example/', registry, false],
+  ])('%s for %s: %s', (target, from, allowed) => {
+    expect(forbiddenTarget(new URL(target), new URL(from)) === undefined).toBe(allowed)
+  })
+})
+
+describe('waiting', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  it.each([
+    ['5', 5_000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
+    ['Thu, 01 Jan 2015 00:00:30 GMT', 0],
+    ['soon', undefined],
+    ['-5', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('Retry-After: %s', (header, expected) => {
+    expect(parseRetryAfter(header, now)).toBe(expected)
+  })
+
+  const limited = (retryAfterMs: number | undefined) => ({ kind: 'rate-limited', result: '429', retryAfterMs }) as const
+  const here = { last: true, begun: false }
+  it('does as the registry asks, but not for longer than a minute', () => {
+    expect(retryDelay(limited(3_000), 1, here)).toBeGreaterThanOrEqual(3_000)
+    expect(retryDelay(limited(3_000), 1, here)).toBeLessThan(3_500)
+    expect(retryDelay(limited(31_536_000_000), 1, here)).toBeUndefined()
+  })
+
+  it('ends after five tries, after two where another host can be asked, at once where it is no use', () => {
+    const broken = { kind: 'unreachable', result: 'reset', definite: false, cause: new Error('reset') } as const
+    expect(retryDelay(broken, 4, here)).toBeGreaterThan(0)
+    expect(retryDelay(broken, 5, here)).toBeUndefined()
+    expect(retryDelay(broken, 2, { last: false, begun: false })).toBeUndefined()
+    expect(retryDelay({ ...broken, definite: true }, 1, here)).toBeUndefined()
+    expect(retryDelay({ ...broken, definite: true }, 1, { last: true, begun: true })).toBeGreaterThan(0)
+    expect(retryDelay(limited(undefined), 1, { last: false, begun: false })).toBeUndefined()
+  })
+})
+
+describe('what a registry says', () => {
+  const login = { kind: 'basic', username: 'u', password: 'canary-1' } as const
+  it('is shown without secrets, signed queries and control characters', () => {
+    const pair = Buffer.from('u:canary-1').toString('base64')
+    const text = `bad canary-1\u001b[31m\n${pair} see https://s3.example/x?X-Amz-Signature=abc and`
+    expect(clean(text, login)).toBe('bad *** [31m *** see https://s3.example/x?*** and')
+  })
+  it('is the code and message of its JSON, or the text that it is', () => {
+    const body = (text: string) => parseErrorBody(Buffer.from(text), login)
+    expect(body('{"errors":[{"code":"DENIED","message":"no"}]}')).toEqual({ code: 'DENIED', text: 'DENIED: no' })
+    expect(body('{"details":"incorrect password"}')).toEqual({ code: undefined, text: 'incorrect password' })
+    expect(body('plain words')).toEqual({ code: undefined, text: 'plain words' })
+    expect(body('<html>…')).toEqual({ code: undefined, text: '' })
+  })
+})

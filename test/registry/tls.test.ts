@@ -1,0 +1,105 @@
+/** HTTPS with a CA of our own, and with client certificates. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { mediaTypes } from '../../src/oci/oci.ts'
+import { aManifest, certsDir, certsName, failureFrom, newClient, signal } from './client-under-test.ts'
+import { startRegistry } from './embedded-registry.ts'
+
+/** A CA, a server certificate for 127.0.0.1 and a client certificate, made by openssl in a temporary directory. */
+function makeCertificates() {
+  const dir = mkdtempSync(join(tmpdir(), 'windlass-tls-'))
+  const openssl = (...words: string[]) => execFileSync('openssl', words, { cwd: dir, stdio: 'ignore' })
+  const newKey = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  openssl(...newKey, '-x509', '-subj', '/CN=test CA', '-days', '1', '-keyout', 'ca.key', '-out', 'ca.pem')
+  writeFileSync(join(dir, 'san'), 'subjectAltName=IP:127.0.0.1')
+  for (const name of ['server', 'client']) {
+    openssl(...newKey, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`)
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      '1',
+      '-extfile',
+      'san',
+      '-out',
+      `${name}.pem`,
+    )
+  }
+  const read = (name: string) => readFileSync(join(dir, name), 'utf8')
+  return {
+    dir,
+    ca: read('ca.pem'),
+    server: { cert: read('server.pem'), key: read('server.key') },
+    client: { cert: read('client.pem'), key: read('client.key') },
+  }
+}
+
+const hasOpenssl = (() => {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+})()
+
+describe.skipIf(!hasOpenssl)('TLS', () => {
+  const made = hasOpenssl ? makeCertificates() : undefined
+  afterAll(() => made && rmSync(made.dir, { recursive: true }))
+  const { ca = '', server = { cert: '', key: '' }, client: pair = { cert: '', key: '' } } = made ?? {}
+
+  async function registryOver(tls: Parameters<typeof startRegistry>[0]) {
+    const registry = await startRegistry(tls)
+    registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    return registry
+  }
+  const files = { 'ca.pem': ca, 'client.pem': pair.cert, 'client.key': pair.key }
+  const withToml = (host: string, text: string) =>
+    certsDir(
+      Object.fromEntries([
+        [`${certsName(host)}/hosts.toml`, text],
+        ...Object.entries(files).map(([name, pem]) => [`${certsName(host)}/${name}`, pem]),
+      ]),
+    )
+
+  it('is verified: an unknown CA fails, a ca of hosts.toml is trusted, skip_verify does without', async () => {
+    await using registry = await registryOver({ tls: server })
+    const server443 = `server = "https://${registry.host}"`
+    const attempt = async (text: string) => {
+      using dir = withToml(registry.host, text)
+      await using client = newClient({ hostsDir: dir.path })
+      return await client.open(registry.host).resolve({ signal: signal() })
+    }
+    const failure = await failureFrom(attempt(server443), 'registry-unavailable')
+    expect(failure.tried[0]?.result).toMatch(/certificate/)
+    expect(await attempt(`${server443}\nca = "ca.pem"`)).toBeDefined()
+    expect(await attempt(`${server443}\nskip_verify = true`)).toBeDefined()
+  })
+
+  it('on an unconfigured loopback registry needs no CA', async () => {
+    await using registry = await registryOver({ tls: server })
+    await using client = newClient()
+    expect(await client.open(registry.host).resolve({ signal: signal() })).toBeDefined()
+  })
+
+  it('shows the client certificate of hosts.toml to who asks for one', async () => {
+    await using registry = await registryOver({ tls: { ...server, clientCa: ca } })
+    const text = `server = "https://${registry.host}"\nca = "ca.pem"`
+    using without = withToml(registry.host, text)
+    await using stranger = newClient({ hostsDir: without.path })
+    await failureFrom(stranger.open(registry.host).resolve({ signal: signal() }), 'registry-unavailable')
+    using dir = withToml(registry.host, `${text}\nclient = [["client.pem", "client.key"]]`)
+    await using client = newClient({ hostsDir: dir.path })
+    expect(await client.open(registry.host).resolve({ signal: signal() })).toBeDefined()
+  })
+})
