@@ -1,0 +1,174 @@
+/** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
+import { fail } from '../failure/failure.ts'
+import { type Digest, type LayerId, layerIds, parseDigest } from '../oci/digest.ts'
+import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
+import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
+import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
+import { formatReference, formatRepository } from '../reference/parse.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Document, Repository } from '../registry/registry.ts'
+import type { NewImage, Store, StoredImage } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+import type { LayerOrigin, PullPlan } from './pull.ts'
+
+/** An index may hold an index (image-spec image-index.md); how deep we look. */
+const MAX_INDEX_DEPTH = 4
+
+export type Planned = {
+  readonly plan: PullPlan
+  readonly image: NewImage
+  readonly layerIds: readonly LayerId[]
+  /** The record of this image, where `plan.present` says it is complete and has this name. */
+  readonly published: StoredImage | undefined
+  readonly host: string
+}
+
+export type PlanContext = {
+  readonly reference: Reference
+  readonly platform: Platform
+  readonly remote: Repository
+  readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId'>
+}
+
+/** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
+export async function makePlan(context: PlanContext, options: Abortable): Promise<Planned> {
+  const { reference, remote } = context
+  const before = context.store.find(formatReference(reference))
+  const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
+  const root = await remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
+  if (root === undefined && before !== undefined && known !== undefined)
+    return planned(context, documentsOf(before, known), before.id)
+  if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
+  const { manifest, document, index } = await chooseManifest(context, root, options)
+  const { config, bytes } = await readConfig(context, manifest, index === undefined, options)
+  return planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
+}
+
+type Documents = {
+  readonly root: Pick<Document, 'descriptor' | 'host'>
+  readonly document: Pick<Document, 'descriptor' | 'bytes'>
+  readonly manifest: Pick<Manifest, 'layers'>
+  readonly config: ImageConfig
+  readonly configBytes: Uint8Array
+  readonly index: Uint8Array | undefined
+}
+
+/** The digest this repository gave the image by: what a HEAD is compared with. */
+function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
+  const prefix = `${formatRepository(reference)}@`
+  const newest = image.digests.findLast((digest) => digest.startsWith(prefix))
+  return newest === undefined ? undefined : parseDigest(newest.slice(prefix.length))
+}
+
+function documentsOf(image: StoredImage, root: Digest): Documents {
+  const descriptor =
+    root === image.manifest.digest ? image.manifest : { ...image.manifest, digest: root, size: image.indexBytes?.length ?? 0 }
+  return {
+    root: { descriptor, host: 'this node' },
+    document: { descriptor: image.manifest, bytes: image.manifestBytes },
+    manifest: { layers: image.layers },
+    config: image.config,
+    configBytes: image.configBytes,
+    index: image.indexBytes,
+  }
+}
+
+type Chosen = { readonly manifest: Manifest; readonly document: Document; readonly index: Uint8Array | undefined }
+
+/** Goes down from the root to one image's manifest. */
+async function chooseManifest({ reference, platform, remote }: PlanContext, root: Document, options: Abortable): Promise<Chosen> {
+  let document = root
+  for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
+    const parsed = parseManifestOrIndex(document.bytes, document.descriptor, document.host)
+    if (parsed.kind === 'manifest') return { manifest: parsed, document, index: depth === 0 ? undefined : root.bytes }
+    document = await remote.manifest(select(parsed, reference, platform), options)
+  }
+  return fail({
+    kind: 'malformed',
+    what: `index ${root.descriptor.digest}`,
+    from: root.host,
+    reason: `indexes nest deeper than ${MAX_INDEX_DEPTH}`,
+  })
+}
+
+function select(index: Index, reference: Reference, platform: Platform): Descriptor {
+  const wanted = formatPlatform(platform)
+  return (
+    selectManifest(index, platform) ??
+    fail({ kind: 'no-platform', reference: formatReference(reference), wanted, offered: offered(index) })
+  )
+}
+
+/** A single manifest names no platform: its config does, and is looked at before any layer is fetched. */
+async function readConfig(
+  { reference, platform, remote, store }: PlanContext,
+  manifest: Manifest,
+  isSingle: boolean,
+  options: Abortable,
+): Promise<{ readonly config: ImageConfig; readonly bytes: Uint8Array }> {
+  for (const layer of manifest.layers) compressionOf(layer.mediaType)
+  const here = store.find(manifest.config.digest)
+  const { bytes, host } =
+    here === undefined ? await remote.blob(manifest.config, options) : { bytes: here.configBytes, host: 'this node' }
+  const config = parseConfig(bytes, manifest.config, host, manifest.layers.length)
+  if (isSingle && !matches(config.platform, platform)) {
+    const wanted = formatPlatform(platform)
+    fail({ kind: 'no-platform', reference: formatReference(reference), wanted, offered: [formatPlatform(config.platform)] })
+  }
+  return { config, bytes }
+}
+
+function planned({ reference, store }: PlanContext, documents: Documents, id: Digest): Planned {
+  const { root, document, manifest, config, configBytes, index } = documents
+  const ids = layerIds(config.diffIds)
+  const layers = manifest.layers.map((blob, at) => {
+    const diffId = config.diffIds[at] ?? fail({ kind: 'internal', what: `no diffID for layer ${at}` })
+    return { blob, diffId, origin: originOf(store, ids[at], diffId) }
+  })
+  const name = formatReference(reference)
+  const digest = `${formatRepository(reference)}@${root.descriptor.digest}`
+  const published = store.find(id)
+  const isNamed =
+    published !== undefined &&
+    (published.tags.includes(name) || reference.tag === undefined) &&
+    published.digests.includes(digest)
+  const present = isNamed && layers.every(({ origin }) => origin === 'here')
+  const bytes = (here: boolean): number =>
+    layers.reduce((sum, { blob, origin }) => sum + ((origin === 'registry') === here ? 0 : blob.size), 0)
+  return {
+    plan: {
+      reference: name,
+      platform: config.platform,
+      root: root.descriptor,
+      manifest: document.descriptor,
+      imageId: id,
+      layers,
+      present,
+      bytesToFetch: bytes(false),
+      bytesHere: bytes(true),
+    },
+    image: {
+      id,
+      manifest: document.descriptor,
+      config,
+      configBytes,
+      manifestBytes: document.bytes,
+      ...(index === undefined ? {} : { indexBytes: index }),
+      layers: manifest.layers,
+      ...(reference.tag === undefined ? {} : { tag: name }),
+      digest,
+    },
+    layerIds: ids,
+    published: present ? published : undefined,
+    host: root.host,
+  }
+}
+
+function originOf(
+  store: PlanContext['store'],
+  id: LayerId | undefined,
+  diffId: Planned['image']['config']['diffIds'][number],
+): LayerOrigin {
+  if (id !== undefined && store.layer(id) !== undefined) return 'here'
+  return store.layerByDiffId(diffId) === undefined ? 'registry' : 'copy'
+}

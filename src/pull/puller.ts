@@ -1,0 +1,155 @@
+/** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
+import { createHash } from 'node:crypto'
+import { asWindlassError, WindlassError } from '../failure/failure.ts'
+import type { Platform } from '../oci/oci.ts'
+import { formatPlatform } from '../platform/platform.ts'
+import { formatReference } from '../reference/parse.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import { Limiter } from '../task/limiter.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Unpacker } from '../unpack/unpack.ts'
+import { PullInFlight } from './in-flight.ts'
+import { LayerWork } from './layers.ts'
+import { type Log, silent } from './log.ts'
+import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { type Crew, planPull, runPull } from './run.ts'
+
+export type PullerOptions = {
+  readonly registry: Registry
+  readonly store: Store
+  readonly unpacker: Unpacker
+  /** This node's. */
+  readonly platform: Platform
+  readonly maxParallelPulls: number
+  readonly log?: Log
+}
+
+/** How often progress is looked at while somebody may be watching. */
+const SAMPLE_MS = 100
+
+export const createPuller = (options: PullerOptions): Puller => new NodePuller(options)
+
+type Entry = { readonly pull: PullInFlight; readonly result: Promise<PullResult> }
+type Watcher = (pulls: readonly PullStatus[]) => void
+
+class NodePuller implements Puller {
+  readonly #crew: Crew
+  readonly #limiter: Limiter
+  readonly #log: Log
+  readonly #entries = new Map<string, Entry>()
+  /** Every pull that has not let go of everything yet, those nobody waits for any more included. */
+  readonly #running = new Set<Entry>()
+  readonly #watchers = new Set<Watcher>()
+  #isChanged = false
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, log = silent }: PullerOptions) {
+    this.#crew = { registry, store, platform, layers: new LayerWork(store, unpacker, log) }
+    this.#limiter = new Limiter(maxParallelPulls)
+    this.#log = log
+  }
+
+  async pull(
+    request: PullRequest,
+    { signal, onEvent }: Abortable & { onEvent?: (event: PullEvent) => void },
+  ): Promise<PullResult> {
+    if (signal.aborted) throw asWindlassError(signal.reason)
+    if (this.#isClosed) throw shutdown()
+    const { pull, result } = this.#entryFor(request)
+    try {
+      return await pull.join(result, request.client, onEvent, signal)
+    } catch (error) {
+      throw asWindlassError(error)
+    }
+  }
+
+  async plan(request: PullRequest, options: Abortable): Promise<PullPlan> {
+    return (await planPull(this.#crew, request, options)).plan
+  }
+
+  inFlight(): readonly PullStatus[] {
+    return [...this.#entries.values()].map(({ pull }) => pull.status())
+  }
+
+  watch(onChange: Watcher, { signal }: Abortable): void {
+    if (signal.aborted) return
+    this.#watchers.add(onChange)
+    signal.addEventListener('abort', () => this.#watchers.delete(onChange), { once: true })
+    onChange(this.inFlight())
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const entries = [...this.#running]
+    for (const { pull } of entries) pull.stop(shutdown())
+    await Promise.allSettled(entries.map(({ result }) => result))
+    clearInterval(this.#timer)
+  }
+
+  #entryFor(request: PullRequest): Entry {
+    const key = keyOf(request, this.#crew.platform)
+    const entry = this.#entries.get(key)
+    if (entry !== undefined && !entry.pull.signal.aborted) return entry
+    const pull = new PullInFlight(request, request.platform ?? this.#crew.platform, this.#crew.layers, () => this.#change())
+    const started: Entry = { pull, result: this.#run(pull, key) }
+    this.#entries.set(key, started)
+    this.#running.add(started)
+    started.result.catch(() => {}).then(() => this.#running.delete(started))
+    return started
+  }
+
+  async #run(pull: PullInFlight, key: string): Promise<PullResult> {
+    const { id, request, signal } = pull
+    const reference = formatReference(request.reference)
+    this.#sampleWhileBusy()
+    try {
+      using _permit = await this.#limiter.acquire({ signal })
+      this.#log.info({ pull: id, reference, client: request.client }, 'pull started')
+      const started = performance.now()
+      const result = await runPull(this.#crew, request, pull, { signal })
+      this.#log.info({ pull: id, reference, image: result.image.id, ms: Math.round(performance.now() - started) }, 'pulled')
+      return result
+    } catch (error) {
+      const failure = asWindlassError(signal.aborted ? signal.reason : error)
+      this.#log.warn({ pull: id, reference, failure: failure.failure.kind, err: failure }, 'pull failed')
+      // Whatever else runs for this pull has lost its purpose.
+      pull.stop(failure)
+      throw failure
+    } finally {
+      if (this.#entries.get(key)?.pull === pull) this.#entries.delete(key)
+      this.#change()
+    }
+  }
+
+  #sampleWhileBusy(): void {
+    this.#timer ??= setInterval(() => {
+      for (const { pull } of this.#entries.values()) pull.sample()
+      if (this.#isChanged) this.#tellWatchers()
+      if (this.#entries.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }, SAMPLE_MS)
+  }
+
+  #change(): void {
+    this.#isChanged = true
+  }
+
+  #tellWatchers(): void {
+    this.#isChanged = false
+    const pulls = this.inFlight()
+    for (const watcher of this.#watchers) watcher(pulls)
+  }
+}
+
+const shutdown = (): WindlassError => new WindlassError({ kind: 'cancelled', reason: 'shutdown' })
+
+/** Pulls are the same when they name the same thing for the same platform with the same credentials: no tenant rides on another's login. */
+function keyOf({ reference, platform, credentials }: PullRequest, own: Platform): string {
+  const login = createHash('sha256')
+    .update(JSON.stringify(Object.entries(credentials).sort()))
+    .digest('hex')
+  return [formatReference(reference), formatPlatform(platform ?? own), login].join(' ')
+}

@@ -1,0 +1,89 @@
+/** One pull, told as it happens. */
+import type { Platform } from '../oci/oci.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Chain, LayerWork } from './layers.ts'
+import { makePlan, type Planned } from './plan.ts'
+import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { verdict } from './verdict.ts'
+
+/** The collaborators of every pull. */
+export type Crew = {
+  readonly registry: Registry
+  readonly store: Store
+  readonly layers: LayerWork
+  /** This node's, for requests that name none. */
+  readonly platform: Platform
+}
+
+/** Whom a pull tells. */
+export type Audience = { phase(phase: PullStatus['phase']): void; event(event: PullEvent): void; plan(planned: Planned): void }
+
+/** Resolves and plans without pulling. */
+export async function planPull({ registry, store, platform }: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
+  const remote = registry.connect(request.reference, request.credentials)
+  return await makePlan({ reference: request.reference, platform: request.platform ?? platform, remote, store }, options)
+}
+
+/** Resolves, plans, brings the missing layers and publishes. */
+export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
+  const { registry, store, layers } = crew
+  const started = performance.now()
+  const remote = registry.connect(request.reference, request.credentials)
+  const platform = request.platform ?? crew.platform
+
+  audience.phase('resolving')
+  const planned = await makePlan({ reference: request.reference, platform, remote, store }, options)
+  const resolveMs = performance.now() - started
+  const { plan, host } = planned
+  audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
+  using lease = store.lease()
+  for (const id of planned.layerIds) lease.retain(id)
+  audience.plan(planned)
+  audience.event({ type: 'planned', plan })
+
+  const finish = (image: PullResult['image'], reports: readonly LayerReport[], sealMs: number): PullResult => {
+    const ms = performance.now() - started
+    audience.event({ type: 'done', imageId: image.id, ms, verdict: verdict({ ms, resolveMs, sealMs, layers: reports }) })
+    return { image, plan }
+  }
+
+  audience.phase('pulling')
+  const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
+  const reports = await bringLayers(layers, chain, plan, audience, options)
+  if (planned.published !== undefined) return finish(planned.published, reports, 0)
+
+  audience.phase('sealing')
+  const { image, syncMs, publishMs } = await store.publish(planned.image, options)
+  audience.event({ type: 'sealed', syncMs, publishMs })
+  return finish(image, reports, syncMs + publishMs)
+}
+
+/** All layers at once, the largest first: the one that takes longest must not be the one that starts last. */
+async function bringLayers(
+  work: LayerWork,
+  chain: Chain,
+  plan: PullPlan,
+  audience: Audience,
+  options: Abortable,
+): Promise<LayerReport[]> {
+  const order = plan.layers.map((_, at) => at).sort((a, b) => (plan.layers[b]?.blob.size ?? 0) - (plan.layers[a]?.blob.size ?? 0))
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  const bring = async (at: number): Promise<{ readonly at: number; readonly report: LayerReport }> => {
+    try {
+      const { report } = await work.ensure(chain, at, { signal })
+      audience.event({ type: 'layer', layer: at, report })
+      return { at, report }
+    } catch (error) {
+      // The first failure is the one told; the other layers stop, and are waited for, so that nothing of this pull is left behind it.
+      failed.abort(error)
+      throw error
+    }
+  }
+  const settled = await Promise.allSettled(order.map(bring))
+  if (failed.signal.aborted) throw options.signal.aborted ? options.signal.reason : failed.signal.reason
+  const arrived = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  return arrived.sort((a, b) => a.at - b.at).map(({ report }) => report)
+}
