@@ -51,7 +51,15 @@ class Client implements Registry {
   connect(reference: Reference, credentials: Credentials): Repository {
     const { hostsDir, connectTimeoutMs, log = () => undefined } = this.#options
     const hosts = () => hostsOf(reference.registry, hostsDir, connectTimeoutMs)
-    return new RemoteRepository({ reference, credentials, hosts, requests: this.#requests, closing: this.#closing.signal, log })
+    return new RemoteRepository({
+      reference,
+      credentials,
+      hosts,
+      hostsDir,
+      requests: this.#requests,
+      closing: this.#closing.signal,
+      log,
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,6 +72,7 @@ type Parts = {
   readonly reference: Reference
   readonly credentials: Credentials
   readonly hosts: () => Promise<readonly Host[]>
+  readonly hostsDir: string | undefined
   readonly requests: Requests
   readonly closing: AbortSignal
   readonly log: (event: RegistryEvent) => void
@@ -147,6 +156,10 @@ class RemoteRepository implements Repository {
       throw error
     })
     const hosts = (await this.#hosts).filter((host) => capabilities.every((capability) => host.capabilities.has(capability)))
+    if (hosts.length === 0) {
+      const reason = `the capabilities in hosts.toml leave no host of ${this.#parts.reference.registry} that may ${capabilities.join(' and ')}`
+      fail({ kind: 'bad-config', file: this.#parts.hostsDir ?? '', reason })
+    }
     const wanted: Wanted = { reference: this.#name, absent }
     return { hosts, path: question.path, wanted, log, signal: AbortSignal.any([signal, closing]) }
   }

@@ -89,9 +89,11 @@ class Receiver implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
     this.#head = { status, headers }
-    this.#guarded(() => {
-      this.#consume = this.#receive({ status, headers })
-    })
+    try {
+      this.#consume = this.#receive(this.#head)
+    } catch (error) {
+      this.give(() => Promise.reject(error))
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -119,21 +121,29 @@ class Receiver implements Dispatcher.DispatchHandler {
   }
 
   #take(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#guarded(() => {
-      const full = this.#consume?.(chunk)
-      if (full === undefined) return
-      const head = this.#head
-      if (full === 'stop') {
-        if (head !== undefined) this.give(() => ({ kind: 'complete', head }))
-        return
-      }
-      this.#blocked = true
-      controller.pause()
-      full.then(
-        () => this.#goOn(controller),
-        (error: unknown) => this.give(() => Promise.reject(error)),
-      )
-    })
+    let full: ReturnType<Consumer>
+    try {
+      full = this.#consume?.(chunk)
+    } catch (error) {
+      this.give(() => Promise.reject(error))
+      return
+    }
+    if (full === 'stop') this.#stop()
+    else if (full !== undefined) this.#pause(controller, full)
+  }
+
+  #stop(): void {
+    const head = this.#head
+    if (head !== undefined) this.give(() => ({ kind: 'complete', head }))
+  }
+
+  #pause(controller: Dispatcher.DispatchController, full: Promise<void>): void {
+    this.#blocked = true
+    controller.pause()
+    full.then(
+      () => this.#goOn(controller),
+      (error: unknown) => this.give(() => Promise.reject(error)),
+    )
   }
 
   #goOn(controller: Dispatcher.DispatchController): void {
@@ -146,14 +156,6 @@ class Receiver implements Dispatcher.DispatchHandler {
     if (this.#blocked || this.#settled) return
     if (this.#ending !== undefined) this.give(this.#ending)
     else controller.resume()
-  }
-
-  #guarded(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      this.give(() => Promise.reject(error))
-    }
   }
 }
 

@@ -112,7 +112,7 @@ function lineOf(text: string, path: readonly PropertyKey[]): number | undefined 
   let inside = table === undefined
   let header: number | undefined
   for (const [index, line] of text.split('\n').entries()) {
-    if (/^\s*\[/.test(line) && !/=/.test(line.split('"')[0] ?? '')) {
+    if (/^\s*\[[^,=]*\]\s*(#.*)?$/.test(line)) {
       inside = table === undefined ? false : line.includes(String(address))
       if (inside) header ??= index + 1
     }

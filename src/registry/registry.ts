@@ -4,6 +4,16 @@
  *
  * A `Registry` turns a reference and credentials into a `Repository`: the hosts (mirrors, then the registry itself) that may hold it,
  * with authentication and retries behind them.
+ *
+ * `client.ts` makes one. A request goes down through
+ *
+ *     walk.ts      the hosts in order (hosts.ts, hosts-toml.ts), each as often as makes sense (retry.ts)
+ *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed
+ *     request.ts   https or http, and the login (authenticator.ts, challenge.ts, token.ts)
+ *     follow.ts    redirects, as far as they are allowed (guard.ts)
+ *     exchange.ts  one request on one connection (agents.ts)
+ *
+ * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */
 
 import type { Digest } from '../oci/digest.ts'

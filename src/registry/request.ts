@@ -21,9 +21,11 @@ export type Question = {
 }
 
 const MAX_TOKEN_REFRESHES = 2
+/** Timeouts of the server's own, too early, and a range it cannot serve: asked for in another way. */
+const WORTH_ANOTHER_TRY: ReadonlySet<number> = new Set([408, 416, 425])
 const MAX_REMEMBERED_SCHEMES = 1_000
 /** What OpenSSL says when the other side answers the handshake with HTTP. */
-const NOT_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST|EPROTO)$/
+const NOT_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST)$/
 
 export class Requests {
   readonly #agents: Agents
@@ -97,7 +99,7 @@ export class Requests {
       const challenged = reply.kind === 'refusal' && reply.head.status === 401 && !reply.foreign
       if (challenged && refreshes < MAX_TOKEN_REFRESHES && (await this.#authenticator.learn(party, reply.head, login.value)))
         continue
-      return { trouble: troubleOf(reply, host, credentials) }
+      return { trouble: troubleOf(reply, party) }
     }
   }
 
@@ -108,7 +110,8 @@ export class Requests {
   }
 }
 
-function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, host: Host, credentials: Credentials): Trouble {
+function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
+  const { host, credentials } = party
   switch (reply.kind) {
     case 'broken':
       return unreachable(reply.error, credentials)
@@ -117,12 +120,12 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, host: Host, crede
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, credentials)
+      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, party)
   }
 }
 
 /** The meaning of a status, with the code of the body where the status alone is not enough (distribution-spec, "Error codes"). */
-function refusal(head: Head, body: ErrorBody, foreign: boolean, credentials: Credentials): Trouble {
+function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, repository, credentials }: Party): Trouble {
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
@@ -137,5 +140,9 @@ function refusal(head: Head, body: ErrorBody, foreign: boolean, credentials: Cre
     const as = status === 403 || body.code === 'DENIED' || scoped ? 'denied' : 'unauthorized'
     return { kind: 'refused', as, result, user: userOf(credentials) }
   }
-  return { kind: 'server-error', status, result, retryAfterMs }
+  if (body.code === 'NAME_INVALID' || body.code === 'TAG_INVALID') {
+    return { kind: 'failed', result, failure: { kind: 'invalid-reference', input: `${host.name}/${repository}`, reason: result } }
+  }
+  if (status >= 500 || WORTH_ANOTHER_TRY.has(status)) return { kind: 'server-error', status, result, retryAfterMs }
+  return { kind: 'failed', result, failure: { kind: 'malformed', what: 'answer', from: host.name, reason: result } }
 }

@@ -105,4 +105,12 @@ describe('mirrors', () => {
     expect(failure).toMatchObject({ file: `${broken.path}/${certsName(registry.host)}/hosts.toml`, line: 1 })
     expect(registry.requests).toHaveLength(0)
   })
+
+  it('that leave nobody to ask are a matter of the configuration', async () => {
+    await using registry = await registryWithImage()
+    using dir = certsFor(registry, `server = "${registry.origin}"\ncapabilities = ["pull"]`)
+    await using client = newClient({ hostsDir: dir.path })
+    const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'bad-config')
+    expect(failure.reason).toContain('may pull and resolve')
+  })
 })

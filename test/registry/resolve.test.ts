@@ -147,6 +147,19 @@ describe('a registry in trouble', () => {
     expect(registry.requests).toHaveLength(5)
   })
 
+  it.each([
+    [400, 'NAME_INVALID', 'invalid-reference'],
+    [400, undefined, 'malformed'],
+    [451, undefined, 'malformed'],
+  ] as const)('that answers %d %s is asked once', async (status, code, kind) => {
+    await using registry = await startRegistry({
+      fault: () => ({ kind: 'status', status, ...(code === undefined ? {} : { code }) }),
+    })
+    await using client = newClient()
+    await failureFrom(client.open(registry.host).resolve({ signal: signal() }), kind)
+    expect(registry.requests).toHaveLength(1)
+  })
+
   it('is waited for as long as Retry-After says', async () => {
     let times = 0
     await using registry = await startRegistry({
