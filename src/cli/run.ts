@@ -18,12 +18,13 @@ export async function run<C extends InForce>(argv: readonly string[], deps: Deps
     interrupts.first = name
     stop.abort()
   })
-  // A reader that has seen enough (`| head`) is no failure: stop, quietly.
-  const readerLeft = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error
+  // Stays for good: what is still under way when the command has ended fails after it.
+  const outputs = { lost: undefined as NodeJS.ErrnoException | undefined }
+  const lose = (error: NodeJS.ErrnoException): void => {
+    outputs.lost ??= error
     stop.abort()
   }
-  for (const output of [io.stdout, io.stderr]) output.on('error', readerLeft)
+  for (const output of [io.stdout, io.stderr]) output.on('error', lose)
 
   const program = createProgram(io, deps.version)
   addCommands(
@@ -36,12 +37,13 @@ export async function run<C extends InForce>(argv: readonly string[], deps: Deps
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (interrupts.first !== undefined) return exitFor(interrupts.first)
-    if (stop.signal.aborted) return EXIT.ok
-    io.stderr.write(`windlass: ${textOf(error)}\n`)
-    return exitCodeOf(error)
-  } finally {
-    for (const output of [io.stdout, io.stderr]) output.off('error', readerLeft)
+    const reason = outputs.lost ?? error
+    // A reader that has seen enough (`| head`) is no failure.
+    if (isBrokenPipe(reason)) return EXIT.ok
+    io.stderr.write(`windlass: ${textOf(reason)}\n`)
+    return exitCodeOf(reason)
   }
 }
 
+const isBrokenPipe = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EPIPE'
 const exitFor = (name: 'SIGINT' | 'SIGTERM'): number => (name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated)

@@ -107,7 +107,7 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       bindAddress: z
         .string()
-        .regex(/^\S+:\d{1,5}$/, 'want address:port')
+        .regex(/^\S*:\d{1,5}$/, 'want address:port')
         .optional(),
     })
     .optional(),

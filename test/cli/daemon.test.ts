@@ -1,0 +1,230 @@
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { run } from '../../src/cli/run.ts'
+import { bytes } from '../../src/cli/text.ts'
+import { WindlassError } from '../../src/failure/failure.ts'
+import type { LayerReport, PullStatus } from '../../src/pull/pull.ts'
+import { startDaemon, testServices } from '../rpc/daemon.ts'
+import { planOf, storedImage } from '../rpc/parts.ts'
+import { depsWith, terminal, windlass } from './terminal.ts'
+
+const app = storedImage('app', {
+  tags: ['r.example/app:1', 'r.example/app:2'],
+  digests: [`r.example/app@sha256:${'d'.repeat(64)}`],
+  run: { env: ['A=\u001b]0;title\u0007'], labels: { team: 'a\u009bb' } },
+})
+const byDigest = storedImage('bare', { digests: [`r.example/bare@sha256:${'e'.repeat(64)}`], pinned: true })
+const report: LayerReport = {
+  origin: 'registry',
+  host: 'r.example',
+  blobSize: 1_001,
+  diffSize: 10_001,
+  entries: 7,
+  whiteouts: 1,
+  queuedMs: 0.5,
+  networkMs: 200,
+  unpackMs: 300,
+  attempts: 2,
+  warnings: ['odd \u001b name'],
+}
+
+async function start(...images: Parameters<typeof testServices>) {
+  const parts = testServices(...images)
+  const daemon = await startDaemon(parts.services)
+  onTestFinished(() => daemon[Symbol.asyncDispose]())
+  const call = (args: readonly string[], options: Parameters<typeof windlass>[2] = {}) =>
+    windlass(['--socket', daemon.path, ...args], depsWith(), options)
+  return { ...parts, ...daemon, call }
+}
+
+/** Drives one pull through all of its events. */
+async function drive({ driven }: Awaited<ReturnType<typeof start>>, gap?: Promise<void>) {
+  const pull = await driven.next()
+  const platform = { os: 'linux', architecture: 'amd64' }
+  pull.emit({ type: 'resolved', root: byDigest.manifest, manifest: app.manifest, platform, host: 'r.example', ms: 6 })
+  pull.emit({ type: 'planned', plan: planOf(app, pull.request) })
+  pull.emit({ type: 'progress', layer: 1, state: 'downloading', bytes: 512 })
+  await gap
+  pull.emit({ type: 'layer', layer: 0, report: { ...report, origin: 'here', whiteouts: 0, attempts: 1, warnings: [] } })
+  pull.emit({ type: 'layer', layer: 1, report })
+  pull.emit({ type: 'sealed', syncMs: 41, publishMs: 2 })
+  pull.emit({ type: 'done', imageId: app.id, ms: 800, verdict: 'bottleneck: unpacking layer 2' })
+  pull.succeed(app)
+  return pull
+}
+
+describe('pull through a daemon', () => {
+  test('the id on stdout, the story on stderr', async () => {
+    const daemon = await start()
+    const [result, { request }] = await Promise.all([
+      daemon.call(['pull', '--platform', 'linux/amd64', '--creds', 'me:p:w', 'r.example/app:1']),
+      drive(daemon),
+    ])
+    expect(request.credentials).toEqual({ kind: 'basic', username: 'me', password: 'p:w' })
+    expect(result).toMatchObject({ code: 0, stdout: `${app.id}\n` })
+    expect(result.stderr.split('\n')).toEqual([
+      expect.stringMatching(/^resolve {4}index \w{12} → linux\/amd64 \w{12} {2}r\.example {2}6 ms$/),
+      'plan       2 layers: 1 kB to fetch, 1 kB here already',
+      'layer 1/2     1 kB  here already',
+      'layer 2/2     1 kB  net 0.2 s  unpack 0.3 s  sha256 ✓ diffID ✓  10 kB in 7 entries  1 whiteout  2 attempts',
+      '           note: odd \\u{1b} name',
+      'seal       syncfs 41 ms, published 2 ms',
+      'done       0.8 s; bottleneck: unpacking layer 2',
+      '',
+    ])
+  })
+
+  test('--json: one event a line on stdout, nothing else', async () => {
+    const daemon = await start()
+    const [{ code, stdout, stderr }] = await Promise.all([daemon.call(['pull', '--json', 'r.example/app:1']), drive(daemon)])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(events.map(({ type }) => type)).toEqual(['resolved', 'planned', 'progress', 'layer', 'layer', 'sealed', 'done'])
+    expect(events[4].report.warnings).toEqual(report.warnings)
+    expect(stdout).not.toContain('\u001b')
+  })
+
+  test('-o yaml and --quiet: one result, no progress', async () => {
+    const daemon = await start()
+    const [{ stdout, stderr }] = await Promise.all([daemon.call(['-o', 'yaml', 'pull', '-q', 'r.example/app:1']), drive(daemon)])
+    expect(stderr).toBe('')
+    expect(stdout).toContain(`imageId: ${app.id}\n`)
+    expect(stdout).toContain('bytesFetched: 1001\n')
+  })
+
+  test('on a terminal: rows while it runs, gone when it is done, the report stays', async () => {
+    const daemon = await start()
+    const at = terminal({ tty: { columns: 100, rows: 30 }, env: { TERM: 'xterm' } })
+    const shown = Promise.withResolvers<void>()
+    const pulled = run(['--socket', daemon.path, 'pull', 'r.example/app:1'], depsWith(), at.io)
+    const driving = drive(daemon, shown.promise)
+    await expect.poll(at.stderr).toMatch(/layer 2\/2 .*downloading.*512 B \/ 1 kB/)
+    shown.resolve()
+    await driving
+    expect(await pulled).toBe(0)
+    expect(at.stderr()).toContain('\u001b[?25l')
+    expect(at.stderr().endsWith('\u001b[0J\u001b[?25h')).toBe(true)
+    expect(at.stderr()).toContain('done       0.8 s; bottleneck: unpacking layer 2\n')
+    expect(at.stdout()).toBe(`${app.id}\n`)
+  })
+
+  test("a failure is the daemon's sentence, exit code 1", async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['pull', 'r.example/none:1'])
+    const tried = [{ host: 'r.example', result: '404 manifest\u001b unknown' }]
+    ;(await daemon.driven.next()).fail(new WindlassError({ kind: 'manifest-unknown', reference: 'r.example/none:1', tried }))
+    const { code, stdout, stderr } = await pulled
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^windlass: .*r\.example\/none:1: not found \(r\.example: 404 manifest\\u\{1b\} unknown\)/)
+  })
+
+  test('a reference that is none: exit code 2', async () => {
+    const daemon = await start()
+    expect(await daemon.call(['pull', 'r.example/UPPER'])).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test('SIGINT leaves the pull and exits with 130', async () => {
+    const { path, driven } = await start()
+    const at = terminal()
+    const pulled = run(['--socket', path, 'pull', 'r.example/app:1'], depsWith(), at.io)
+    const pull = await driven.next()
+    at.interrupt('SIGINT')
+    expect(await pulled).toBe(130)
+    await expect.poll(() => pull.signal.aborted).toBe(true)
+  })
+
+  test('no daemon: what to do about it', async () => {
+    const socket = join('/tmp', `windlass-none-${process.pid}.sock`)
+    const { code, stderr } = await windlass(['--socket', socket, 'pull', 'x'], depsWith())
+    expect(code).toBe(1)
+    expect(stderr).toContain(`no daemon answers on ${socket}`)
+    expect(stderr).toContain('--root DIR')
+  })
+})
+
+describe('images of a daemon', () => {
+  test('as a table, by id, as JSON', async () => {
+    const { call } = await start(app, byDigest)
+    expect((await call(['images', '--digests'])).stdout.split('\n').map((line) => line.split(/\s{2,}/))).toEqual([
+      ['IMAGE', 'TAG', 'DIGEST', 'IMAGE ID', 'SIZE'],
+      ['r.example/app', '1', `sha256:${'d'.repeat(64)}`, app.id.slice(7, 19), bytes(app.size)],
+      ['r.example/app', '2', `sha256:${'d'.repeat(64)}`, app.id.slice(7, 19), bytes(app.size)],
+      ['r.example/bare', '<none>', `sha256:${'e'.repeat(64)}`, byDigest.id.slice(7, 19), `${bytes(byDigest.size)} (pinned)`],
+      [''],
+    ])
+    expect((await call(['images', '-q'])).stdout).toBe(`${app.id}\n${byDigest.id}\n`)
+    expect(JSON.parse((await call(['images', '-o', 'json'])).stdout)[0]).toMatchObject({
+      id: app.id,
+      tags: app.tags,
+      pinned: false,
+    })
+  })
+
+  test('rmi: a tag, then what is not there', async () => {
+    const { call } = await start(app)
+    expect(await call(['rmi', 'r.example/app:1'])).toMatchObject({ code: 0, stdout: 'untagged r.example/app:1\n' })
+    const { code, stdout, stderr } = await call(['rmi', 'r.example/gone:1', app.id])
+    expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining(`removed  ${app.id}`) })
+    expect(stderr).toBe('windlass: image r.example/gone:1 is not here; pull it first\n')
+    expect(await call(['rmi', '-i', 'r.example/gone:1'])).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('plan says what would come', async () => {
+    const { call } = await start()
+    const { code, stdout } = await call(['plan', 'app'])
+    expect(code).toBe(0)
+    expect(stdout).toContain('docker.io/library/app:latest')
+    expect(stdout).toMatch(/2 +\w{12} +1 kB +to fetch/)
+  })
+
+  test('version names the daemon', async () => {
+    const { call } = await start()
+    expect((await call(['version'])).stdout).toContain(`daemon    1.2.3 (pid ${process.pid}, root /store)`)
+  })
+})
+
+describe('ps', () => {
+  const pulling = (): PullStatus => ({
+    id: 'ab12cd34',
+    reference: 'r.example/app:1',
+    platform: { os: 'linux', architecture: 'amd64' },
+    clients: ['cri', 'cri', 'cli'],
+    startedAt: new Date(Date.now() - 65_000),
+    phase: 'pulling',
+    layers: [
+      { digest: app.id, size: 1_000_000, state: 'done', bytes: 1_000_000 },
+      { digest: app.id, size: 3_000_000, state: 'downloading', bytes: 500_000 },
+    ],
+  })
+
+  test('once', async () => {
+    const { call, driven } = await start()
+    driven.show([pulling()])
+    const [, row = ''] = (await call(['ps'])).stdout.split('\n')
+    expect(row.split(/\s{2,}/)).toEqual([
+      'ab12cd34',
+      'r.example/app:1',
+      'linux/amd64',
+      'pulling',
+      '1/2',
+      '1.5 MB / 4 MB',
+      expect.stringMatching(/^1m0\ds$/),
+      'cri ×2, cli',
+    ])
+  })
+
+  test('--watch goes on until SIGINT', async () => {
+    const { path, driven } = await start()
+    const at = terminal()
+    const watching = run(['--socket', path, 'ps', '--watch', '-o', 'json'], depsWith(), at.io)
+    await expect.poll(at.stdout).toContain('[]\n')
+    driven.show([pulling()])
+    await expect.poll(at.stdout).toContain('"phase":"pulling"')
+    at.interrupt('SIGINT')
+    expect(await watching).toBe(130)
+    expect(at.stderr()).toBe('')
+  })
+})
