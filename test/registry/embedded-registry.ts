@@ -50,6 +50,8 @@ export type LoggedRequest = {
   status: number | undefined
   /** Set when the client went away before the whole answer was sent. */
   aborted: boolean
+  /** Set when the whole answer has been handed to the kernel. */
+  sent: boolean
 }
 
 export type RegistryOptions = {
@@ -187,8 +189,12 @@ class EmbeddedRegistry implements TestRegistry {
       headers: request.headers,
       status: undefined,
       aborted: false,
+      sent: false,
     }
     this.requests.push(logged)
+    response.once('finish', () => {
+      logged.sent = true
+    })
     response.once('close', () => {
       logged.status ??= response.headersSent ? response.statusCode : undefined
       logged.aborted = !response.writableFinished

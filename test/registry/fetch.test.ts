@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { parseDigest } from '../../src/oci/digest.ts'
 import type { ByteSink } from '../../src/task/task.ts'
@@ -24,32 +25,31 @@ describe('fetch', () => {
     expect(registry.requests.at(-1)?.headers['accept-encoding']).toBe('identity')
   })
 
-  it('waits for a slow sink and buffers next to nothing meanwhile', async () => {
+  it('reads no further while the sink is full, and does not count that as standing still', async () => {
     await using registry = await startRegistry()
     await using client = newClient({ progressTimeoutMs: 200 })
-    const bytes = pattern(20_000_000)
+    const bytes = pattern(60_000_000)
     const digest = registry.putBlob(bytes)
     const keeper = new Keeper()
     let waiting = false
-    let rounds = 0
     const sink: ByteSink = {
       write(chunk) {
         expect(waiting).toBe(false)
+        const first = keeper.chunks.length === 0
         void keeper.write(chunk)
-        if (++rounds % 50 !== 1) return undefined
+        if (!first) return undefined
         waiting = true
-        // Longer than the progress timeout, which does not run while the sink is the slow side.
-        return new Promise((resolve) =>
-          setTimeout(() => {
-            waiting = false
-            resolve()
-          }, 300),
-        )
+        // Longer than the progress timeout, and long enough to send sixty megabytes to someone who reads.
+        return delay(500).then(() => {
+          expect(registry.requests.at(-1)?.sent).toBe(false)
+          waiting = false
+        })
       },
     }
     const transfer = await client.open(registry.host).fetch(layerOf(digest, bytes), sink, { signal: signal() })
     expect(keeper.bytes.equals(bytes)).toBe(true)
     expect(transfer.attempts).toBe(1)
+    expect(registry.requests.at(-1)?.sent).toBe(true)
   })
 
   it('goes on with Range where a connection was cut, again and again', async () => {
