@@ -70,7 +70,8 @@ export class Thread<D extends Duties<D>> implements AsyncDisposable {
 
   constructor(file: URL, name: string, workerData: unknown, log: StoreLog) {
     this.#name = name
-    this.#worker = new Worker(file, { name, workerData })
+    // With no arguments: what the program was started with (--eval, a debugger) is not meant for its threads.
+    this.#worker = new Worker(file, { name, workerData, execArgv: [] })
     this.#worker.on('message', (answer: Answer) => ('log' in answer ? write(answer.log, log) : this.#settle(answer)))
     this.#worker.on('error', (error) => this.#ended(error))
     this.#worker.on('exit', () => this.#ended(undefined))
