@@ -1,0 +1,26 @@
+/**
+ * The composition root: builds the rooms and owns start and shutdown. Everything but the command line itself is loaded when a command
+ * needs it, so that `--help` answers at once.
+ */
+
+import manifest from '../package.json' with { type: 'json' }
+import { run } from './cli/run.ts'
+import { loadConfig } from './config/load.ts'
+import { configDocument } from './config/print.ts'
+
+const { version } = manifest
+
+process.exitCode = await run(process.argv.slice(2), {
+  version,
+  loadConfig,
+  configDocument,
+  serve: async (config, options) => {
+    const { runDaemon } = await import('./main/daemon.ts')
+    await runDaemon(config, version, options)
+  },
+  openEmbedded: async (config, options) => {
+    const [{ openNode }, { createLogger }] = await Promise.all([import('./main/node.ts'), import('./main/log.ts')])
+    // A person watches: what they need to know comes as progress and errors, not as a log.
+    return await openNode(config, version, createLogger({ format: 'text', level: 'error' }), options)
+  },
+})

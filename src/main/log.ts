@@ -1,0 +1,39 @@
+/** The daemon's log: pino on stderr, JSON for machines or lines for people. */
+import { type Logger, pino } from 'pino'
+import type { Config } from '../config/config.ts'
+
+export type { Logger } from 'pino'
+
+/** Writes without a worker in between, so that the last line before an exit is there. */
+export function createLogger({ format, level }: Config['logging']): Logger {
+  const destination = pino.destination({ dest: 2, sync: true })
+  const settings = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: errorFields },
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  return format === 'json' ? pino(settings, destination) : pino(settings, { write: (line) => destination.write(readable(line)) })
+}
+
+/** An error as far as a log needs it: the text and what caused it. Stacks are for what is our own mistake. */
+function errorFields(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error)
+  const failure = 'failure' in error ? error.failure : undefined
+  const isOurs = typeof failure === 'object' && failure !== null && 'kind' in failure && failure.kind !== 'internal'
+  return {
+    message: error.message,
+    ...(error.cause instanceof Error ? { cause: errorFields(error.cause) } : {}),
+    ...(isOurs ? {} : { stack: error.stack }),
+  }
+}
+
+/** `12:30:01.123 info  pulled  pull=1a2b3c4d ms=812`. */
+function readable(line: string): string {
+  const { time, level, msg, ...fields }: Record<string, unknown> = JSON.parse(line)
+  const values = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${[msg, ...values].join('  ')}\n`
+}
