@@ -151,7 +151,7 @@ describe.skipIf(lacking('root'))('the command line', () => {
     const unknown = await windlass(['pull', '-q', `${registry.host}/test/hello:2`], { signal })
     expect([unknown.code, unknown.stdout]).toEqual([1, ''])
     expect(unknown.stderr).toContain('not found')
-    expect((await windlass(['pull', 'UPPER/case'], { signal })).code).toBe(2)
+    expect((await windlass(['pull', 'library/Upper'], { signal })).code).toBe(2)
     expect((await windlass(['pull', '--no-such-flag', reference], { signal })).code).toBe(2)
     expect((await windlass(['no-such-command'], { signal })).code).toBe(2)
     const nobody = await windlass(['images'], { signal }, { WINDLASS_SOCKET: join(dirname(node.windlass.socket), 'nobody.sock') })

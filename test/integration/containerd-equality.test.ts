@@ -30,10 +30,10 @@ describe.skipIf(lacking('root', 'docker-registry', 'containerd'))('against conta
     await using _theirMount = await containerd.mount(reference, at('theirs'), { signal })
     await using _ourMount = await windlass.mount(reference, at('ours'), { signal })
     const [ourTree, theirTree] = [readTree(at('ours')), readTree(at('theirs'))]
-    expect(ourTree.size).toBeGreaterThan(140)
+    expect(ourTree.size).toBeGreaterThan(90)
 
     const expected = ['.', ...impliedDirectories].map((path) => `${path}: mtime`).toSorted()
-    expect(differences(ourTree, theirTree).map(withoutValues)).toEqual(expected)
+    expect(differences(ourTree, theirTree).map(withoutValues).toSorted()).toEqual(expected)
   })
 })
 
