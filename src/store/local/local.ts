@@ -136,8 +136,11 @@ class LocalStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#keeper.call('close', null)
-    await this.#open.disposeAsync()
+    try {
+      await this.#keeper.call('close', null)
+    } finally {
+      await this.#open.disposeAsync()
+    }
   }
 
   /** Publishes a group of images behind one sync. */
@@ -146,8 +149,9 @@ class LocalStore implements Store {
     const possible = orders.flatMap((order) => (order instanceof WindlassError ? [] : [order]))
     const sealed = await this.#keeper.call('seal', possible)
     if (sealed.kind === 'unsynced') {
-      await this.#layers.dropUnsynced(sealed.failure)
-      return images.map(() => new WindlassError(sealed.failure))
+      // They are out of sight whether or not the disk, which has just failed, lets them be moved away.
+      const alsoFailed = await this.#layers.dropUnsynced(sealed.failure).catch((error) => error)
+      return images.map(() => new WindlassError(sealed.failure, alsoFailed))
     }
     const outcomes = new Map(possible.map((order, i) => [order, sealed.outcomes[i]]))
     return orders.map((order) =>

@@ -1,0 +1,122 @@
+/**
+ * What is published survives a power cut, and what did not reach the disk is never published. The cut is real as far as ext4 is
+ * concerned: FS_IOC_SHUTDOWN on a loop device drops everything that is not on it, and makes every later sync fail.
+ */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openLocalStore } from '../../../src/store/local/local.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { AT, check, cstr, wrap } from '../../../src/sys/libc.ts'
+import { openDirectory } from '../../../src/sys/tree.ts'
+import { commitLayer, imageOver, type LayerSpec } from '../fixtures.ts'
+
+const ready = process.getuid?.() === 0 && existsSync('/sbin/mkfs.ext4') && existsSync('/dev/loop-control')
+if (!ready) console.warn('SKIPPED: power cuts need root, loop devices and mkfs.ext4')
+
+const ioctl = wrap<[fd: number, request: number, argument: Buffer]>('ioctl', 'int', ['int', 'ulong', 'void *'])
+const FS_IOC_SHUTDOWN = 0x8004587d
+/** Do not even flush the journal: as if the plug had been pulled. */
+const NOLOGFLUSH = 2
+
+const { signal } = new AbortController()
+const tag = 'registry.test/app:1'
+const FILES = 300
+
+const many = (name: string): LayerSpec => ({
+  name,
+  write: (diff) => {
+    for (let i = 0; i < FILES; i++) {
+      mkdirSync(join(diff, `dir${i % 10}`), { recursive: true })
+      writeFileSync(join(diff, `dir${i % 10}/file${i}`), contentOf(name, i))
+    }
+  },
+})
+const contentOf = (name: string, i: number): string => createHash('sha256').update(`${name} ${i}`).digest('hex').repeat(50)
+
+function badFiles(diff: string, name: string): number {
+  const isGood = (i: number): boolean => {
+    const path = join(diff, `dir${i % 10}/file${i}`)
+    return existsSync(path) && readFileSync(path, 'utf8') === contentOf(name, i)
+  }
+  return Array.from({ length: FILES }, (_, i) => i).filter((i) => !isGood(i)).length
+}
+
+describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
+  let top: string
+  let disk: string
+
+  const attach = (): void => void execFileSync('mount', ['-o', 'loop', join(top, 'image'), disk])
+  const cut = (): void => {
+    using root = openDirectory(AT.FDCWD, cstr(disk))
+    const flags = Buffer.alloc(4)
+    flags.writeUInt32LE(NOLOGFLUSH)
+    check(ioctl(root.fd, FS_IOC_SHUTDOWN, flags), 'ioctl FS_IOC_SHUTDOWN')
+  }
+  const open = (): Promise<Store> => openLocalStore({ root: join(disk, 'root') }, { signal })
+  /** After the cut nothing can be written, a clean end not either. */
+  const abandon = async (store: Store): Promise<void> => {
+    await Promise.allSettled([store[Symbol.asyncDispose]()])
+    execFileSync('umount', [disk])
+    attach()
+  }
+
+  beforeEach(() => {
+    top = mkdtempSync(join(os.tmpdir(), 'windlass-power-'))
+    disk = join(top, 'disk')
+    mkdirSync(disk)
+    execFileSync('truncate', ['-s', '128M', join(top, 'image')])
+    execFileSync('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', join(top, 'image')])
+    attach()
+  })
+  afterEach(() => {
+    execFileSync('umount', [disk])
+    rmSync(top, { recursive: true })
+  })
+
+  test('a published image has every byte after the cut; a layer that was only committed is gone', async () => {
+    const store = await open()
+    using lease = store.lease()
+    lease.retain((await commitLayer(store, many('base'))).id)
+    await store.publish(imageOver(['base'], { tag }), { signal })
+    await commitLayer(store, many('unpublished'))
+    cut()
+    await abandon(store)
+    await using after = await open()
+    const image = after.find(tag)
+    expect(image?.layerIds).toHaveLength(1)
+    expect(badFiles(after.layer(image?.layerIds[0] ?? imageless())?.diff ?? '', 'base')).toBe(0)
+    expect(readdirSync(after.overlayDir).toSorted()).toEqual([...(image?.layerIds ?? []), 'l'].toSorted())
+  })
+
+  test('the same files without a publish do not survive: the test can fail', async () => {
+    const store = await open()
+    const layer = await commitLayer(store, many('base'))
+    cut()
+    await abandon(store)
+    expect(badFiles(layer.diff, 'base')).toBe(FILES)
+  })
+
+  test('a failed sync publishes nothing, and its layers are never published later', async () => {
+    await using store = await open()
+    const layer = await commitLayer(store, many('base'))
+    using lease = store.lease()
+    lease.retain(layer.id)
+    const staged = await store.stage(layer.diffId)
+    cut()
+    const wish = store.publish(imageOver(['base'], { tag }), { signal })
+    await expect(wish).rejects.toMatchObject({ failure: { kind: 'system', operation: 'syncfs' } })
+    expect(store.find(tag)).toBeUndefined()
+    expect(store.layer(layer.id)).toBeUndefined()
+    const again = store.publish(imageOver(['base'], { tag }), { signal })
+    await expect(again).rejects.toMatchObject({ failure: { kind: 'system' } })
+    await expect(staged[Symbol.asyncDispose]()).rejects.toMatchObject({ failure: { kind: 'system' } })
+  })
+})
+
+function imageless(): never {
+  throw new Error('the image has no layers')
+}

@@ -1,0 +1,219 @@
+/** What a start finds after a crash, a damaged disk or another version, and what it makes of it. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { layerIdAbove, layerIds } from '../../../src/oci/digest.ts'
+import { linkOf } from '../../../src/store/local/layout.ts'
+import { openLocalStore } from '../../../src/store/local/local.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { commitLayer, diffIdOf, imageOver, pullByHand } from '../fixtures.ts'
+import { recordingLog, temporaryRoot } from './place.ts'
+
+const { signal } = new AbortController()
+let place: ReturnType<typeof temporaryRoot>
+let log: ReturnType<typeof recordingLog>
+
+beforeEach(() => {
+  place = temporaryRoot()
+  log = recordingLog()
+})
+afterEach(() => place[Symbol.dispose]())
+
+const open = (): Promise<Store> => openLocalStore({ root: place.root, log }, { signal })
+const below = (...path: string[]): string => join(place.root, ...path)
+const errors = (): string[] => log.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
+
+/** Runs `work` on a store of its own and closes it. */
+async function within<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  await using store = await open()
+  return await work(store)
+}
+
+const editDatabase = (sql: string): void => {
+  const db = new DatabaseSync(below('windlass.db'))
+  db.exec(sql)
+  db.close()
+}
+
+test('what was being unpacked or removed is gone, and what no record names, too', async () => {
+  const id = await within((store) => pullByHand(store, ['base', 'top'], { tag: 'registry.test/app:1' }))
+  const stray = 'ab'.repeat(32)
+  mkdirSync(below('staging/one/diff/deep'), { recursive: true })
+  mkdirSync(below('trash/two/diff'), { recursive: true })
+  mkdirSync(below('overlay', stray, 'diff'), { recursive: true })
+  symlinkSync(`../${stray}/diff`, below('overlay/l/STRAY'))
+  writeFileSync(below('overlay-layers', `${stray}.tar-split.gz`), '')
+  rmSync(below('overlay/l', linkOf(layerIdAbove(undefined, diffIdOf('base')))))
+  await within(async (store) => {
+    expect(store.images().map((image) => image.id)).toEqual([id])
+    for (const layer of store.find(id)?.layerIds ?? [])
+      expect(existsSync(join(store.overlayDir, store.layer(layer)?.short ?? ''))).toBe(true)
+  })
+  expect(readdirSync(below('staging'))).toEqual([])
+  expect(readdirSync(below('trash'))).toEqual([])
+  expect(readdirSync(below('overlay'))).toHaveLength(3)
+  expect(readdirSync(below('overlay/l'))).toHaveLength(2)
+  expect(readdirSync(below('overlay-layers'))).toHaveLength(2)
+  expect(errors()).toEqual([])
+})
+
+test.each(['overlay', 'overlay-layers'])('an image whose files in %s are gone is dropped, loudly; others stay', async (where) => {
+  await within(async (store) => {
+    await pullByHand(store, ['base', 'middle', 'top'], { tag: 'registry.test/lost:1' })
+    await pullByHand(store, ['base', 'other'], { tag: 'registry.test/kept:1' })
+  })
+  const [, middle = ''] = layerIds([diffIdOf('base'), diffIdOf('middle')])
+  rmSync(where === 'overlay' ? below(where, middle) : below(where, `${middle}.tar-split.gz`), { recursive: true })
+  for (let start = 0; start < 2; start++) {
+    await within(async (store) => {
+      expect(store.images().map(({ tags }) => tags)).toEqual([['registry.test/kept:1']])
+      expect(store.layerByDiffId(diffIdOf('top'))).toBeUndefined()
+      expect(store.layerByDiffId(diffIdOf('base'))).toBeDefined()
+    })
+  }
+  expect(errors()).toHaveLength(1)
+  await within((store) => pullByHand(store, ['base', 'middle', 'top'], { tag: 'registry.test/lost:1' }))
+  await within(async (store) => expect(store.find('registry.test/lost:1')).toBeDefined())
+})
+
+describe('a damaged database is set aside, and the store starts', () => {
+  const damages: Record<string, () => void> = {
+    garbage: () => writeFileSync(below('windlass.db'), Buffer.alloc(20_000, 0x5a)),
+    'cut in half': () => truncateSync(below('windlass.db'), 20_000),
+    'a page overwritten': () => {
+      const bytes = readFileSync(below('windlass.db'))
+      writeFileSync(below('windlass.db'), bytes.fill(0x5a, 4096, 5 * 4096))
+    },
+  }
+  test.each(Object.keys(damages))('%s', async (how) => {
+    await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
+    damages[how]?.()
+    await within(async (store) => {
+      expect(store.images()).toEqual([])
+      await pullByHand(store, ['base'], { tag: 'registry.test/app:1' })
+    })
+    expect(errors()).toHaveLength(1)
+    expect(readdirSync(place.root).filter((name) => /^windlass\.db\.damaged-[0-9TZ.-]+$/.test(name))).toHaveLength(1)
+    await within(async (store) => expect(store.find('registry.test/app:1')).toBeDefined())
+    expect(errors()).toHaveLength(1)
+  })
+})
+
+test('an empty file, and a database whose journal is gone, are no damage', async () => {
+  mkdirSync(place.root, { mode: 0o700 })
+  writeFileSync(below('windlass.db'), '')
+  await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
+  rmSync(below('windlass.db-wal'), { force: true })
+  await within(async (store) => expect(store.images()).toHaveLength(1))
+  expect(errors()).toEqual([])
+})
+
+test('a database of a newer windlass is refused and left as it is', async () => {
+  await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
+  editDatabase('PRAGMA user_version = 99')
+  await expect(open()).rejects.toMatchObject({ failure: { kind: 'unsupported', mediaType: 'version 99' } })
+  editDatabase('PRAGMA user_version = 1')
+  await within(async (store) => expect(store.images()).toHaveLength(1))
+  expect(errors()).toEqual([])
+})
+
+test('a row that cannot be read costs its image alone', async () => {
+  await within(async (store) => {
+    await pullByHand(store, ['base'], { tag: 'registry.test/bad:1', label: 'bad' })
+    await pullByHand(store, ['base'], { tag: 'registry.test/good:1' })
+  })
+  editDatabase(`UPDATE images SET config = '{"platform":' WHERE id = (SELECT image FROM tags WHERE name = 'registry.test/bad:1')`)
+  await within(async (store) => expect(store.images().map(({ tags }) => tags)).toEqual([['registry.test/good:1']]))
+  expect(errors()).toHaveLength(1)
+  await within(async (store) => expect(store.images()).toHaveLength(1))
+  expect(errors()).toHaveLength(1)
+})
+
+test('a disk that cannot be read stops the start, and nothing is dropped', async () => {
+  await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
+  renameSync(below('windlass.db'), below('away'))
+  mkdirSync(below('windlass.db'))
+  await expect(open()).rejects.toMatchObject({ failure: { kind: 'system', operation: 'sqlite' } })
+  rmSync(below('windlass.db'), { recursive: true })
+  renameSync(below('away'), below('windlass.db'))
+  await within(async (store) => expect(store.images()).toHaveLength(1))
+})
+
+test('killed while it pulls: every image it had reported is whole, and nothing else is left', async () => {
+  const fixtures = new URL('../fixtures.ts', import.meta.url)
+  const module = new URL('../../../src/store/local/local.ts', import.meta.url)
+  const program = `const { openLocalStore } = await import(${JSON.stringify(module)})
+    const { pullByHand } = await import(${JSON.stringify(fixtures)})
+    const store = await openLocalStore({ root: ${JSON.stringify(place.root)} }, { signal: new AbortController().signal })
+    let n = store.images().length * 1000
+    await Promise.all([1, 2, 3].map(async (lane) => {
+      for (;;) {
+        const i = n++
+        await pullByHand(store, ['base', 'lane' + lane, 'own' + i], { tag: 'registry.test/app:' + i })
+        console.log('registry.test/app:' + i)
+      }
+    }))`
+  const reported: string[] = []
+  for (const patience of [1, 7, 20]) {
+    const puller = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines = createInterface({ input: puller.stdout })
+    let left = patience
+    for await (const line of lines) {
+      reported.push(line)
+      if (--left === 0) puller.kill('SIGKILL')
+    }
+    if (puller.exitCode === null && puller.signalCode === null) await once(puller, 'exit')
+    await within(async (store) => {
+      for (const tag of reported) {
+        const image = store.find(tag)
+        expect(image?.tags, tag).toContain(tag)
+        for (const id of image?.layerIds ?? []) expect(readdirSync(store.layer(id)?.diff ?? '')).toHaveLength(1)
+      }
+      const needed = new Set(store.images().flatMap((image) => image.layerIds))
+      expect(readdirSync(store.overlayDir)).toHaveLength(needed.size + 1)
+      expect(readdirSync(below('overlay-layers'))).toHaveLength(needed.size)
+    })
+    expect(readdirSync(below('staging'))).toEqual([])
+  }
+  expect(errors()).toEqual([])
+})
+
+test('a store of 1,000 images opens within a second', async () => {
+  await within(async (store) => {
+    using lease = store.lease()
+    const layers = ['base', 'two', 'three']
+    lease.retain((await commitLayer(store, { name: 'base' })).id)
+    await pullByHand(store, layers, { tag: 'registry.test/app:0' })
+    const pulls = Array.from({ length: 999 }, (_, i) => {
+      const image = imageOver(layers, { tag: `registry.test/app:${i + 1}`, label: `${i} ${'x'.repeat(4000)}` })
+      return store.publish(image, { signal })
+    })
+    await Promise.all(pulls)
+    for (let i = 0; i < 1000; i++) await commitLayer(store, { name: `own${i}` })
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, i) =>
+        store.publish(imageOver([`own${i}`], { tag: `registry.test/app:${i}`, label: 'own' }), { signal }),
+      ),
+    )
+  })
+  const start = performance.now()
+  await using store = await open()
+  const took = performance.now() - start
+  expect(store.images()).toHaveLength(2000)
+  expect(store.usage().inodesUsed).toBe(2 * 1003)
+  expect(took).toBeLessThan(1000)
+})
