@@ -8,7 +8,11 @@ import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 
 /** What of the configuration the CLI looks at. */
-export type InForce = { readonly socket: { readonly path: string }; readonly warnings: readonly string[] }
+export type InForce = {
+  readonly rootDir: string
+  readonly socket: { readonly path: string }
+  readonly warnings: readonly string[]
+}
 
 /** Where the configuration comes from: `--config`, the flags as typed, and the environment. */
 export type Sources = {

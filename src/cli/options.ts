@@ -1,5 +1,5 @@
 /** Commander's options, which it types as anything, read as what they are. */
-import { readFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { fail } from '../failure/failure.ts'
 import type { Credentials } from '../registry/registry.ts'
 
@@ -14,15 +14,24 @@ export function textOption(options: Options, name: string): string | undefined {
 /** True if a switch was given. */
 export const switchOption = (options: Options, name: string): boolean => options[name] === true
 
-const STDIN = 0
+const MAX_CREDENTIALS = 65_536
 
 /** Who to log in as: `--creds user:password`, or the same as one line on stdin, where no process list shows it. */
-export function credentialsFrom(options: Options): Credentials {
+export async function credentialsFrom(options: Options, stdin: Readable): Promise<Credentials> {
   const typed = textOption(options, 'creds')
-  const fromStdin = switchOption(options, 'credsStdin')
-  if (typed !== undefined && fromStdin) fail({ kind: 'invalid-argument', what: '--creds-stdin', reason: 'give it or --creds' })
-  if (fromStdin) return parseCredentials(readFileSync(STDIN, 'utf8').replace(/\r?\n$/, ''), '--creds-stdin')
-  return typed === undefined ? { kind: 'anonymous' } : parseCredentials(typed, '--creds')
+  if (!switchOption(options, 'credsStdin'))
+    return typed === undefined ? { kind: 'anonymous' } : parseCredentials(typed, '--creds')
+  if (typed !== undefined) fail({ kind: 'invalid-argument', what: '--creds-stdin', reason: 'give it or --creds, not both' })
+  return parseCredentials(await firstLine(stdin), '--creds-stdin')
+}
+
+async function firstLine(stdin: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of stdin.setEncoding('utf8')) {
+    text += chunk
+    if (text.includes('\n') || text.length > MAX_CREDENTIALS) break
+  }
+  return text.split(/\r?\n/, 1)[0] ?? ''
 }
 
 /** `user:password`; the password may hold colons. The text itself is never shown. */

@@ -1,5 +1,6 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
-import { WindlassError } from '../failure/failure.ts'
+import { existsSync } from 'node:fs'
+import { fail } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
 import type { Io } from './io.ts'
@@ -12,8 +13,13 @@ export type Session = {
   readonly signal: AbortSignal
   readonly version: string
   format(): Format
-  /** The daemon behind the socket; with `--root`, the pull path in this process. Throws no-daemon, root-in-use. */
+  /**
+   * The daemon behind the socket; with `--root`, the pull path in this process, whose root is made if it is not there. Throws no-daemon,
+   * root-in-use.
+   */
   backend(): Promise<Backend>
+  /** The same for commands that only look: a root that is not there is a slip of the pen, and nothing is made. */
+  backendWithImages(): Promise<Backend>
   /** The daemon, for what makes no sense without one. */
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
@@ -29,8 +35,12 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     const { connectBackend } = await import('./remote.ts')
     return connectBackend(config.socket.path, { signal })
   }
-  const embedded = async (): Promise<Backend> => {
+  const embedded = async (existing: boolean): Promise<Backend> => {
     const config = await load()
+    if (existing && !existsSync(config.rootDir)) {
+      const reason = 'there is no such root; windlass --root DIR pull makes one'
+      fail({ kind: 'invalid-argument', what: `--root ${JSON.stringify(config.rootDir)}`, reason })
+    }
     for (const warning of config.warnings) warn(io, warning)
     const { embeddedBackend } = await import('./embedded.ts')
     return embeddedBackend(await deps.openEmbedded(config, { signal }))
@@ -40,12 +50,12 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     signal,
     version: deps.version,
     format: () => FORMATS.find((format) => format === options().output) ?? 'table',
-    backend: () => (ownRoot(options(), io.env) ? embedded() : remote()),
-    daemon: () => {
-      if (textOption(options(), 'root') !== undefined)
-        return Promise.reject(
-          new WindlassError({ kind: 'invalid-argument', what: '--root', reason: 'this command asks a daemon; use --socket' }),
-        )
+    backend: async () => (ownRoot(options(), io.env) ? embedded(false) : remote()),
+    backendWithImages: async () => (ownRoot(options(), io.env) ? embedded(true) : remote()),
+    daemon: async () => {
+      if (textOption(options(), 'root') !== undefined) {
+        fail({ kind: 'invalid-argument', what: '--root', reason: 'this command asks a daemon; use --socket' })
+      }
       return remote()
     },
     config: async () => {
@@ -81,7 +91,7 @@ function ownRoot(options: Options, env: Io['env']): boolean {
   const socket = textOption(options, 'socket')
   if (root !== undefined && socket !== undefined) {
     const reason = 'give --root to work on a root of your own, or --socket to ask its daemon, not both'
-    throw new WindlassError({ kind: 'invalid-argument', what: 'options', reason })
+    fail({ kind: 'invalid-argument', what: 'options', reason })
   }
   if (root !== undefined || socket !== undefined) return root !== undefined
   return (env.WINDLASS_ROOT ?? '') !== '' && (env.WINDLASS_SOCKET ?? '') === ''

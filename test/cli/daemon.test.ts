@@ -111,6 +111,18 @@ describe('pull through a daemon', () => {
     expect(at.stdout()).toBe(`${app.id}\n`)
   })
 
+  test('credentials from stdin: one line, whatever comes after', async () => {
+    const daemon = await start()
+    const [{ code }, { request }] = await Promise.all([
+      daemon.call(['pull', '-q', '--creds-stdin', 'r.example/app:1'], { stdin: 'me:p:w\r\nmore' }),
+      drive(daemon),
+    ])
+    expect({ code, credentials: request.credentials }).toEqual({
+      code: 0,
+      credentials: { kind: 'basic', username: 'me', password: 'p:w' },
+    })
+  })
+
   test("a failure is the daemon's sentence, exit code 1", async () => {
     const daemon = await start()
     const pulled = daemon.call(['pull', 'r.example/none:1'])

@@ -121,6 +121,16 @@ describe.runIf(isRoot)('on a root of its own, without a daemon', () => {
     expect(existsSync(dir)).toBe(false)
   })
 
+  test('a root that is not there is not made for looking into it', async () => {
+    const missing = join(temporary.path, 'typo')
+    const { code, stderr } = await windlass(['--root', missing, 'images'], deps)
+    expect({ code, stderr, made: existsSync(missing) }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no such root'),
+      made: false,
+    })
+  })
+
   test('a root that another holds is said to be so', async () => {
     await using _held = await openLocalStore({ root }, { signal })
     expect(await call('images')).toMatchObject({ code: 1, stderr: expect.stringContaining('in use by another windlass') })

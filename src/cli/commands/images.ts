@@ -27,7 +27,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const { io, signal } = session
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const images = (await backend.images({ signal })).map(summaryOnly)
       if (switchOption(options, 'quiet')) await writeTo(io.stdout, images.map(({ id }) => `${printable(id)}\n`).join(''))
       else await print(io, session.format(), images, (all) => imagesTable(all, switchOption(options, 'digests')))
@@ -78,7 +78,7 @@ Examples:
     )
     .action(async (name: string) => {
       const { io, signal } = session
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const image = await backend.inspect(name, { signal })
       if (session.format() === 'table') await writeTo(io.stdout, detailForPeople(image))
       else await print(io, session.format(), documentOf(image), () => '')
@@ -139,7 +139,7 @@ Examples:
     )
     .action(async (names: readonly string[], options: Options) => {
       const { io, signal } = session
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const removals: Removal[] = []
       const missing: string[] = []
       for (const name of names) {

@@ -26,7 +26,7 @@ Examples:
   windlass --root ./images pull debian:12        # no daemon needed
   windlass pull --json debian:12 | jq 'select(.type == "layer")'`,
     )
-    .action((image: string, options: Options) => pull(session, askOf(image, options), options))
+    .action(async (image: string, options: Options) => pull(session, await askOf(session, image, options), options))
 }
 
 export function addPlan(program: Command, session: Session): void {
@@ -40,8 +40,9 @@ Examples:
     )
     .action(async (image: string, options: Options) => {
       const { io, signal } = session
+      const ask = await askOf(session, image, options)
       await using backend = await session.backend()
-      await print(io, session.format(), await backend.plan(askOf(image, options), { signal }), planForPeople)
+      await print(io, session.format(), await backend.plan(ask, { signal }), planForPeople)
     })
 }
 
@@ -52,9 +53,10 @@ const asking = (command: Command): Command =>
     .option('--creds <user:password>', 'log in to the registry (other users of this machine can see it)')
     .option('--creds-stdin', 'read user:password from stdin')
 
-function askOf(reference: string, options: Options): Ask {
+async function askOf({ io }: Session, reference: string, options: Options): Promise<Ask> {
   const platform = textOption(options, 'platform')
-  return { reference, credentials: credentialsFrom(options), ...(platform === undefined ? {} : { platform }) }
+  const credentials = await credentialsFrom(options, io.stdin)
+  return { reference, credentials, ...(platform === undefined ? {} : { platform }) }
 }
 
 /** What a pull leaves to say, as `-o json` and `-o yaml` print it. */

@@ -27,7 +27,7 @@ Examples:
     )
     .action(async (name: string, dir: string) => {
       const { io, signal } = session
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const image = await backend.inspect(name, { signal })
       await mountImage(image, resolve(dir))
       await print(io, session.format(), { imageId: image.id, dir: resolve(dir) }, ({ dir }) => `${printable(dir)}\n`)
@@ -88,7 +88,7 @@ Examples:
     )
     .action(async (name: string, dir: string, args: readonly string[], options: Options) => {
       const { io, signal } = session
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const image = await backend.inspect(name, { signal })
       const { base, lower } = layersOf(image)
       const { writeBundle } = await import('../../bundle/write.ts')
