@@ -63,7 +63,8 @@ async function ready(child: ChildProcess, exited: Promise<unknown>, signal: Abor
   createInterface({ input: child.stderr }).on('line', (line) => {
     last.push(line)
     if (last.length > 20) last.shift()
-    if (line.includes('windlass: ready')) resolve()
+    // The log is JSON where nobody configured it otherwise, and here nobody did.
+    if (line.includes('"msg":"ready"')) resolve()
   })
   exited.then(
     () => reject(new Error(`the daemon ended before it was ready:\n${last.join('\n')}`)),

@@ -6,14 +6,14 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { duration } from '../src/cli/text.ts'
 import { formatPlatform, hostPlatform } from '../src/platform/platform.ts'
-import { type Connection, connect } from '../src/rpc/client.ts'
+import { connect } from '../src/rpc/client.ts'
 import { unmount } from '../src/sys/mount.ts'
 import { startRegistry } from '../test/registry/embedded-registry.ts'
 import { publish } from '../test/support/image.ts'
 import { makeVictim } from '../test/support/victim.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { buildFixture, type Fixture } from './fixture.ts'
-import { leftovers, mountsBelow, temporaryPlace } from './place.ts'
+import { below, mountsBelow, temporaryPlace } from './place.ts'
 import { again, inspect, list, pull } from './pulling.ts'
 import { isRoot, use } from './running.ts'
 import { type Show, showOn } from './show.ts'
@@ -75,11 +75,11 @@ async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string
   show.row('daemon', `windlass serve: ready in ${duration(daemon.readyMs)} on unix://${places.socket}`)
   const connection = cleanup.use(await connect(places.socket, { signal }))
   const stage: Stage = { show, signal, dir, places, platform, registry, fixture, victim, daemon: connection }
-  await (isRoot() ? play(stage, daemon, start, cleanup) : otherPlatform(stage))
+  await (isRoot() ? play(stage, daemon, start) : otherPlatform(stage))
   return dir
 }
 
-async function play(stage: Stage, daemon: Daemon, start: () => Promise<Daemon>, cleanup: AsyncDisposableStack): Promise<void> {
+async function play(stage: Stage, daemon: Daemon, start: () => Promise<Daemon>): Promise<void> {
   await pull(stage)
   await again(stage)
   await list(stage)
@@ -87,21 +87,25 @@ async function play(stage: Stage, daemon: Daemon, start: () => Promise<Daemon>, 
   await use(stage)
   await hostile(stage)
   await otherPlatform(stage)
-  const running: Daemon[] = []
-  const restart = async (): Promise<Daemon> => {
-    const started = await start()
-    running.push(started)
-    return started
-  }
-  const connection = cleanup.use(await crash(stage, daemon, restart))
-  await removeAll(connection, stage)
-  connection[Symbol.dispose]()
-  for (const last of running) await last[Symbol.asyncDispose]()
-  const left = ['overlay/l', 'overlay-layers', 'overlay-images', 'staging'].flatMap((name) =>
-    leftovers(join(stage.places.root, name)),
+  await using restarted = await crash(stage, daemon, start)
+  await removeAll(stage, restarted)
+}
+
+/** Removes every image as kubelet does, stops the daemon, and looks for what is left. */
+async function removeAll({ places, signal }: Stage, daemon: Daemon): Promise<void> {
+  using connection = await connect(places.socket, { signal })
+  const { images } = await connection.image.listImages({}, { signal })
+  for (const { id } of images) await connection.image.removeImage({ image: { image: id } }, { signal })
+  const answer = await connection.image.listImages({}, { signal })
+  expect(answer.images.length === 0, 'no image is listed any more')
+  await daemon[Symbol.asyncDispose]()
+  expect(!existsSync(places.socket), 'the socket is gone')
+  // overlay/l is the empty directory of the layers' short names.
+  const left = ['overlay', 'overlay-layers', 'staging', 'trash'].flatMap((name) => below(join(places.root, name)))
+  expect(
+    left.every((path) => path === 'l'),
+    `the store is empty; it holds ${left.join(', ')}`,
   )
-  expect(!existsSync(stage.places.socket), 'the socket is gone')
-  process.stderr.write(`LEFT ${left}\n`)
 }
 
 function publishAll(registry: Parameters<typeof publish>[0], { hello, updated, dots, link }: Fixture): void {
@@ -109,11 +113,4 @@ function publishAll(registry: Parameters<typeof publish>[0], { hello, updated, d
   publish(registry, REPOSITORY, '2', updated)
   publish(registry, 'demo/hostile', 'dots', dots)
   publish(registry, 'demo/hostile', 'link', link)
-}
-
-async function removeAll(daemon: Connection, { signal }: Stage): Promise<void> {
-  const { images } = await daemon.image.listImages({}, { signal })
-  for (const { id } of images) await daemon.image.removeImage({ image: { image: id } }, { signal })
-  const { images: left } = await daemon.image.listImages({}, { signal })
-  expect(left.length === 0, 'no image is listed any more')
 }

@@ -22,9 +22,13 @@ export async function temporaryPlace(): Promise<Awaited<ReturnType<typeof mkdtem
   )
 }
 
-/** Names below `dir`, as paths, that a removed image should not have left. */
-export function leftovers(dir: string): string[] {
-  return existsSync(dir) ? readdirSync(dir, { recursive: true, encoding: 'utf8' }) : []
+/** Paths of everything below `dir`, relative to it. Symlinks are not followed, as `readdir`'s own recursion would. */
+export function below(dir: string, prefix = ''): string[] {
+  if (!existsSync(dir)) return []
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(prefix, entry.name)
+    return entry.isDirectory() ? [path, ...below(join(dir, entry.name), path)] : [path]
+  })
 }
 
 /** Mount points at or below `dir`. */

@@ -38,7 +38,7 @@ export async function again(stage: Stage): Promise<void> {
   const asked = registry.requests.slice(requests).map(({ method }) => method)
   show.row(
     'again',
-    `${duration(took)}, 0 layer bytes; the registry was asked ${plural(asked.length, 'time')} (${asked.join(', ')})`,
+    `${duration(took)}, 0 layer bytes; the registry was asked ${asked.length === 1 ? 'once' : plural(asked.length, 'time')} (${asked.join(', ')})`,
   )
 }
 

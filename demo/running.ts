@@ -38,6 +38,8 @@ async function run(stage: Stage): Promise<void> {
   await windlass(stage, ['bundle', nameOf(stage, '1'), bundle])
   const state = join(stage.dir, 'runc')
   const output = await command(stage, 'runc', ['--root', state, 'run', '--bundle', bundle, `windlass-demo-${process.pid}`])
+  await windlass(stage, ['unmount', bundle])
+  expect(!existsSync(bundle) && mountsBelow(bundle).length === 0, 'the bundle is taken apart')
   const [greeting = '', verdict = ''] = output.split('\n')
   expect(
     greeting === `hello from ${stage.platform.architecture}` && verdict === 'deleted file absent',

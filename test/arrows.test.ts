@@ -9,7 +9,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['cri', 'control', 'prepull'],
   ['pull', 'gc'],
   ['registry', 'unpack', 'store', 'bundle'],
-  ['sys', 'rpc', 'reference', 'oci', 'platform', 'failure', 'task'],
+  ['sys', 'rpc', 'reference', 'oci', 'platform', 'failure', 'task', 'version'],
 ]
 /** Leaves do not import each other, except so. */
 const LEAVES: Readonly<Partial<Record<string, readonly string[]>>> = {
