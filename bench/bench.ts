@@ -14,7 +14,7 @@ import type { Abortable } from '../src/task/task.ts'
 import { mounted, run } from '../test/integration/process.ts'
 import { startDockerRegistry } from '../test/registry/docker-registry.ts'
 import { type Contender, containerd, windlass } from './contender.ts'
-import { type BenchImage, benchImage, pushBenchImage } from './image.ts'
+import { type BenchImage, benchCache, benchImage, pushBenchImage } from './image.ts'
 import { type Measured, type Pair, results, summary } from './report.ts'
 import { enterSandbox, inSandbox } from './sandbox.ts'
 
@@ -94,10 +94,9 @@ async function freshFileSystem({ fs, scratch, signal }: Bench): Promise<AsyncDis
 }
 
 async function compare(choice: Choice, { signal }: Abortable): Promise<void> {
-  const cache = join(tmpdir(), 'windlass-bench')
-  if (choice.rebuild) await rm(cache, { recursive: true, force: true })
-  const image = await benchImage(cache, (text) => say('image', text), { signal })
-  await using registry = await startDockerRegistry({ dir: join(cache, 'registry') })
+  if (choice.rebuild) await rm(benchCache, { recursive: true, force: true })
+  const image = await benchImage((text) => say('image', text), { signal })
+  await using registry = await startDockerRegistry({ dir: join(benchCache, 'registry') })
   const reference = await pushBenchImage(registry.host, image, { signal })
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-bench-run-'))
   const at: Bench = { fs: choice.fs, scratch: scratch.path, signal }

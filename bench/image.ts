@@ -4,8 +4,9 @@
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync } from 'node:fs'
 import { cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -29,6 +30,12 @@ const Layer = z.object({ digest, diffId: digest, size: z.number(), unpackedSize:
 const Record = z.object({ layers: z.array(Layer) })
 type Layer = z.infer<typeof Layer>
 
+/** Where it is kept. */
+export const benchCache = join(tmpdir(), 'windlass-bench')
+
+/** Whether the image has been made on this machine. */
+export const hasBenchImage = (): boolean => existsSync(join(benchCache, 'image.json'))
+
 export type BenchImage = {
   readonly config: string
   readonly layers: readonly (LayerToPush & { readonly blob: { readonly file: string } })[]
@@ -39,8 +46,9 @@ export type BenchImage = {
   readonly entries: number
 }
 
-/** The image in `cache`, made first where it is not there yet (a few minutes, 2 GB). `say` is told what takes long. */
-export async function benchImage(cache: string, say: (text: string) => void, options: Abortable): Promise<BenchImage> {
+/** The image in the cache, made first where it is not there yet (a few minutes, 2 GB). `say` is told what takes long. */
+export async function benchImage(say: (text: string) => void, options: Abortable): Promise<BenchImage> {
+  const cache = benchCache
   const record = join(cache, 'image.json')
   const known = await readFile(record, 'utf8').catch(() => undefined)
   if (known !== undefined) return asImage(cache, Record.parse(JSON.parse(known)).layers)
