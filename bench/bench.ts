@@ -128,8 +128,15 @@ async function main(): Promise<number> {
   }
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
-  await compare(choice, { signal: stop.signal })
-  return 0
+  try {
+    await compare(choice, { signal: stop.signal })
+    return 0
+  } catch (error) {
+    // What breaks while everything is being stopped is no news.
+    if (!stop.signal.aborted) throw error
+    say('stopped', 'nothing is left running or mounted')
+    return 130
+  }
 }
 
 try {

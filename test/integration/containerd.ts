@@ -1,7 +1,9 @@
 /** Debian's containerd with its CRI plugin, on directories of its own: what our trees and times are compared with. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, connect } from '../../src/rpc/client.ts'
+import { RpcError } from '../../src/rpc/status.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { type Daemon, run, start } from './process.ts'
 
@@ -24,6 +26,7 @@ export async function startContainerd(dir: string, { signal }: Abortable): Promi
   try {
     await daemon.line(/containerd successfully booted/, { signal })
     const cri = await connect(socket, { signal })
+    await initialized(cri, { signal })
     return {
       socket,
       daemon,
@@ -37,6 +40,20 @@ export async function startContainerd(dir: string, { signal }: Abortable): Promi
   } catch (error) {
     await daemon.stop()
     throw error
+  }
+}
+
+/** The socket answers a moment before the CRI plugin behind it is ready, and no message says when that is. */
+async function initialized(cri: Connection, { signal }: Abortable): Promise<void> {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(20_000)])
+  for (;;) {
+    const refusal = await cri.runtime.version({}, { signal: patience }).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (refusal === undefined) return
+    if (!(refusal instanceof RpcError && refusal.message.includes('not initialized'))) throw refusal
+    await delay(10, undefined, { signal: patience })
   }
 }
 
