@@ -2,7 +2,7 @@
  * The SQLite file: opened, checked, brought to this version's schema, or set aside when it is damaged. WAL with synchronous=FULL: a
  * transaction that has returned survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
  */
-import { existsSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { type Failure, fail, failureOf, systemFailure, WindlassError } from '../../failure/failure.ts'
@@ -24,6 +24,8 @@ export function openDatabase(file: string, log: StoreLog): DatabaseSync {
 class Damaged extends Error {}
 
 function openSound(file: string): DatabaseSync {
+  // Image configs may hold what nobody else should read. The journal takes its mode from the file.
+  closeSync(openSync(file, 'a', 0o600))
   const db = new DatabaseSync(file)
   try {
     db.exec(

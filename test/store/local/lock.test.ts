@@ -41,7 +41,7 @@ test('the root is made for this user alone; one that is open to others is left s
   mkdirSync(wide, { mode: 0o755 })
   const log = recordingLog()
   await using store = await openLocalStore({ root: wide, log }, { signal })
-  expect([modeOf(wide), modeOf(store.overlayDir)]).toEqual([0o755, 0o700])
+  expect([modeOf(wide), modeOf(store.overlayDir), modeOf(join(wide, 'windlass.db'))]).toEqual([0o755, 0o700, 0o600])
   expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
 })
 

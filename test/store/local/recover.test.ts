@@ -147,7 +147,7 @@ test('a disk that cannot be read stops the start, and nothing is dropped', async
   await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
   renameSync(below('windlass.db'), below('away'))
   mkdirSync(below('windlass.db'))
-  await expect(open()).rejects.toMatchObject({ failure: { kind: 'system', operation: 'sqlite' } })
+  await expect(open()).rejects.toMatchObject({ failure: { kind: 'system', code: 'EISDIR' } })
   rmSync(below('windlass.db'), { recursive: true })
   renameSync(below('away'), below('windlass.db'))
   await within(async (store) => expect(store.images()).toHaveLength(1))
