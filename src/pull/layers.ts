@@ -79,14 +79,27 @@ export class LayerWork {
     const progress: LayerProgress = { state: 'waiting', bytes: 0 }
     this.#progress.set(id, progress)
     try {
-      const obtaining = this.#obtain(chain, planned, progress, { signal })
-      const below = position === 0 ? undefined : this.ensure(chain, position - 1, { signal })
+      // Whichever of the two fails first stops the other: nobody needs a layer without the one below it.
+      const failed = new AbortController()
+      const both = { signal: AbortSignal.any([signal, failed.signal]) }
+      const orStop = async <T>(work: Promise<T>): Promise<T> => {
+        try {
+          return await work
+        } catch (error) {
+          failed.abort(error)
+          throw error
+        }
+      }
+      const obtaining = orStop(this.#obtain(chain, planned, progress, both))
+      const below = position === 0 ? undefined : orStop(this.ensure(chain, position - 1, both))
       const [obtained, parent] = await Promise.allSettled([obtaining, below])
+      await using cleanup = new AsyncDisposableStack()
+      if (obtained.status === 'fulfilled') cleanup.use(obtained.value.staged)
+      if (failed.signal.aborted) throw failed.signal.reason
       if (obtained.status === 'rejected') throw obtained.reason
-      await using staged = obtained.value.staged
       if (parent.status === 'rejected') throw parent.reason
       progress.state = 'committing'
-      const layer = await this.#store.commit(staged, obtained.value.facts, parent.value?.layer)
+      const layer = await this.#store.commit(obtained.value.staged, obtained.value.facts, parent.value?.layer)
       return { layer, report: obtained.value.report }
     } finally {
       this.#progress.delete(id)
@@ -94,8 +107,12 @@ export class LayerWork {
   }
 
   async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, options: Abortable): Promise<Obtained> {
-    const copied = await this.#copy(planned, progress, options)
-    if (copied !== undefined) return copied
+    // Looking and claiming the download are one step, without an await in between: two chains never both find nothing.
+    for (let isSound = true; isSound && this.#hasCopy(planned.diffId); ) {
+      const copied = await this.#copy(planned, progress, options)
+      if (copied !== undefined && copied !== 'damaged') return copied
+      isSound = copied !== 'damaged'
+    }
     const waiting = new Set<Ready>()
     this.#unpacking.set(planned.diffId, waiting)
     let source: LayerSource | undefined
@@ -104,14 +121,18 @@ export class LayerWork {
       source = localSource(obtained.staged.dir)
       return obtained
     } finally {
-      this.#unpacking.delete(planned.diffId)
+      if (this.#unpacking.get(planned.diffId) === waiting) this.#unpacking.delete(planned.diffId)
       for (const ready of waiting) ready(source)
     }
   }
 
-  /** From a layer with the same diffID in another chain, committed or being unpacked; undefined where there is none that is sound. */
-  async #copy(planned: PlannedLayer, progress: LayerProgress, options: Abortable): Promise<Obtained | undefined> {
-    if (this.#store.layerByDiffId(planned.diffId) === undefined && !this.#unpacking.has(planned.diffId)) return undefined
+  /** True where another chain has this diffID, committed or being unpacked. */
+  #hasCopy(diffId: DiffId): boolean {
+    return this.#store.layerByDiffId(diffId) !== undefined || this.#unpacking.has(diffId)
+  }
+
+  /** From another chain's layer with the same diffID; undefined where that one failed to arrive. */
+  async #copy(planned: PlannedLayer, progress: LayerProgress, options: Abortable): Promise<Obtained | 'damaged' | undefined> {
     await using cleanup = new AsyncDisposableStack()
     const staged = cleanup.use(await this.#store.stage(planned.diffId))
     try {
@@ -124,7 +145,7 @@ export class LayerWork {
         { diffId: planned.diffId, err: error },
         'the copy of this layer on this node cannot be used; it is fetched again',
       )
-      return undefined
+      return 'damaged'
     }
   }
 
@@ -135,28 +156,25 @@ export class LayerWork {
     options: Abortable,
   ): Promise<Obtained | undefined> {
     const { diffId } = planned
-    for (;;) {
-      const twin = this.#store.layerByDiffId(diffId)
-      if (twin !== undefined) {
-        using lease = this.#store.lease()
-        lease.retain(twin.id)
-        return await this.#unpackCopy(
-          staged,
-          { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit },
-          planned,
-          progress,
-          options,
-        )
-      }
-      const waiting = this.#unpacking.get(diffId)
-      if (waiting === undefined) return undefined
-      // The source is opened while its owner calls us, so that it cannot move to its place in between.
-      const { promise, resolve } = Promise.withResolvers<Promise<Obtained> | undefined>()
-      const ready: Ready = (source) => resolve(source && this.#unpackCopy(staged, source, planned, progress, options))
-      waiting.add(ready)
-      const copied = await unlessAborted(promise, options.signal).finally(() => waiting.delete(ready))
-      if (copied !== undefined) return copied
+    const twin = this.#store.layerByDiffId(diffId)
+    if (twin !== undefined) {
+      using lease = this.#store.lease()
+      lease.retain(twin.id)
+      return await this.#unpackCopy(
+        staged,
+        { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit },
+        planned,
+        progress,
+        options,
+      )
     }
+    const waiting = this.#unpacking.get(diffId)
+    if (waiting === undefined) return undefined
+    // The source is opened while its owner calls us, so that it cannot move to its place in between.
+    const { promise, resolve } = Promise.withResolvers<Promise<Obtained> | undefined>()
+    const ready: Ready = (source) => resolve(source && this.#unpackCopy(staged, source, planned, progress, options))
+    waiting.add(ready)
+    return await unlessAborted(promise, options.signal).finally(() => waiting.delete(ready))
   }
 
   async #unpackCopy(

@@ -1,9 +1,4 @@
-/**
- * Raw deflate (RFC 1951) through libisal where the machine has it, 1.5 times as fast, else through the zlib inside Node's own binary.
- * node:zlib itself has no synchronous streaming. Both engines give the same bytes and errors.
- */
-import { IsalEngine, isalLibrary } from './isal.ts'
-import { ZlibEngine } from './zlib.ts'
+/** What a raw deflate (RFC 1951) decoder does for the gzip reader around it. */
 
 /** What one call did. `out` is valid until the next call; `unread` are bytes taken in that belong to what follows the deflate stream. */
 export type InflateStep = {
@@ -20,9 +15,4 @@ export interface DeflateEngine extends Disposable {
   /** CRC-32 and count of the bytes given out since `reset`. */
   crc32(): number
   readonly size: number
-}
-
-export function createDeflateEngine(blockSize: number): DeflateEngine {
-  const isal = isalLibrary()
-  return isal === undefined ? new ZlibEngine(blockSize) : new IsalEngine(blockSize, isal)
 }

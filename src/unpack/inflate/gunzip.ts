@@ -1,6 +1,7 @@
 /** gzip (RFC 1952): members one after the other, around a raw deflate engine. A tail of NULs is allowed, as gzip and GNU tar do. */
 
-import { createDeflateEngine, type DeflateEngine } from './engine.ts'
+import { createDeflateEngine } from './deflate.ts'
+import type { DeflateEngine } from './engine.ts'
 import { CorruptStream, type Inflater } from './inflate.ts'
 import type { Input } from './input.ts'
 

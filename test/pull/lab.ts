@@ -1,0 +1,70 @@
+/** A node's pull path with the real store, unpacker and registry client, and an embedded registry to pull from. */
+import { mkdtempDisposable, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Failure, WindlassError } from '../../src/failure/failure.ts'
+import type { Platform } from '../../src/oci/oci.ts'
+import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
+import { createPuller } from '../../src/pull/puller.ts'
+import { parseReference } from '../../src/reference/parse.ts'
+import { createRegistry } from '../../src/registry/client.ts'
+import { openLocalStore } from '../../src/store/local/local.ts'
+import type { Store } from '../../src/store/store.ts'
+import { createUnpacker } from '../../src/unpack/pool.ts'
+import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
+import { type BuiltImage, type BuiltIndex, publish } from '../support/image.ts'
+import { limits } from '../unpack/lab.ts'
+
+export const amd64: Platform = { os: 'linux', architecture: 'amd64' }
+
+export interface Lab extends AsyncDisposable {
+  readonly registry: TestRegistry
+  readonly puller: Puller
+  readonly store: Store
+  readonly root: string
+  publish(name: string, what: BuiltImage | BuiltIndex): PullRequest
+  pull(request: PullRequest, signal?: AbortSignal): Promise<{ readonly id: string; readonly events: readonly PullEvent[] }>
+  refusal(request: PullRequest): Promise<Failure>
+  staging(): Promise<readonly string[]>
+}
+
+export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
+  await using resources = new AsyncDisposableStack()
+  const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
+  const registry = resources.use(await startRegistry(options))
+  const root = join(temporary.path, 'root')
+  const store = resources.use(await openLocalStore({ root }, { signal: new AbortController().signal }))
+  const unpacker = resources.use(createUnpacker({ workers: 2, limits }))
+  const client = resources.use(createRegistry({ userAgent: 'test', progressTimeoutMs: 10_000 }))
+  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4 })
+  resources.defer(() => puller.close())
+  const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
+    const events: PullEvent[] = []
+    const { image } = await puller.pull(request, { signal, onEvent: (event) => events.push(event) })
+    return { id: image.id, events }
+  }
+  const owned = resources.move()
+  return {
+    registry,
+    puller,
+    store,
+    root,
+    publish: (name, what) => {
+      const [repository = name, tag = 'latest'] = name.split(':')
+      publish(registry, repository, tag, what)
+      return { reference: parseReference(`${registry.host}/${name}`), credentials: { kind: 'anonymous' }, client: 'cli' }
+    },
+    pull,
+    refusal: async (request) => {
+      try {
+        await pull(request)
+      } catch (error) {
+        if (error instanceof WindlassError) return error.failure
+        throw error
+      }
+      throw new Error('the pull succeeded')
+    },
+    staging: () => readdir(join(root, 'staging')),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}

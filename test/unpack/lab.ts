@@ -1,0 +1,85 @@
+/** Unpacks layers made on the spot, each beside a victim that nothing may touch. */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { type Failure, WindlassError } from '../../src/failure/failure.ts'
+import { type DiffId, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { createUnpacker } from '../../src/unpack/pool.ts'
+import type { UnpackedLayer, Unpacker, UnpackLimits } from '../../src/unpack/unpack.ts'
+import { type TarPart, tar } from '../support/tar.ts'
+import { makeVictim } from '../support/victim.ts'
+
+export const limits: UnpackLimits = { maxUnpackedSize: 2 ** 30, maxLayerEntries: 10_000, maxCompressionRatio: 1000 }
+
+export type Unpacked = { readonly layer: UnpackedLayer; readonly diff: string; readonly tarSplit: string }
+
+export interface Lab extends AsyncDisposable {
+  readonly unpacker: Unpacker
+  /** A fresh directory beside the victim. */
+  dir(): Promise<string>
+  /** Unpacks a blob; by default its diffID is its own digest, as for a plain tar. */
+  unpack(
+    blob: Uint8Array,
+    options?: { readonly diffId?: DiffId; readonly chunk?: number; readonly dir?: string },
+  ): Promise<Unpacked>
+  tree(parts: readonly TarPart[]): Promise<Unpacked>
+  /** How a layer that must be refused fails; the victim must not have changed. */
+  refusal(blob: Uint8Array, options?: { readonly diffId?: DiffId }): Promise<Failure>
+  /** True while nothing outside the layers' own directories was touched. */
+  victimUnchanged(): boolean
+}
+
+export const diffIdOf = (bytes: Uint8Array): DiffId => parseDiffId(sha256(bytes))
+
+export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<Lab> {
+  await using resources = new AsyncDisposableStack()
+  const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-unpack-')))
+  const victim = makeVictim(join(temporary.path, 'victim'))
+  const unpacker = resources.use(createUnpacker({ workers: 2, limits: { ...limits, ...overrides } }))
+  const { signal } = new AbortController()
+  let count = 0
+  const dir = async (): Promise<string> => {
+    const path = join(temporary.path, `layer-${count++}`)
+    await mkdir(path)
+    return path
+  }
+  const unpack: Lab['unpack'] = async (blob, { diffId = diffIdOf(blob), chunk = 65_536, dir: given } = {}) => {
+    const path = given ?? (await dir())
+    const source = { kind: 'blob', digest: sha256(blob), size: blob.length, host: 'test' } as const
+    await using unpacking = await unpacker.open({ dir: path, diffId, source }, { signal })
+    for (let at = 0; at < blob.length; at += chunk) await unpacking.write(blob.subarray(at, at + chunk))
+    return { layer: await unpacking.finish(), diff: join(path, 'diff'), tarSplit: join(path, 'tar-split.gz') }
+  }
+  const owned = resources.move()
+  return {
+    unpacker,
+    dir,
+    unpack,
+    tree: (parts) => unpack(tar(parts)),
+    refusal: async (blob, options) => {
+      try {
+        await unpack(blob, options)
+      } catch (error) {
+        if (error instanceof WindlassError) return error.failure
+        throw error
+      }
+      throw new Error('the layer was accepted')
+    },
+    victimUnchanged: () => victim.unchanged(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** The tar-split file's lines. */
+export const splitLines = (path: string): { type: number; name?: string; payload: string | null; size?: number }[] =>
+  gunzipSync(readFileSync(path))
+    .toString()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+export const namesIn = (path: string): string[] => readdirSync(path).sort()
+export const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')

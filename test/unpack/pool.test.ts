@@ -1,0 +1,155 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sha256 } from '../../src/oci/digest.ts'
+import { tar } from '../support/tar.ts'
+import { diffIdOf, hashOf, type Lab, namesIn, openLab, splitLines } from './lab.ts'
+
+const big = Buffer.alloc(9_000_000, 'a layer larger than the ring ')
+const layer = tar([
+  { name: 'etc/', type: 'dir' },
+  { name: 'etc/motd', content: 'hello' },
+  { name: 'big', content: big },
+])
+const { signal } = new AbortController()
+
+describe('the unpacker', () => {
+  let lab: Lab
+  beforeAll(async () => {
+    lab = await openLab()
+  })
+  afterAll(() => lab[Symbol.asyncDispose]())
+
+  it.each([
+    ['plain', layer],
+    ['gzip', gzipSync(layer)],
+    ['zstd', zstdCompressSync(layer)],
+  ])('unpacks %s layers, whatever the chunks', async (_codec, blob) => {
+    for (const chunk of [1_000, 65_536, blob.length]) {
+      const { layer: facts, diff } = await lab.unpack(blob, { diffId: diffIdOf(layer), chunk })
+      expect(readFileSync(`${diff}/etc/motd`, 'utf8')).toBe('hello')
+      expect(readFileSync(`${diff}/big`).equals(big)).toBe(true)
+      expect(facts).toMatchObject({ blobSize: blob.length, diffSize: layer.length, entries: 3, whiteouts: 0, implied: [] })
+    }
+  })
+
+  it('says which digest is wrong: the blob, or what it unpacks to', async () => {
+    const wrong = sha256('something else')
+    expect(await lab.refusal(layer, { diffId: diffIdOf(Buffer.from('x')) })).toMatchObject({
+      kind: 'digest-mismatch',
+      what: 'diffID',
+      got: sha256(layer),
+    })
+    const source = { kind: 'blob', digest: wrong, size: layer.length, host: 'test' } as const
+    await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+    await unpacking.write(layer)
+    await expect(unpacking.finish()).rejects.toMatchObject({
+      failure: { kind: 'digest-mismatch', what: 'layer', want: wrong, got: sha256(layer) },
+    })
+  })
+
+  it('blames the blob when damage breaks the stream', async () => {
+    const blob = gzipSync(layer)
+    const damaged = Buffer.from(blob)
+    damaged.fill(0, 100, 200)
+    const source = { kind: 'blob', digest: sha256(blob), size: blob.length, host: 'a.example' } as const
+    await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+    await unpacking.write(damaged)
+    await expect(unpacking.finish()).rejects.toMatchObject({
+      failure: { kind: 'digest-mismatch', what: 'layer', from: 'a.example' },
+    })
+  })
+
+  it('says that bytes are missing', async () => {
+    const source = { kind: 'blob', digest: sha256(layer), size: layer.length, host: 'test' } as const
+    await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+    await unpacking.write(layer.subarray(0, 10_000))
+    await expect(unpacking.finish()).rejects.toMatchObject({
+      failure: { kind: 'size-mismatch', want: layer.length, got: 10_000 },
+    })
+  })
+
+  it('stops a job that is aborted while its writer waits, and serves the next one with the same worker', async () => {
+    for (let round = 0; round < 10; round++) {
+      const abort = new AbortController()
+      const source = { kind: 'blob', digest: sha256(layer), size: layer.length, host: 'test' } as const
+      await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, abort)
+      const writing = Promise.resolve(unpacking.write(Buffer.alloc(20_000_000)))
+      abort.abort()
+      await expect(Promise.all([writing, unpacking.finish()])).rejects.toMatchObject({ failure: { kind: 'cancelled' } })
+      const { diff } = await lab.unpack(gzipSync(layer), { diffId: diffIdOf(layer) })
+      expect(hashOf(`${diff}/big`)).toBe(sha256(big).slice(7))
+    }
+  })
+
+  it('lets go of everything when a job is disposed early', async () => {
+    const dir = await lab.dir()
+    {
+      const source = { kind: 'blob', digest: sha256(layer), size: layer.length, host: 'test' } as const
+      await using unpacking = await lab.unpacker.open({ dir, diffId: diffIdOf(layer), source }, { signal })
+      await unpacking.write(layer.subarray(0, 5_000))
+    }
+    rmSync(dir, { recursive: true })
+    expect((await lab.unpack(layer)).layer.entries).toBe(3)
+  })
+
+  it('fails the job whose directory cannot be written to, and no other', async () => {
+    const dir = await lab.dir()
+    writeFileSync(`${dir}/diff`, 'in the way')
+    await expect(lab.unpack(layer, { dir })).rejects.toMatchObject({ failure: { kind: 'system', code: 'EEXIST' } })
+    expect((await lab.unpack(layer)).layer.entries).toBe(3)
+  })
+})
+
+describe('tar-split', () => {
+  it('holds every byte that is not content, and a checksum for what is', async () => {
+    await using lab = await openLab()
+    const { tarSplit } = await lab.tree([
+      { name: 'nine', content: '123456789' },
+      { name: 'none' },
+      { name: Buffer.from([0xff, 0x41]) },
+    ])
+    const files = splitLines(tarSplit).filter((line) => line.type === 1)
+    expect(files).toEqual([
+      { type: 1, name: 'nine', size: 9, payload: Buffer.from('b90956c775a41001', 'hex').toString('base64'), position: 1 },
+      { type: 1, name: 'none', payload: null, position: 3 },
+      { type: 1, name_raw: '/0E=', payload: null, position: 5 },
+    ])
+  })
+
+  it('gives the layer again, under the same diffID', async () => {
+    await using lab = await openLab()
+    const blob = tar([
+      { name: 'usr/lib/', type: 'dir', mode: 0o1755 },
+      { name: 'lib', type: 'symlink', link: 'usr/lib' },
+      { name: 'lib/through-a-link', content: 'found' },
+      { name: Buffer.from('caf\xe9', 'latin1'), content: 'not UTF-8' },
+      { name: 'etc/.wh.gone' },
+      { name: 'big', content: big },
+    ])
+    const first = await lab.unpack(blob)
+    const dir = await lab.dir()
+    const source = { kind: 'local', diff: first.diff, tarSplit: first.tarSplit } as const
+    await using unpacking = await lab.unpacker.open({ dir, diffId: diffIdOf(blob), source }, { signal })
+    const again = await unpacking.finish()
+    expect(again).toMatchObject({ blobSize: 0, diffSize: blob.length, entries: 6, whiteouts: 1 })
+    expect(again.implied.toSorted()).toEqual(['etc', 'usr'])
+    expect(namesIn(`${dir}/diff`)).toEqual(namesIn(first.diff))
+    expect(readFileSync(`${dir}/tar-split.gz`).equals(readFileSync(first.tarSplit))).toBe(true)
+    expect(statSync(`${dir}/diff/etc/gone`).isCharacterDevice()).toBe(true)
+  })
+
+  it('finds a copy that is damaged', async () => {
+    await using lab = await openLab()
+    const first = await lab.unpack(layer)
+    const source = { kind: 'local', diff: first.diff, tarSplit: first.tarSplit } as const
+    const again = async () => {
+      await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+      return await unpacking.finish()
+    }
+    writeFileSync(`${first.diff}/etc/motd`, 'hallo')
+    await expect(again()).rejects.toMatchObject({ failure: { kind: 'digest-mismatch', what: 'diffID' } })
+    rmSync(`${first.diff}/etc/motd`)
+    await expect(again()).rejects.toMatchObject({ failure: { kind: 'bad-layer' } })
+  })
+})
