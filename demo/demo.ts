@@ -14,8 +14,9 @@ import { makeVictim } from '../test/support/victim.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { buildFixture, type Fixture } from './fixture.ts'
 import { below, mountsBelow, temporaryPlace } from './place.ts'
-import { again, inspect, list, pull } from './pulling.ts'
-import { isRoot, use } from './running.ts'
+import { again, inspect, list, plan, pull } from './pulling.ts'
+import { isNamespaced, mayMakeNamespace, mayUnpack, runInNamespace } from './rights.ts'
+import { use } from './running.ts'
 import { type Show, showOn } from './show.ts'
 import { expect, REPOSITORY, type Stage } from './stage.ts'
 import { crash, hostile, otherPlatform } from './trials.ts'
@@ -23,27 +24,25 @@ import { crash, hostile, otherPlatform } from './trials.ts'
 const interrupt = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Error(name)))
 
-const show = showOn(process.stdout)
-try {
-  await demo(show, interrupt.signal)
-} catch (error) {
-  const { aborted } = interrupt.signal
-  process.stderr.write(
-    `\n${aborted ? 'interrupted; everything is put away' : `demo failed: ${error instanceof Error ? error.message : String(error)}`}\n`,
-  )
-  process.exitCode = aborted ? 130 : 1
+if (!mayUnpack() && mayMakeNamespace()) process.exitCode = await runInNamespace(interrupt.signal)
+else process.exitCode = await main(showOn(process.stdout), interrupt.signal)
+
+async function main(show: Show, signal: AbortSignal): Promise<number> {
+  try {
+    const startedAt = performance.now()
+    const dir = await inTemporaryPlace(show, signal)
+    expect(!existsSync(dir), `${dir} is gone`)
+    const next = mayUnpack() ? './windlass --help' : 'sudo npm run demo, which shows the rest'
+    show.row('removed', `nothing left; ${duration(performance.now() - startedAt)} in all · next: ${show.paint('bold', next)}`)
+    return 0
+  } catch (error) {
+    const reason = signal.aborted ? 'interrupted; everything is put away' : `demo failed: ${failureText(error)}`
+    process.stderr.write(`\n${reason}\n`)
+    return signal.aborted ? 130 : 1
+  }
 }
 
-async function demo(show: Show, signal: AbortSignal): Promise<void> {
-  const dir = await inTemporaryPlace(show, signal)
-  expect(!existsSync(dir), `${dir} is gone`)
-  if (isRoot()) show.row('removed', `nothing left · next: ${show.paint('bold', './windlass --help')}`)
-  else
-    show.row(
-      'no root',
-      `unpacking sets owners and makes whiteout devices, which only root may: ${show.paint('bold', 'sudo npm run demo')} shows the rest`,
-    )
-}
+const failureText = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Sets the stage, plays on it, and returns the directory that is gone by then. */
 async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string> {
@@ -51,7 +50,8 @@ async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string
   const { path: dir } = cleanup.use(await temporaryPlace())
   cleanup.defer(() => mountsBelow(dir).reverse().forEach(unmount))
   const platform = hostPlatform()
-  show.row('windlass', `demo · root ${dir} · ${formatPlatform(platform)}`)
+  const where = isNamespaced() ? ' · not root: in a user namespace' : ''
+  show.row('windlass', `demo · root ${dir} · ${formatPlatform(platform)}${where}`)
 
   const victim = makeVictim(join(dir, 'victim'))
   const registry = cleanup.use(await startRegistry())
@@ -75,7 +75,7 @@ async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string
   show.row('daemon', `windlass serve: ready in ${duration(daemon.readyMs)} on unix://${places.socket}`)
   const connection = cleanup.use(await connect(places.socket, { signal }))
   const stage: Stage = { show, signal, dir, places, platform, registry, fixture, victim, daemon: connection }
-  await (isRoot() ? play(stage, daemon, start) : otherPlatform(stage))
+  await (mayUnpack() ? play(stage, daemon, start) : look(stage))
   return dir
 }
 
@@ -89,6 +89,16 @@ async function play(stage: Stage, daemon: Daemon, start: () => Promise<Daemon>):
   await otherPlatform(stage)
   await using restarted = await crash(stage, daemon, start)
   await removeAll(stage, restarted)
+}
+
+/** What can be seen without the right to unpack. */
+async function look(stage: Stage): Promise<void> {
+  await plan(stage)
+  stage.show.row(
+    'no root',
+    'unpacking sets owners and makes whiteout devices: this user may not, nor make a user namespace to be root of',
+  )
+  await otherPlatform(stage)
 }
 
 /** Removes every image as kubelet does, stops the daemon, and looks for what is left. */

@@ -8,6 +8,17 @@ import { bytes, duration, plural, shortDigest, table } from '../src/cli/text.ts'
 import { eventOf } from '../src/cli/wire.ts'
 import { expect, imageFor, layerGets, nameOf, type Stage } from './stage.ts'
 
+/** What a pull would do. */
+export async function plan(stage: Stage): Promise<void> {
+  const { daemon, show, signal } = stage
+  const { plan } = await daemon.windlass.plan({ reference: nameOf(stage, '1') }, { signal })
+  expect(plan !== null, 'there is a plan')
+  show.row(
+    'plan',
+    `${plan.platform} ${shortDigest(plan.manifest?.digest ?? '')}: ${plural(plan.layers.length, 'layer')}, ${bytes(plan.bytesToFetch)} to fetch`,
+  )
+}
+
 /** PullImage, and the same pull joined over windlass.v1 to see it move. */
 export async function pull(stage: Stage): Promise<void> {
   const { daemon, fixture, show, signal } = stage
