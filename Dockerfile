@@ -19,6 +19,8 @@ COPY --from=dependencies /opt/windlass/node_modules node_modules
 COPY package.json package-lock.json LICENSE ./
 COPY proto proto
 COPY src src
+# Layers hold setuid programs: nobody else enters.
+RUN mkdir -m 0700 /var/lib/windlass && mkdir -p /run/windlass
 # Mount the node's /var/lib/windlass and /run/windlass here: images must outlive the container, and kubelet needs the socket.
 VOLUME ["/var/lib/windlass", "/run/windlass"]
 ENV NODE_ENV=production
