@@ -39,8 +39,8 @@ export async function makePlan(context: PlanContext, options: Abortable): Promis
   if (root === undefined && before !== undefined && known !== undefined)
     return planned(context, documentsOf(before, known), before.id)
   if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
-  const { manifest, document, index } = await chooseManifest(context, root, options)
-  const { config, bytes } = await readConfig(context, manifest, index === undefined, options)
+  const { manifest, document, index, isPlatformKnown } = await chooseManifest(context, root, options)
+  const { config, bytes } = await readConfig(context, manifest, isPlatformKnown, options)
   return planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
 }
 
@@ -73,15 +73,25 @@ function documentsOf(image: StoredImage, root: Digest): Documents {
   }
 }
 
-type Chosen = { readonly manifest: Manifest; readonly document: Document; readonly index: Uint8Array | undefined }
+type Chosen = {
+  readonly manifest: Manifest
+  readonly document: Document
+  readonly index: Uint8Array | undefined
+  /** True where an index entry names the platform; otherwise only the config does. */
+  readonly isPlatformKnown: boolean
+}
 
 /** Goes down from the root to one image's manifest. */
 async function chooseManifest({ reference, platform, remote }: PlanContext, root: Document, options: Abortable): Promise<Chosen> {
   let document = root
+  let isPlatformKnown = false
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
     const parsed = parseManifestOrIndex(document.bytes, document.descriptor, document.host)
-    if (parsed.kind === 'manifest') return { manifest: parsed, document, index: depth === 0 ? undefined : root.bytes }
-    document = await remote.manifest(select(parsed, reference, platform), options)
+    if (parsed.kind === 'manifest')
+      return { manifest: parsed, document, index: depth === 0 ? undefined : root.bytes, isPlatformKnown }
+    const chosen = select(parsed, reference, platform)
+    isPlatformKnown = chosen.platform !== undefined
+    document = await remote.manifest(chosen, options)
   }
   return fail({
     kind: 'malformed',
@@ -99,11 +109,11 @@ function select(index: Index, reference: Reference, platform: Platform): Descrip
   )
 }
 
-/** A single manifest names no platform: its config does, and is looked at before any layer is fetched. */
+/** Where no index entry named the platform the config does, and is looked at before any layer is fetched. */
 async function readConfig(
   { reference, platform, remote, store }: PlanContext,
   manifest: Manifest,
-  isSingle: boolean,
+  isPlatformKnown: boolean,
   options: Abortable,
 ): Promise<{ readonly config: ImageConfig; readonly bytes: Uint8Array }> {
   for (const layer of manifest.layers) compressionOf(layer.mediaType)
@@ -111,7 +121,7 @@ async function readConfig(
   const { bytes, host } =
     here === undefined ? await remote.blob(manifest.config, options) : { bytes: here.configBytes, host: 'this node' }
   const config = parseConfig(bytes, manifest.config, host, manifest.layers.length)
-  if (isSingle && !matches(config.platform, platform)) {
+  if (!isPlatformKnown && !matches(config.platform, platform)) {
     const wanted = formatPlatform(platform)
     fail({ kind: 'no-platform', reference: formatReference(reference), wanted, offered: [formatPlatform(config.platform)] })
   }
