@@ -5,7 +5,11 @@ import { join } from 'node:path'
 const top = join(import.meta.dirname, '..')
 
 const checks = [
-  { name: 'biome check', script: 'node_modules/@biomejs/biome/bin/biome', args: ['check', '--error-on-warnings', '--diagnostic-level=warn'] },
+  {
+    name: 'biome check',
+    script: 'node_modules/@biomejs/biome/bin/biome',
+    args: ['check', '--error-on-warnings', '--diagnostic-level=warn'],
+  },
   { name: 'tsc --noEmit', script: 'node_modules/typescript/bin/tsc', args: ['--noEmit', '-p', '.'] },
 ] as const
 
