@@ -19,6 +19,9 @@ export type UnpackerOptions = {
 /** The unpacker with worker threads of this process. */
 export const createUnpacker = (options: UnpackerOptions): Unpacker => new WorkerPool(options)
 
+/** A worker's garbage is small and short-lived; V8's own choice would let each nursery grow to 48 MiB. */
+const NURSERY_MB = 4
+
 class WorkerPool implements Unpacker {
   readonly #options: UnpackerOptions
   readonly #limiter: Limiter
@@ -73,7 +76,11 @@ class LayerWorker {
 
   constructor(limits: UnpackLimits) {
     const workerData: WorkerStart = { ring: this.#memory, limits }
-    this.#thread = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
+    this.#thread = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
+    })
     this.#thread.unref()
     this.#thread.on('message', (answer: WorkerAnswer) => this.#settle(answer))
     this.#thread.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))

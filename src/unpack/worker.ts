@@ -4,7 +4,6 @@ import { failureOf } from '../failure/failure.ts'
 import { CLONE_FS, check, umask, unshare } from '../sys/libc.ts'
 import { type Chunks, type LayerBytes, unpackLayer } from './layer.ts'
 import type { WorkerAnswer, WorkerJob, WorkerStart } from './messages.ts'
-import { replay } from './replay.ts'
 import { RingReader } from './ring.ts'
 
 const { ring, limits }: WorkerStart = workerData
@@ -14,13 +13,13 @@ const reader = new RingReader(ring)
 check(unshare(CLONE_FS), 'unshare')
 umask(0)
 
-parentPort?.on('message', (job: WorkerJob) => parentPort?.postMessage(run(job)))
+parentPort?.on('message', async (job: WorkerJob) => parentPort?.postMessage(await run(job)))
 
-function run(job: WorkerJob): WorkerAnswer {
+async function run(job: WorkerJob): Promise<WorkerAnswer> {
   const start = performance.now()
   const waitedBefore = reader.waitMs
   try {
-    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes: bytesOf(job), limits })
+    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes: await bytesOf(job), limits })
     const waitMs = reader.waitMs - waitedBefore
     return { ok: true, layer: { ...outcome, waitMs, workMs: performance.now() - start - waitMs } }
   } catch (error) {
@@ -32,8 +31,10 @@ function run(job: WorkerJob): WorkerAnswer {
   }
 }
 
-function bytesOf({ source }: WorkerJob): LayerBytes {
+async function bytesOf({ source }: WorkerJob): Promise<LayerBytes> {
   if (source.kind === 'blob') return { ...source, chunks: () => reader.next() }
+  // Loaded by the few layers that are copied: it costs every worker 10 MB.
+  const { replay } = await import('./replay.ts')
   const blocks = replay(source.diffFd, source.splitFd)
   const chunks: Chunks = () => {
     if (reader.aborted) return undefined

@@ -44,6 +44,7 @@ const base: readonly TarPart[] = [
   { name: './dev/large', type: 'char', devMajor: 300, devMinor: 70_000, mode: 0o600 },
   { name: './run/', type: 'dir' },
   { name: './run/fifo', type: 'fifo', mode: 0o600, ...ns('1600000005.75') },
+  { name: './srv/made/on-the-way/file', content: 'below a setgid directory' },
   { name: `./srv/${long}`, content: 'a name too long for ustar' },
   { name: `./srv/gnu-${long}`, content: 'the GNU way', format: 'gnu' },
   { name: `./opt/${deep.at(-1)}/leaf`, content: 'deep' },
@@ -153,6 +154,8 @@ export const impliedDirectories: readonly string[] = [
   'opaque/deep',
   'opt',
   ...deep.map((path) => `opt/${path}`),
+  'srv/made',
+  'srv/made/on-the-way',
   'swap',
   'tmp',
 ]

@@ -179,6 +179,7 @@ describe.skipIf(!isRoot)('a tree', () => {
       { name: 'tmp/', type: 'dir', mode: 0o1777 },
       { name: 'shared/', type: 'dir', mode: 0o2775, gid: 50 },
       { name: 'shared/file', content: 'x' },
+      { name: 'shared/implied/below/file' },
     ])
     expect(lstatSync(`${diff}/tty`)).toMatchObject({ mode: 0o20620, gid: 5, rdev: (4 << 8) | 64 })
     expect(lstatSync(`${diff}/disk`).isBlockDevice()).toBe(true)
@@ -187,6 +188,9 @@ describe.skipIf(!isRoot)('a tree', () => {
     expect(lstatSync(`${diff}/tmp`).mode & 0o7777).toBe(0o1777)
     expect(lstatSync(`${diff}/shared`).mode & 0o7777).toBe(0o2775)
     expect(lstatSync(`${diff}/shared/file`).gid).toBe(0)
+    // As containerd has it: the group comes from the setgid directory, and goes no further.
+    expect(lstatSync(`${diff}/shared/implied`)).toMatchObject({ mode: 0o40755, gid: 50 })
+    expect(lstatSync(`${diff}/shared/implied/below`)).toMatchObject({ mode: 0o40755, gid: 0 })
   })
 
   it('T29-T32 xattrs are bytes, and only those a layer may set', async () => {

@@ -43,7 +43,14 @@ export type Directory = {
   attributes: DirectoryAttributes | undefined
   /** Hides everything of that name in lower layers. */
   opaque: boolean
+  /**
+   * The group an implied directory gets from the setgid directory it lies in. Its mode is 0755 all the same, and nothing below it
+   * inherits: containerd makes it, then sets its mode.
+   */
+  readonly inheritedGroup: number | undefined
 }
+
+const SETGID = 0o2000
 
 /** How many descriptors one worker keeps; tars list a directory's files together, so few are enough. */
 const MAX_OPEN = 128
@@ -62,7 +69,15 @@ export class Directories implements Disposable {
   /** `path` is the layer's root, an empty directory. */
   constructor(path: string) {
     const fd = check(openat(AT.FDCWD, Buffer.from(`${path}\0`), DIRECTORY, 0), 'open', path)
-    this.root = { name: '', parent: undefined, children: undefined, fd, attributes: undefined, opaque: false }
+    this.root = {
+      name: '',
+      parent: undefined,
+      children: undefined,
+      fd,
+      attributes: undefined,
+      opaque: false,
+      inheritedGroup: undefined,
+    }
   }
 
   [Symbol.dispose](): void {
@@ -111,7 +126,15 @@ export class Directories implements Disposable {
     const result = mkdirat(this.fd(parent), cstrLatin1(name), mode)
     if (result === -EEXIST) throw new BadTar(`${name} is not a directory`)
     check(result, 'mkdirat', name)
-    const directory: Directory = { name, parent, children: undefined, fd: -1, attributes, opaque: false }
+    const directory: Directory = {
+      name,
+      parent,
+      children: undefined,
+      fd: -1,
+      attributes,
+      opaque: false,
+      inheritedGroup: groupFor(parent),
+    }
     parent.children ??= new Map()
     parent.children.set(name, directory)
     return directory
@@ -193,6 +216,10 @@ export class Directories implements Disposable {
     }
   }
 }
+
+/** Directories get their attributes only at the end, so what the kernel would have handed down is worked out here. */
+const groupFor = ({ attributes }: Directory): number | undefined =>
+  attributes !== undefined && (attributes.mode & SETGID) !== 0 ? attributes.gid : undefined
 
 /** A directory and all below it, parents first, without recursion: layers may be thousands deep. */
 function* subtree(top: Directory): Generator<Directory> {

@@ -97,8 +97,14 @@ export class TreeWriter implements Disposable {
     for (const directory of this.#directories.all()) {
       const parent = this.#directories.fd(directory.parent ?? root)
       if (directory.opaque) this.#setOpaque(parent, directory.name)
-      if (directory.attributes === undefined) implied.push(pathOf(directory))
-      else this.#setAttributes(parent, directory.name, directory.attributes)
+      if (directory.attributes !== undefined) this.#setAttributes(parent, directory.name, directory.attributes)
+      else {
+        implied.push(pathOf(directory))
+        if (directory.inheritedGroup !== undefined) {
+          const { name, inheritedGroup } = directory
+          ok(fchownat(parent, cstrLatin1(name), 0, inheritedGroup, AT.SYMLINK_NOFOLLOW), 'fchownat', { name })
+        }
+      }
     }
     return implied
   }
