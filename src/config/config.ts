@@ -18,8 +18,13 @@ export type Config = {
   readonly unpackWorkers: number
   readonly durability: 'Sync'
   readonly keepBlobs: false
-  /** Bytes, entries, and uncompressed to compressed. */
-  readonly limits: { readonly maxUnpackedSize: number; readonly maxLayerEntries: number; readonly maxCompressionRatio: number }
+  /** Bytes, entries, uncompressed to compressed, bytes of extended headers. */
+  readonly limits: {
+    readonly maxUnpackedSize: number
+    readonly maxLayerEntries: number
+    readonly maxCompressionRatio: number
+    readonly maxLayerMetadata: number
+  }
   readonly logging: { readonly format: 'json' | 'text'; readonly level: LogLevel }
   /** The file this came from; absent where there was none. */
   readonly file?: string
@@ -46,6 +51,11 @@ export const defaults = {
   registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,
-  limits: { maxUnpackedSize: 64 * 2 ** 30, maxLayerEntries: 2_000_000, maxCompressionRatio: 1000 },
+  limits: {
+    maxUnpackedSize: 64 * 2 ** 30,
+    maxLayerEntries: 4_000_000,
+    maxCompressionRatio: 1000,
+    maxLayerMetadata: 64 * 2 ** 20,
+  },
   logging: { format: 'json', level: 'info' },
 } as const

@@ -78,6 +78,10 @@ const overrides: readonly Override[] = [
     ...c,
     limits: { ...c.limits, maxCompressionRatio: n },
   })),
+  override('WINDLASS_MAX_LAYER_METADATA', fromText.maxLayerMetadata, (c, n) => ({
+    ...c,
+    limits: { ...c.limits, maxLayerMetadata: n },
+  })),
   override('WINDLASS_LOG_FORMAT', logFormat, (c, format) => ({ ...c, logging: { ...c.logging, format } })),
   override('WINDLASS_LOG_LEVEL', logLevel, (c, level) => ({ ...c, logging: { ...c.logging, level } })),
 ]
@@ -99,6 +103,7 @@ function complete(c: Configuration, warnings: readonly string[], file: string | 
       maxUnpackedSize: c.limits?.maxUnpackedSize ?? defaults.limits.maxUnpackedSize,
       maxLayerEntries: c.limits?.maxLayerEntries ?? defaults.limits.maxLayerEntries,
       maxCompressionRatio: c.limits?.maxCompressionRatio ?? defaults.limits.maxCompressionRatio,
+      maxLayerMetadata: c.limits?.maxLayerMetadata ?? defaults.limits.maxLayerMetadata,
     }),
     logging: Object.freeze({
       format: c.logging?.format ?? defaults.logging.format,

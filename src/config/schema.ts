@@ -61,6 +61,7 @@ export const fromText = {
   maxUnpackedSize: quantity,
   maxLayerEntries: wholeText(1, MAX_ENTRIES),
   maxCompressionRatio: wholeText(1, MAX_RATIO),
+  maxLayerMetadata: quantity,
 }
 
 const notYet = 'is not in this version'
@@ -101,6 +102,7 @@ export const configurationSchema = z.strictObject({
       maxUnpackedSize: quantity.optional(),
       maxLayerEntries: whole(1, MAX_ENTRIES).optional(),
       maxCompressionRatio: whole(1, MAX_RATIO).optional(),
+      maxLayerMetadata: quantity.optional(),
     })
     .optional(),
   metrics: z

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { type Failure, fail } from '../failure/failure.ts'
 import { type DiffId, type Digest, digestOfHex } from '../oci/digest.ts'
+import { Budget } from './budget.ts'
 import { createInflater } from './inflate/create.ts'
 import { CorruptStream } from './inflate/inflate.ts'
 import { Input } from './inflate/input.ts'
@@ -34,8 +35,6 @@ export type LayerTask = {
 
 export type LayerOutcome = Omit<UnpackedLayer, 'waitMs' | 'workMs'>
 
-/** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
-const RATIO_COUNTS_FROM = 2 ** 24
 const MAX_WARNINGS = 20
 /** After a broken stream, at most this much more is read to learn whether the blob itself is damaged. */
 const WORTH_HASHING = 2 ** 28
@@ -57,30 +56,28 @@ export function unpackLayer(task: LayerTask): LayerOutcome {
 function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOutcome {
   const warnings = new Set<string>()
   const warn = (text: string): void => void (warnings.size < MAX_WARNINGS && warnings.add(text))
+  const budget = new Budget(limits, {
+    dir,
+    digest: nameOf(bytes, diffId),
+    blobSize: bytes.kind === 'blob' ? bytes.size : undefined,
+  })
   using inflater = createInflater(new Input(blob.next))
   const tar = new Tally(() => inflater.next())
   const limited = (): Uint8Array | undefined => {
     const block = tar.next()
-    checkSize(tar.bytes, blob.bytes, bytes, limits)
+    budget.unpacked(tar.bytes, blob.bytes)
     return block
   }
   mkdirSync(`${dir}/diff`, { mode: 0o755 })
-  using tree = new TreeWriter(`${dir}/diff`, warn)
+  using tree = new TreeWriter(`${dir}/diff`, budget, warn)
   using splitFile = openFile(`${dir}/tar-split.gz`)
   const split = new TarSplitWriter(splitFile.fd)
-  const reader = new TarReader(new TarStream(limited), split)
+  const reader = new TarReader(new TarStream(limited), split, (size) => budget.metadata(size))
 
   let entries = 0
   for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
-    if (++entries > limits.maxLayerEntries) {
-      fail({
-        kind: 'limit',
-        what: 'the number of entries',
-        limit: limits.maxLayerEntries,
-        setting: 'limits.maxLayerEntries',
-        digest: nameOf(bytes, diffId),
-      })
-    }
+    entries++
+    budget.entry()
     split.file(entry, tree.add(entry, reader))
   }
   reader.drain()
@@ -120,28 +117,6 @@ class Tally {
   /** The digest of everything that passed; once. */
   digest(): Digest {
     return digestOfHex(this.#hash.digest('hex'))
-  }
-}
-
-function checkSize(unpacked: number, read: number, bytes: LayerBytes, limits: UnpackLimits): void {
-  const digest = bytes.kind === 'blob' ? { digest: bytes.digest } : {}
-  if (unpacked > limits.maxUnpackedSize) {
-    fail({
-      kind: 'limit',
-      what: 'the unpacked size',
-      limit: limits.maxUnpackedSize,
-      setting: 'limits.maxUnpackedSize',
-      ...digest,
-    })
-  }
-  if (bytes.kind === 'blob' && unpacked > RATIO_COUNTS_FROM && unpacked > read * limits.maxCompressionRatio) {
-    fail({
-      kind: 'limit',
-      what: 'the compression ratio',
-      limit: limits.maxCompressionRatio,
-      setting: 'limits.maxCompressionRatio',
-      ...digest,
-    })
   }
 }
 

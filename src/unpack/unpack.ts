@@ -11,11 +11,14 @@ import type { Abortable, ByteSink } from '../task/task.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
 export type UnpackLimits = {
-  /** Bytes of the uncompressed tar. */
+  /** Bytes of the uncompressed tar, and of the holes of its sparse files. */
   readonly maxUnpackedSize: number
+  /** Members, and directories made for them on the way. */
   readonly maxLayerEntries: number
   /** Uncompressed to compressed, checked once the first 16 MiB are out. */
   readonly maxCompressionRatio: number
+  /** Bytes of extended headers (long names, xattrs, sparse maps) beyond 4 KiB an entry, and of directory paths the tar leaves out. */
+  readonly maxLayerMetadata: number
 }
 
 /** Where a layer's bytes come from: a registry's blob, pushed through the sink, or a layer unpacked on this node before. */

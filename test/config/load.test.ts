@@ -38,7 +38,7 @@ maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
 keepBlobs: false
-limits: {maxUnpackedSize: 2Gi, maxLayerEntries: 1000, maxCompressionRatio: 50}
+limits: {maxUnpackedSize: 2Gi, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 1Mi}
 metrics: {bindAddress: "127.0.0.1:9477"}
 logging: {format: text, level: debug}
 prepull:
@@ -62,7 +62,12 @@ describe('what is in force', () => {
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
       registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
-      limits: { maxUnpackedSize: 68_719_476_736, maxLayerEntries: 2_000_000, maxCompressionRatio: 1000 },
+      limits: {
+        maxUnpackedSize: 68_719_476_736,
+        maxLayerEntries: 4_000_000,
+        maxCompressionRatio: 1000,
+        maxLayerMetadata: 67_108_864,
+      },
       warnings: [],
     })
     expect(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.socket)).toBe(true)
@@ -76,7 +81,7 @@ describe('what is in force', () => {
       registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
-      limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50 },
+      limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 2 ** 20 },
       logging: { format: 'text', level: 'debug' },
       file,
     })

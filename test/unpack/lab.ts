@@ -12,7 +12,12 @@ import type { UnpackedLayer, Unpacker, UnpackLimits } from '../../src/unpack/unp
 import { type TarPart, tar } from '../support/tar.ts'
 import { makeVictim } from '../support/victim.ts'
 
-export const limits: UnpackLimits = { maxUnpackedSize: 2 ** 30, maxLayerEntries: 10_000, maxCompressionRatio: 1000 }
+export const limits: UnpackLimits = {
+  maxUnpackedSize: 2 ** 30,
+  maxLayerEntries: 10_000,
+  maxCompressionRatio: 1000,
+  maxLayerMetadata: 2 ** 22,
+}
 
 export type Unpacked = { readonly layer: UnpackedLayer; readonly diff: string; readonly tarSplit: string }
 

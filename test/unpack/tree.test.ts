@@ -146,7 +146,6 @@ describe.skipIf(!isRoot)('a tree', () => {
       { name: 'dir/kept' },
       { name: '.wh.dir' },
       { name: '.wh.nothing' },
-      { name: 'nothing/.wh.inside' },
       { name: '.wh.implied' },
       { name: 'implied/child' },
       { name: 'late/file' },

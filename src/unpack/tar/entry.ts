@@ -1,3 +1,5 @@
+import type { Sparse } from './sparse.ts'
+
 /** One member of a layer's tar, after everything its headers say about each other has been resolved. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo'
 
@@ -17,6 +19,8 @@ export type TarEntry = {
   readonly deviceMajor: number
   readonly deviceMinor: number
   readonly xattrs: readonly Xattr[]
+  /** A sparse file's map: the body is its data alone. */
+  readonly sparse?: Sparse
 }
 
 /** Seconds since the epoch, rounded down, and the nanoseconds above. */

@@ -1,5 +1,6 @@
 /** PAX extended header records (POSIX.1-2001 pax, "Extended Header"): `length key=value\n`, values are bytes. */
 import { BadTar, type TarTime, type Xattr } from './entry.ts'
+import { isMapRecord, type MapRecord, type SparseRecords, sparseRecords } from './sparse.ts'
 
 /** What we use of a member's extended header; everything else in it is ignored. */
 export type PaxRecords = {
@@ -10,6 +11,7 @@ export type PaxRecords = {
   readonly gid?: number
   readonly mtime?: TarTime
   readonly xattrs: readonly Xattr[]
+  readonly sparse?: SparseRecords
 }
 
 const XATTR = 'SCHILY.xattr.'
@@ -20,7 +22,9 @@ const NEWLINE = 0x0a
 /** Parses the body of an `x` header; throws BadTar. */
 export function parsePax(body: Buffer): PaxRecords {
   const values = new Map<string, Buffer>()
-  for (let at = 0; at < body.length; ) at = readRecord(body, at, values)
+  const map: MapRecord[] = []
+  for (let at = 0; at < body.length; ) at = readRecord(body, at, values, map)
+  const sparse = sparseRecords(values, map)
   return {
     ...textRecord(values, 'path', 'path'),
     ...textRecord(values, 'linkpath', 'linkPath'),
@@ -29,11 +33,12 @@ export function parsePax(body: Buffer): PaxRecords {
     ...numberRecord(values, 'gid'),
     ...timeRecord(values),
     xattrs: xattrsOf(values),
+    ...(sparse === undefined ? {} : { sparse }),
   }
 }
 
-/** Reads the record at `at`; gives where the next one starts. A later record of a key wins. */
-function readRecord(body: Buffer, at: number, values: Map<string, Buffer>): number {
+/** Reads the record at `at`; gives where the next one starts. A later record of a key wins, but for those of a sparse map. */
+function readRecord(body: Buffer, at: number, values: Map<string, Buffer>, map: MapRecord[]): number {
   const space = body.indexOf(SPACE, at)
   const digits = space === -1 ? '' : body.toString('latin1', at, Math.min(space, at + 20))
   const length = /^[1-9][0-9]{0,8}$/.test(digits) ? Number(digits) : 0
@@ -43,8 +48,9 @@ function readRecord(body: Buffer, at: number, values: Map<string, Buffer>): numb
   if (equals === -1 || equals >= end || equals === space + 1) throw new BadTar('malformed PAX record')
   const key = body.toString('latin1', space + 1, equals)
   if (key.includes('\0')) throw new BadTar('a PAX key contains a NUL byte')
-  if (key.startsWith('GNU.sparse.')) throw new BadTar('sparse files are not supported in layers')
-  values.set(key, body.subarray(equals + 1, end - 1))
+  const value = body.subarray(equals + 1, end - 1)
+  if (isMapRecord(key)) map.push({ key, value: value.toString('latin1') })
+  else values.set(key, value)
   return end
 }
 

@@ -2,9 +2,10 @@
  * Reads a layer's tar member by member: ustar, PAX and GNU long names, as Go's archive/tar reads them, because that is what containerd
  * unpacks by. What it cannot read the same way it refuses. Names and values stay bytes.
  */
-import { BadTar, type EntryType, type TarEntry } from './entry.ts'
+import { BadTar, type EntryType, type TarEntry, type Xattr } from './entry.ts'
 import { isZero, parseHeader, type RawHeader } from './header.ts'
 import { type PaxRecords, parsePax } from './pax.ts'
+import { readMap, type SparseRecords, sparseFile } from './sparse.ts'
 import type { TarStream } from './stream.ts'
 
 /** The most one extended header or long name may hold (CVE-2022-2879). */
@@ -31,11 +32,14 @@ type Pending = { pax?: PaxRecords; longName?: string; longLink?: string }
 export class TarReader {
   readonly #stream: TarStream
   readonly #sink: RawSink
+  readonly #spend: (bytes: number) => void
   #padding = 0
 
-  constructor(stream: TarStream, sink: RawSink) {
+  /** `spend` is told the bytes of each extended header before it is read, and may throw. */
+  constructor(stream: TarStream, sink: RawSink, spend: (bytes: number) => void = () => {}) {
     this.#stream = stream
     this.#sink = sink
+    this.#spend = spend
   }
 
   /** The next member, or undefined at the end of the archive. A member's body must have been read. */
@@ -54,7 +58,8 @@ export class TarReader {
           pending.pax = parsePax(this.#extended(header))
           break
         case 'g':
-          // Global headers say nothing we use; containerd ignores them.
+          // Global headers say nothing we use; containerd ignores them. Go would drop an extended header in front of one, others not.
+          if (Object.keys(pending).length > 0) throw new BadTar('a global header behind an extended one')
           this.#extended(header)
           break
         case 'L':
@@ -80,6 +85,19 @@ export class TarReader {
     this.#padding = padding(entry.size)
   }
 
+  /** Reads past a body that is not written. */
+  skipBody(entry: TarEntry): void {
+    this.rawBody(entry, () => {})
+  }
+
+  /** As `body`, for bytes the tree will not have as they stand: tar-split keeps them. */
+  rawBody(entry: TarEntry, take: (piece: Buffer) => void): void {
+    this.body(entry, (piece) => {
+      this.#sink.raw(piece)
+      take(piece)
+    })
+  }
+
   /** What follows the end of the archive: part of the digest, never parsed. */
   drain(): void {
     for (let piece = this.#stream.some(2 ** 20); piece !== undefined; piece = this.#stream.some(2 ** 20)) this.#sink.raw(piece)
@@ -101,6 +119,7 @@ export class TarReader {
   #extended(header: RawHeader): Buffer {
     if (header.size < 0 || header.size > MAX_EXTENDED)
       throw new BadTar(`an extended header of ${header.size} bytes; 1 MiB is allowed`)
+    this.#spend(512 + header.size)
     const body = Buffer.allocUnsafe(header.size)
     for (let at = 0; at < body.length; ) {
       const piece = this.#stream.some(body.length - at)
@@ -115,28 +134,44 @@ export class TarReader {
   }
 
   #entry(header: RawHeader, { pax, longName, longLink }: Pending): TarEntry {
-    const name = longName ?? pax?.path ?? header.name
+    const name = pax?.sparse?.name ?? longName ?? pax?.path ?? header.name
     const known = types[header.typeflag]
     if (known === undefined) throw new BadTar(`unknown member type ${JSON.stringify(header.typeflag)}`, name)
     // V7 archives have no type for directories: the name ends with a slash.
     const type = header.typeflag === '\0' && name.endsWith('/') ? 'directory' : known
     const size = pax?.size ?? header.size
     if (size < 0) throw new BadTar('the size is negative', name)
-    const hasBody = type === 'file'
     this.#padding = 0
-    return {
+    const common = {
       type,
       name,
       linkName: longLink ?? pax?.linkPath ?? header.linkName,
-      size: hasBody ? size : 0,
+      size: type === 'file' ? size : 0,
       mode: header.mode & 0o7777,
       uid: pax?.uid ?? header.uid,
       gid: pax?.gid ?? header.gid,
       mtime: pax?.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
       deviceMajor: header.deviceMajor,
       deviceMinor: header.deviceMinor,
-      xattrs: pax?.xattrs ?? [],
+      xattrs: pax?.xattrs ?? noXattrs,
     }
+    return pax?.sparse === undefined ? common : this.#sparse(common, pax.sparse)
+  }
+
+  /** A sparse file, whose map may stand in front of its data. */
+  #sparse(entry: TarEntry, { size, map }: SparseRecords): TarEntry {
+    if (entry.type !== 'file') throw new BadTar('a sparse map for what is no file', entry.name)
+    if (map !== 'in body') return { ...entry, sparse: sparseFile(size, map, entry.size) }
+    let left = entry.size
+    const inBody = readMap(() => {
+      left -= 512
+      const block = this.#stream.record()
+      if (left < 0 || block.length < 512) throw new BadTar('a sparse map that does not end', entry.name)
+      this.#spend(block.length)
+      this.#sink.raw(block)
+      return block
+    })
+    return { ...entry, size: left, sparse: sparseFile(size, inBody, left) }
   }
 
   #skipPadding(): void {
@@ -150,6 +185,8 @@ export class TarReader {
     this.#padding = 0
   }
 }
+
+const noXattrs: readonly Xattr[] = []
 
 const padding = (size: number): number => (512 - (size % 512)) % 512
 

@@ -23,6 +23,13 @@ export function timesOf({ seconds, nanoseconds }: TarTime): Buffer {
   return timespecs(times, inRange ? seconds : 0, inRange ? nanoseconds : 0)
 }
 
+/** Both, where `more` says again what `old` said: a directory may have several entries. */
+export function mergeXattrs(old: readonly Xattr[], more: readonly Xattr[]): readonly Xattr[] {
+  if (old.length === 0) return more
+  const again = new Set(more.map(({ name }) => name.toString('latin1')))
+  return [...old.filter(({ name }) => !again.has(name.toString('latin1'))), ...more]
+}
+
 /** Notes for a person; each once. */
 export type Warn = (text: string) => void
 

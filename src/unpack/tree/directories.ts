@@ -4,6 +4,9 @@
  * The staging directory is ours alone, so what is recorded here is what is on disk. Paths are walked one component at a time with
  * O_NOFOLLOW below a directory descriptor; symlinks the layer brought are followed by hand, inside the root. A path of the layer is
  * never given to the kernel as a whole.
+ *
+ * Records are few: before there are too many, all get what they are owed and are forgotten, and one that is needed again is read back from
+ * disk (`settle`, `#adopt`).
  */
 
 import {
@@ -13,7 +16,9 @@ import {
   cstrLatin1,
   EEXIST,
   EINVAL,
+  ENAMETOOLONG,
   ENOENT,
+  errnoName,
   lstatat,
   mkdirat,
   O,
@@ -23,39 +28,26 @@ import {
   type Stat,
   unlinkat,
 } from '../../sys/libc.ts'
-import { BadTar, type TarTime, type Xattr } from '../tar/entry.ts'
+import { BadTar } from '../tar/entry.ts'
+import { type Directory, type DirectoryAttributes, groupFor, subtree } from './directory.ts'
+import { readBack } from './settled.ts'
 
-/** What a directory's own entry in the tar says; absent for one that was only implied by what lies in it. */
-export type DirectoryAttributes = {
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  readonly mtime: TarTime
-  readonly xattrs: readonly Xattr[]
+/** What the whole layer is told of: directories it did not name, and those whose records were forgotten. */
+export interface Ledger {
+  /** A directory was made that has no entry yet. */
+  made(): void
+  /** True for a directory that was forgotten before it had an entry of its own. */
+  wasImplied(directory: Directory): boolean
 }
-
-export type Directory = {
-  readonly name: string
-  readonly parent: Directory | undefined
-  children: Map<string, Directory> | undefined
-  /** An O_PATH descriptor, or −1 while there is none. */
-  fd: number
-  attributes: DirectoryAttributes | undefined
-  /** Hides everything of that name in lower layers. */
-  opaque: boolean
-  /**
-   * The group an implied directory gets from the setgid directory it lies in. Its mode is 0755 all the same, and nothing below it
-   * inherits: containerd makes it, then sets its mode.
-   */
-  readonly inheritedGroup: number | undefined
-}
-
-const SETGID = 0o2000
 
 /** How many descriptors one worker keeps; tars list a directory's files together, so few are enough. */
 const MAX_OPEN = 128
 /** As many links as containerd follows in one path. */
 const MAX_LINKS = 255
+/** Components looked at for one path, links' targets included. */
+const MAX_STEPS = 16_384
+/** PATH_MAX: nobody could use a longer path, and containerd makes none. */
+const MAX_PATH = 4095
 const DIRECTORY = O.PATH | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC
 
 export const isWhiteout = (stat: Stat): boolean =>
@@ -63,26 +55,24 @@ export const isWhiteout = (stat: Stat): boolean =>
 
 export class Directories implements Disposable {
   readonly root: Directory
+  /** How many records there are. */
+  size = 0
+  /** True once any directory was made opaque. */
+  hasOpaque = false
+  readonly #ledger: Ledger
   /** Directories with an open descriptor, oldest first. */
   readonly #open = new Set<Directory>()
 
   /** `path` is the layer's root, an empty directory. */
-  constructor(path: string) {
+  constructor(path: string, ledger: Ledger) {
+    this.#ledger = ledger
     const fd = check(openat(AT.FDCWD, Buffer.from(`${path}\0`), DIRECTORY, 0), 'open', path)
-    this.root = {
-      name: '',
-      parent: undefined,
-      children: undefined,
-      fd,
-      attributes: undefined,
-      opaque: false,
-      inheritedGroup: undefined,
-    }
+    const nothing = { children: undefined, attributes: undefined, opaque: false, inheritedGroup: undefined, isReadBack: false }
+    this.root = { name: '', parent: undefined, pathLength: -1, fd, ...nothing }
   }
 
   [Symbol.dispose](): void {
-    for (const directory of this.#open) close(directory.fd)
-    this.#open.clear()
+    this.#closeAll()
     close(this.root.fd)
   }
 
@@ -106,13 +96,11 @@ export class Directories implements Disposable {
    */
   make(components: readonly string[], overWhiteouts: boolean): Directory | undefined {
     return this.#walk(components, (parent, name, stat) => {
-      if (stat === undefined) return this.add(parent, name, undefined, 0o755)
+      if (stat === undefined) return this.#imply(parent, name)
       if (!isWhiteout(stat)) throw new BadTar(`${name} is not a directory`)
       if (!overWhiteouts) return undefined
       check(unlinkat(this.fd(parent), cstrLatin1(name), 0), 'unlinkat', name)
-      const directory = this.add(parent, name, undefined, 0o755)
-      directory.opaque = true
-      return directory
+      return this.hide(this.#imply(parent, name))
     })
   }
 
@@ -121,28 +109,46 @@ export class Directories implements Disposable {
     return this.#walk(components, () => undefined)
   }
 
+  /** The directory of this name in `parent`; undefined where there is none, or something else. */
+  child(parent: Directory, name: string): Directory | undefined {
+    const known = parent.children?.get(name)
+    if (known !== undefined) return known
+    const stat = lstatat(this.fd(parent), cstrLatin1(name))
+    return typeof stat !== 'number' && (stat.mode & S.IFMT) === S.IFDIR ? this.adopt(parent, name, stat) : undefined
+  }
+
   /** Makes a directory. Throws BadTar where the name is taken. */
   add(parent: Directory, name: string, attributes: DirectoryAttributes | undefined, mode: number): Directory {
+    const pathLength = parent.pathLength + 1 + name.length
+    if (pathLength > MAX_PATH) throw new BadTar(`a path of more than ${MAX_PATH} bytes: ${errnoName(ENAMETOOLONG)}`)
     const result = mkdirat(this.fd(parent), cstrLatin1(name), mode)
     if (result === -EEXIST) throw new BadTar(`${name} is not a directory`)
+    if (result === -ENAMETOOLONG) throw new BadTar(`${name.slice(0, 80)}… is too long a name: ${errnoName(result)}`)
     check(result, 'mkdirat', name)
-    const directory: Directory = {
-      name,
-      parent,
-      children: undefined,
-      fd: -1,
-      attributes,
-      opaque: false,
-      inheritedGroup: groupFor(parent),
-    }
-    parent.children ??= new Map()
-    parent.children.set(name, directory)
+    const inheritedGroup = groupFor(parent)
+    return this.#record({ name, parent, pathLength, attributes, opaque: false, inheritedGroup, isReadBack: false })
+  }
+
+  /** The record of a directory that is on disk but was forgotten; `stat` is its own. */
+  adopt(parent: Directory, name: string, stat: Stat): Directory {
+    const { opaque, attributes } = readBack(this.fd(parent), name, stat)
+    const place = { name, parent, pathLength: parent.pathLength + 1 + name.length }
+    const directory = this.#record({ ...place, attributes, opaque, inheritedGroup: undefined, isReadBack: true })
+    if (this.#ledger.wasImplied(directory)) directory.attributes = undefined
+    return directory
+  }
+
+  /** Makes a directory opaque; gives it back. */
+  hide(directory: Directory): Directory {
+    directory.opaque = true
+    this.hasOpaque = true
     return directory
   }
 
   /** Drops a directory and all below it from the record; the caller removes them from disk. */
   forget(directory: Directory): void {
     for (const each of subtree(directory)) {
+      this.size--
       if (each.fd < 0) continue
       close(each.fd)
       each.fd = -1
@@ -151,9 +157,25 @@ export class Directories implements Disposable {
     directory.parent?.children?.delete(directory.name)
   }
 
-  /** All directories but the root, parents first. */
-  *all(): Generator<Directory> {
-    for (const directory of subtree(this.root)) if (directory !== this.root) yield directory
+  /** Hands out every record but the root's, parents first, and forgets them all. No directory may be in use. */
+  settle(each: (directory: Directory, parent: Directory) => void): void {
+    for (const directory of subtree(this.root)) if (directory.parent !== undefined) each(directory, directory.parent)
+    this.#closeAll()
+    this.root.children = undefined
+    this.size = 0
+  }
+
+  #imply(parent: Directory, name: string): Directory {
+    this.#ledger.made()
+    return this.add(parent, name, undefined, 0o755)
+  }
+
+  #record(directory: Omit<Directory, 'children' | 'fd'> & { readonly parent: Directory }): Directory {
+    const record = { ...directory, children: undefined, fd: -1 }
+    directory.parent.children ??= new Map()
+    directory.parent.children.set(directory.name, record)
+    this.size++
+    return record
   }
 
   #walk(
@@ -162,8 +184,10 @@ export class Directories implements Disposable {
   ): Directory | undefined {
     let directory = this.root
     let links = 0
+    let steps = 0
     const todo = components.toReversed()
     for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+      if (++steps > MAX_STEPS) throw new BadTar('too many components in the path')
       if (name === '' || name === '.') continue
       if (name === '..') {
         directory = directory.parent ?? this.root
@@ -175,16 +199,17 @@ export class Directories implements Disposable {
         continue
       }
       const stat = this.#lstat(directory, name)
-      if (stat !== undefined && (stat.mode & S.IFMT) === S.IFLNK) {
+      const type = stat === undefined ? undefined : stat.mode & S.IFMT
+      if (type === S.IFLNK) {
         if (++links > MAX_LINKS) throw new BadTar('too many symbolic links in the path')
         const target = this.#readlink(directory, name)
         if (target.startsWith('/')) directory = this.root
         todo.push(...target.split('/').reverse())
         continue
       }
-      const made = missing(directory, name, stat)
-      if (made === undefined) return undefined
-      directory = made
+      const next = stat !== undefined && type === S.IFDIR ? this.adopt(directory, name, stat) : missing(directory, name, stat)
+      if (next === undefined) return undefined
+      directory = next
     }
     return directory
   }
@@ -192,7 +217,7 @@ export class Directories implements Disposable {
   #lstat(directory: Directory, name: string): Stat | undefined {
     const stat = lstatat(this.fd(directory), cstrLatin1(name))
     if (stat === -ENOENT) return undefined
-    if (typeof stat === 'number') throw new BadTar(`${name} cannot be a directory`)
+    if (typeof stat === 'number') throw new BadTar(`${name.slice(0, 80)} cannot be a directory: ${errnoName(stat)}`)
     return stat
   }
 
@@ -215,24 +240,9 @@ export class Directories implements Disposable {
       break
     }
   }
-}
 
-/** Directories get their attributes only at the end, so what the kernel would have handed down is worked out here. */
-const groupFor = ({ attributes }: Directory): number | undefined =>
-  attributes !== undefined && (attributes.mode & SETGID) !== 0 ? attributes.gid : undefined
-
-/** A directory and all below it, parents first, without recursion: layers may be thousands deep. */
-function* subtree(top: Directory): Generator<Directory> {
-  const todo = [top]
-  for (let directory = todo.pop(); directory !== undefined; directory = todo.pop()) {
-    yield directory
-    if (directory.children !== undefined) todo.push(...directory.children.values())
+  #closeAll(): void {
+    for (const directory of this.#open) close(directory.fd)
+    this.#open.clear()
   }
-}
-
-/** A directory's path below the root, in latin1. */
-export function pathOf(directory: Directory): string {
-  const names: string[] = []
-  for (let up: Directory | undefined = directory; up?.parent !== undefined; up = up.parent) names.push(up.name)
-  return names.reverse().join('/')
 }

@@ -1,0 +1,110 @@
+/**
+ * What one layer may cost. Everything is counted as it appears, whatever the layer says about itself, and the file system is looked at
+ * while it fills: a layer that does not fit stops before the disk of the node is full.
+ */
+import { statfsSync } from 'node:fs'
+import { fail } from '../failure/failure.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { UnpackLimits } from './unpack.ts'
+
+/** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
+const RATIO_COUNTS_FROM = 2 ** 24
+/** Extended headers a member may have without touching `maxLayerMetadata`: a long name, a long target, times, a capability, a label. */
+const METADATA_PER_ENTRY = 2 ** 12
+/** What a remembered path costs beside its bytes. */
+const PATH_OVERHEAD = 64
+/** How much may be written between two looks at the file system, at most and at least. */
+const LOOK = { bytes: { most: 2 ** 26, least: 2 ** 20 }, inodes: { most: 4096, least: 64 } }
+/** What is left free for everybody else: a hundredth, but no more than this. */
+const RESERVE = { part: 0.01, bytes: 2 ** 28, inodes: 10_000 }
+
+export type BudgetedLayer = {
+  /** Where it is unpacked to. */
+  readonly dir: string
+  /** Named in failures. */
+  readonly digest: Digest
+  /** Bytes of the blob; undefined where there is none to compare with. */
+  readonly blobSize: number | undefined
+}
+
+export class Budget {
+  readonly #limits: UnpackLimits
+  readonly #layer: BudgetedLayer
+  #entries = 0
+  #bytes = 0
+  #metadata = 0
+  #remembered = 0
+  #holes = 0
+  #lookAt = { bytes: 0, entries: 0 }
+
+  /** Throws no-space where the blob alone would not fit. */
+  constructor(limits: UnpackLimits, layer: BudgetedLayer) {
+    this.#limits = limits
+    this.#layer = layer
+    this.#look(layer.blobSize ?? 0)
+  }
+
+  /** One more inode. */
+  entry(): void {
+    const { maxLayerEntries } = this.#limits
+    if (++this.#entries > maxLayerEntries) this.#exceeded('the number of entries', 'maxLayerEntries', maxLayerEntries)
+    if (this.#entries >= this.#lookAt.entries) this.#look(0)
+  }
+
+  /** The tar has come to `unpacked` bytes, out of `read` bytes of the blob. */
+  unpacked(unpacked: number, read: number): void {
+    const { maxCompressionRatio } = this.#limits
+    this.#bytes = unpacked
+    this.#checkSize()
+    if (this.#layer.blobSize !== undefined && unpacked > RATIO_COUNTS_FROM && unpacked > read * maxCompressionRatio)
+      this.#exceeded('the compression ratio', 'maxCompressionRatio', maxCompressionRatio)
+    if (unpacked >= this.#lookAt.bytes) this.#look(0)
+  }
+
+  /** A sparse file's holes: they cost no disk here, but whoever reads or copies the file gets them as bytes. */
+  holes(bytes: number): void {
+    this.#holes += bytes
+    this.#checkSize()
+  }
+
+  /** An extended header of so many bytes. */
+  metadata(bytes: number): void {
+    this.#metadata += bytes
+    const { maxLayerMetadata } = this.#limits
+    if (this.#metadata > maxLayerMetadata + this.#entries * METADATA_PER_ENTRY)
+      this.#exceeded('the size of extended headers', 'maxLayerMetadata', maxLayerMetadata)
+  }
+
+  /** A path that stays in memory until the layer is complete. */
+  path(bytes: number): void {
+    this.#remembered += bytes + PATH_OVERHEAD
+    const { maxLayerMetadata } = this.#limits
+    if (this.#remembered > maxLayerMetadata)
+      this.#exceeded('the size of paths the tar leaves out', 'maxLayerMetadata', maxLayerMetadata)
+  }
+
+  #checkSize(): void {
+    const { maxUnpackedSize } = this.#limits
+    if (this.#bytes + this.#holes > maxUnpackedSize) this.#exceeded('the unpacked size', 'maxUnpackedSize', maxUnpackedSize)
+  }
+
+  #exceeded(what: string, setting: keyof UnpackLimits, limit: number): never {
+    return fail({ kind: 'limit', what, limit, setting: `limits.${setting}`, digest: this.#layer.digest })
+  }
+
+  /** Throws no-space where fewer than `needed` bytes, or no inodes, are left above the reserve; says when to look again. */
+  #look(needed: number): void {
+    const { dir } = this.#layer
+    const { bsize, blocks, bavail, files, ffree } = statfsSync(dir)
+    const bytes = bavail * bsize - Math.min(blocks * bsize * RESERVE.part, RESERVE.bytes)
+    // File systems that make inodes as they go (btrfs, some tmpfs) say they have none.
+    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * RESERVE.part, RESERVE.inodes)
+    if (bytes <= needed || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC' })
+    this.#lookAt = {
+      bytes: this.#bytes + between(LOOK.bytes.least, bytes / 2, LOOK.bytes.most),
+      entries: this.#entries + between(LOOK.inodes.least, inodes / 2, LOOK.inodes.most),
+    }
+  }
+}
+
+const between = (least: number, value: number, most: number): number => Math.max(least, Math.min(value, most))
