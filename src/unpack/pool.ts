@@ -4,6 +4,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
+import { missingCapabilities } from '../sys/capabilities.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { WorkerAnswer, WorkerJob, WorkerStart } from './messages.ts'
@@ -34,11 +35,14 @@ class WorkerPool implements Unpacker {
   }
 
   async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
+    // Without them a layer would come out with owners and modes that are not its own.
+    const missing = missingCapabilities(['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_MKNOD'])
+    if (missing.length > 0) fail({ kind: 'not-permitted', what: 'unpacking layers', missing })
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
     const source = openSource(job)
     try {
       const permit = await this.#limiter.acquire({ signal })
-      const worker = this.#idle.pop() ?? this.#start()
+      const worker = this.#takeIdle() ?? this.#start()
       const release = (): void => {
         if (worker.isAlive) this.#idle.push(worker)
         else this.#all.delete(worker)
@@ -58,6 +62,15 @@ class WorkerPool implements Unpacker {
     for (let i = 0; i < this.#options.workers; i++)
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))
     await Promise.all([...this.#all].map((worker) => worker.close()))
+  }
+
+  /** A worker may have died while it had nothing to do. */
+  #takeIdle(): LayerWorker | undefined {
+    for (let worker = this.#idle.pop(); worker !== undefined; worker = this.#idle.pop()) {
+      if (worker.isAlive) return worker
+      this.#all.delete(worker)
+    }
+    return undefined
   }
 
   #start(): LayerWorker {

@@ -66,8 +66,8 @@ export class RingWriter {
     while (rest.length > 0 && !this.#closed) {
       const seen = Atomics.load(this.#control, READ)
       Atomics.store(this.#control, WRITER_WAITS, 1)
-      const wait =
-        this.#free() > 0 && Atomics.load(this.#control, READ) !== seen ? undefined : Atomics.waitAsync(this.#control, READ, seen)
+      // Looked at again only now that the reader knows we wait: what it gave back before, it woke nobody for.
+      const wait = this.#free() > 0 ? undefined : Atomics.waitAsync(this.#control, READ, seen)
       if (wait?.async) await wait.value
       if (this.#closed) break
       Atomics.store(this.#control, WRITER_WAITS, 0)

@@ -58,7 +58,7 @@ export interface Unpacker extends AsyncDisposable {
   /**
    * Waits for a free worker, then takes the job. Bytes of a blob source go in by `write`; `finish` says that was all and waits for the end.
    * Throws (from `write` as soon as it is known, and from `finish`): digest-mismatch, size-mismatch, unsupported, bad-layer, limit,
-   * no-space, system, cancelled. Disposing before `finish` stops the worker at its next chunk and waits until it has let go of `dir`.
+   * no-space, not-permitted, system, cancelled. Disposing before `finish` stops the worker at its next chunk and waits until it has let go of `dir`.
    */
   open(job: UnpackJob, options: Abortable): Promise<Unpacking>
 }

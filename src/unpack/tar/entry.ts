@@ -1,5 +1,3 @@
-import type { Sparse } from './sparse.ts'
-
 /** One member of a layer's tar, after everything its headers say about each other has been resolved. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo'
 
@@ -28,6 +26,12 @@ export type TarTime = { readonly seconds: number; readonly nanoseconds: number }
 
 /** An extended attribute: name and value are bytes. */
 export type Xattr = { readonly name: Buffer; readonly value: Buffer }
+
+/** A run of data in a sparse file. */
+export type Extent = { readonly offset: number; readonly length: number }
+
+/** A sparse file: its size with the holes, and its data in order, as it follows in the body. */
+export type Sparse = { readonly size: number; readonly data: readonly Extent[] }
 
 /** A tar that breaks the format's rules, or one of ours; `entry` is the member's name in latin1. */
 export class BadTar extends Error {

@@ -2,13 +2,7 @@
  * Sparse files as GNU tar writes them into PAX archives, formats 0.0, 0.1 and 1.0 (GNU tar manual, "Storing Sparse Files"): the body holds
  * only the data, a map says where it belongs. What the map says is checked against the size and the body before any of it is used.
  */
-import { BadTar } from './entry.ts'
-
-/** A run of data in a sparse file. */
-export type Extent = { readonly offset: number; readonly length: number }
-
-/** A sparse file: its size with the holes, and its data in order, as it follows in the body. */
-export type Sparse = { readonly size: number; readonly data: readonly Extent[] }
+import { BadTar, type Extent, type Sparse } from './entry.ts'
 
 /** What extended headers say: the map itself in 0.0 and 0.1; in 1.0 it is the first part of the body. */
 export type SparseRecords = { readonly name?: string; readonly size: number; readonly map: readonly Extent[] | 'in body' }

@@ -2,9 +2,8 @@
 import { ftruncateSync, writeSync } from 'node:fs'
 import { write } from '../../sys/libc.ts'
 import { Crc64 } from '../tar/crc64.ts'
-import type { TarEntry } from '../tar/entry.ts'
+import type { Sparse, TarEntry } from '../tar/entry.ts'
 import type { TarReader } from '../tar/reader.ts'
-import type { Sparse } from '../tar/sparse.ts'
 import { ok } from './refusal.ts'
 
 /** Writes the entry's body into a new file; gives its CRC-64, undefined where tar-split keeps the body itself, or there is none. */
