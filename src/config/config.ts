@@ -11,7 +11,7 @@ export type Config = {
   readonly socket: { readonly path: string; readonly mode: number }
   /** `none`: images go to the local store. Landing them in a runtime's own store is not in this version. */
   readonly runtime: { readonly kind: 'none' }
-  /** `configPath` is a hosts.toml directory (containerd's certs.d layout), which need not exist. */
+  /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
   readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */

@@ -6,7 +6,7 @@ import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
 import { readDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
-import { API_VERSION, fromText, logFormat, logLevel, mode, path, progressTimeout, socketPath } from './schema.ts'
+import { API_VERSION, fromText, logFormat, logLevel, mode, path, pathList, progressTimeout, socketPath } from './schema.ts'
 
 /** The configuration in force. Throws bad-config for the file, invalid-argument for a variable or a flag. */
 export function loadConfig(sources: ConfigSources): Config {
@@ -46,6 +46,9 @@ function override<T>(
   }
 }
 
+/** Several directories may be given, as containerd's config_path has them. */
+const eachFromHere = (text: string | undefined): string | undefined => text?.split(':').map(fromHere).join(':')
+
 /** Paths on the command line start where the person stands. */
 const fromHere = (text: string | undefined): string | undefined => (text === undefined ? undefined : resolve(text))
 
@@ -56,9 +59,9 @@ const overrides: readonly Override[] = [
     of: (flags) => fromHere(flags.socket?.replace(/^unix:\/\//, '')),
   }),
   override('WINDLASS_SOCKET_MODE', mode, (c, mode) => ({ ...c, socket: { ...c.socket, mode } })),
-  override('WINDLASS_HOSTS_DIR', path, (c, configPath) => ({ ...c, registry: { ...c.registry, configPath } }), {
+  override('WINDLASS_HOSTS_DIR', pathList, (c, configPath) => ({ ...c, registry: { ...c.registry, configPath } }), {
     name: '--hosts-dir',
-    of: (flags) => fromHere(flags.hostsDir),
+    of: (flags) => eachFromHere(flags.hostsDir),
   }),
   override('WINDLASS_PROGRESS_TIMEOUT', progressTimeout, (c, progressTimeout) => ({
     ...c,

@@ -12,6 +12,13 @@ export const path = z
   .string('want a path')
   .refine((text) => isAbsolute(text) && !text.includes('\0'), 'want an absolute path')
   .max(4095)
+/** Directories with colons between them, as containerd's config_path. */
+export const pathList = z
+  .string('want a path')
+  .refine(
+    (text) => text.split(':').every((each) => path.safeParse(each).success),
+    'want absolute paths, with colons between them',
+  )
 export const socketPath = path.refine(
   (text) => Buffer.byteLength(text) <= SOCKET_PATH_BYTES,
   `a unix socket path has at most ${SOCKET_PATH_BYTES} bytes`,
@@ -86,7 +93,7 @@ export const configurationSchema = z.strictObject({
       failurePolicy: z.enum(['Forward', 'Fail']).optional(),
     })
     .optional(),
-  registry: z.strictObject({ configPath: path.optional(), progressTimeout: progressTimeout.optional() }).optional(),
+  registry: z.strictObject({ configPath: pathList.optional(), progressTimeout: progressTimeout.optional() }).optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
   unpackWorkers: whole(0, MAX_WORKERS).optional(),
   durability: z

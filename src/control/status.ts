@@ -21,6 +21,7 @@ const codes = {
   limit: 'RESOURCE_EXHAUSTED',
   'no-space': 'RESOURCE_EXHAUSTED',
   'image-unknown': 'NOT_FOUND',
+  'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
   'no-daemon': 'UNAVAILABLE',
   system: 'INTERNAL',

@@ -28,6 +28,7 @@ const sayings = {
   limit: { code: 'UNKNOWN' },
   'no-space': { code: 'UNKNOWN' },
   'image-unknown': { code: 'NOT_FOUND' },
+  'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
   system: { code: 'UNKNOWN' },

@@ -75,6 +75,8 @@ export type Failure =
   | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
   /** The local store has no such image. */
   | { readonly kind: 'image-unknown'; readonly reference: string }
+  /** This process lacks rights it needs; `missing` names the capabilities. */
+  | { readonly kind: 'not-permitted'; readonly what: string; readonly missing: readonly string[] }
   /** Another process holds the root directory. */
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
   /** No daemon answers on the socket. */
@@ -106,6 +108,8 @@ export function fail(failure: Failure, cause?: unknown): never {
 export function failureOf(error: unknown): Failure {
   if (error instanceof WindlassError) return error.failure
   if (!(error instanceof Error)) return { kind: 'internal', what: String(error) }
+  // Cleaning up failed too; what went wrong first is what happened.
+  if (error instanceof SuppressedError) return failureOf(error.suppressed)
   if (error.name === 'TimeoutError') return { kind: 'cancelled', reason: 'deadline' }
   if (error.name === 'AbortError') {
     return error.cause === undefined || error.cause === error
@@ -175,6 +179,8 @@ export function describe(f: Failure): string {
       ]
     case 'image-unknown':
       return `image ${f.reference} is not here; pull it first`
+    case 'not-permitted':
+      return `${f.what} needs rights this process lacks (${f.missing.join(', ')}); run it as root`
     case 'root-in-use':
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; stop it, or choose another --root`
     case 'no-daemon':

@@ -10,33 +10,18 @@
  */
 import { type Failure, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
-import type { Repository } from '../registry/registry.ts'
-import type { StagedLayer, Store, StoredLayer } from '../store/store.ts'
-import { Flights, unlessAborted } from '../task/flights.ts'
+import type { Store, StoredLayer } from '../store/store.ts'
+import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
-import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
+import type { LayerSource, Unpacker } from '../unpack/unpack.ts'
+import { Arrival, type LayerProgress, type Obtained, type Origin, type Ready, reportHere, sourceIn } from './arrival.ts'
 import type { Log } from './log.ts'
-import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
-
-/** Where one layer stands; read by whoever draws progress. */
-export type LayerProgress = { state: LayerState; bytes: number }
+import type { LayerReport, PlannedLayer } from './pull.ts'
 
 /** An image's layers, base first, and where missing ones come from. */
-export type Chain = {
-  readonly layers: readonly PlannedLayer[]
-  readonly ids: readonly LayerId[]
-  readonly remote: Repository
-  /** Named when bytes turn out wrong. */
-  readonly host: string
-}
+export type Chain = Origin & { readonly layers: readonly PlannedLayer[]; readonly ids: readonly LayerId[] }
 
 export type Arrived = { readonly layer: StoredLayer; readonly report: LayerReport }
-
-/** Ready for its commit. */
-type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedLayer; readonly report: LayerReport }
-
-/** Told the moment a diffID is unpacked, before its directory moves; undefined when it failed. */
-type Ready = (source: LayerSource | undefined) => void
 
 export class LayerWork {
   readonly #store: Store
@@ -90,7 +75,7 @@ export class LayerWork {
           throw error
         }
       }
-      const obtaining = orStop(this.#obtain(chain, planned, progress, both))
+      const obtaining = orStop(this.#obtain(chain, planned, progress, both.signal))
       const below = position === 0 ? undefined : orStop(this.ensure(chain, position - 1, both))
       const [obtained, parent] = await Promise.allSettled([obtaining, below])
       await using cleanup = new AsyncDisposableStack()
@@ -106,22 +91,24 @@ export class LayerWork {
     }
   }
 
-  async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, options: Abortable): Promise<Obtained> {
+  async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal): Promise<Obtained> {
+    const { diffId } = planned
+    const arrival = new Arrival(this.#store, this.#unpacker, planned, progress, signal)
     // Looking and claiming the download are one step, without an await in between: two chains never both find nothing.
-    for (let isSound = true; isSound && this.#hasCopy(planned.diffId); ) {
-      const copied = await this.#copy(planned, progress, options)
+    for (let isSound = true; isSound && this.#hasCopy(diffId); ) {
+      const copied = await this.#copy(arrival, diffId, signal)
       if (copied !== undefined && copied !== 'damaged') return copied
       isSound = copied !== 'damaged'
     }
     const waiting = new Set<Ready>()
-    this.#unpacking.set(planned.diffId, waiting)
+    this.#unpacking.set(diffId, waiting)
     let source: LayerSource | undefined
     try {
-      const obtained = await this.#download(chain, planned, progress, options)
-      source = localSource(obtained.staged.dir)
+      const obtained = await arrival.download(chain)
+      source = sourceIn(obtained.staged)
       return obtained
     } finally {
-      if (this.#unpacking.get(planned.diffId) === waiting) this.#unpacking.delete(planned.diffId)
+      if (this.#unpacking.get(diffId) === waiting) this.#unpacking.delete(diffId)
       for (const ready of waiting) ready(source)
     }
   }
@@ -132,125 +119,24 @@ export class LayerWork {
   }
 
   /** From another chain's layer with the same diffID; undefined where that one failed to arrive. */
-  async #copy(planned: PlannedLayer, progress: LayerProgress, options: Abortable): Promise<Obtained | 'damaged' | undefined> {
-    await using cleanup = new AsyncDisposableStack()
-    const staged = cleanup.use(await this.#store.stage(planned.diffId))
+  async #copy(arrival: Arrival, diffId: DiffId, signal: AbortSignal): Promise<Obtained | 'damaged' | undefined> {
+    const twin = this.#store.layerByDiffId(diffId)
+    const waiting = this.#unpacking.get(diffId)
     try {
-      const obtained = await this.#copyInto(staged, planned, progress, options)
-      if (obtained !== undefined) cleanup.move()
-      return obtained
+      if (twin !== undefined) return await arrival.copy(twin)
+      return waiting === undefined ? undefined : await arrival.copyWhenReady(waiting)
     } catch (error) {
-      if (options.signal.aborted) throw error
-      this.#log.warn(
-        { diffId: planned.diffId, err: error },
-        'the copy of this layer on this node cannot be used; it is fetched again',
-      )
+      if (signal.aborted || !isDamage(failureOf(error))) throw error
+      this.#log.warn({ diffId, err: error }, 'the copy of this layer on this node cannot be used; it is fetched again')
       return 'damaged'
     }
   }
-
-  async #copyInto(
-    staged: StagedLayer,
-    planned: PlannedLayer,
-    progress: LayerProgress,
-    options: Abortable,
-  ): Promise<Obtained | undefined> {
-    const { diffId } = planned
-    const twin = this.#store.layerByDiffId(diffId)
-    if (twin !== undefined) {
-      using lease = this.#store.lease()
-      lease.retain(twin.id)
-      return await this.#unpackCopy(
-        staged,
-        { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit },
-        planned,
-        progress,
-        options,
-      )
-    }
-    const waiting = this.#unpacking.get(diffId)
-    if (waiting === undefined) return undefined
-    // The source is opened while its owner calls us, so that it cannot move to its place in between.
-    const { promise, resolve } = Promise.withResolvers<Promise<Obtained> | undefined>()
-    const ready: Ready = (source) => resolve(source && this.#unpackCopy(staged, source, planned, progress, options))
-    waiting.add(ready)
-    return await unlessAborted(promise, options.signal).finally(() => waiting.delete(ready))
-  }
-
-  async #unpackCopy(
-    staged: StagedLayer,
-    source: LayerSource,
-    planned: PlannedLayer,
-    progress: LayerProgress,
-    options: Abortable,
-  ): Promise<Obtained> {
-    const asked = performance.now()
-    await using unpacking = await this.#unpacker.open({ dir: staged.dir, diffId: planned.diffId, source }, options)
-    progress.state = 'unpacking'
-    const queuedMs = performance.now() - asked
-    const facts = await unpacking.finish()
-    return { staged, facts, report: reportOf('copy', planned, facts, { queuedMs, networkMs: 0, attempts: 0 }) }
-  }
-
-  async #download(
-    { remote, host }: Chain,
-    planned: PlannedLayer,
-    progress: LayerProgress,
-    options: Abortable,
-  ): Promise<Obtained> {
-    const { blob, diffId } = planned
-    const asked = performance.now()
-    await using cleanup = new AsyncDisposableStack()
-    const staged = cleanup.use(await this.#store.stage(diffId))
-    const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
-    await using unpacking = await this.#unpacker.open({ dir: staged.dir, diffId, source }, options)
-    const started = performance.now()
-    progress.state = 'downloading'
-    const write = (chunk: Uint8Array): Promise<void> | undefined => {
-      progress.bytes += chunk.length
-      return unpacking.write(chunk)
-    }
-    const transfer = await remote.fetch(blob, { write }, options)
-    const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
-    progress.state = 'unpacking'
-    const facts = await unpacking.finish()
-    cleanup.move()
-    const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
-    return { staged, facts, report: { ...reportOf('registry', planned, facts, times), host: transfer.host } }
-  }
 }
 
-const localSource = (dir: string): LayerSource => ({ kind: 'local', diff: `${dir}/diff`, tarSplit: `${dir}/tar-split.gz` })
+/** Failures that say a copy cannot be read; a full disk, say, is no reason to fetch it again. */
+const isDamage = ({ kind }: Failure): boolean =>
+  kind === 'digest-mismatch' || kind === 'size-mismatch' || kind === 'bad-layer' || kind === 'system'
 
 /** Failures that belong to the one who asked, not to the layer. */
 const isTheirs = ({ kind }: Failure): boolean =>
   kind === 'cancelled' || kind === 'unauthorized' || kind === 'denied' || kind === 'rate-limited'
-
-const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): LayerReport => ({
-  origin: 'here',
-  blobSize: blob.size,
-  diffSize: facts.diffSize,
-  entries: facts.entries,
-  whiteouts: facts.whiteouts,
-  queuedMs: 0,
-  networkMs: 0,
-  unpackMs: 0,
-  attempts: 0,
-  warnings: [],
-})
-
-const reportOf = (
-  origin: 'registry' | 'copy',
-  { blob }: PlannedLayer,
-  facts: UnpackedLayer,
-  times: Pick<LayerReport, 'queuedMs' | 'networkMs' | 'attempts'>,
-): LayerReport => ({
-  origin,
-  blobSize: blob.size,
-  diffSize: facts.diffSize,
-  entries: facts.entries,
-  whiteouts: facts.whiteouts,
-  unpackMs: facts.workMs,
-  warnings: facts.warnings,
-  ...times,
-})

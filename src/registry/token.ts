@@ -128,8 +128,10 @@ export class Tokens {
 const scopesOf = (challenge: BearerChallenge, repository: string): readonly string[] =>
   challenge.scopes.length === 0 ? [`repository:${repository}:pull`] : challenge.scopes
 
-function wireRequest(realm: URL, { challenge, credentials, repository, host }: TokenRequest, userAgent: string) {
-  const headers = { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity', ...host.headers }
+function wireRequest(realm: URL, { challenge, credentials, repository, host, origin }: TokenRequest, userAgent: string) {
+  // The registry names the realm: headers configured for the registry, keys perhaps, are not for wherever it points.
+  const configured = realm.origin === origin.origin ? host.headers : {}
+  const headers = { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity', ...configured }
   const scopes = scopesOf(challenge, repository)
   const service = challenge.service === undefined ? {} : { service: challenge.service }
   if (credentials.kind === 'identity-token') {

@@ -129,7 +129,8 @@ export class Layers {
     const ids = layers.map(({ id }) => id).reverse()
     for (const id of ids) this.#view.dropLayer(id)
     await this.#threads.keeper.call('withdraw', ids)
-    await this.#threads.sweeper.sweep()
+    // Out of the way once they are renamed; nobody waits for the files to be unlinked.
+    this.#threads.sweeper.sweepLater()
   }
 
   async #discard(dir: string): Promise<void> {

@@ -44,8 +44,9 @@ export class View {
     return this.#layers.values()
   }
 
+  /** The figures are kept exact with every change, so they are as old as the question: kubelet ignores one whose time stands still. */
   usage(): Usage {
-    return this.#usage
+    return { ...this.#usage, measuredAt: new Date() }
   }
 
   addLayer(record: LayerRecord, recorded: boolean): StoredLayer {

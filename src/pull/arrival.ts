@@ -1,0 +1,155 @@
+/** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
+import { WindlassError } from '../failure/failure.ts'
+import type { Repository } from '../registry/registry.ts'
+import type { StagedLayer, Store, StoredLayer } from '../store/store.ts'
+import { unlessAborted } from '../task/flights.ts'
+import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
+import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
+
+/** Where one layer stands; read by whoever draws progress. */
+export type LayerProgress = { state: LayerState; bytes: number }
+
+/** Ready for its commit. */
+export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedLayer; readonly report: LayerReport }
+
+/** Told the moment a diffID is unpacked, before its directory moves; undefined when it failed. */
+export type Ready = (source: LayerSource | undefined) => void
+
+/** Where bytes come from; `host` is named when they turn out wrong before anybody has delivered one. */
+export type Origin = { readonly remote: Repository; readonly host: string }
+
+/** One layer on its way. Whatever fails, nothing of it is left staged. */
+export class Arrival {
+  readonly #store: Store
+  readonly #unpacker: Unpacker
+  readonly #planned: PlannedLayer
+  readonly #progress: LayerProgress
+  readonly #signal: AbortSignal
+
+  constructor(store: Store, unpacker: Unpacker, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal) {
+    this.#store = store
+    this.#unpacker = unpacker
+    this.#planned = planned
+    this.#progress = progress
+    this.#signal = signal
+  }
+
+  /** From the registry, in one pass. */
+  async download({ remote, host }: Origin): Promise<Obtained> {
+    const { blob } = this.#planned
+    const asked = performance.now()
+    return await this.#staging(async (staged) => {
+      const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
+      await using unpacking = await this.#open(staged, source)
+      const started = performance.now()
+      this.#progress.state = 'downloading'
+      const write = (chunk: Uint8Array): Promise<void> | undefined => {
+        this.#progress.bytes += chunk.length
+        return unpacking.write(chunk)
+      }
+      const transfer = await remote.fetch(blob, { write }, { signal: this.#signal })
+      const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
+      this.#progress.state = 'unpacking'
+      const facts = await unpacking.finish().catch((error: unknown) => {
+        throw blaming(transfer.host, error)
+      })
+      const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
+      return { staged, facts, report: { ...reportOf('registry', this.#planned, facts, times), host: transfer.host } }
+    })
+  }
+
+  /** From a committed layer of another chain. */
+  async copy(twin: StoredLayer): Promise<Obtained> {
+    using lease = this.#store.lease()
+    lease.retain(twin.id)
+    return await this.#staging((staged) => this.#replay(staged, { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit }))
+  }
+
+  /** From a layer of another chain that is being unpacked; undefined where that fails. */
+  async copyWhenReady(waiting: Set<Ready>): Promise<Obtained | undefined> {
+    return await this.#staging(async (staged) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      let copying: Promise<Obtained> | undefined
+      // The source is opened while its owner calls us, so that it cannot move to its place in between.
+      const ready: Ready = (source) => {
+        if (source !== undefined && !this.#signal.aborted) copying = this.#replay(staged, source)
+        resolve()
+      }
+      waiting.add(ready)
+      try {
+        await unlessAborted(promise, this.#signal)
+      } catch (error) {
+        // The worker must have let go of the staged directory before we do; the signal reaches it by itself.
+        await copying?.catch(() => {})
+        throw error
+      } finally {
+        waiting.delete(ready)
+      }
+      return await copying
+    })
+  }
+
+  /** Runs `work` on a new staged directory, which is gone again unless something was obtained. */
+  async #staging<T extends Obtained | undefined>(work: (staged: StagedLayer) => Promise<T>): Promise<T> {
+    await using cleanup = new AsyncDisposableStack()
+    const obtained = await work(cleanup.use(await this.#store.stage(this.#planned.diffId)))
+    if (obtained !== undefined) cleanup.move()
+    return obtained
+  }
+
+  async #replay(staged: StagedLayer, source: LayerSource): Promise<Obtained> {
+    const asked = performance.now()
+    await using unpacking = await this.#open(staged, source)
+    this.#progress.state = 'unpacking'
+    const queuedMs = performance.now() - asked
+    const facts = await unpacking.finish()
+    return { staged, facts, report: reportOf('copy', this.#planned, facts, { queuedMs, networkMs: 0, attempts: 0 }) }
+  }
+
+  #open(staged: StagedLayer, source: LayerSource): ReturnType<Unpacker['open']> {
+    return this.#unpacker.open({ dir: staged.dir, diffId: this.#planned.diffId, source }, { signal: this.#signal })
+  }
+}
+
+/** What a finished directory looks like to the one who copies it. */
+export const sourceIn = ({ dir }: StagedLayer): LayerSource => ({
+  kind: 'local',
+  diff: `${dir}/diff`,
+  tarSplit: `${dir}/tar-split.gz`,
+})
+
+/** The report of a layer that was here already. */
+export const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): LayerReport => ({
+  origin: 'here',
+  blobSize: blob.size,
+  diffSize: facts.diffSize,
+  entries: facts.entries,
+  whiteouts: facts.whiteouts,
+  queuedMs: 0,
+  networkMs: 0,
+  unpackMs: 0,
+  attempts: 0,
+  warnings: [],
+})
+
+const reportOf = (
+  origin: 'registry' | 'copy',
+  { blob }: PlannedLayer,
+  facts: UnpackedLayer,
+  times: Pick<LayerReport, 'queuedMs' | 'networkMs' | 'attempts'>,
+): LayerReport => ({
+  origin,
+  blobSize: blob.size,
+  diffSize: facts.diffSize,
+  entries: facts.entries,
+  whiteouts: facts.whiteouts,
+  unpackMs: facts.workMs,
+  warnings: facts.warnings,
+  ...times,
+})
+
+/** The error, with the host that delivered the bytes in place of the one the manifest came from. */
+function blaming(host: string, error: unknown): unknown {
+  if (!(error instanceof WindlassError) || !('from' in error.failure)) return error
+  return new WindlassError({ ...error.failure, from: host }, error.cause)
+}
