@@ -1,6 +1,7 @@
 /** What the tests use of the machine beside Node: real registries and runtimes, from Debian, where they can be had. */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants as constantsOf } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** A Debian package, the file or command that shows it is there, and the tests that cannot run without it. */
@@ -83,7 +84,17 @@ function apt(args: readonly string[]): boolean {
 /** Debian starts a daemon as soon as it is installed, unless policy-rc.d (deb-systemd-invoke asks it too) forbids it. */
 function servicesStayDown(): Disposable {
   const policy = '/usr/sbin/policy-rc.d'
-  if (existsSync(policy)) return { [Symbol.dispose]: () => {} }
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  return { [Symbol.dispose]: () => rmSync(policy, { force: true }) }
+  const ours = '#!/bin/sh\n# Written while the tests of windlass install packages; may be removed.\nexit 101\n'
+  // One of ours is left where an earlier run was killed.
+  if (existsSync(policy) && readFileSync(policy, 'utf8') !== ours) return { [Symbol.dispose]: () => {} }
+  writeFileSync(policy, ours, { mode: 0o755 })
+  // With a handler the signal waits until apt-get, which gets it too, has ended and the file is gone.
+  const stop = (name: NodeJS.Signals): never => process.exit(128 + constantsOf.signals[name])
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  return {
+    [Symbol.dispose]: () => {
+      rmSync(policy, { force: true })
+      process.off('SIGINT', stop).off('SIGTERM', stop)
+    },
+  }
 }

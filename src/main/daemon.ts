@@ -21,7 +21,8 @@ export async function runDaemon(
   const log = createLogger(config.logging)
   const started = performance.now()
   for (const warning of config.warnings) log.warn({ file: config.file }, warning)
-  await using node = await openNode(config, version, log, { signal })
+  const lost = new AbortController()
+  await using node = await openNode(config, version, log, { signal, onLost: (error) => lost.abort(error) })
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const server = await serve(
@@ -40,10 +41,18 @@ export async function runDaemon(
   )
   log.info({ socket: server.path, root: config.rootDir, pid: process.pid, ms: Math.round(performance.now() - started) }, 'ready')
   onReady?.()
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  await aborted(AbortSignal.any([signal, lost.signal]))
   log.info({}, 'stopping')
   await Promise.all([server.close(GRACE_MS), node.puller.close()])
+  // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
+  lost.signal.throwIfAborted()
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 /** A line for what failed by our own fault; pulls have lines of their own, and polls have none. */
 function logCall(log: Logger, { method, code, ms, error }: CallRecord): void {

@@ -22,10 +22,17 @@ export interface PullNode extends AsyncDisposable {
 }
 
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. */
-export async function openNode(config: Config, version: string, log: Logger, options: Abortable): Promise<PullNode> {
+export async function openNode(
+  config: Config,
+  version: string,
+  log: Logger,
+  { onLost, ...options }: Abortable & { readonly onLost?: (error: Error) => void },
+): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
   const platform = hostPlatform()
-  const store = opened.use(await openLocalStore({ root: config.rootDir, log }, options))
+  const store = opened.use(
+    await openLocalStore({ root: config.rootDir, log, ...(onLost === undefined ? {} : { onLost }) }, options),
+  )
   const unpacker = opened.use(createUnpacker({ workers: workersFor(config), limits: config.limits }))
   const registry = opened.use(
     createRegistry({

@@ -110,7 +110,10 @@ export interface Store extends AsyncDisposable {
   remove(id: Digest): Promise<boolean>
   /** Removes one tag of an image; the image goes with its last name. */
   untag(tag: string): Promise<boolean>
-  /** Removes the layers that neither an image nor a lease holds; returns what went. */
+  /**
+   * Removes the layers that neither an image nor a lease holds and that are not mounted; returns what went. They are out of the way at
+   * once, and unlinked in the background.
+   */
   collect(): Promise<readonly StoredLayer[]>
   /** Served from memory, refreshed in the background after every change. */
   usage(): Usage

@@ -1,4 +1,5 @@
 /** A node's pull path with the real store, unpacker and registry client, and an embedded registry to pull from. */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +27,8 @@ export interface Lab extends AsyncDisposable {
   pull(request: PullRequest, signal?: AbortSignal): Promise<{ readonly id: string; readonly events: readonly PullEvent[] }>
   refusal(request: PullRequest): Promise<Failure>
   staging(): Promise<readonly string[]>
+  /** From now on this mirror is asked first. */
+  useMirror(origin: string): void
 }
 
 export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
@@ -33,9 +36,10 @@ export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
   const root = join(temporary.path, 'root')
+  const hostsDir = join(temporary.path, 'certs.d')
   const store = resources.use(await openLocalStore({ root }, { signal: new AbortController().signal }))
   const unpacker = resources.use(createUnpacker({ workers: 2, limits }))
-  const client = resources.use(createRegistry({ userAgent: 'test', progressTimeoutMs: 10_000 }))
+  const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4 })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
@@ -63,6 +67,11 @@ export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
         throw error
       }
       throw new Error('the pull succeeded')
+    },
+    useMirror: (origin) => {
+      const dir = join(hostsDir, registry.host)
+      mkdirSync(dir, { recursive: true })
+      writeFileSync(join(dir, 'hosts.toml'), `server = "${registry.origin}"\n[host."${origin}"]\n`)
     },
     staging: () => readdir(join(root, 'staging')),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import type { PullEvent } from '../../src/pull/pull.ts'
-import { buildImage, buildIndex, buildLayer } from '../support/image.ts'
+import { startRegistry } from '../registry/embedded-registry.ts'
+import { buildImage, buildIndex, buildLayer, publish } from '../support/image.ts'
 import { amd64, openLab } from './lab.ts'
 
 const base = buildLayer({
@@ -87,6 +88,26 @@ describe('a pull', () => {
     rmSync(join(lab.store.layerByDiffId(parseDiffId(middle.diffId))?.diff ?? '', 'middle'))
     const { events } = await lab.pull(lab.publish('other:1', buildImage({ layers: [top, middle] })))
     expect(originsOf(events)).toEqual(['registry', 'registry'])
+  })
+
+  it('names the host that delivered wrong bytes', async () => {
+    await using lab = await openLab()
+    await using mirror = await startRegistry()
+    const image = buildImage({ layers: [base, large] })
+    const request = lab.publish('app:1', image)
+    // The mirror has everything but the large layer.
+    publish(
+      {
+        putBlob: (bytes) => (bytes === large.blob ? sha256(bytes) : mirror.putBlob(bytes)),
+        putManifest: (...of) => mirror.putManifest(...of),
+      },
+      'app',
+      '1',
+      image,
+    )
+    lab.useMirror(mirror.origin)
+    lab.registry.fault = ({ path }) => (path.endsWith(large.descriptor.digest) ? { kind: 'corrupt', at: 4_000_000 } : undefined)
+    expect(await lab.refusal(request)).toMatchObject({ kind: 'digest-mismatch', from: lab.registry.host })
   })
 
   it('plans without moving a layer', async () => {

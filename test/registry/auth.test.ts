@@ -213,6 +213,25 @@ describe('credentials', () => {
     }
   })
 
+  it('in hosts.toml headers go to a realm of the registry itself, and to no other', async () => {
+    await using elsewhere = await startRegistry({ auth: { kind: 'bearer' } })
+    for (const realm of [undefined, `${elsewhere.origin}/token`]) {
+      await using registry = await registryWith({ kind: 'bearer', ...(realm === undefined ? {} : { realm }) })
+      using dir = certsDir({
+        [`${certsName(registry.host)}/hosts.toml`]: `[host."${registry.origin}".header]\nx-registry-key = "canary"`,
+      })
+      await using client = newClient({ hostsDir: dir.path })
+      // The token from elsewhere is no good here, so only the first succeeds; who was sent what is the question.
+      await client
+        .open(registry.host)
+        .resolve({ signal: signal() })
+        .catch((error: unknown) => expect(error).toMatchObject({ failure: { kind: 'denied' } }))
+      const asked = (realm === undefined ? registry : elsewhere).requests.filter(({ path }) => path === '/token')
+      expect(asked.length).toBeGreaterThan(0)
+      expect(asked.every(({ headers }) => headers['x-registry-key'] === (realm === undefined ? 'canary' : undefined))).toBe(true)
+    }
+  })
+
   it('show in no event and no failure', async () => {
     const echo = `no entry for alice:${users.alice}`
     await using registry = await registryWith({ kind: 'bearer', users: {} }, ({ path }) =>

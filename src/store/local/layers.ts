@@ -8,6 +8,7 @@ import type { UnpackedFacts } from '../facts.ts'
 import type { Lease, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
+import { mountedLayers } from './mounted.ts'
 import { Staged } from './staged.ts'
 import type { Sweeper } from './sweeper.ts'
 import type { Thread } from './thread.ts'
@@ -67,7 +68,9 @@ export class Layers {
 
   async collect(): Promise<readonly StoredLayer[]> {
     const held = this.#held()
-    const loose = [...this.#view.layers()].map(({ layer }) => layer).filter(({ id }) => !held.has(id))
+    const free = [...this.#view.layers()].map(({ layer }) => layer).filter(({ id }) => !held.has(id))
+    const mounted = new Set(mountedLayers(free.map(({ id }) => id)))
+    const loose = free.filter(({ id }) => !mounted.has(id))
     await this.#withdraw(loose)
     return loose
   }

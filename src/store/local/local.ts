@@ -23,19 +23,21 @@ export type LocalStoreOptions = {
   /** Made (0700) where it is not there. */
   readonly root: string
   readonly log?: StoreLog
+  /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
+  readonly onLost?: (error: Error) => void
 }
 
 /**
  * Opens the store at `root`, alone, and makes disk and database agree: what a crash left behind is gone, and a damaged database is set
  * aside. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
-export async function openLocalStore({ root, log = silent }: LocalStoreOptions, { signal }: Abortable): Promise<Store> {
+export async function openLocalStore({ root, log = silent, onLost }: LocalStoreOptions, { signal }: Abortable): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
   const at = layoutOf(resolve(root))
   await using open = new AsyncDisposableStack()
   makeRoot(at.root, log)
   open.use(lockRoot(at.root, at.lock))
-  const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', at.root, log))
+  const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', at.root, log, onLost))
   const sweeper = open.use(new Sweeper(at.trash, log))
   const { layers, images, trash } = await keeper.call('open', null)
   if (signal.aborted) throw asWindlassError(signal.reason)

@@ -64,12 +64,16 @@ function postLog(level: LogLine['level'], fields: object, message: string): void
 export class Thread<D extends Duties<D>> implements AsyncDisposable {
   readonly #worker: Worker
   readonly #name: string
+  readonly #onLost: ((error: Error) => void) | undefined
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>()
   #calls = 0
   #end: WindlassError | undefined
+  #isClosing = false
 
-  constructor(file: URL, name: string, workerData: unknown, log: StoreLog) {
+  /** `onLost` is called if it ends before it is disposed. */
+  constructor(file: URL, name: string, workerData: unknown, log: StoreLog, onLost?: (error: Error) => void) {
     this.#name = name
+    this.#onLost = onLost
     // With no arguments: what the program was started with (--eval, a debugger) is not meant for its threads.
     // And with a small nursery: a thread that mostly waits need not hold 18 MB of garbage after its start.
     this.#worker = new Worker(file, { name, workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 4 } })
@@ -91,6 +95,7 @@ export class Thread<D extends Duties<D>> implements AsyncDisposable {
   /** Lets the calls made so far finish, then waits for the worker to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#end !== undefined) return
+    this.#isClosing = true
     const exit = once(this.#worker, 'exit')
     this.#worker.postMessage('close')
     await exit
@@ -104,7 +109,9 @@ export class Thread<D extends Duties<D>> implements AsyncDisposable {
   }
 
   #ended(error: unknown): void {
+    const isFirst = this.#end === undefined
     this.#end ??= new WindlassError({ kind: 'internal', what: `the ${this.#name} thread has ended` }, error)
+    if (isFirst && !this.#isClosing) this.#onLost?.(this.#end)
     for (const { reject } of this.#pending.values()) reject(this.#end)
     this.#pending.clear()
   }
