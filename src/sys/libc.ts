@@ -202,6 +202,8 @@ export const write = wrap<[fd: number, bytes: Uint8Array, size: number]>('write'
 export const syncfs = wrap<[fd: number]>('syncfs', 'int', ['int'])
 export const flock = wrap<[fd: number, operation: number]>('flock', 'int', ['int', 'int'])
 export const unshare = wrap<[flags: number]>('unshare', 'int', ['int'])
+const setfsuid = wrap<[id: number]>('setfsuid', 'int', ['uint'])
+const setfsgid = wrap<[id: number]>('setfsgid', 'int', ['uint'])
 export const umask = wrap<[mask: number]>('umask', 'int', ['uint'])
 
 // syscall(2) is variadic; on both architectures variadic integers travel in the same registers as declared ones.
@@ -310,4 +312,16 @@ export function timespecs(into: Buffer, seconds: number, nanoseconds: number): B
     into.writeBigInt64LE(BigInt(nanoseconds), at + 8)
   }
   return into
+}
+
+const ASK = 0xffffffff
+
+/**
+ * Makes this thread act as root:root on file systems, whoever the process runs as (a group in a unit file, say). False without the right to.
+ * setfsuid(2) has no error: asking again, with an id that is none, tells what holds.
+ */
+export function actAsRoot(): boolean {
+  setfsgid(0)
+  setfsuid(0)
+  return setfsgid(ASK) === 0 && setfsuid(ASK) === 0
 }

@@ -2,7 +2,7 @@
  * Where things lie below the root: a containers/storage overlay graph root (podman and CRI-O read it as an additional image store),
  * our database beside it, and two directories in the same mount for what is coming and what is going.
  *
- *     lock                              held by one process
+ *     windlass.lock                     made first, so the mark of a root of ours; held by one process
  *     windlass.db                       images, names, layers
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
  *     overlay/l/<short>                 -> ../<layer id>/diff
@@ -26,11 +26,14 @@ export type Layout = {
   readonly trash: string
 }
 
+/** The first file of a root. */
+export const LOCK = 'windlass.lock'
+
 export function layoutOf(root: string): Layout {
   const overlay = join(root, 'overlay')
   return {
     root,
-    lock: join(root, 'lock'),
+    lock: join(root, LOCK),
     database: join(root, 'windlass.db'),
     overlay,
     links: join(overlay, 'l'),

@@ -2,16 +2,16 @@
  * The store on this node's own disk. The main thread answers from memory (`View`); everything that changes the disk goes to the keeper's
  * thread and is done there in the order it was asked, so what memory says follows what the disk says.
  */
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { asWindlassError, WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Abortable } from '../../task/task.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
 import type { KeeperDuties, Outcome, PublishOrder } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { type Layout, LOCK, layoutOf } from './layout.ts'
 import { lockRoot } from './lock.ts'
 import { type StoreLog, silent } from './log.ts'
 import { Sealer } from './sealer.ts'
@@ -49,6 +49,7 @@ export async function openLocalStore({ root, log = silent, onLost }: LocalStoreO
   return new LocalStore(at, view, { keeper, sweeper }, open.move())
 }
 
+/** Makes the root, or makes sure that it is ours: opening a store removes what no record names, so another program's is never adopted. */
 function makeRoot(root: string, log: StoreLog): void {
   try {
     const made = mkdirSync(root, { recursive: true, mode: 0o700 })
@@ -59,6 +60,13 @@ function makeRoot(root: string, log: StoreLog): void {
   } catch (error) {
     throw asWindlassError(error)
   }
+  const foreign = readdirSync(root).filter((name) => name !== 'lost+found')
+  if (foreign.length === 0 || foreign.includes(LOCK)) return
+  fail({
+    kind: 'invalid-argument',
+    what: `root ${root}`,
+    reason: 'it is not empty and holds no store of Windlass; give an empty or a new directory',
+  })
 }
 
 class LocalStore implements Store {

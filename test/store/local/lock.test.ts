@@ -26,7 +26,7 @@ test('a root belongs to one process: the second is refused within a second and t
   holder.kill('SIGKILL')
   await once(holder, 'exit')
   await using store = await openLocalStore({ root: place.root }, { signal })
-  expect(readFileSync(join(place.root, 'lock'), 'utf8')).toBe(`${process.pid}\n`)
+  expect(readFileSync(join(place.root, 'windlass.lock'), 'utf8')).toBe(`${process.pid}\n`)
   expect(store.images()).toEqual([])
 })
 

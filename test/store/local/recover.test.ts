@@ -115,6 +115,7 @@ describe('a damaged database is set aside, and the store starts', () => {
 
 test('an empty file, and a database whose journal is gone, are no damage', async () => {
   mkdirSync(place.root, { mode: 0o700 })
+  writeFileSync(below('windlass.lock'), '')
   writeFileSync(below('windlass.db'), '')
   await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
   rmSync(below('windlass.db-wal'), { force: true })
@@ -221,4 +222,14 @@ test('a store of 2,000 images opens with less than a second of CPU time', async 
     expect(store.usage().inodesUsed).toBe(2 * 1003)
   }
   expect(Math.min(...times)).toBeLessThan(1000)
+})
+
+test('a directory that another program fills is not taken for a store, and nothing in it is touched', async () => {
+  const root = below('foreign')
+  const theirs = join(root, 'overlay', 'a'.repeat(64), 'diff')
+  mkdirSync(theirs, { recursive: true })
+  writeFileSync(join(theirs, 'precious'), 'x')
+  await expect(openLocalStore({ root }, { signal })).rejects.toMatchObject({ failure: { kind: 'invalid-argument' } })
+  expect(readFileSync(join(theirs, 'precious'), 'utf8')).toBe('x')
+  expect(readdirSync(root)).toEqual(['overlay'])
 })
