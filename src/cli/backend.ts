@@ -2,9 +2,10 @@
  * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
  * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
  */
-import type { Descriptor, ImageConfig } from '../oci/oci.ts'
+import type { Removal } from '../gc/remove.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
+import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 
 /** What is asked for, as typed; the reference and the platform are parsed by whoever answers. */
@@ -18,45 +19,6 @@ export type ImageSummary = {
   /** Compressed bytes. */
   readonly size: number
   readonly pinned: boolean
-}
-
-/** A committed layer of an image; `short` leads from `overlayDir` to its lowerdir in at most 28 bytes. */
-export type ImageLayer = {
-  readonly blob: Descriptor
-  readonly diffId: string
-  readonly layerId: string
-  readonly diff: string
-  readonly short: string
-  readonly diffSize: number
-  readonly entries: number
-  readonly whiteouts: number
-}
-
-/** Everything known about one image that is here. Layers are base first. */
-export type ImageDetail = {
-  readonly id: string
-  readonly tags: readonly string[]
-  readonly digests: readonly string[]
-  readonly manifest: Descriptor
-  readonly platform: string
-  readonly size: number
-  readonly pulledAt: Date
-  readonly pinned: boolean
-  readonly config: ImageConfig
-  /** The documents as they came from the registry. */
-  readonly configJson: string
-  readonly manifestJson: string
-  readonly overlayDir: string
-  readonly layers: readonly ImageLayer[]
-}
-
-export type Removal = {
-  readonly imageId: string
-  readonly untagged: readonly string[]
-  /** False when other tags keep the image. */
-  readonly imageRemoved: boolean
-  readonly layersRemoved: number
-  readonly bytesFreed: number
 }
 
 export interface Backend extends AsyncDisposable {

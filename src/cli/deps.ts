@@ -2,7 +2,7 @@
  * What the CLI needs of the rest: the composition root gives it, so that `--help` loads none of it. `C` is the configuration, which the
  * CLI carries from one door to the next without looking further in than `InForce`.
  */
-import type { Platform } from '../oci/oci.ts'
+import type { Collector } from '../gc/gc.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
@@ -25,8 +25,7 @@ export type Sources = {
 export interface Embedded extends AsyncDisposable {
   readonly puller: Puller
   readonly store: Store
-  /** This node's. */
-  readonly platform: Platform
+  readonly collector: Collector
 }
 
 export type Deps<C extends InForce = InForce> = {

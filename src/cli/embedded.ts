@@ -1,15 +1,18 @@
 /** The backend without a daemon: the pull path and the store in this process. */
 import { fail } from '../failure/failure.ts'
-import { formatPlatform, parsePlatform } from '../platform/platform.ts'
+import { removeImage } from '../gc/remove.ts'
+import { wantedPlatform } from '../platform/wanted.ts'
+import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
+import { imageDetail } from '../store/detail.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
-import type { Store, StoredImage } from '../store/store.ts'
-import type { Ask, Backend, ImageDetail, ImageLayer, Removal } from './backend.ts'
+import type { Store } from '../store/store.ts'
+import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, store } = embedded
+  const { puller, store, collector } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => (await puller.pull(requestOf(ask), { signal, onEvent })).image.id,
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
@@ -22,8 +25,8 @@ export function embeddedBackend(embedded: Embedded): Backend {
       if (!signal.aborted) await left.promise
     },
     images: async () => store.images(),
-    inspect: async (name) => detailOf(store, found(store, name).image),
-    remove: (name) => removeFrom(store, name),
+    inspect: async (name) => imageDetail(store, found(store, name).image),
+    remove: async (name) => (await removeImage({ store, collector, log: silent }, found(store, name), 'cli')) ?? unknown(name),
     daemon: async () => undefined,
     [Symbol.asyncDispose]: () => embedded[Symbol.asyncDispose](),
   }
@@ -33,49 +36,10 @@ const requestOf = (ask: Ask): PullRequest => ({
   reference: parseReference(ask.reference),
   credentials: ask.credentials,
   client: 'cli',
-  ...(ask.platform === undefined ? {} : { platform: parsePlatform(ask.platform) }),
+  ...(ask.platform === undefined ? {} : { platform: wantedPlatform(ask.platform) }),
 })
 
 /** Throws image-unknown, invalid-reference. */
-const found = (store: Store, name: string): FoundImage =>
-  findImage(store, name) ?? fail({ kind: 'image-unknown', reference: name })
+const found = (store: Store, name: string): FoundImage => findImage(store, name) ?? unknown(name)
 
-async function removeFrom(store: Store, name: string): Promise<Removal> {
-  const one = found(store, name)
-  const { image } = one
-  await (one.by === 'tag' ? store.untag(one.tag) : store.remove(image.id))
-  const layers = await store.collect()
-  return {
-    imageId: image.id,
-    untagged: one.by === 'tag' ? [one.tag] : image.tags,
-    imageRemoved: store.find(image.id) === undefined,
-    layersRemoved: layers.length,
-    bytesFreed: layers.reduce((sum, layer) => sum + layer.facts.diffSize, 0),
-  }
-}
-
-function detailOf(store: Store, image: StoredImage): ImageDetail {
-  const layers = image.layerIds.map((id, position): ImageLayer => {
-    const layer = store.layer(id)
-    const blob = image.layers[position]
-    if (layer === undefined || blob === undefined) fail({ kind: 'internal', what: `image ${image.id} lacks layer ${id}` })
-    const { diffId, diff, short, facts } = layer
-    return { blob, diffId, layerId: id, diff, short, ...facts }
-  })
-  const { id, tags, digests, manifest, size, pulledAt, pinned, config } = image
-  return {
-    id,
-    tags,
-    digests,
-    manifest,
-    platform: formatPlatform(config.platform),
-    size,
-    pulledAt,
-    pinned,
-    config,
-    configJson: Buffer.from(image.configBytes).toString(),
-    manifestJson: Buffer.from(image.manifestBytes).toString(),
-    overlayDir: store.overlayDir,
-    layers,
-  }
-}
+const unknown = (name: string): never => fail({ kind: 'image-unknown', names: [name] })

@@ -5,8 +5,9 @@ import { parseDigest } from '../oci/digest.ts'
 import { parseConfig } from '../oci/parse.ts'
 import type { Credentials } from '../registry/registry.ts'
 import { type Connection, connect } from '../rpc/client.ts'
+import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
-import type { Ask, Backend, ImageDetail } from './backend.ts'
+import type { Ask, Backend } from './backend.ts'
 import { descriptorOf, eventOf, layerOf, planOf, statusOf } from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
@@ -48,7 +49,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     inspect: (name, { signal }) => inspect(daemon, name, { signal }),
     remove: async (name, { signal }) => {
       const { imageId, ...removal } = await daemon.windlass.removeImage({ image: name }, { signal })
-      if (imageId === '') fail({ kind: 'image-unknown', reference: name })
+      if (imageId === '') fail({ kind: 'image-unknown', names: [name] })
       return { imageId, ...removal }
     },
     daemon: ({ signal }) => daemon.windlass.info({}, { signal }),

@@ -3,14 +3,23 @@ import { fail } from '../failure/failure.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { parsePlatform } from '../platform/platform.ts'
-import type { LayerReport, PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import {
+  CLIENTS,
+  LAYER_ORIGINS,
+  LAYER_STATES,
+  type LayerReport,
+  PHASES,
+  type PullEvent,
+  type PullPlan,
+  type PullStatus,
+} from '../pull/pull.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
 import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
 import type { LayerDone__Output } from '../rpc/generated/windlass/v1/LayerDone.ts'
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
-import type { ImageLayer } from './backend.ts'
+import type { ImageLayer } from '../store/detail.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
 function sent<T>(value: T | null | undefined, field: string): T {
@@ -23,11 +32,6 @@ function oneOf<T extends string>(choices: readonly T[], text: string, field: str
     `known ${field}`,
   )
 }
-
-const ORIGINS = ['here', 'registry', 'copy'] as const
-const STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
-const PHASES = ['queued', 'resolving', 'pulling', 'sealing'] as const
-const CLIENTS = ['cri', 'control', 'cli', 'prepull'] as const
 
 export function descriptorOf(wire: Descriptor__Output | null, field: string): Descriptor {
   const { mediaType, digest, size } = sent(wire, field)
@@ -43,7 +47,7 @@ export const planOf = (wire: Plan__Output): PullPlan => ({
   layers: wire.layers.map((layer) => ({
     blob: descriptorOf(layer.blob, 'layer'),
     diffId: parseDiffId(layer.diffId),
-    origin: oneOf(ORIGINS, layer.origin, 'origin'),
+    origin: oneOf(LAYER_ORIGINS, layer.origin, 'origin'),
   })),
   present: wire.present,
   bytesToFetch: wire.bytesToFetch,
@@ -67,7 +71,7 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
   if (planned) return { type: 'planned', plan: planOf(sent(planned.plan, 'plan')) }
   if (progress) {
     const { layer, state, bytes } = progress
-    return { type: 'progress', layer, state: oneOf(STATES, state, 'layer state'), bytes }
+    return { type: 'progress', layer, state: oneOf(LAYER_STATES, state, 'layer state'), bytes }
   }
   if (layer) return { type: 'layer', layer: layer.layer, report: reportOf(layer) }
   if (sealed) return { type: 'sealed', syncMs: sealed.syncMs, publishMs: sealed.publishMs }
@@ -76,7 +80,7 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
 }
 
 function reportOf({ origin, host, layer: _, ...counts }: LayerDone__Output): LayerReport {
-  return { ...counts, origin: oneOf(ORIGINS, origin, 'origin'), ...(host === '' ? {} : { host }) }
+  return { ...counts, origin: oneOf(LAYER_ORIGINS, origin, 'origin'), ...(host === '' ? {} : { host }) }
 }
 
 export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
@@ -89,7 +93,7 @@ export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
   layers: wire.layers.map(({ digest, size, state, bytes }) => ({
     digest: parseDigest(digest, 'layer'),
     size,
-    state: oneOf(STATES, state, 'layer state'),
+    state: oneOf(LAYER_STATES, state, 'layer state'),
     bytes,
   })),
 })

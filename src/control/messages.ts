@@ -3,12 +3,11 @@ import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
-import type { ImageLayer } from '../rpc/generated/windlass/v1/ImageLayer.ts'
 import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
-import type { Store, StoredImage } from '../store/store.ts'
+import type { ImageDetail } from '../store/detail.ts'
 
 const descriptorMessage = ({ mediaType, digest, size }: Descriptor): DescriptorMessage => ({ mediaType, digest, size })
 
@@ -59,42 +58,19 @@ export const pullMessage = (pull: PullStatus): PullInFlight => ({
   layers: pull.layers.map(({ digest, size, state, bytes }) => ({ digest, size, state, bytes })),
 })
 
-export function imageMessage(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): InspectImageResponse {
-  return {
-    id: image.id,
-    tags: [...image.tags],
-    digests: [...image.digests],
-    manifest: descriptorMessage(image.manifest),
-    platform: formatPlatform(image.config.platform),
-    size: image.size,
-    pulledAtMs: image.pulledAt.getTime(),
-    pinned: image.pinned,
-    configJson: Buffer.from(image.configBytes),
-    manifestJson: Buffer.from(image.manifestBytes),
-    layers: layerMessages(store, image),
-    overlayDir: store.overlayDir,
-  }
-}
-
-/** A layer the store cannot show any more (removed under our hands) keeps its names, without paths and counts. */
-function layerMessages(store: Pick<Store, 'layer'>, image: StoredImage): ImageLayer[] {
-  return image.layers.map((blob, i) => {
-    const layerId = image.layerIds[i]
-    const diffId = image.config.diffIds[i]
-    const layer = layerId === undefined ? undefined : store.layer(layerId)
-    return {
-      blob: descriptorMessage(blob),
-      ...(diffId === undefined ? {} : { diffId }),
-      ...(layerId === undefined ? {} : { layerId }),
-      ...(layer === undefined
-        ? {}
-        : {
-            diff: layer.diff,
-            short: layer.short,
-            diffSize: layer.facts.diffSize,
-            entries: layer.facts.entries,
-            whiteouts: layer.facts.whiteouts,
-          }),
-    }
-  })
-}
+export const detailMessage = ({
+  pulledAt,
+  configJson,
+  manifestJson,
+  config: _,
+  ...image
+}: ImageDetail): InspectImageResponse => ({
+  ...image,
+  tags: [...image.tags],
+  digests: [...image.digests],
+  manifest: descriptorMessage(image.manifest),
+  pulledAtMs: pulledAt.getTime(),
+  configJson: Buffer.from(configJson),
+  manifestJson: Buffer.from(manifestJson),
+  layers: image.layers.map((layer) => ({ ...layer, blob: descriptorMessage(layer.blob) })),
+})

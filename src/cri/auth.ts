@@ -1,22 +1,18 @@
 /** What kubelet and crictl send to log in with, as `Credentials`. No text of a secret ends up in an error. */
 import { fail } from '../failure/failure.ts'
 import type { Reference } from '../reference/reference.ts'
+import { sentCredentials } from '../registry/credentials.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { AuthConfig__Output } from '../rpc/generated/runtime/v1/AuthConfig.ts'
 
 const anonymous: Credentials = { kind: 'anonymous' }
 
-/**
- * The credentials for `reference`. Those meant for another registry (`server_address`) are left out, not sent. A token wins over a name
- * and password beside it: cloud login helpers fill in both, with a name that stands for "see the token". Throws invalid-argument.
- */
+/** The credentials for `reference`. Those meant for another registry (`server_address`) are left out, not sent. Throws invalid-argument. */
 export function credentialsOf(auth: AuthConfig__Output | null, reference: Reference): Credentials {
   if (auth === null) return anonymous
   if (auth.serverAddress !== '' && hostOf(auth.serverAddress) !== hostOf(reference.registry)) return anonymous
-  if (auth.registryToken !== '') return { kind: 'registry-token', token: checkToken('registry_token', auth.registryToken) }
-  if (auth.identityToken !== '') return { kind: 'identity-token', token: checkToken('identity_token', auth.identityToken) }
-  if (auth.username !== '') return { kind: 'basic', username: auth.username, password: auth.password }
-  return auth.auth === '' ? anonymous : basicOf(auth.auth)
+  const sent = sentCredentials(auth)
+  return sent.kind === 'anonymous' && auth.auth !== '' ? basicOf(auth.auth) : sent
 }
 
 /** Docker's config.json, `auths[host].auth`: base64 of `username:password`; docker pads the password with zero bytes. */
@@ -28,12 +24,6 @@ function basicOf(text: string): Credentials {
   const colon = decoded.indexOf(':')
   if (colon < 1) refuse('decoded, it is not username:password')
   return { kind: 'basic', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
-}
-
-/** A token goes into a header (RFC 6750, section 2.1), where a line end would start another one. */
-function checkToken(field: string, token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token
-  return fail({ kind: 'invalid-argument', what: field, reason: 'a token holds only printable ASCII characters without spaces' })
 }
 
 /** The names Docker Hub goes by in config files. */

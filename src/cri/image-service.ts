@@ -1,6 +1,8 @@
 /** The CRI ImageService over the puller and the store. What kubelet and crictl count on beyond the proto is said where it is done. */
 import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
+import { removeImage } from '../gc/remove.ts'
+import type { Log } from '../pull/log.ts'
 import type { Puller } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import type { FilesystemUsage } from '../rpc/generated/runtime/v1/FilesystemUsage.ts'
@@ -15,15 +17,17 @@ import { statusOf } from './status.ts'
 
 export type ImageServiceParts = {
   readonly puller: Pick<Puller, 'pull'>
-  readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'remove' | 'usage'>
+  readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'usage'>
   readonly collector: Collector
+  readonly log: Log
 }
 
 /** Images in one message of StreamImages: about 1 MiB, well below what any client takes. */
 const batchSize = 3_000
 
 /** The ImageService. */
-export function createImageService({ puller, store, collector }: ImageServiceParts): Service<ImageHandlers> {
+export function createImageService(parts: ImageServiceParts): Service<ImageHandlers> {
+  const { puller, store } = parts
   const handlers: ImageHandlers = {
     async pullImage({ image, auth }, { signal }) {
       const reference = parseReference(nameIn(image))
@@ -53,7 +57,8 @@ export function createImageService({ puller, store, collector }: ImageServicePar
 
     async removeImage({ image: spec }) {
       const image = findImage(store, nameIn(spec))?.image
-      if (image !== undefined && (await store.remove(image.id))) await collector.collect()
+      // By whatever name it was found, the image goes with all its tags: so the proto says, and kubelet removes by id.
+      if (image !== undefined) await removeImage(parts, { by: 'id', image }, 'cri')
       return {}
     },
 

@@ -74,7 +74,7 @@ export type Failure =
   /** The caller left, or its deadline passed. */
   | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
   /** The local store has no such image. */
-  | { readonly kind: 'image-unknown'; readonly reference: string }
+  | { readonly kind: 'image-unknown'; readonly names: readonly string[] }
   /** This process lacks rights it needs; `missing` names the capabilities. */
   | { readonly kind: 'not-permitted'; readonly what: string; readonly missing: readonly string[] }
   /** Another process holds the root directory. */
@@ -178,7 +178,7 @@ export function describe(f: Failure): string {
         f.reason
       ]
     case 'image-unknown':
-      return `image ${f.reference} is not here; pull it first`
+      return `${f.names.length === 1 ? 'image' : 'images'} ${f.names.join(', ')} ${f.names.length === 1 ? 'is' : 'are'} not here; windlass images lists what is`
     case 'not-permitted':
       return `${f.what} needs rights this process lacks (${f.missing.join(', ')}); run it as root`
     case 'root-in-use':

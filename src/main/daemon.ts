@@ -27,9 +27,9 @@ export async function runDaemon(
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const server = await serve(
     {
-      image: createImageService(node),
+      image: createImageService({ ...node, log }),
       runtime: createRuntimeService(version),
-      windlass: createControlService({ ...node, version }),
+      windlass: createControlService({ ...node, version, log }),
     },
     {
       path: config.socket.path,

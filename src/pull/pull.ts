@@ -14,17 +14,21 @@ import type { Credentials } from '../registry/registry.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 
+/** Who may ask. */
+export const CLIENTS = ['cri', 'control', 'cli', 'prepull'] as const
+
 export type PullRequest = {
   readonly reference: Reference
   readonly credentials: Credentials
   /** The platform to pull for; the node's own by default. */
   readonly platform?: Platform
   /** Who asked: shown by `windlass ps`. */
-  readonly client: 'cri' | 'control' | 'cli' | 'prepull'
+  readonly client: (typeof CLIENTS)[number]
 }
 
 /** Where the bytes of one layer come from. */
-export type LayerOrigin = 'here' | 'registry' | 'copy'
+export const LAYER_ORIGINS = ['here', 'registry', 'copy'] as const
+export type LayerOrigin = (typeof LAYER_ORIGINS)[number]
 
 export type PlannedLayer = {
   readonly blob: Descriptor
@@ -81,7 +85,11 @@ export type PullEvent =
   | { readonly type: 'sealed'; readonly syncMs: number; readonly publishMs: number }
   | { readonly type: 'done'; readonly imageId: Digest; readonly ms: number; readonly verdict: string }
 
-export type LayerState = 'waiting' | 'downloading' | 'unpacking' | 'committing' | 'done'
+/** In this order. */
+export const LAYER_STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
+export type LayerState = (typeof LAYER_STATES)[number]
+
+export const PHASES = ['queued', 'resolving', 'pulling', 'sealing'] as const
 
 /** A pull in flight as `windlass ps` shows it. */
 export type PullStatus = {
@@ -91,7 +99,7 @@ export type PullStatus = {
   readonly platform: Platform
   readonly clients: readonly PullRequest['client'][]
   readonly startedAt: Date
-  readonly phase: 'queued' | 'resolving' | 'pulling' | 'sealing'
+  readonly phase: (typeof PHASES)[number]
   readonly layers: readonly {
     readonly digest: Digest
     readonly size: number

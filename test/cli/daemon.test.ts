@@ -180,7 +180,7 @@ describe('images of a daemon', () => {
     expect(await call(['rmi', 'r.example/app:1'])).toMatchObject({ code: 0, stdout: 'untagged r.example/app:1\n' })
     const { code, stdout, stderr } = await call(['rmi', 'r.example/gone:1', app.id])
     expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining(`removed  ${app.id}`) })
-    expect(stderr).toBe('windlass: image r.example/gone:1 is not here; pull it first\n')
+    expect(stderr).toBe('windlass: image r.example/gone:1 is not here; windlass images lists what is\n')
     expect(await call(['rmi', '-i', 'r.example/gone:1'])).toMatchObject({ code: 0, stderr: '' })
   })
 

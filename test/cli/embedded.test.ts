@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Deps } from '../../src/cli/deps.ts'
 import type { Config } from '../../src/config/config.ts'
+import { createCollector } from '../../src/gc/gc.ts'
 import { parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import { parseConfig } from '../../src/oci/parse.ts'
@@ -29,7 +30,7 @@ const deps: Deps<Config> = depsWith({
     return {
       puller: driven.puller,
       store,
-      platform: { os: 'linux', architecture: 'amd64' },
+      collector: createCollector(store),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     }
   },
@@ -142,6 +143,9 @@ describe.runIf(isRoot)('on a root of its own, without a daemon', () => {
       stdout: `untagged r.example/three:1\nremoved  ${id} (3 layers, 3.07 kB)\n`,
     })
     expect(await call('-o', 'json', 'images')).toMatchObject({ code: 0, stdout: '[]\n' })
-    expect(await call('inspect', id)).toMatchObject({ code: 1, stderr: `windlass: image ${id} is not here; pull it first\n` })
+    expect(await call('inspect', id)).toMatchObject({
+      code: 1,
+      stderr: `windlass: image ${id} is not here; windlass images lists what is\n`,
+    })
   })
 })

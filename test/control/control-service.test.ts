@@ -149,15 +149,19 @@ it('ends a stream at its deadline even when the client does not read', async () 
   expect(await rejection(stream.next())).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
 })
 
-it.each([[{ reference: '' }], [{ reference: 'Not A Reference' }], [{ reference: 'app', platform: 'linux/amd64/v1/x' }]])(
-  'refuses %j before anything starts',
-  async (request) => {
-    const { windlass, driven } = await start()
-    expect(await rejection(collect(windlass.pull(request, { signal })))).toMatchObject({ code: 'INVALID_ARGUMENT' })
-    expect(await rejection(windlass.plan(request, { signal }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
-    expect(driven.untaken()).toBe(0)
-  },
-)
+it.each([
+  [{ reference: '' }],
+  [{ reference: 'Not A Reference' }],
+  [{ reference: 'app', platform: 'linux/amd64/v1/x' }],
+  [{ reference: 'app', platform: 'windows/amd64' }],
+  [{ reference: 'app', credentials: { registryToken: 'two\r\nlines' } }],
+  [{ reference: 'app', credentials: { identityToken: 'two\nlines' } }],
+])('refuses %j before anything starts', async (request) => {
+  const { windlass, driven } = await start()
+  expect(await rejection(collect(windlass.pull(request, { signal })))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  expect(await rejection(windlass.plan(request, { signal }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  expect(driven.untaken()).toBe(0)
+})
 
 it('plans without pulling', async () => {
   const { windlass, driven } = await start()
@@ -237,7 +241,7 @@ it('inspects an image, its documents as they came and its layers where they are'
 })
 
 it('removes a tag alone, the image with its last tag, and by id at once', async () => {
-  const { windlass, calls } = await start(app, storedImage('other', { tags: ['r.example/other:1'] }))
+  const { windlass, calls, logged } = await start(app, storedImage('other', { tags: ['r.example/other:1'] }))
   expect(await windlass.removeImage({ image: 'r.example/app:1' }, { signal })).toMatchObject({
     imageId: app.id,
     untagged: ['r.example/app:1'],
@@ -256,6 +260,11 @@ it('removes a tag alone, the image with its last tag, and by id at once', async 
   })
   expect(await windlass.removeImage({ image: other.id }, { signal })).toMatchObject({ imageId: '', imageRemoved: false })
   expect(calls.filter((call) => call === 'collect')).toHaveLength(3)
+  expect(logged).toEqual([
+    { client: 'control', image: app.id, tags: ['r.example/app:1'] },
+    { client: 'control', image: app.id, tags: ['r.example/app:2'] },
+    { client: 'control', image: other.id, tags: ['r.example/other:1'] },
+  ])
 })
 
 it('says which daemon this is', async () => {

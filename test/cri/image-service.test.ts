@@ -129,7 +129,7 @@ it('refuses bad input with INVALID_ARGUMENT, and changes nothing', async () => {
 })
 
 it('removes an image with all its tags, once, and then what nobody holds', async () => {
-  const { cri, calls } = await start(app, tool)
+  const { cri, calls, logged } = await start(app, tool)
   const remove = (image: string) => cri.removeImage({ image: { image } }, { signal })
   await remove('r.example/team/app:v1')
   expect(calls).toEqual([`remove ${app.id}`, 'collect'])
@@ -137,6 +137,7 @@ it('removes an image with all its tags, once, and then what nobody holds', async
   await remove('r.example/team/app:v1')
   await remove('0'.repeat(64))
   expect(calls).toHaveLength(2)
+  expect(logged).toEqual([{ client: 'cri', image: app.id, tags: app.tags }])
   await Promise.all(Array.from({ length: 5 }, () => remove(tool.id)))
   expect((await cri.listImages({}, { signal })).images).toEqual([])
 })

@@ -27,18 +27,21 @@ export function testServices(...images: StoredImage[]) {
   const driven = drivenPuller()
   const { puller } = driven
   const collector = createCollector(store)
+  const logged: object[] = []
+  const log = { info: (fields: object) => void logged.push(fields), warn: () => {} }
   const services: Services = {
-    image: createImageService({ puller, store, collector }),
+    image: createImageService({ puller, store, collector, log }),
     runtime: createRuntimeService('1.2.3'),
     windlass: createControlService({
       puller,
       store,
       collector,
+      log,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
       version: '1.2.3',
     }),
   }
-  return { services, calls, driven }
+  return { services, calls, driven, logged }
 }
 
 export async function startDaemon(services: Services) {

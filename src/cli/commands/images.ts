@@ -1,7 +1,9 @@
 /** `images`, `inspect` and `rmi`: what is here. */
 import type { Command } from 'commander'
 import { fail } from '../../failure/failure.ts'
-import type { ImageDetail, ImageSummary, Removal } from '../backend.ts'
+import type { Removal } from '../../gc/remove.ts'
+import type { ImageDetail } from '../../store/detail.ts'
+import type { ImageSummary } from '../backend.ts'
 import { kindOf } from '../failures.ts'
 import { writeTo } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
@@ -150,8 +152,7 @@ Examples:
         if (removal !== undefined) removals.push(removal)
       }
       await print(io, session.format(), removals, (all) => all.map(removalForPeople).join(''))
-      if (missing.length > 0 && !switchOption(options, 'ignoreMissing'))
-        fail({ kind: 'image-unknown', reference: missing.join(', ') })
+      if (missing.length > 0 && !switchOption(options, 'ignoreMissing')) fail({ kind: 'image-unknown', names: missing })
     })
 }
 

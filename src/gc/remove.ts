@@ -1,0 +1,39 @@
+/** Removes an image by one of its names, and then what nothing needs any more. */
+import type { FoundImage } from '../store/lookup.ts'
+import type { Store } from '../store/store.ts'
+import type { Collector } from './gc.ts'
+
+export type Removal = {
+  readonly imageId: string
+  readonly untagged: readonly string[]
+  /** False when other tags keep the image. */
+  readonly imageRemoved: boolean
+  readonly layersRemoved: number
+  readonly bytesFreed: number
+}
+
+export type RemovalParts = {
+  readonly store: Pick<Store, 'find' | 'remove' | 'untag'>
+  readonly collector: Collector
+  readonly log: { info(fields: object, text: string): void }
+}
+
+/**
+ * One tag goes alone, and takes the image along when it was the last; an id or digest names the image with all its tags. Undefined if
+ * somebody else was faster. `client` is who asked, for the log. Throws no-space, system.
+ */
+export async function removeImage(
+  { store, collector, log }: RemovalParts,
+  found: FoundImage,
+  client: 'cri' | 'control' | 'cli',
+): Promise<Removal | undefined> {
+  const { image } = found
+  const untagged = found.by === 'tag' ? [found.tag] : [...image.tags]
+  const done = found.by === 'tag' ? await store.untag(found.tag) : await store.remove(image.id)
+  if (!done) return undefined
+  const imageRemoved = store.find(image.id) === undefined
+  // Before the collection: what was asked for is done, whatever becomes of the layers.
+  log.info({ client, image: image.id, tags: untagged }, imageRemoved ? 'removed' : 'untagged')
+  const { layers, bytes } = await collector.collect()
+  return { imageId: image.id, untagged, imageRemoved, layersRemoved: layers, bytesFreed: bytes }
+}

@@ -1,0 +1,63 @@
+/** Everything known about one image that is here, as a plain value: what `windlass inspect` shows, mounts, and makes bundles of. */
+import { fail } from '../failure/failure.ts'
+import type { Descriptor, ImageConfig } from '../oci/oci.ts'
+import { formatPlatform } from '../platform/platform.ts'
+import type { Store, StoredImage } from './store.ts'
+
+/** A committed layer of an image; `short` leads from `overlayDir` to its lowerdir in at most 28 bytes. */
+export type ImageLayer = {
+  readonly blob: Descriptor
+  readonly diffId: string
+  readonly layerId: string
+  readonly diff: string
+  readonly short: string
+  readonly diffSize: number
+  readonly entries: number
+  readonly whiteouts: number
+}
+
+/** Layers are base first. */
+export type ImageDetail = {
+  readonly id: string
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+  readonly manifest: Descriptor
+  readonly platform: string
+  readonly size: number
+  readonly pulledAt: Date
+  readonly pinned: boolean
+  readonly config: ImageConfig
+  /** The documents as they came from the registry. */
+  readonly configJson: string
+  readonly manifestJson: string
+  readonly overlayDir: string
+  readonly layers: readonly ImageLayer[]
+}
+
+/** Throws internal for an image whose layers are not here: a store does not show such an image. */
+export function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): ImageDetail {
+  const layers = image.layerIds.map((layerId, position): ImageLayer => {
+    const layer = store.layer(layerId)
+    const blob = image.layers[position]
+    if (layer === undefined || blob === undefined) fail({ kind: 'internal', what: `image ${image.id} lacks layer ${layerId}` })
+    const { diffId, diff, short, facts } = layer
+    const { diffSize, entries, whiteouts } = facts
+    return { blob, diffId, layerId, diff, short, diffSize, entries, whiteouts }
+  })
+  const { id, tags, digests, manifest, size, pulledAt, pinned, config } = image
+  return {
+    id,
+    tags,
+    digests,
+    manifest,
+    platform: formatPlatform(config.platform),
+    size,
+    pulledAt,
+    pinned,
+    config,
+    configJson: Buffer.from(image.configBytes).toString(),
+    manifestJson: Buffer.from(image.manifestBytes).toString(),
+    overlayDir: store.overlayDir,
+    layers,
+  }
+}
