@@ -24,9 +24,9 @@ const SPACE = 0x20
 export function parseHeader(record: Buffer): RawHeader {
   verifyChecksum(record)
   const name = text(record, 0, 100)
-  const magic = record.toString('latin1', 257, 265)
-  const isUstar = magic === 'ustar\x0000'
-  const isGnu = magic === 'ustar  \x00'
+  // Nobody looks at the version behind ustar's magic; GNU's magic takes it in.
+  const isUstar = record.toString('latin1', 257, 263) === 'ustar\0'
+  const isGnu = record.toString('latin1', 257, 265) === 'ustar  \0'
   const hasDevice = isUstar || isGnu
   const prefix = isUstar ? ustarPrefix(record) : isGnu ? misplacedPrefix(record) : ''
   return {
@@ -64,7 +64,10 @@ function verifyChecksum(record: Buffer): void {
 
 /** star archives end the record with "tar\0" and keep times behind a shorter prefix. */
 function ustarPrefix(record: Buffer): string {
-  return text(record, 345, record.toString('latin1', 508, 512) === 'tar\0' ? 476 : 500)
+  if (record.toString('latin1', 508, 512) !== 'tar\0') return text(record, 345, 500)
+  // Others than Go would read on into the times.
+  if (record[475] !== 0) throw new BadTar('the prefix has no end')
+  return text(record, 345, 476)
 }
 
 /**
@@ -100,6 +103,8 @@ function octal(record: Buffer, start: number, end: number, field: string): numbe
   let to = end
   while (from < to && isBlank(record[from])) from++
   while (to > from && isBlank(record[to - 1])) to--
+  // Go reads digits behind a NUL, Python does not.
+  if (from < to && record[start] === 0) throw new BadTar(`the header's ${field} starts with a NUL`)
   let value = 0
   for (let at = from; at < to; at++) {
     const byte = record[at] ?? 0

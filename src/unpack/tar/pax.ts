@@ -54,17 +54,23 @@ function readRecord(body: Buffer, at: number, values: Map<string, Buffer>, map: 
   return end
 }
 
-/** An empty value means: as in the header. */
-function textRecord<K extends 'path' | 'linkPath'>(values: Map<string, Buffer>, key: string, as: K): { [P in K]?: string } {
+/** An empty value is the header's own to Go, an empty one to others, and an error to GNU tar; no writer leaves one. */
+function stated(values: Map<string, Buffer>, key: string): Buffer | undefined {
   const value = values.get(key)
-  if (value === undefined || value.length === 0) return {}
+  if (value?.length === 0) throw new BadTar(`the PAX ${key} is empty`)
+  return value
+}
+
+function textRecord<K extends 'path' | 'linkPath'>(values: Map<string, Buffer>, key: string, as: K): { [P in K]?: string } {
+  const value = stated(values, key)
+  if (value === undefined) return {}
   if (value.includes(0)) throw new BadTar(`the PAX ${key} contains a NUL byte`)
   return { [as]: value.toString('latin1') } as { [P in K]?: string }
 }
 
 function numberRecord<K extends 'size' | 'uid' | 'gid'>(values: Map<string, Buffer>, key: K): { [P in K]?: number } {
-  const text = values.get(key)?.toString('latin1') ?? ''
-  if (text === '') return {}
+  const text = stated(values, key)?.toString('latin1')
+  if (text === undefined) return {}
   const value = /^-?[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(value)) throw new BadTar(`the PAX ${key} is not a number`)
   return { [key]: value } as { [P in K]?: number }
@@ -72,8 +78,8 @@ function numberRecord<K extends 'size' | 'uid' | 'gid'>(values: Map<string, Buff
 
 /** Seconds with any number of decimals, possibly negative: digits behind the ninth are cut off. */
 function timeRecord(values: Map<string, Buffer>): { mtime?: TarTime } {
-  const text = values.get('mtime')?.toString('latin1') ?? ''
-  if (text === '') return {}
+  const text = stated(values, 'mtime')?.toString('latin1')
+  if (text === undefined) return {}
   const match = /^(-?)([0-9]{1,15})(?:\.([0-9]*))?$/.exec(text)
   if (match === null) throw new BadTar('the PAX mtime is not a time')
   const [, sign, whole, fraction = ''] = match

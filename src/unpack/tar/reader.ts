@@ -55,18 +55,18 @@ export class TarReader {
       const header = parseHeader(record)
       switch (header.typeflag) {
         case 'x':
-          pending.pax = parsePax(this.#extended(header))
+          pending.pax = single(pending.pax, parsePax(this.#extended(header)))
           break
         case 'g':
-          // Global headers say nothing we use; containerd ignores them. Go would drop an extended header in front of one, others not.
+          // Go would drop an extended header in front of one, others not.
           if (Object.keys(pending).length > 0) throw new BadTar('a global header behind an extended one')
-          this.#extended(header)
+          refuseSettings(parsePax(this.#extended(header)))
           break
         case 'L':
-          pending.longName = untilNul(this.#extended(header))
+          pending.longName = single(pending.longName, untilNul(this.#extended(header)))
           break
         case 'K':
-          pending.longLink = untilNul(this.#extended(header))
+          pending.longLink = single(pending.longLink, untilNul(this.#extended(header)))
           break
         default:
           return this.#entry(header, pending)
@@ -112,6 +112,7 @@ export class TarReader {
     if (!isZero(record)) return record
     const second = this.#stream.record()
     this.#sink.raw(second)
+    if (second.length > 0 && second.length < 512) throw new BadTar('the archive ends in the middle of a header')
     if (!isZero(second)) throw new BadTar('data follows a single record of zeros')
     return undefined
   }
@@ -134,18 +135,22 @@ export class TarReader {
   }
 
   #entry(header: RawHeader, { pax, longName, longLink }: Pending): TarEntry {
-    const name = pax?.sparse?.name ?? longName ?? pax?.path ?? header.name
+    const name = pax?.sparse?.name ?? agreed(longName, pax?.path, 'name') ?? header.name
     const known = types[header.typeflag]
     if (known === undefined) throw new BadTar(`unknown member type ${JSON.stringify(header.typeflag)}`, name)
     // V7 archives have no type for directories: the name ends with a slash.
     const type = header.typeflag === '\0' && name.endsWith('/') ? 'directory' : known
     const size = pax?.size ?? header.size
     if (size < 0) throw new BadTar('the size is negative', name)
+    // A directory to GNU tar, a file to Go.
+    if (type === 'file' && name.endsWith('/')) throw new BadTar('a file whose name ends with a slash', name)
+    const linkName = agreed(longLink, pax?.linkPath, 'link target') ?? header.linkName
+    if (linkName === '' && (type === 'symlink' || type === 'hardlink')) throw new BadTar('a link without a target', name)
     this.#padding = 0
     const common = {
       type,
       name,
-      linkName: longLink ?? pax?.linkPath ?? header.linkName,
+      linkName,
       size: type === 'file' ? size : 0,
       mode: header.mode & 0o7777,
       uid: pax?.uid ?? header.uid,
@@ -190,7 +195,27 @@ const noXattrs: readonly Xattr[] = []
 
 const padding = (size: number): number => (512 - (size % 512)) % 512
 
+/** Of two extended headers of a kind, some readers take the first, some the last, some both. */
+function single<T>(before: T | undefined, value: T): T {
+  if (before !== undefined) throw new BadTar('two extended headers of one kind for one member')
+  return value
+}
+
+/** Go prefers GNU's long name, GNU tar the PAX record. */
+function agreed(long: string | undefined, record: string | undefined, what: string): string | undefined {
+  if (long !== undefined && record !== undefined && long !== record) throw new BadTar(`the long ${what} and the PAX one differ`)
+  return long ?? record
+}
+
+/** containerd ignores what a global header says, others apply it to every member. Comments are all that writers put there. */
+function refuseSettings({ xattrs, ...records }: PaxRecords): void {
+  const [setting = xattrs.length > 0 ? 'xattrs' : undefined] = Object.keys(records)
+  if (setting !== undefined) throw new BadTar(`a global header sets ${setting}`)
+}
+
 function untilNul(body: Buffer): string {
   const nul = body.indexOf(0)
+  // No name to GNU tar, none said to Go.
+  if (nul === 0 || body.length === 0) throw new BadTar('an empty long name')
   return body.toString('latin1', 0, nul === -1 ? body.length : nul)
 }
