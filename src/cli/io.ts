@@ -33,6 +33,11 @@ export const processIo: Io = {
   },
 }
 
+export type Size = { readonly columns: number; readonly rows: number }
+
+/** How much fits. A pseudo-terminal whose size nobody set says 0×0, which is as good as not saying. */
+export const sizeOf = (output: Output): Size => ({ columns: output.columns || 80, rows: output.rows || 24 })
+
 /** True where lines can be redrawn: a terminal that understands cursor movement. */
 export const isLive = (output: Output, env: Io['env']): boolean =>
   output.isTTY === true && env.TERM !== 'dumb' && env.TERM !== undefined

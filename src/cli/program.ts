@@ -12,7 +12,7 @@ import type { Session } from './session.ts'
 
 /** The bare program with its global options, which work before and after a command's name. */
 export function createProgram(io: Io, version: string): Command {
-  const columns = (output: Io['stdout']): number => output.columns ?? 100
+  const columns = (output: Io['stdout']): number => output.columns || 100
   return new Command('windlass')
     .description('Pulls container images to this node: verified, layer by layer, ready to start from.')
     .version(version, '-V, --version', 'print the version')

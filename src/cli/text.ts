@@ -49,12 +49,12 @@ export const shortDigest = (digest: string): string => digest.replace(/^sha256:/
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** A table with a header; cells are made safe to print, the last column is not padded. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(header: readonly string[], rows: readonly (readonly string[])[], gap = 3): string {
   const all = [header, ...rows].map((row) => row.map(printable))
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
   const last = header.length - 1
   return all
-    .map((row) => row.map((cell, column) => (column === last ? cell : cell.padEnd((widths[column] ?? 0) + 3))).join(''))
+    .map((row) => row.map((cell, column) => (column === last ? cell : cell.padEnd((widths[column] ?? 0) + gap))).join(''))
     .map((line) => `${line.trimEnd()}\n`)
     .join('')
 }

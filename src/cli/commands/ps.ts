@@ -3,12 +3,13 @@ import type { Command } from 'commander'
 import { formatPlatform } from '../../platform/platform.ts'
 import type { PullStatus } from '../../pull/pull.ts'
 import type { Backend } from '../backend.ts'
+import { fittedTable } from '../fit.ts'
 import { isLive } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
 import { jsonLine, print } from '../output.ts'
 import { Screen } from '../progress/screen.ts'
 import type { Session } from '../session.ts'
-import { bytes, duration, table } from '../text.ts'
+import { bytes, duration } from '../text.ts'
 
 export function addPs(program: Command, session: Session): void {
   program
@@ -27,7 +28,7 @@ Examples:
       const { io, signal } = session
       await using backend = await session.daemon()
       if (switchOption(options, 'watch')) await watch(session, backend)
-      else await print(io, session.format(), await backend.pulls({ signal }), pullsTable)
+      else await print(io, session.format(), await backend.pulls({ signal }), (pulls) => pullsTable(pulls))
     })
 }
 
@@ -42,7 +43,7 @@ async function watch(session: Session, backend: Backend): Promise<void> {
 
 async function watchLive({ io, signal }: Session, backend: Backend): Promise<void> {
   let pulls: readonly PullStatus[] = []
-  using screen = new Screen(io.stdout, () => pullsTable(pulls).trimEnd().split('\n'))
+  using screen = new Screen(io.stdout, ({ columns }) => pullsTable(pulls, columns).trimEnd().split('\n'))
   // Ages go on while nothing changes.
   const clock = setInterval(() => screen.update(), 1000)
   try {
@@ -71,7 +72,8 @@ async function watchLines({ io, signal }: Session, backend: Backend): Promise<vo
   )
 }
 
-export function pullsTable(pulls: readonly PullStatus[]): string {
+/** Where the room is bounded, figures stay and names give way. */
+export function pullsTable(pulls: readonly PullStatus[], width = Number.POSITIVE_INFINITY): string {
   const rows = pulls.map(({ id, reference, platform, phase, layers, startedAt, clients }) => {
     const size = layers.reduce((sum, layer) => sum + layer.size, 0)
     const done = layers.reduce((sum, layer) => sum + (layer.state === 'done' ? layer.size : Math.min(layer.bytes, layer.size)), 0)
@@ -86,7 +88,8 @@ export function pullsTable(pulls: readonly PullStatus[]): string {
       counted(clients),
     ]
   })
-  return table(['PULL', 'IMAGE', 'PLATFORM', 'PHASE', 'LAYERS', 'BYTES', 'AGE', 'CLIENTS'], rows)
+  const header = ['PULL', 'IMAGE', 'PLATFORM', 'PHASE', 'LAYERS', 'BYTES', 'AGE', 'CLIENTS']
+  return fittedTable(header, rows, { width, shorten: 'IMAGE', least: 16, expendable: ['PLATFORM', 'CLIENTS', 'PULL', 'LAYERS'] })
 }
 
 /** `cri ×3, cli`. */

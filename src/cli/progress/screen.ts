@@ -2,7 +2,7 @@
  * The last lines of a terminal, redrawn in place: at most ten times a second, never more than fit, and gone when closed. Lines logged
  * meanwhile stay above.
  */
-import type { Output } from '../io.ts'
+import { type Output, type Size, sizeOf } from '../io.ts'
 
 const REDRAW_MS = 100
 const ESC = '\u001b['
@@ -11,14 +11,14 @@ const SHOW_CURSOR = `${ESC}?25h`
 
 export class Screen implements Disposable {
   readonly #output: Output
-  readonly #draw: (size: { readonly columns: number; readonly rows: number }) => readonly string[]
+  readonly #draw: (size: Size) => readonly string[]
   #drawn = 0
   #waiting: NodeJS.Timeout | undefined
   #lastDraw = Number.NEGATIVE_INFINITY
   #closed = false
 
-  /** `draw` gives the lines as they are now; lines that are too wide are cut, lines that are too many left out. */
-  constructor(output: Output, draw: (size: { readonly columns: number; readonly rows: number }) => readonly string[]) {
+  /** `draw` gives the lines as they are now, in the room there is; lines that are too wide are cut, lines that are too many left out. */
+  constructor(output: Output, draw: (size: Size) => readonly string[]) {
     this.#output = output
     this.#draw = draw
     output.write(HIDE_CURSOR)
@@ -51,9 +51,9 @@ export class Screen implements Disposable {
 
   #redraw(above: readonly string[]): void {
     if (this.#closed) return
-    const columns = this.#output.columns ?? 80
-    const rows = this.#output.rows ?? 24
-    const lines = this.#draw({ columns, rows })
+    const { columns, rows } = sizeOf(this.#output)
+    // One column stays free: some terminals go to the next line after the last.
+    const lines = this.#draw({ columns: columns - 1, rows })
       .slice(0, Math.max(1, rows - 1))
       .map((line) => clip(line, columns - 1))
     // One write for the whole picture, so that no half of it is ever seen.
