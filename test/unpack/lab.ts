@@ -1,12 +1,14 @@
 /** Unpacks layers made on the spot, each beside a victim that nothing may touch. */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtempDisposable } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import { type DiffId, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { AT, cstr } from '../../src/sys/libc.ts'
+import { removeTree } from '../../src/sys/tree.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { UnpackedLayer, Unpacker, UnpackLimits } from '../../src/unpack/unpack.ts'
 import { type TarPart, tar } from '../support/tar.ts'
@@ -32,8 +34,10 @@ export interface Lab extends AsyncDisposable {
   ): Promise<Unpacked>
   tree(parts: readonly TarPart[]): Promise<Unpacked>
   /** How a layer that must be refused fails; the victim must not have changed. */
-  refusal(blob: Uint8Array, options?: { readonly diffId?: DiffId }): Promise<Failure>
-  /** True while nothing outside the layers' own directories was touched. */
+  refusal(blob: Uint8Array, options?: { readonly diffId?: DiffId; readonly dir?: string }): Promise<Failure>
+  /** The victim's directory, beside the layers' own: `../../victim` from a layer's root. */
+  readonly victim: string
+  /** True while nothing outside the layers' own directories was touched, and nothing lies in those but what belongs there. */
   victimUnchanged(): boolean
 }
 
@@ -41,13 +45,15 @@ export const diffIdOf = (bytes: Uint8Array): DiffId => parseDiffId(sha256(bytes)
 
 export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
-  const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-unpack-')))
-  const victim = makeVictim(join(temporary.path, 'victim'))
+  const top = await mkdtemp(join(tmpdir(), 'windlass-unpack-'))
+  // Trees here are deeper than the file system calls of Node can go.
+  resources.defer(() => void removeTree(AT.FDCWD, cstr(top)))
+  const victim = makeVictim(join(top, 'victim'))
   const unpacker = resources.use(createUnpacker({ workers: 2, limits: { ...limits, ...overrides } }))
   const { signal } = new AbortController()
   let count = 0
   const dir = async (): Promise<string> => {
-    const path = join(temporary.path, `layer-${count++}`)
+    const path = join(top, `layer-${count++}`)
     await mkdir(path)
     return path
   }
@@ -73,10 +79,18 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
       }
       throw new Error('the layer was accepted')
     },
-    victimUnchanged: () => victim.unchanged(),
+    victim: victim.dir,
+    victimUnchanged: () => victim.unchanged() && strays(top).length === 0,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
+
+/** What lies beside the victim and the layers' directories, or in one of those beside its tree. */
+const strays = (top: string): string[] =>
+  readdirSync(top).flatMap((name) => {
+    if (name === 'victim') return []
+    return /^layer-\d+$/.test(name) ? readdirSync(join(top, name)).filter((each) => !/^(diff|tar-split\.gz)$/.test(each)) : [name]
+  })
 
 /** The tar-split file's lines. */
 export const splitLines = (path: string): { type: number; name?: string; payload: string | null; size?: number }[] =>

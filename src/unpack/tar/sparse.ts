@@ -26,7 +26,7 @@ export function sparseRecords(values: ReadonlyMap<string, Buffer>, pairs: readon
   if (name.includes('\0')) throw new BadTar('the name of a sparse file contains a NUL byte')
   const common = { ...(name === '' ? {} : { name }), size: sizeOf(text('size'), text('realsize')) }
   if (version === '1.0') return { ...common, map: 'in body' }
-  const hasMap = values.has(`${PREFIX}map`) || pairs.length > 0
+  const hasMap = text('map') !== '' || pairs.length > 0
   if (version !== '0.0' && version !== '0.1' && !(version === '.' && hasMap))
     throw new BadTar('an unknown format of sparse files')
   const map = pairs.length > 0 ? pairsMap(pairs) : listMap(text('map'))

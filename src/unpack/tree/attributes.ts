@@ -1,6 +1,7 @@
 /** Owners, times and extended attributes of what a layer brings, with the rules for those that are not a layer's to set. */
 
-import { cstr, EOPNOTSUPP, EPERM, errnoName, fsetxattr, lsetxattr, timespecs } from '../../sys/libc.ts'
+import { fail } from '../../failure/failure.ts'
+import { cstr, EOPNOTSUPP, EPERM, errnoName, failureFor, fsetxattr, lsetxattr, timespecs } from '../../sys/libc.ts'
 import { BadTar, type TarEntry, type TarTime, type Xattr } from '../tar/entry.ts'
 
 /** 2³² − 1 means "leave as it is" to chown(2): a file asking for it would silently stay root's. */
@@ -63,6 +64,8 @@ function apply(xattrs: readonly Xattr[], entryName: string, warn: Warn, set: (xa
     // user.* is refused on symlinks and devices, some namespaces on some file systems: containerd goes on too.
     if (result === -EOPNOTSUPP || (result === -EPERM && name.startsWith('user.')))
       warn(`the xattr ${printable(name)} was refused here`)
+    // Also what a file system says whose blocks are too small for the value: only a short one means a full disk.
+    else if (isFull(result) && xattr.value.length < SHORT) fail(failureFor(result, 'setxattr', entryName))
     else throw new BadTar(`the xattr ${printable(name)} cannot be set (${errnoName(result)})`, entryName)
   }
 }
@@ -70,5 +73,9 @@ function apply(xattrs: readonly Xattr[], entryName: string, warn: Warn, set: (xa
 /** trusted.* and user.overlay.* steer overlay itself; security.selinux is this node's policy, not the image's. */
 const isForbidden = (name: string): boolean =>
   name.startsWith('trusted.') || name.startsWith('user.overlay.') || name === 'security.selinux'
+
+/** Fits the smallest block there is. */
+const SHORT = 512
+const isFull = (result: number): boolean => ['ENOSPC', 'EDQUOT'].includes(errnoName(result))
 
 const printable = (name: string): string => JSON.stringify(name.slice(0, 80))
