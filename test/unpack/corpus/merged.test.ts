@@ -15,7 +15,10 @@ describe.skipIf(!isRoot)('merged trees', () => {
   beforeAll(async () => {
     node = await openNode()
   })
-  afterEach(async () => expect(await node.lab.staging()).toEqual([]))
+  afterEach(async () => {
+    expect(await node.lab.staging()).toEqual([])
+    expect(node.victimUnchanged()).toBe(true)
+  })
   afterAll(() => node[Symbol.asyncDispose]())
 
   it('T15 parents that a tar leaves out keep what they have below, and are 0755 where there is nothing below', async () => {

@@ -6,11 +6,14 @@ import { mountOverlay, unmount } from '../../../src/sys/mount.ts'
 import { openLab, type Lab as PullLab } from '../../pull/lab.ts'
 import { type BuiltImage, buildImage } from '../../support/image.ts'
 import type { TarPart } from '../../support/tar.ts'
+import { makeVictim } from '../../support/victim.ts'
 
 export interface Node extends AsyncDisposable {
   readonly lab: PullLab
   /** Pulls an image of these layers, base first; gives the merged tree. */
   merged(layers: readonly (readonly TarPart[])[]): Promise<Disposable & { readonly path: string }>
+  /** True while what lies beside the root was not touched. */
+  victimUnchanged(): boolean
   pulled(image: BuiltImage): Promise<Disposable & { readonly path: string }>
 }
 
@@ -19,6 +22,7 @@ export const imageOf = (layers: readonly (readonly TarPart[])[]): BuiltImage =>
 
 export async function openNode(): Promise<Node> {
   const lab = await openLab()
+  const victim = makeVictim(join(lab.root, '..', 'victim'))
   let count = 0
   const pulled: Node['pulled'] = async (image) => {
     const { id } = await lab.pull(lab.publish(`corpus:${count++}`, image))
@@ -37,6 +41,7 @@ export async function openNode(): Promise<Node> {
   return {
     lab,
     pulled,
+    victimUnchanged: () => victim.unchanged(),
     merged: (layers) => pulled(imageOf(layers)),
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
   }
