@@ -1,6 +1,7 @@
 /** What an error means to whoever ran the command: its kind, its text, its exit code. */
-import { describe, type FailureKind, failureOf } from '../failure/failure.ts'
+import { describe, type Failure, type FailureKind, failureOf } from '../failure/failure.ts'
 import { RpcError } from '../rpc/status.ts'
+import type { StopSignal } from './io.ts'
 import { printable } from './text.ts'
 
 /** The kind of failure, ours or the daemon's; undefined for a daemon that did not say. */
@@ -15,10 +16,24 @@ export function textOf(error: unknown): string {
   return printable(lost ? `the daemon went away: ${error.message}` : error.message)
 }
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const
+/** The same in as many lines as it has reasons: a configuration is told all that is wrong with it. */
+export function linesOf(error: unknown): readonly string[] {
+  const failure = error instanceof RpcError ? undefined : failureOf(error)
+  if (failure?.kind !== 'bad-config') return [textOf(error)]
+  const { more = [], ...first } = failure
+  const rest = more.map((problem): Failure => ({ kind: 'bad-config', file: first.file, ...problem }))
+  return [first, ...rest].map((each) => printable(describe(each)))
+}
 
-/** 2 for what was typed wrong, else 1. */
+export const EXIT = { ok: 0, failure: 1, usage: 2 } as const
+
+/** 128 and the signal's number, as shells have it. */
+export const EXIT_AFTER = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const satisfies Record<StopSignal, number>
+
+const USAGE: ReadonlySet<string | undefined> = new Set(['invalid-argument', 'invalid-reference', 'bad-config'])
+
+/** 2 for what was typed wrong, on the command line or in a file, else 1. */
 export function exitCodeOf(error: unknown): number {
   const kind = kindOf(error)
-  return kind === 'invalid-argument' || kind === 'invalid-reference' ? EXIT.usage : EXIT.failure
+  return USAGE.has(kind) ? EXIT.usage : EXIT.failure
 }

@@ -9,7 +9,13 @@ import { API_VERSION, configurationSchema, withoutEffect } from './schema.ts'
 
 const MAX_FILE_BYTES = 1 << 20
 
-/** The checked WindlassConfiguration of a file, and what in the file has no effect. Throws bad-config. */
+/** One thing that is wrong. */
+type Problem = { readonly line?: number; readonly field?: string; readonly reason: string }
+
+/** More of them help nobody. */
+const MAX_PROBLEMS = 50
+
+/** The checked WindlassConfiguration of a file, and what in the file has no effect. Throws bad-config, with all that is wrong. */
 export function readDocument(file: string): { configuration: Configuration; warnings: string[] } {
   const lines = new LineCounter()
   const text = readText(file)
@@ -17,18 +23,32 @@ export function readDocument(file: string): { configuration: Configuration; warn
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const found: Configuration[] = []
   const warnings: string[] = []
+  const problems: Problem[] = []
+  let isTaken = false
   for (const document of Array.isArray(documents) ? documents : []) {
-    refuseSyntax(file, document, lines)
-    if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue
-    const kind = kindOf(file, document, lines)
-    if (kind === 'ImageList') warnings.push('ImageList: not used yet; no list is pulled in this version')
-    else if (found.length > 0) refuse(file, lineOf(document, [], lines), 'kind', 'a file holds one WindlassConfiguration')
-    else found.push(checked(file, document, lines))
+    const wrong = [...syntaxProblems(document, lines), ...headProblems(document, lines)]
+    problems.push(...wrong)
+    if (wrong.length > 0 || isEmpty(document)) continue
+    if (document.get('kind') === 'ImageList') warnings.push('ImageList: not used yet; no list is pulled in this version')
+    else if (isTaken) problems.push(problem(document, ['kind'], lines, 'a file holds one WindlassConfiguration'))
+    else {
+      isTaken = true
+      const checked = check(document, lines)
+      if (Array.isArray(checked)) problems.push(...checked)
+      else found.push(checked)
+    }
+  }
+  const [first, ...more] = problems
+  if (first !== undefined) {
+    const rest = more.slice(0, MAX_PROBLEMS)
+    fail({ kind: 'bad-config', file, ...first, ...(rest.length === 0 ? {} : { more: rest }) })
   }
   const [configuration] = found
   if (configuration === undefined) fail({ kind: 'bad-config', file, reason: 'there is no WindlassConfiguration document in it' })
   return { configuration, warnings: [...withoutEffect(configuration), ...warnings] }
 }
+
+const isEmpty = ({ contents }: Document): boolean => contents === null || (isScalar(contents) && contents.value === null)
 
 function readText(file: string): string {
   try {
@@ -45,39 +65,46 @@ function readText(file: string): string {
   }
 }
 
-function refuseSyntax(file: string, document: Document, lines: LineCounter): void {
-  const [problem] = [...document.errors, ...document.warnings]
-  if (problem !== undefined) refuse(file, lines.linePos(problem.pos[0]).line, undefined, problem.message)
-}
+const syntaxProblems = (document: Document, lines: LineCounter): Problem[] =>
+  [...document.errors, ...document.warnings].map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, reason: message }))
 
-function kindOf(file: string, document: Document, lines: LineCounter): string {
-  if (!isMap(document.contents)) refuse(file, lineOf(document, [], lines), undefined, 'want a mapping with apiVersion and kind')
-  for (const [field, wanted] of [
-    ['apiVersion', [API_VERSION]],
-    ['kind', ['WindlassConfiguration', 'ImageList']],
-  ] as const) {
+/** What every document must say of itself. */
+const HEAD = [
+  ['apiVersion', [API_VERSION]],
+  ['kind', ['WindlassConfiguration', 'ImageList']],
+] as const
+
+function headProblems(document: Document, lines: LineCounter): Problem[] {
+  if (document.errors.length > 0 || isEmpty(document)) return []
+  if (!isMap(document.contents)) return [problem(document, [], lines, 'want a mapping with apiVersion and kind')]
+  return HEAD.flatMap(([field, wanted]) => {
     const value = document.get(field)
-    if (typeof value === 'string' && wanted.some((one) => one === value)) continue
-    refuse(file, lineOf(document, [field], lines), field, `want ${wanted.join(' or ')}`)
-  }
-  return String(document.get('kind'))
+    const isRight = typeof value === 'string' && wanted.some((one) => one === value)
+    return isRight ? [] : [problem(document, [field], lines, `want ${wanted.join(' or ')}`)]
+  })
 }
 
-function checked(file: string, document: Document, lines: LineCounter): Configuration {
-  const result = configurationSchema.safeParse(plainValue(file, document))
+function check(document: Document, lines: LineCounter): Configuration | Problem[] {
+  const plain = plainValue(document)
+  if (plain === undefined) return [problem(document, [], lines, 'too many aliases')]
+  const result = configurationSchema.safeParse(plain.value)
   if (result.success) return result.data
-  const [issue] = result.error.issues
-  if (issue === undefined) fail({ kind: 'internal', what: 'a configuration was refused without a reason' }, result.error)
-  const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const where = unknown === undefined ? issue.path : [...issue.path, unknown]
-  refuse(file, lineOf(document, where, lines), where.join('.'), unknown === undefined ? sentence(issue) : 'unknown key')
+  return result.error.issues
+    .flatMap((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => problem(document, [...issue.path, key], lines, 'unknown key'))
+        : [problem(document, issue.path, lines, sentence(issue))],
+    )
+    .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0))
 }
 
-function plainValue(file: string, document: Document): unknown {
+/** The document without YAML around it; undefined where its aliases would blow it up. */
+function plainValue(document: Document): { readonly value: unknown } | undefined {
   try {
-    return document.toJS({ maxAliasCount: 100 })
+    return { value: document.toJS({ maxAliasCount: 100 }) }
   } catch (error) {
-    fail({ kind: 'bad-config', file, reason: 'too many aliases' }, error)
+    if (error instanceof ReferenceError) return undefined
+    throw error
   }
 }
 
@@ -100,6 +127,8 @@ function rangeLine(node: unknown, lines: LineCounter): number | undefined {
   return isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined
 }
 
-function refuse(file: string, line: number | undefined, field: string | undefined, reason: string): never {
-  fail({ kind: 'bad-config', file, reason, ...(line === undefined ? {} : { line }), ...(field ? { field } : {}) })
+function problem(document: Document, path: readonly PropertyKey[], lines: LineCounter, reason: string): Problem {
+  const line = lineOf(document, path, lines)
+  const field = path.join('.')
+  return { reason, ...(line === undefined ? {} : { line }), ...(field === '' ? {} : { field }) }
 }

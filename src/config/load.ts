@@ -6,7 +6,7 @@ import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
 import { readDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
-import { API_VERSION, fromText, logFormat, logLevel, mode, path, pathList, progressTimeout, socketPath } from './schema.ts'
+import { API_VERSION, fromText, logFormat, logLevel, mode, path, pathList, progressTimeout, socketText } from './schema.ts'
 
 /** The configuration in force. Throws bad-config for the file, invalid-argument for a variable or a flag. */
 export function loadConfig(sources: ConfigSources): Config {
@@ -54,9 +54,9 @@ const fromHere = (text: string | undefined): string | undefined => (text === und
 
 const overrides: readonly Override[] = [
   override('WINDLASS_ROOT', path, (c, rootDir) => ({ ...c, rootDir }), { name: '--root', of: (flags) => fromHere(flags.root) }),
-  override('WINDLASS_SOCKET', socketPath, (c, path) => ({ ...c, socket: { ...c.socket, path } }), {
+  override('WINDLASS_SOCKET', socketText, (c, path) => ({ ...c, socket: { ...c.socket, path } }), {
     name: '--socket',
-    of: (flags) => fromHere(flags.socket?.replace(/^unix:\/\//, '')),
+    of: ({ socket }) => (socket?.includes('://') ? socket : fromHere(socket?.replace(/^unix:/, ''))),
   }),
   override('WINDLASS_SOCKET_MODE', mode, (c, mode) => ({ ...c, socket: { ...c.socket, mode } })),
   override('WINDLASS_HOSTS_DIR', pathList, (c, configPath) => ({ ...c, registry: { ...c.registry, configPath } }), {

@@ -24,6 +24,13 @@ export const socketPath = path.refine(
   `a unix socket path has at most ${SOCKET_PATH_BYTES} bytes`,
 )
 
+/** The same as it is said on a command line and in variables, where gRPC's spelling is common. */
+export const socketText = z
+  .string()
+  .transform((text) => text.replace(/^unix:(?:\/\/)?/, ''))
+  .refine((text) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(text), 'want a unix socket: /path or unix:///path')
+  .pipe(socketPath)
+
 /** A mode is a string: YAML reads a bare 0660 as the number six hundred and sixty. */
 export const mode = z
   .string('want the mode as a quoted octal string such as "0660"')

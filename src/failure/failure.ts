@@ -18,6 +18,8 @@ export type Failure =
       readonly line?: number
       readonly field?: string
       readonly reason: string
+      /** What else is wrong with it. */
+      readonly more?: readonly { readonly line?: number; readonly field?: string; readonly reason: string }[]
     }
   /** No host knows the tag or digest. */
   | { readonly kind: 'manifest-unknown'; readonly reference: string; readonly tried: readonly HostAttempt[] }
@@ -69,8 +71,8 @@ export type Failure =
   | { readonly kind: 'bad-layer'; readonly digest: string; readonly entry?: string; readonly reason: string }
   /** A bound of the configuration was reached. */
   | { readonly kind: 'limit'; readonly what: string; readonly limit: number; readonly setting: string; readonly digest?: string }
-  /** ENOSPC, EDQUOT or no inodes left below `path`. */
-  | { readonly kind: 'no-space'; readonly path: string; readonly code: string }
+  /** ENOSPC, EDQUOT or no inodes left below `path`, or where somebody else opened what was written to. */
+  | { readonly kind: 'no-space'; readonly path?: string; readonly code: string }
   /** The caller left, or its deadline passed. */
   | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
   /** The local store has no such image. */
@@ -123,8 +125,10 @@ export function failureOf(error: unknown): Failure {
 
 /** The failure for an errno: a full disk has a kind of its own, because the remedy is another. */
 export function systemFailure(operation: string, code: string, path?: string): Failure {
-  if (code === 'ENOSPC' || code === 'EDQUOT') return { kind: 'no-space', path: path ?? '(unknown path)', code }
-  return { kind: 'system', operation, code, ...(path === undefined ? {} : { path }) }
+  const where = path === undefined ? {} : { path }
+  return code === 'ENOSPC' || code === 'EDQUOT'
+    ? { kind: 'no-space', code, ...where }
+    : { kind: 'system', operation, code, ...where }
 }
 
 /** The `WindlassError` for an unknown error, the same object where it is one already. */
@@ -136,6 +140,28 @@ const attempts = (tried: readonly HostAttempt[]): string =>
   tried.length === 0 ? 'no host was asked' : tried.map(({ host, result }) => `${host}: ${result}`).join('; ')
 const asUser = (user: string | undefined): string => (user === undefined ? 'no credentials were given' : `as user ${user}`)
 
+const isWindows = (platform: string): boolean => platform.startsWith('windows')
+const platformAdvice = ({ wanted, offered }: { readonly wanted: string; readonly offered: readonly string[] }): string =>
+  offered.length > 0 && offered.every(isWindows)
+    ? 'Windlass does not pull Windows images'
+    : `build it for ${wanted} or schedule the pod on a matching node`
+
+/** The errnos an operator meets, with what to do about them. */
+const ERRNOS: Readonly<Partial<Record<string, string>>> = {
+  EACCES: 'permission denied; run it as root, or choose a directory of your own',
+  EPERM: 'not permitted; run it as root',
+  EROFS: 'the file system is read-only; choose a directory elsewhere',
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'a part of the path is no directory',
+  EEXIST: 'there is something of that name already',
+  EBUSY: 'it is in use; end what uses it first',
+  EMFILE: 'too many open files; raise the limit of this process (ulimit -n)',
+}
+const inWords = (code: string): string => {
+  const words = ERRNOS[code]
+  return words === undefined ? code : `${words} (${code})`
+}
+
 /** One line for a person: what happened, where, and what to do next. Carries no secret. */
 export function describe(f: Failure): string {
   switch (f.kind) {
@@ -144,13 +170,18 @@ export function describe(f: Failure): string {
     case 'invalid-argument':
       return `invalid ${f.what}: ${f.reason}`
     case 'bad-config':
-      return `${f.file}${f.line === undefined ? '' : `:${f.line}`}: ${f.field === undefined ? '' : `${f.field}: `}${f.reason}`
+      return [f, ...(f.more ?? [])]
+        .map(
+          ({ line, field, reason }) =>
+            `${f.file}${line === undefined ? '' : `:${line}`}: ${field === undefined ? '' : `${field}: `}${reason}`,
+        )
+        .join('; ')
     case 'manifest-unknown':
       return `${f.reference}: not found (${attempts(f.tried)}); check the repository and tag, and that the node's mirror is up to date`
     case 'blob-unknown':
       return `${f.reference}: the registry is missing layer ${f.digest} (${attempts(f.tried)}); push the image again`
     case 'no-platform':
-      return `${f.reference}: no image for ${f.wanted}; it offers ${f.offered.length === 0 ? 'no platform' : f.offered.join(', ')}; build it for ${f.wanted} or schedule the pod on a matching node`
+      return `${f.reference}: no image for ${f.wanted}; it offers ${f.offered.length === 0 ? 'no platform' : f.offered.join(', ')}; ${platformAdvice(f)}`
     case 'unauthorized':
       return `authentication failed for ${f.host} (${asUser(f.user)}) while reading ${f.reference}: ${f.detail}; check the pull secret or --creds`
     case 'denied':
@@ -158,7 +189,7 @@ export function describe(f: Failure): string {
     case 'rate-limited':
       return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits`
     case 'registry-unavailable':
-      return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, the network and the proxy of this node`
+      return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, and the network of this node`
     case 'digest-mismatch':
       return `${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged`
     case 'size-mismatch':
@@ -172,7 +203,9 @@ export function describe(f: Failure): string {
     case 'limit':
       return `${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
     case 'no-space':
-      return `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
+      return f.path === undefined
+        ? `no space left where the output goes (${f.code})`
+        : `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
     case 'cancelled':
       return { cancelled: 'cancelled by the caller', deadline: 'deadline exceeded', shutdown: 'the daemon is shutting down' }[
         f.reason
@@ -182,11 +215,11 @@ export function describe(f: Failure): string {
     case 'not-permitted':
       return `${f.what} needs rights this process lacks (${f.missing.join(', ')}); run it as root`
     case 'root-in-use':
-      return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; stop it, or choose another --root`
+      return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
     case 'system':
-      return `${f.operation}${f.path === undefined ? '' : ` ${f.path}`}: ${f.code}`
+      return `${f.operation}${f.path === undefined ? '' : ` ${f.path}`}: ${inWords(f.code)}`
     case 'internal':
       return `internal error: ${f.what}`
   }

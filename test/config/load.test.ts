@@ -104,6 +104,14 @@ describe('what is in force', () => {
     expect(config).toMatchObject({ rootDir: join(process.cwd(), 'here'), socket: { path: '/run/x.sock' } })
   })
 
+  test.each(['unix:///run/x.sock', 'unix:/run/x.sock', '/run/x.sock'])(
+    'the socket %s, from a flag and from a variable',
+    (text) => {
+      expect(loadConfig({ flags: { socket: text }, env: {} }).socket.path).toBe('/run/x.sock')
+      expect(loadConfig({ flags: {}, env: { WINDLASS_SOCKET: text } }).socket.path).toBe('/run/x.sock')
+    },
+  )
+
   test('WINDLASS_CONFIG names the file', () => {
     writeFileSync(file, `${HEAD}unpackWorkers: 5\n`)
     expect(loadConfig({ flags: {}, env: { WINDLASS_CONFIG: file } }).unpackWorkers).toBe(5)
@@ -156,9 +164,24 @@ describe('what is refused, with line and field', () => {
       'socket.path',
       'a unix socket path has at most 107 bytes',
     ],
-    ['a second configuration', `---\n${HEAD}`, 4, 'kind', 'a file holds one WindlassConfiguration'],
+    ['a second configuration', `---\n${HEAD}`, 5, 'kind', 'a file holds one WindlassConfiguration'],
   ])('%s', (_name, text, line, field, reason) => {
     expect(refusal(text)).toEqual({ kind: 'bad-config', file, line, ...(field === undefined ? {} : { field }), reason })
+  })
+
+  test('everything that is wrong is told, in the order of the file', () => {
+    const text = `keepBlobs: true\nsocket: {mode: 660, group: x}\nunpackWorkers: -1\n---\n${HEAD}---\napiVersion: v1\nkind: Pod\n`
+    const failure = refusal(text)
+    if (failure.kind !== 'bad-config') throw new Error(failure.kind)
+    expect([failure, ...(failure.more ?? [])].map(({ line, field }) => `${line} ${field}`)).toEqual([
+      '3 keepBlobs',
+      '4 socket.mode',
+      '4 socket.group',
+      '5 unpackWorkers',
+      '8 kind',
+      '10 apiVersion',
+      '11 kind',
+    ])
   })
 
   test('the text names file, line, field and what to do', () => {
@@ -189,6 +212,14 @@ describe('what is refused, with line and field', () => {
       what: 'WINDLASS_UNPACK_WORKERS "many"',
       reason: 'want a whole number',
     })
+    for (const sources of [
+      { flags: { socket: 'tcp://h:1' }, env: {} },
+      { flags: {}, env: { WINDLASS_SOCKET: 'tcp://h:1' } },
+    ])
+      expect(failureFrom(() => loadConfig(sources))).toMatchObject({
+        kind: 'invalid-argument',
+        reason: 'want a unix socket: /path or unix:///path',
+      })
     const long = `/${'s'.repeat(120)}`
     expect(failureFrom(() => loadConfig({ flags: { socket: long }, env: {} }))).toMatchObject({
       what: `--socket ${JSON.stringify(long)}`,

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { describe, type Failure, failureOf } from '../../src/failure/failure.ts'
+
+const platformless = (offered: readonly string[]): Failure => ({
+  kind: 'no-platform',
+  reference: 'a:1',
+  wanted: 'linux/arm64',
+  offered,
+})
+
+test.each<[Failure, RegExp]>([
+  [
+    { kind: 'system', operation: 'mkdir', path: '/var/lib/windlass', code: 'EACCES' },
+    /^mkdir \/var\/lib\/windlass: permission denied; run it as root, .* \(EACCES\)$/,
+  ],
+  [{ kind: 'system', operation: 'mkdir', path: '/r', code: 'EROFS' }, /read-only; choose a directory elsewhere \(EROFS\)$/],
+  [{ kind: 'system', operation: 'frob', code: 'EXDEV' }, /^frob: EXDEV$/],
+  [{ kind: 'no-space', path: '/store', code: 'ENOSPC' }, /below \/store .*remove images/],
+  [{ kind: 'no-space', code: 'ENOSPC' }, /^no space left where the output goes \(ENOSPC\)$/],
+  [{ kind: 'image-unknown', names: ['a'] }, /^image a is not here; /],
+  [{ kind: 'image-unknown', names: ['a', 'b'] }, /^images a, b are not here; /],
+  [platformless(['linux/amd64', 'windows(10.0)/amd64']), /build it for linux\/arm64/],
+  [platformless(['windows(10.0)/amd64']), /does not pull Windows images$/],
+  [{ kind: 'root-in-use', root: '/r', pid: 7 }, /pid 7\).*--socket/],
+  [{ kind: 'bad-config', file: 'f', line: 1, field: 'a', reason: 'x', more: [{ line: 2, reason: 'y' }] }, /^f:1: a: x; f:2: y$/],
+])('%j in words', (failure, words) => {
+  expect(describe(failure)).toMatch(words)
+  expect(describe(failure)).not.toMatch(/\n|pull it first|proxy/)
+})
+
+test('a full device without a name is no full store', () => {
+  const error = Object.assign(new Error('write'), { code: 'ENOSPC', syscall: 'write' })
+  expect(failureOf(error)).toEqual({ kind: 'no-space', code: 'ENOSPC' })
+})
