@@ -21,7 +21,7 @@ COPY proto proto
 COPY src src
 # Layers hold setuid programs: nobody else enters.
 RUN mkdir -m 0700 /var/lib/windlass && mkdir -p /run/windlass
-# Mount the node's /var/lib/windlass and /run/windlass here: images must outlive the container, and kubelet needs the socket.
+# Mount the node's /var/lib/windlass and /run/windlass here: images must outlive the container, and clients (crictl) need the socket.
 VOLUME ["/var/lib/windlass", "/run/windlass"]
 ENV NODE_ENV=production
 ENTRYPOINT ["/opt/windlass/node_modules/.bin/node", "/opt/windlass/src/main.ts"]

@@ -4,6 +4,10 @@ import type { Readable, Writable } from 'node:stream'
 /** A stream that may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
 
+/** What asks a process to stop. SIGHUP: the terminal has gone. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+export type StopSignal = (typeof STOP_SIGNALS)[number]
+
 export type Io = {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   /** Results. */
@@ -11,8 +15,8 @@ export type Io = {
   /** Progress, warnings, errors. */
   readonly stderr: Output
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Calls back for each SIGINT and SIGTERM until disposed. */
-  readonly onInterrupt: (listener: (name: 'SIGINT' | 'SIGTERM') => void) => Disposable
+  /** Calls back for each stop signal until disposed. */
+  readonly onInterrupt: (listener: (name: StopSignal) => void) => Disposable
 }
 
 /** This process's own. */
@@ -22,8 +26,7 @@ export const processIo: Io = {
   stderr: process.stderr,
   env: process.env,
   onInterrupt: (listener) => {
-    const names = ['SIGINT', 'SIGTERM'] as const
-    const handlers = names.map((name) => [name, () => listener(name)] as const)
+    const handlers = STOP_SIGNALS.map((name) => [name, () => listener(name)] as const)
     for (const [name, handler] of handlers) process.on(name, handler)
     return {
       [Symbol.dispose]: () => {

@@ -13,9 +13,19 @@ export async function print<T>(io: Io, format: Format, value: T, forPeople: (val
 /** One value on one line, for a stream of them. */
 export const jsonLine = (value: unknown): string => `${printableJson(JSON.stringify(value))}\n`
 
+/** Values one after the other: JSON has a line for each, YAML a document. */
+export async function streamIn(format: 'json' | 'yaml'): Promise<(value: unknown) => string> {
+  if (format === 'json') return jsonLine
+  const yaml = await import('yaml')
+  return (value) => `---\n${yamlText(value, yaml)}`
+}
+
 async function serialise(format: 'json' | 'yaml', value: unknown): Promise<string> {
   if (format === 'json') return `${printableJson(JSON.stringify(value, null, 2))}\n`
-  const { Document, visit } = await import('yaml')
+  return yamlText(value, await import('yaml'))
+}
+
+function yamlText(value: unknown, { Document, visit }: typeof import('yaml')): string {
   const document = new Document(plain(value), { aliasDuplicateObjects: false })
   // Quoted, a character can be written as an escape; plain, it would reach the terminal.
   visit(document, {

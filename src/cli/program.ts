@@ -19,14 +19,24 @@ export function createProgram(io: Io, version: string): Command {
     .helpOption('-h, --help', 'show help')
     .usage('[options] <command>')
     .addOption(new Option('--socket <path>', 'the daemon to ask [WINDLASS_SOCKET, /run/windlass/windlass.sock]'))
-    .addOption(new Option('--root <dir>', 'work without a daemon, on a root of your own; for serve: where images live'))
+    .addOption(
+      new Option('--root <dir>', 'work without a daemon, on a root of your own; for serve: where images live [WINDLASS_ROOT]'),
+    )
     .addOption(new Option('-o, --output <format>', 'how to print results').choices(FORMATS).default('table'))
     .addOption(new Option('--config <file>', 'configuration file [WINDLASS_CONFIG]'))
-    .addOption(new Option('--hosts-dir <dir>', "directory of hosts.toml files, containerd's certs.d layout"))
+    .addOption(
+      new Option(
+        '--hosts-dir <dir>',
+        "directory of hosts.toml files, containerd's certs.d layout; with --root, and for serve [WINDLASS_HOSTS_DIR]",
+      ),
+    )
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted.
+--root or --socket says who works, this process or a daemon; where neither is given, WINDLASS_ROOT or WINDLASS_SOCKET does, else
+the default socket. Both at once are refused.
+
+Exit codes: 0 done, 1 failed, 2 not understood (also a configuration), 130 interrupted, 143 terminated, 129 terminal closed.
 
 Start here:
   windlass serve                          # the daemon, as root
@@ -35,7 +45,7 @@ Start here:
   windlass COMMAND --help                 # what a command does, with examples`,
     )
     .exitOverride()
-    .showHelpAfterError('(windlass COMMAND --help shows how it is used)')
+    .showHelpAfterError('(windlass --help lists the commands)')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -58,5 +68,21 @@ export function addCommands(program: Command, session: Session): void {
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')
   for (const add of [addServe, addConfig, addVersion, addCompletion]) add(program, session)
-  program.helpCommand('help [command]', 'show help for a command')
+  addHelp(program)
+  for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
+}
+
+/** Commander's own takes the help of a command that is none for the help of all, and calls it a success. */
+function addHelp(program: Command): void {
+  program.helpCommand(false)
+  program
+    .command('help')
+    .description('show help for a command')
+    .argument('[command]', 'which')
+    .action(async (name: string | undefined) => {
+      const about = name === undefined ? program : program.commands.find((command) => command.name() === name)
+      if (about !== undefined) about.outputHelp()
+      // Fails, as the command itself would, with what was perhaps meant.
+      else await program.parseAsync([name ?? ''], { from: 'user' })
+    })
 }

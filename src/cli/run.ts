@@ -1,20 +1,20 @@
 /** argv → one command → an exit code. */
 import { CommanderError } from 'commander'
 import type { Deps, InForce } from './deps.ts'
-import { EXIT, exitCodeOf, textOf } from './failures.ts'
-import { type Io, processIo } from './io.ts'
+import { EXIT, EXIT_AFTER, exitCodeOf, linesOf } from './failures.ts'
+import { type Io, processIo, type StopSignal } from './io.ts'
 import { addCommands, createProgram } from './program.ts'
 import { openSession } from './session.ts'
 
 /**
- * Runs the command line `argv` (without node and script) to its end: 0, 1 for a failure, 2 for what was not understood, 130 and 143 when
- * SIGINT and SIGTERM stopped it; a second one stops this process at once. Never throws, and never exits by itself otherwise.
+ * Runs the command line `argv` (without node and script) to its end: 0, 1 for a failure, 2 for what was not understood, 128 and its
+ * number when a signal stopped it; a second one stops this process at once. Never throws, and never exits by itself otherwise.
  */
 export async function run<C extends InForce>(argv: readonly string[], deps: Deps<C>, io: Io = processIo): Promise<number> {
-  const interrupts = { first: undefined as 'SIGINT' | 'SIGTERM' | undefined }
+  const interrupts = { first: undefined as StopSignal | undefined }
   const stop = new AbortController()
   using _listening = io.onInterrupt((name) => {
-    if (interrupts.first !== undefined) process.exit(exitFor(name))
+    if (interrupts.first !== undefined) process.exit(EXIT_AFTER[name])
     interrupts.first = name
     stop.abort()
   })
@@ -36,14 +36,16 @@ export async function run<C extends InForce>(argv: readonly string[], deps: Deps
     return EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    if (interrupts.first !== undefined) return exitFor(interrupts.first)
+    if (interrupts.first !== undefined) {
+      if (io.stderr.isTTY === true) io.stderr.write('windlass: interrupted\n')
+      return EXIT_AFTER[interrupts.first]
+    }
     const reason = outputs.lost ?? error
     // A reader that has seen enough (`| head`) is no failure.
     if (isBrokenPipe(reason)) return EXIT.ok
-    io.stderr.write(`windlass: ${textOf(reason)}\n`)
+    for (const line of linesOf(reason)) io.stderr.write(`windlass: ${line}\n`)
     return exitCodeOf(reason)
   }
 }
 
 const isBrokenPipe = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EPIPE'
-const exitFor = (name: 'SIGINT' | 'SIGTERM'): number => (name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated)

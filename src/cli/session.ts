@@ -1,5 +1,5 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { fail } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
@@ -9,10 +9,12 @@ import { FORMATS, type Format } from './output.ts'
 
 export type Session = {
   readonly io: Io
-  /** Aborts at SIGINT and SIGTERM. */
+  /** Aborts at the first stop signal. */
   readonly signal: AbortSignal
   readonly version: string
   format(): Format
+  /** True where no daemon is meant. Throws invalid-argument where both are. */
+  ownRoot(): boolean
   /**
    * The daemon behind the socket; with `--root`, the pull path in this process, whose root is made if it is not there. Throws no-daemon,
    * root-in-use.
@@ -31,16 +33,25 @@ export type Session = {
 export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: AbortSignal, options: () => Options): Session {
   const load = async (): Promise<C> => deps.loadConfig(sourcesOf(options(), io.env))
   const remote = async (): Promise<Backend> => {
+    if (textOption(options(), 'hostsDir') !== undefined) {
+      const reason = 'the daemon reads its own; give it to windlass serve, or work without a daemon with --root'
+      fail({ kind: 'invalid-argument', what: '--hosts-dir', reason })
+    }
     const config = await load()
     const { connectBackend } = await import('./remote.ts')
     return connectBackend(config.socket.path, { signal })
   }
-  const embedded = async (existing: boolean): Promise<Backend> => {
+  const loadForPulls = async (): Promise<C> => {
+    checkHostsDir(textOption(options(), 'hostsDir'))
     const config = await load()
-    if (existing && !existsSync(config.rootDir)) {
-      const reason = 'there is no such root; windlass --root DIR pull makes one'
-      fail({ kind: 'invalid-argument', what: `--root ${JSON.stringify(config.rootDir)}`, reason })
-    }
+    if (statSync(config.rootDir, { throwIfNoEntry: false })?.isDirectory() === false)
+      refuseRoot(config, 'it is no directory; choose another --root')
+    return config
+  }
+  const ownRoot = (): boolean => meansOwnRoot(options(), io.env)
+  const embedded = async (existing: boolean): Promise<Backend> => {
+    const config = await loadForPulls()
+    if (existing && !existsSync(config.rootDir)) refuseRoot(config, 'there is no such root; windlass --root DIR pull makes one')
     for (const warning of config.warnings) warn(io, warning)
     const { embeddedBackend } = await import('./embedded.ts')
     return embeddedBackend(await deps.openEmbedded(config, { signal }))
@@ -50,11 +61,13 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     signal,
     version: deps.version,
     format: () => FORMATS.find((format) => format === options().output) ?? 'table',
-    backend: async () => (ownRoot(options(), io.env) ? embedded(false) : remote()),
-    backendWithImages: async () => (ownRoot(options(), io.env) ? embedded(true) : remote()),
+    ownRoot,
+    backend: async () => (ownRoot() ? embedded(false) : remote()),
+    backendWithImages: async () => (ownRoot() ? embedded(true) : remote()),
     daemon: async () => {
-      if (textOption(options(), 'root') !== undefined) {
-        fail({ kind: 'invalid-argument', what: '--root', reason: 'this command asks a daemon; use --socket' })
+      if (ownRoot()) {
+        const what = textOption(options(), 'root') === undefined ? 'WINDLASS_ROOT' : '--root'
+        fail({ kind: 'invalid-argument', what, reason: 'this command asks a daemon; use --socket' })
       }
       return remote()
     },
@@ -63,7 +76,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       return { inForce: config, document: await deps.configDocument(config) }
     },
     serve: async (onReady) => {
-      const config = await load()
+      const config = await loadForPulls()
       await deps.serve(config, { signal, onReady: () => onReady(config.socket.path) })
     },
   }
@@ -85,14 +98,34 @@ function sourcesOf(options: Options, env: Io['env']): Sources {
   return { env, flags, ...(file === undefined ? {} : { file }) }
 }
 
-/** A root of one's own is meant by `--root`, or by WINDLASS_ROOT where nothing names a socket. Flags come before variables. */
-function ownRoot(options: Options, env: Io['env']): boolean {
-  const root = textOption(options, 'root')
-  const socket = textOption(options, 'socket')
-  if (root !== undefined && socket !== undefined) {
-    const reason = 'give --root to work on a root of your own, or --socket to ask its daemon, not both'
+function refuseRoot({ rootDir }: InForce, reason: string): never {
+  fail({ kind: 'invalid-argument', what: `root ${JSON.stringify(rootDir)}`, reason })
+}
+
+/** Who names a directory means one that is there; the default need not be. */
+function checkHostsDir(given: string | undefined): void {
+  for (const dir of given?.split(':') ?? []) {
+    if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true) continue
+    fail({ kind: 'invalid-argument', what: `--hosts-dir ${JSON.stringify(dir)}`, reason: 'there is no such directory' })
+  }
+}
+
+/** A root of one's own is meant by `--root`, else by WINDLASS_ROOT; to name a socket beside it, in the same way, is to want both. */
+function meansOwnRoot(options: Options, env: Io['env']): boolean {
+  const said = (name: string): boolean => (env[name] ?? '') !== ''
+  const ways = [
+    {
+      root: textOption(options, 'root') !== undefined,
+      socket: textOption(options, 'socket') !== undefined,
+      names: ['--root', '--socket'],
+    },
+    { root: said('WINDLASS_ROOT'), socket: said('WINDLASS_SOCKET'), names: ['WINDLASS_ROOT', 'WINDLASS_SOCKET'] },
+  ] as const
+  const way = ways.find(({ root, socket }) => root || socket)
+  if (way?.root === true && way.socket) {
+    const [root, socket] = way.names
+    const reason = `set ${root} to work on a root of your own, or ${socket} to ask its daemon, not both`
     fail({ kind: 'invalid-argument', what: 'options', reason })
   }
-  if (root !== undefined || socket !== undefined) return root !== undefined
-  return (env.WINDLASS_ROOT ?? '') !== '' && (env.WINDLASS_SOCKET ?? '') === ''
+  return way?.root === true
 }

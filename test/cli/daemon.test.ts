@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { run } from '../../src/cli/run.ts'
 import { bytes } from '../../src/cli/text.ts'
 import { WindlassError } from '../../src/failure/failure.ts'
@@ -21,7 +22,7 @@ const report: LayerReport = {
   diffSize: 10_001,
   entries: 7,
   whiteouts: 1,
-  queuedMs: 0.5,
+  queuedMs: 0.456789,
   networkMs: 200,
   unpackMs: 300,
   attempts: 2,
@@ -41,7 +42,7 @@ async function start(...images: Parameters<typeof testServices>) {
 async function drive({ driven }: Awaited<ReturnType<typeof start>>, gap?: Promise<void>) {
   const pull = await driven.next()
   const platform = { os: 'linux', architecture: 'amd64' }
-  pull.emit({ type: 'resolved', root: byDigest.manifest, manifest: app.manifest, platform, host: 'r.example', ms: 6 })
+  pull.emit({ type: 'resolved', root: byDigest.manifest, manifest: app.manifest, platform, host: 'r.example', ms: 6.125 })
   pull.emit({ type: 'planned', plan: planOf(app, pull.request) })
   pull.emit({ type: 'progress', layer: 1, state: 'downloading', bytes: 512 })
   await gap
@@ -84,7 +85,21 @@ describe('pull through a daemon', () => {
       .map((line) => JSON.parse(line))
     expect(events.map(({ type }) => type)).toEqual(['resolved', 'planned', 'progress', 'layer', 'layer', 'sealed', 'done'])
     expect(events[4].report.warnings).toEqual(report.warnings)
+    expect(events[4].report.queuedMs).toBe(0.46)
+    expect([events[0].platform, events[1].plan.platform, events[0].ms]).toEqual(['linux/amd64', 'linux/amd64', 6.13])
     expect(stdout).not.toContain('\u001b')
+  })
+
+  test('--json: a failure is the last event, and on stderr too', async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['pull', '--json', 'r.example/none:1'])
+    const failure = { kind: 'manifest-unknown', reference: 'r.example/none:1', tried: [] } as const
+    ;(await daemon.driven.next()).fail(new WindlassError(failure))
+    const { code, stdout, stderr } = await pulled
+    expect({ code, event: JSON.parse(stdout) }).toEqual({
+      code: 1,
+      event: { type: 'failed', kind: 'manifest-unknown', message: stderr.replace(/^windlass: /, '').trimEnd() },
+    })
   })
 
   test('-o yaml and --quiet: one result, no progress', async () => {
@@ -109,6 +124,16 @@ describe('pull through a daemon', () => {
     expect(at.stderr().endsWith('\u001b[0J\u001b[?25h')).toBe(true)
     expect(at.stderr()).toContain('done       0.8 s; bottleneck: unpacking layer 2\n')
     expect(at.stdout()).toBe(`${app.id}\n`)
+  })
+
+  test('on a terminal, SIGINT is answered with a word', async () => {
+    const { path, driven } = await start()
+    const at = terminal({ tty: { columns: 100, rows: 30 }, env: { TERM: 'xterm' } })
+    const pulled = run(['--socket', path, 'pull', 'r.example/app:1'], depsWith(), at.io)
+    await driven.next()
+    at.interrupt('SIGINT')
+    expect(await pulled).toBe(130)
+    expect(at.stderr().endsWith('windlass: interrupted\n')).toBe(true)
   })
 
   test('credentials from stdin: one line, whatever comes after', async () => {
@@ -138,13 +163,18 @@ describe('pull through a daemon', () => {
     expect(await daemon.call(['pull', 'r.example/UPPER'])).toMatchObject({ code: 2, stdout: '' })
   })
 
-  test('SIGINT leaves the pull and exits with 130', async () => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s leaves the pull and exits with %d', async (name, code) => {
     const { path, driven } = await start()
     const at = terminal()
     const pulled = run(['--socket', path, 'pull', 'r.example/app:1'], depsWith(), at.io)
     const pull = await driven.next()
-    at.interrupt('SIGINT')
-    expect(await pulled).toBe(130)
+    at.interrupt(name)
+    expect(await pulled).toBe(code)
+    expect(at.stderr()).toBe('')
     await expect.poll(() => pull.signal.aborted).toBe(true)
   })
 
@@ -181,6 +211,7 @@ describe('images of a daemon', () => {
     const { code, stdout, stderr } = await call(['rmi', 'r.example/gone:1', app.id])
     expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining(`removed  ${app.id}`) })
     expect(stderr).toBe('windlass: image r.example/gone:1 is not here; windlass images lists what is\n')
+    expect((await call(['rmi', 'r.example/gone:1', 'r.example/too:1'])).stderr).toMatch(/images .*gone:1, .*too:1 are not here/)
     expect(await call(['rmi', '-i', 'r.example/gone:1'])).toMatchObject({ code: 0, stderr: '' })
   })
 
@@ -190,6 +221,8 @@ describe('images of a daemon', () => {
     expect(code).toBe(0)
     expect(stdout).toContain('docker.io/library/app:latest')
     expect(stdout).toMatch(/2 +\w{12} +1 kB +to fetch/)
+    const document = JSON.parse((await call(['-o', 'json', 'plan', '--platform', 'arm64', 'app'])).stdout)
+    expect(document.platform).toBe('linux/arm64')
   })
 
   test('version names the daemon', async () => {
@@ -238,5 +271,17 @@ describe('ps', () => {
     at.interrupt('SIGINT')
     expect(await watching).toBe(130)
     expect(at.stderr()).toBe('')
+  })
+
+  test('--watch in YAML: a document each time, platforms as text', async () => {
+    const { path, driven } = await start()
+    const at = terminal()
+    const watching = run(['--socket', path, 'ps', '--watch', '-o', 'yaml'], depsWith(), at.io)
+    await expect.poll(at.stdout).toContain('---\n[]\n')
+    driven.show([pulling()])
+    await expect.poll(at.stdout).toContain('platform: linux/amd64')
+    at.interrupt('SIGINT')
+    expect(await watching).toBe(130)
+    expect(parseAllDocuments(at.stdout())).toHaveLength(2)
   })
 })

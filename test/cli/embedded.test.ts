@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -110,6 +110,27 @@ describe.runIf(isRoot)('on a root of its own, without a daemon', () => {
     }
     expect(readdirSync(dir)).toEqual([])
     expect(await windlass(['unmount', dir], deps)).toMatchObject({ code: 2, stderr: expect.stringContaining('mounted nothing') })
+  })
+
+  test('a directory that was made for a mount that failed goes again; one that was there stays', async () => {
+    const [made, there] = [join(temporary.path, 'made'), join(temporary.path, 'there')]
+    mkdirSync(there)
+    const overlay = join(root, 'overlay')
+    const aside = join(temporary.path, 'aside')
+    const away: Deps<Config> = {
+      ...deps,
+      openEmbedded: async (config, options) => {
+        const embedded = await deps.openEmbedded(config, options)
+        renameSync(overlay, aside)
+        return embedded
+      },
+    }
+    for (const dir of [made, there]) {
+      const { code, stderr } = await windlass(['--root', root, 'mount', 'r.example/three:1', dir], away)
+      renameSync(aside, overlay)
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('not visible from here') })
+    }
+    expect([existsSync(made), existsSync(there)]).toEqual([false, true])
   })
 
   test('bundle, and unmount takes it apart', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { run } from '../../src/cli/run.ts'
@@ -19,11 +20,49 @@ describe('what is not understood', () => {
     [['images', '--root', 'r', '--socket', 's'], 'not both'],
     [['ps', '--root', 'r'], 'this command asks a daemon'],
     [['pull', 'x', '--root', 'r', '--creds', 'nocolon'], 'invalid --creds: want user:password'],
+    [['pull', 'x', '--root', 'r', '--platform', 'windows/amd64'], 'unpacks linux images only'],
+    [['pull', 'x', '--root', 'r', '--json', '-o', 'yaml'], 'give it or -o yaml, not both'],
+    [['images', '--hosts-dir', '/tmp'], 'the daemon reads its own'],
+    [['images', '--root', 'r', '--hosts-dir', '/gone/from/here'], 'there is no such directory'],
+    [['serve', '--hosts-dir', '/tmp:/gone/from/here'], 'invalid --hosts-dir "/gone/from/here"'],
+    [['images', '--root', '/etc/passwd'], 'it is no directory'],
+    [['serve', '--root', '/etc/passwd'], 'it is no directory'],
+    [['images', '--socket', 'tcp://127.0.0.1:1'], 'want a unix socket'],
+    [['unmount', '/gone/from/here'], 'there is no such directory'],
+    [['help', 'frobnicate'], "unknown command 'frobnicate'"],
+    [['help', 'imags'], '(Did you mean images?)'],
   ])('%j: exit code 2, the reason on stderr, nothing on stdout', async (args, reason) => {
     const { code, stdout, stderr } = await windlass(args, depsWith())
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^windlass: /)
     expect(stderr).toContain(reason)
+  })
+
+  test.each([
+    [['frobnicate'], 'windlass --help'],
+    [['pull', '--frob'], 'windlass pull --help'],
+  ])('%j: where it is explained', async (args, hint) => {
+    expect((await windlass(args, depsWith())).stderr).toContain(`(${hint} `)
+  })
+
+  test.each<[string[], Record<string, string>, string]>([
+    [
+      ['images'],
+      { WINDLASS_ROOT: '/r', WINDLASS_SOCKET: '/s' },
+      'set WINDLASS_ROOT to work on a root of your own, or WINDLASS_SOCKET',
+    ],
+    [['ps'], { WINDLASS_ROOT: '/r' }, 'invalid WINDLASS_ROOT: this command asks a daemon'],
+    [['images'], { WINDLASS_ROOT: '/gone/from/here' }, 'no such root'],
+    [['images', '--root', '/gone/from/here'], { WINDLASS_SOCKET: '/s' }, 'no such root'],
+  ])('%j with %j in the environment', async (args, env, reason) => {
+    const { code, stderr } = await windlass(args, depsWith(), { env })
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(reason) })
+  })
+
+  test('a socket on the command line wins over a root in the environment', async () => {
+    const socket = join(temporary.path, 'none.sock')
+    const { code, stderr } = await windlass(['images', '--socket', socket], depsWith(), { env: { WINDLASS_ROOT: '/r' } })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`no daemon answers on ${socket}`) })
   })
 
   test('no command: the help on stderr, exit code 2', async () => {
@@ -63,7 +102,16 @@ describe('help', () => {
   test('lists every command, and serve names its defaults', async () => {
     const { stdout } = await windlass(['--help'], depsWith())
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
-    expect((await windlass(['serve', '--help'], depsWith())).stdout).toContain('/run/windlass/windlass.sock')
+    const serve = (await windlass(['serve', '--help'], depsWith())).stdout
+    expect(serve).toContain('/run/windlass/windlass.sock')
+    expect(serve).toMatch(/crictl uses it with: {2}-i unix/)
+    expect(serve).not.toContain('--image-service-endpoint')
+    for (const way of [
+      ['help', 'serve'],
+      ['serve', '-h'],
+    ])
+      expect((await windlass(way, depsWith())).stdout).toBe(serve)
+    expect(await windlass(['help'], depsWith())).toMatchObject({ code: 0, stdout, stderr: '' })
   })
 
   test('has no colours where none are wanted', async () => {
@@ -80,11 +128,16 @@ describe('config and version', () => {
     expect(parse(stdout)).toMatchObject({ kind: 'WindlassConfiguration', rootDir: '/r', unpackWorkers: 3 })
   })
 
-  test('config refuses a bad file with line and field, exit code 1', async () => {
+  test('config refuses a bad file with line and field of all that is wrong', async () => {
     const file = join(temporary.path, 'bad.yaml')
-    writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nrootdir: /x\n')
+    writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nrootdir: /x\nkeepBlobs: 1\n')
     const { code, stdout, stderr } = await windlass(['config', '--config', file], depsWith())
-    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: `windlass: ${file}:3: rootdir: unknown key\n` })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr.split('\n')).toEqual([
+      `windlass: ${file}:3: rootdir: unknown key`,
+      expect.stringMatching(`^windlass: ${file}:4: keepBlobs: want boolean`),
+      '',
+    ])
   })
 
   test('config warns of what has no effect', async () => {
@@ -95,8 +148,18 @@ describe('config and version', () => {
   })
 
   test('version without a daemon', async () => {
-    const { code, stdout } = await windlass(['-o', 'json', 'version', '--socket', join(temporary.path, 'none.sock')], depsWith())
-    expect({ code, json: JSON.parse(stdout) }).toEqual({ code: 0, json: { version: '1.2.3', node: process.version } })
+    const socket = join(temporary.path, 'none.sock')
+    const { code, stdout } = await windlass(['-o', 'json', 'version', '--socket', socket], depsWith())
+    const noDaemon = `none answers on ${socket}: no such socket`
+    expect({ code, json: JSON.parse(stdout) }).toEqual({ code: 0, json: { version: '1.2.3', node: process.version, noDaemon } })
+    expect((await windlass(['version'], depsWith(), { env: { WINDLASS_ROOT: '/r' } })).stdout).toContain('not asked')
+  })
+
+  test('version says which of the two it is: nobody there, or not for you', async () => {
+    const file = join(temporary.path, 'no-socket')
+    writeFileSync(file, '')
+    const { stdout } = await windlass(['version', '--socket', file], depsWith())
+    expect(stdout).toMatch(/^daemon +none answers on .*: (not a socket|nobody listens on it)$/m)
   })
 
   test.each(['bash', 'zsh', 'fish'])('completion for %s knows commands and their options', async (shell) => {
@@ -105,6 +168,15 @@ describe('config and version', () => {
     expect(stdout).toContain('unmount')
     expect(stdout).toContain('creds-stdin')
   })
+})
+
+test('a full output is not blamed on the images', async () => {
+  const deps = depsWith()
+  const at = terminal()
+  const full = Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC', syscall: 'write' })
+  const stdout = new Writable({ write: (_chunk, _encoding, done) => done(full) })
+  expect(await run(['config'], deps, { ...at.io, stdout })).toBe(1)
+  expect(at.stderr()).toBe('windlass: no space left where the output goes (ENOSPC)\n')
 })
 
 describe('serve', () => {
@@ -135,7 +207,8 @@ describe('serve', () => {
     const { code, stderr } = await windlass(['serve', '--root', '/r'], deps)
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: 'windlass: /r is in use by another windlass (pid 7); stop it, or choose another --root\n',
+      stderr:
+        'windlass: /r is in use by another windlass (pid 7); a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root\n',
     })
   })
 })

@@ -1,7 +1,7 @@
 /** A command's surroundings in a test: what it writes is kept, and signals are given by hand. */
 import { PassThrough, Readable, Writable } from 'node:stream'
 import type { Deps, InForce } from '../../src/cli/deps.ts'
-import type { Io } from '../../src/cli/io.ts'
+import type { Io, StopSignal } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/run.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -23,7 +23,7 @@ export function kept(tty?: Tty) {
 export function terminal({ env = {}, tty, stdin = '' }: { env?: Record<string, string>; tty?: Tty; stdin?: string } = {}) {
   const stdout = kept(tty)
   const stderr = kept(tty)
-  const listeners = new Set<(name: 'SIGINT' | 'SIGTERM') => void>()
+  const listeners = new Set<(name: StopSignal) => void>()
   const io: Io = {
     stdin: stdin === '' ? new PassThrough() : Readable.from([stdin]),
     stdout: stdout.output,
@@ -39,7 +39,7 @@ export function terminal({ env = {}, tty, stdin = '' }: { env?: Record<string, s
     stdout: stdout.text,
     stderr: stderr.text,
     chunks: stdout.chunks,
-    interrupt: (name: 'SIGINT' | 'SIGTERM') => {
+    interrupt: (name: StopSignal) => {
       for (const listener of listeners) listener(name)
     },
   }

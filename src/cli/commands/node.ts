@@ -1,5 +1,6 @@
 /** `serve`, `config` and `version`: the daemon and what it runs with. */
 import type { Command } from 'commander'
+import { failureOf } from '../../failure/failure.ts'
 import { print } from '../output.ts'
 import { type Session, warn } from '../session.ts'
 import { facts } from '../text.ts'
@@ -17,7 +18,8 @@ Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says oth
   --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
   --config     none; windlass config prints a whole file to start from
 
-kubelet uses it with:  --image-service-endpoint=unix:///run/windlass/windlass.sock
+crictl uses it with:  -i unix:///run/windlass/windlass.sock -r unix:///run/windlass/windlass.sock
+kubelet does not, in this version: images land in Windlass's own store, where no runtime starts containers from.
 It stops at SIGTERM and SIGINT: pulls in flight end, their staging is removed, images stay.
 
 Examples:
@@ -43,11 +45,12 @@ export function addConfig(program: Command, session: Session): void {
 A flag wins over its WINDLASS_* variable, that over the file (--config, WINDLASS_CONFIG), that over the default. Variables:
   WINDLASS_ROOT  WINDLASS_SOCKET  WINDLASS_SOCKET_MODE  WINDLASS_HOSTS_DIR  WINDLASS_PROGRESS_TIMEOUT
   WINDLASS_MAX_PARALLEL_IMAGE_PULLS  WINDLASS_UNPACK_WORKERS  WINDLASS_MAX_UNPACKED_SIZE
-  WINDLASS_MAX_LAYER_ENTRIES  WINDLASS_MAX_COMPRESSION_RATIO  WINDLASS_LOG_FORMAT  WINDLASS_LOG_LEVEL
+  WINDLASS_MAX_LAYER_ENTRIES  WINDLASS_MAX_COMPRESSION_RATIO  WINDLASS_MAX_LAYER_METADATA
+  WINDLASS_LOG_FORMAT  WINDLASS_LOG_LEVEL
 
 Examples:
   windlass config
-  windlass config --config ./windlass.yaml     # checks the file: line and field of what is wrong
+  windlass config --config ./windlass.yaml     # checks the file: line and field of all that is wrong
   windlass -o json config`,
     )
     .action(async () => {
@@ -65,25 +68,34 @@ export function addVersion(program: Command, session: Session): void {
     .action(async () => {
       const { io, signal } = session
       const own = { version: session.version, node: process.version }
-      const daemon = await daemonInfo(session, signal)
-      await print(io, session.format(), { ...own, ...(daemon === undefined ? {} : { daemon }) }, () =>
+      const answer = await daemonInfo(session, signal)
+      await print(io, session.format(), { ...own, ...answer }, () =>
         facts([
           ['windlass', `${own.version} (Node ${own.node})`],
-          ['daemon', daemon === undefined ? 'none answers' : `${daemon.version} (pid ${daemon.pid}, root ${daemon.root})`],
+          ['daemon', 'daemon' in answer ? daemonForPeople(answer.daemon) : answer.noDaemon],
         ]),
       )
     })
 }
 
-/** The daemon's own account; undefined where there is none to ask, which for this command is an answer. */
-async function daemonInfo(session: Session, signal: AbortSignal) {
-  const { kindOf } = await import('../failures.ts')
+type DaemonInfo = { readonly version: string; readonly pid: number; readonly root: string }
+
+const daemonForPeople = ({ version, pid, root }: DaemonInfo): string => `${version} (pid ${pid}, root ${root})`
+
+/** The daemon's own account, or why there is none, which for this command is an answer too. */
+async function daemonInfo(
+  session: Session,
+  signal: AbortSignal,
+): Promise<{ readonly daemon: DaemonInfo } | { readonly noDaemon: string }> {
+  if (session.ownRoot()) return { noDaemon: 'not asked: a root of your own needs none' }
   try {
     await using backend = await session.daemon()
     const info = await backend.daemon({ signal })
-    return info === undefined ? undefined : { version: info.version, pid: info.pid, root: info.root }
+    if (info === undefined) return { noDaemon: 'not asked' }
+    return { daemon: { version: info.version, pid: info.pid, root: info.root } }
   } catch (error) {
-    if (kindOf(error) === 'no-daemon') return undefined
+    const failure = failureOf(error)
+    if (failure.kind === 'no-daemon') return { noDaemon: `none answers on ${failure.socket}: ${failure.reason}` }
     throw error
   }
 }

@@ -3,10 +3,11 @@ import type { Command } from 'commander'
 import { formatPlatform } from '../../platform/platform.ts'
 import type { PullStatus } from '../../pull/pull.ts'
 import type { Backend } from '../backend.ts'
+import { statusDocument } from '../documents.ts'
 import { fittedTable } from '../fit.ts'
 import { isLive } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
-import { jsonLine, print } from '../output.ts'
+import { print, streamIn } from '../output.ts'
 import { Screen } from '../progress/screen.ts'
 import type { Session } from '../session.ts'
 import { bytes, duration } from '../text.ts'
@@ -28,14 +29,19 @@ Examples:
       const { io, signal } = session
       await using backend = await session.daemon()
       if (switchOption(options, 'watch')) await watch(session, backend)
-      else await print(io, session.format(), await backend.pulls({ signal }), (pulls) => pullsTable(pulls))
+      else {
+        const pulls = await backend.pulls({ signal })
+        await print(io, session.format(), pulls.map(statusDocument), () => pullsTable(pulls))
+      }
     })
 }
 
 async function watch(session: Session, backend: Backend): Promise<void> {
   const { io, signal } = session
-  if (session.format() !== 'table') {
-    await backend.watchPulls((pulls) => void io.stdout.write(jsonLine(pulls)), { signal })
+  const format = session.format()
+  if (format !== 'table') {
+    const text = await streamIn(format)
+    await backend.watchPulls((pulls) => void io.stdout.write(text(pulls.map(statusDocument))), { signal })
   } else if (isLive(io.stdout, io.env)) await watchLive(session, backend)
   else await watchLines(session, backend)
   signal.throwIfAborted()

@@ -1,10 +1,13 @@
 /** `pull` and `plan`: what the registry has, and how it gets here. */
 import type { Command } from 'commander'
+import { fail } from '../../failure/failure.ts'
 import { formatPlatform } from '../../platform/platform.ts'
+import { wantedPlatform } from '../../platform/wanted.ts'
 import type { LayerReport, PullEvent, PullPlan } from '../../pull/pull.ts'
 import type { Ask } from '../backend.ts'
+import { failureDocument, planDocument, reportDocument, rounded } from '../documents.ts'
 import { credentialsFrom, type Options, switchOption, textOption } from '../options.ts'
-import { print } from '../output.ts'
+import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
 import type { Session } from '../session.ts'
@@ -18,6 +21,7 @@ export function addPull(program: Command, session: Session): void {
       'after',
       `
 The image's id goes to stdout, progress to stderr. The same image pulled by others at the same time is pulled once.
+With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
   windlass pull debian:12
@@ -26,7 +30,16 @@ Examples:
   windlass --root ./images pull debian:12        # no daemon needed
   windlass pull --json debian:12 | jq 'select(.type == "layer")'`,
     )
-    .action(async (image: string, options: Options) => pull(session, await askOf(session, image, options), options))
+    .action(async (image: string, options: Options) => {
+      if (!switchOption(options, 'json')) return await pull(session, await askOf(session, image, options), options)
+      if (session.format() === 'yaml') fail({ kind: 'invalid-argument', what: '--json', reason: 'give it or -o yaml, not both' })
+      try {
+        await pull(session, await askOf(session, image, options), options)
+      } catch (error) {
+        session.io.stdout.write(jsonLine(failureDocument(error)))
+        throw error
+      }
+    })
 }
 
 export function addPlan(program: Command, session: Session): void {
@@ -42,7 +55,8 @@ Examples:
       const { io, signal } = session
       const ask = await askOf(session, image, options)
       await using backend = await session.backend()
-      await print(io, session.format(), await backend.plan(ask, { signal }), planForPeople)
+      const plan = await backend.plan(ask, { signal })
+      await print(io, session.format(), planDocument(plan), () => planForPeople(plan))
     })
 }
 
@@ -56,6 +70,8 @@ const asking = (command: Command): Command =>
 async function askOf({ io }: Session, reference: string, options: Options): Promise<Ask> {
   const platform = textOption(options, 'platform')
   const credentials = await credentialsFrom(options, io.stdin)
+  // Before anything is asked or opened; whoever answers would refuse it too.
+  if (platform !== undefined) wantedPlatform(platform)
   return { reference, credentials, ...(platform === undefined ? {} : { platform }) }
 }
 
@@ -92,14 +108,14 @@ async function pull(session: Session, ask: Ask, options: Options): Promise<void>
 function outcome(imageId: string, asked: string, events: readonly PullEvent[]): Outcome {
   const plan = events.find((event) => event.type === 'planned')?.plan
   const done = events.findLast((event) => event.type === 'done')
-  const layers = events.flatMap((event) => (event.type === 'layer' ? [event.report] : []))
+  const layers = events.flatMap((event) => (event.type === 'layer' ? [reportDocument(event.report)] : []))
   return {
     imageId,
     reference: plan?.reference ?? asked,
     ...(plan === undefined ? {} : { platform: formatPlatform(plan.platform) }),
     bytesFetched: layers.reduce((sum, { origin, blobSize }) => sum + (origin === 'registry' ? blobSize : 0), 0),
     layers,
-    ...(done === undefined ? {} : { ms: done.ms, verdict: done.verdict }),
+    ...(done === undefined ? {} : { ms: rounded(done.ms), verdict: done.verdict }),
   }
 }
 

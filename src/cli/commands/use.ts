@@ -1,8 +1,8 @@
 /** `mount`, `bundle` and `unmount`: an image as a file tree and as something to run. The mounts are made by this process. */
-import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { fail, failureOf, WindlassError } from '../../failure/failure.ts'
+import { fail, failureOf } from '../../failure/failure.ts'
 import type { ImageDetail } from '../../store/detail.ts'
 import { writeTo } from '../io.ts'
 import type { Options } from '../options.ts'
@@ -36,12 +36,17 @@ Examples:
 
 async function mountImage(image: ImageDetail, dir: string): Promise<void> {
   const { isOurMount, mountOverlay } = await import('../../sys/mount.ts')
-  if (!existsSync(dir)) mkdirSync(dir)
+  using undo = new DisposableStack()
+  if (!existsSync(dir)) {
+    mkdirSync(dir)
+    undo.defer(() => rmdirSync(dir))
+  }
   const target = realpathSync(dir)
   const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: `directory ${JSON.stringify(dir)}`, reason })
   if (isOurMount(target)) refuse('an image is mounted there already; windlass unmount it first')
   if (readdirSync(target).length > 0) refuse('it is not empty')
   sayWhatRights(() => mountOverlay({ target, ...layersOf(image) }))
+  undo.move()
 }
 
 /** The lower directories as the kernel wants them: topmost first. */
@@ -60,8 +65,7 @@ function sayWhatRights<T>(work: () => T): T {
   } catch (error) {
     const failure = failureOf(error)
     if (failure.kind !== 'system' || failure.code !== 'EPERM') throw error
-    const operation = `${failure.operation} (mounting needs root, or CAP_SYS_ADMIN)`
-    throw new WindlassError({ ...failure, operation }, error)
+    fail({ kind: 'not-permitted', what: 'mounting', missing: ['CAP_SYS_ADMIN'] }, error)
   }
 }
 
@@ -130,15 +134,14 @@ Examples:
 async function unmountOne(dir: string): Promise<string> {
   const { isBundle, removeBundle } = await import('../../bundle/remove.ts')
   const { isOurMount, unmount } = await import('../../sys/mount.ts')
-  if (!existsSync(dir)) fail({ kind: 'system', operation: 'unmount', path: dir, code: 'ENOENT' })
+  const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: `directory ${JSON.stringify(dir)}`, reason })
+  if (!existsSync(dir)) refuse('there is no such directory')
   const target = realpathSync(dir)
   if (isOurMount(target)) {
     sayWhatRights(() => unmount(target))
     return 'unmounted'
   }
-  if (!isBundle(target)) {
-    fail({ kind: 'invalid-argument', what: `directory ${JSON.stringify(dir)}`, reason: 'windlass has mounted nothing there' })
-  }
+  if (!isBundle(target)) refuse('windlass has mounted nothing there')
   sayWhatRights(() => removeBundle(target))
   return 'took apart'
 }

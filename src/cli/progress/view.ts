@@ -1,4 +1,5 @@
 /** Shows a pull as it happens: bars for a person, lines for a log, one JSON event a line for a program. */
+import { eventDocument } from '../documents.ts'
 import { type Io, isLive, type Output, painter } from '../io.ts'
 import { jsonLine } from '../output.ts'
 import { bytes, plural } from '../text.ts'
@@ -12,9 +13,9 @@ export const silentView: PullView = { event: () => {}, [Symbol.dispose]: () => {
 export const viewFor = (io: Io, reference: string): PullView =>
   isLive(io.stderr, io.env) ? barsView(io.stderr, painter(io.stderr, io.env), reference) : linesView(io.stderr)
 
-/** Every event on stdout as it is. */
+/** Every event on stdout. */
 export const jsonView = (io: Io): PullView => ({
-  event: (event) => void io.stdout.write(jsonLine(event)),
+  event: (event) => void io.stdout.write(jsonLine(eventDocument(event))),
   [Symbol.dispose]: () => {},
 })
 
