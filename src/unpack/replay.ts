@@ -4,7 +4,7 @@
  */
 import { readSync } from 'node:fs'
 import { z } from 'zod'
-import { close, cstr, errnoName, O, openat2, RESOLVE } from '../sys/libc.ts'
+import { AT, check, close, cstr, errnoName, fstat, O, openat, openat2, RESOLVE, S } from '../sys/libc.ts'
 import { Gunzip } from './inflate/gunzip.ts'
 import { Input } from './inflate/input.ts'
 import { BadTar } from './tar/entry.ts'
@@ -50,8 +50,7 @@ const nameOf = (line: { name?: string | undefined; name_raw?: string | undefined
 /** A file's bytes; the name is the tar's, so it is resolved inside the tree. */
 function* content(diffFd: number, name: Buffer, size: number, block: Buffer): Generator<Uint8Array> {
   const shown = name.toString()
-  const fd = openat2(diffFd, cstr(name), O.RDONLY | O.NOFOLLOW | O.NONBLOCK, 0, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
-  if (fd < 0) throw new BadTar(`the local copy cannot be read: ${errnoName(fd)}`, shown)
+  const fd = openFile(diffFd, name, shown)
   try {
     for (let left = size; left > 0; ) {
       const count = readSync(fd, block, 0, Math.min(left, BLOCK), null)
@@ -61,6 +60,20 @@ function* content(diffFd: number, name: Buffer, size: number, block: Buffer): Ge
     }
   } finally {
     close(fd)
+  }
+}
+
+/** A later member may have put something else under the name. It is looked at before it is opened: to open a device is to act on it. */
+function openFile(diffFd: number, name: Buffer, shown: string): number {
+  const found = openat2(diffFd, cstr(name), O.PATH | O.NOFOLLOW, 0, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
+  if (found < 0) throw new BadTar(`the local copy cannot be read: ${errnoName(found)}`, shown)
+  try {
+    const stat = fstat(found)
+    if (typeof stat === 'number' || (stat.mode & S.IFMT) !== S.IFREG)
+      throw new BadTar('the local copy has something else there', shown)
+    return check(openat(AT.FDCWD, cstr(`/proc/self/fd/${found}`), O.RDONLY | O.CLOEXEC, 0), 'open', shown)
+  } finally {
+    close(found)
   }
 }
 
