@@ -38,8 +38,9 @@ const NUMBERS = [
 ] as const
 const withoutNumbers = (member: Member): Member => ({ ...member, mode: 0, uid: 0, gid: 0, mtime: 0, major: 0, minor: 0 })
 const hasBlank = ({ header }: Seen): boolean => NUMBERS.some(([start, end]) => isBlank(header, start, end))
-const isV7Directory = ({ member, header }: Seen): boolean =>
-  header[156] === 0 && member.type === 'directory' && !bare(header).endsWith('/')
+/** A V7 member whose header and extended name do not both end with a slash, or both not. */
+const hasDoubtfulSlash = ({ member, header }: Seen): boolean =>
+  header[156] === 0 && (member.type === 'directory') !== bare(header).endsWith('/')
 
 export const differences: readonly Difference[] = [
   {
@@ -55,8 +56,8 @@ export const differences: readonly Difference[] = [
   {
     reader: 'Python',
     what: 'knows a V7 directory by the slash in its header, not by one in an extended name',
-    explains: (seen, theirs) => isV7Directory(seen) && same({ ...seen.member, type: 'file', size: theirs.size }, theirs),
-    ends: (seen) => isV7Directory(seen) && seen.headerSize + seen.paxSize > 0,
+    explains: (seen, theirs) => hasDoubtfulSlash(seen) && same({ ...seen.member, type: theirs.type, size: theirs.size }, theirs),
+    ends: (seen) => hasDoubtfulSlash(seen) && seen.headerSize + seen.paxSize > 0,
   },
   {
     reader: 'Python',

@@ -22,6 +22,7 @@ it.each<[string, readonly TarPart[], string]>([
     'the long link target and the PAX one differ',
   ],
   ['an empty long name', [long('L', '\0'), file], 'an empty long name'],
+  ['a long name without its NUL', [long('L', 'n'.repeat(120)), file], 'a long name without its NUL'],
   ['an empty PAX path', [x({ path: '' }), file], 'the PAX path is empty'],
   ['an empty PAX mtime', [x({ mtime: '' }), file], 'the PAX mtime is empty'],
   ['a global path', [{ global: { path: 'everywhere' } }, file], 'a global header sets path'],

@@ -215,7 +215,9 @@ function refuseSettings({ xattrs, ...records }: PaxRecords): void {
 
 function untilNul(body: Buffer): string {
   const nul = body.indexOf(0)
+  // Without one, Go ends at the stated size, others read on into the padding.
+  if (nul === -1) throw new BadTar('a long name without its NUL')
   // No name to GNU tar, none said to Go.
-  if (nul === 0 || body.length === 0) throw new BadTar('an empty long name')
-  return body.toString('latin1', 0, nul === -1 ? body.length : nul)
+  if (nul === 0) throw new BadTar('an empty long name')
+  return body.toString('latin1', 0, nul)
 }
