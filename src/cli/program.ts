@@ -33,10 +33,12 @@ export function createProgram(io: Io, version: string): Command {
     .addHelpText(
       'after',
       `
---root or --socket says who works, this process or a daemon; where neither is given, WINDLASS_ROOT or WINDLASS_SOCKET does, else
-the default socket. Both at once are refused.
+--root or --socket says who works, this process or a daemon. Where neither is
+given, WINDLASS_ROOT or WINDLASS_SOCKET says it, else the default socket is
+asked. Both at once are refused.
 
-Exit codes: 0 done, 1 failed, 2 not understood (also a configuration), 130 interrupted, 143 terminated, 129 terminal closed.
+Exit codes: 0 done, 1 failed, 2 not understood (a configuration too),
+130 interrupted, 143 terminated (SIGTERM), 129 terminal closed (SIGHUP).
 
 Start here:
   windlass serve                          # the daemon, as root

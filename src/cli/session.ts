@@ -1,6 +1,7 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
-import { existsSync, statSync } from 'node:fs'
-import { fail } from '../failure/failure.ts'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fail, failureOf } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
 import type { Io } from './io.ts'
@@ -41,17 +42,15 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     const { connectBackend } = await import('./remote.ts')
     return connectBackend(config.socket.path, { signal })
   }
-  const loadForPulls = async (): Promise<C> => {
+  const loadForRoot = async (existing: boolean): Promise<C> => {
     checkHostsDir(textOption(options(), 'hostsDir'))
     const config = await load()
-    if (statSync(config.rootDir, { throwIfNoEntry: false })?.isDirectory() === false)
-      refuseRoot(config, 'it is no directory; choose another --root')
+    checkRoot(config.rootDir, existing)
     return config
   }
   const ownRoot = (): boolean => meansOwnRoot(options(), io.env)
   const embedded = async (existing: boolean): Promise<Backend> => {
-    const config = await loadForPulls()
-    if (existing && !existsSync(config.rootDir)) refuseRoot(config, 'there is no such root; windlass --root DIR pull makes one')
+    const config = await loadForRoot(existing)
     for (const warning of config.warnings) warn(io, warning)
     const { embeddedBackend } = await import('./embedded.ts')
     return embeddedBackend(await deps.openEmbedded(config, { signal }))
@@ -76,7 +75,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       return { inForce: config, document: await deps.configDocument(config) }
     },
     serve: async (onReady) => {
-      const config = await loadForPulls()
+      const config = await loadForRoot(false)
       await deps.serve(config, { signal, onReady: () => onReady(config.socket.path) })
     },
   }
@@ -98,8 +97,29 @@ function sourcesOf(options: Options, env: Io['env']): Sources {
   return { env, flags, ...(file === undefined ? {} : { file }) }
 }
 
-function refuseRoot({ rootDir }: InForce, reason: string): never {
-  fail({ kind: 'invalid-argument', what: `root ${JSON.stringify(rootDir)}`, reason })
+/** Says what an operator can do about a root that cannot be used, before an errno does. */
+function checkRoot(rootDir: string, existing: boolean): void {
+  const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: `root ${JSON.stringify(rootDir)}`, reason })
+  let at = rootDir
+  while (!existsSync(at)) at = dirname(at)
+  if (!statSync(at).isDirectory()) refuse(`${at} is no directory; choose another --root`)
+  const isMissing = at !== rootDir
+  const lack = lackOf(at, isMissing && existing ? constants.X_OK : constants.W_OK | constants.X_OK)
+  if (lack === 'EROFS') refuse(`${at} is on a read-only file system; choose another --root`)
+  if (lack !== undefined) refuse(`no permission for ${at} (${lack}); run this as root, or choose another --root`)
+  if (isMissing && existing) refuse('there is no such root; windlass --root DIR pull makes one')
+}
+
+/** The errno with which a directory may not be used so; undefined if it may. */
+function lackOf(dir: string, mode: number): string | undefined {
+  try {
+    accessSync(dir, mode)
+    return undefined
+  } catch (error) {
+    const failure = failureOf(error)
+    if (failure.kind !== 'system') throw error
+    return failure.code
+  }
 }
 
 /** Who names a directory means one that is there; the default need not be. */

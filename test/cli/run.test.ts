@@ -25,8 +25,10 @@ describe('what is not understood', () => {
     [['images', '--hosts-dir', '/tmp'], 'the daemon reads its own'],
     [['images', '--root', 'r', '--hosts-dir', '/gone/from/here'], 'there is no such directory'],
     [['serve', '--hosts-dir', '/tmp:/gone/from/here'], 'invalid --hosts-dir "/gone/from/here"'],
-    [['images', '--root', '/etc/passwd'], 'it is no directory'],
-    [['serve', '--root', '/etc/passwd'], 'it is no directory'],
+    [['images', '--root', '/etc/passwd'], '/etc/passwd is no directory'],
+    [['serve', '--root', '/etc/passwd'], '/etc/passwd is no directory'],
+    [['pull', 'x', '--root', '/etc/passwd/below'], '/etc/passwd is no directory'],
+    [['pull', 'x', '--root', '/proc/sys/kernel/r'], 'choose another --root'],
     [['images', '--socket', 'tcp://127.0.0.1:1'], 'want a unix socket'],
     [['unmount', '/gone/from/here'], 'there is no such directory'],
     [['help', 'frobnicate'], "unknown command 'frobnicate'"],
@@ -180,6 +182,8 @@ test('a full output is not blamed on the images', async () => {
 })
 
 describe('serve', () => {
+  const root = join(temporary.path, 'root')
+
   test('gets the configuration, and ends well at SIGTERM', async () => {
     const seen: string[] = []
     const deps = depsWith({
@@ -191,24 +195,23 @@ describe('serve', () => {
       },
     })
     const at = terminal()
-    const ended = run(['serve', '--root', '/r', '--socket', '/s.sock'], deps, at.io)
-    await expect.poll(() => seen).toEqual(['/r', '/s.sock'])
+    const ended = run(['serve', '--root', root, '--socket', '/s.sock'], deps, at.io)
+    await expect.poll(() => seen).toEqual([root, '/s.sock'])
     at.interrupt('SIGTERM')
     expect(await ended).toBe(0)
-    expect(seen).toEqual(['/r', '/s.sock', 'put away'])
+    expect(seen).toEqual([root, '/s.sock', 'put away'])
   })
 
   test('a root in use is a failure, not a usage error', async () => {
     const deps = depsWith({
       serve: async () => {
-        throw new WindlassError({ kind: 'root-in-use', root: '/r', pid: 7 })
+        throw new WindlassError({ kind: 'root-in-use', root: root, pid: 7 })
       },
     })
-    const { code, stderr } = await windlass(['serve', '--root', '/r'], deps)
+    const { code, stderr } = await windlass(['serve', '--root', root], deps)
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr:
-        'windlass: /r is in use by another windlass (pid 7); a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root\n',
+      stderr: `windlass: ${root} is in use by another windlass (pid 7); a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root\n`,
     })
   })
 })
@@ -219,5 +222,7 @@ test('an error that carries control characters is printed without them', async (
       throw new Error('evil \u001b[2J\u009b1m text')
     },
   })
-  expect((await windlass(['serve'], deps)).stderr).toBe('windlass: internal error: evil \\u{1b}[2J\\u{9b}1m text\n')
+  expect((await windlass(['serve', '--root', join(temporary.path, 'root')], deps)).stderr).toBe(
+    'windlass: internal error: evil \\u{1b}[2J\\u{9b}1m text\n',
+  )
 })
