@@ -100,10 +100,9 @@ describe.skipIf(!isRoot)('bounds', () => {
 
 describe.skipIf(!isRoot)('what unpacking costs', () => {
   it.each(['dirs', 'scattered', 'files'])('T48 memory is flat for many %s', { timeout: 240_000 }, (layer) => {
-    const [small, large] = measured(layer, 20_000, 100_000)
-    expect(large?.entries).toBe(100_000)
-    expect(small?.rssMiB).toBeLessThan(64)
-    // Four times as much on top of a warm process.
+    const [, large] = measured(layer, 20_000, 250_000)
+    expect(large?.entries).toBe(250_000)
+    // On top of a warm process; a record of every directory would take twice that.
     expect(large?.rssMiB).toBeLessThan(48)
   })
 
