@@ -18,9 +18,12 @@ Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says oth
   --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
   --config     none; windlass config prints a whole file to start from
 
-crictl uses it with:  -i unix:///run/windlass/windlass.sock -r unix:///run/windlass/windlass.sock
-kubelet does not, in this version: images land in Windlass's own store, where no runtime starts containers from.
-It stops at SIGTERM and SIGINT: pulls in flight end, their staging is removed, images stay.
+crictl uses it with:
+  S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
+kubelet does not, in this version: images land in Windlass's own store, from
+which no runtime starts containers.
+It stops at SIGTERM, SIGINT and SIGHUP: pulls in flight end, their staging is
+removed, images stay.
 
 Examples:
   windlass serve
