@@ -82,6 +82,7 @@ export const {
   ENOTEMPTY,
   EAGAIN,
   EXDEV,
+  ENOSYS,
   ENOTSUP,
   EOPNOTSUPP,
   ENODATA,

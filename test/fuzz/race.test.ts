@@ -36,38 +36,48 @@ async function race(pairs: Race['pairs']): Promise<Racer> {
   }
 }
 
-/** More directories than the writer keeps open, so that it must find them again and again by name. */
 const DIRECTORIES = 200
-const layer: readonly TarPart[] = [
-  ...Array.from(
-    { length: DIRECTORIES },
-    (_, at): TarPart => ({ name: `d/${at}/`, type: 'dir', mode: 0o750, uid: 3, xattrs: { 'user.x': 'y' } }),
-  ),
-  ...Array.from(
-    { length: 10 * DIRECTORIES },
-    (_, at): TarPart => ({ name: `d/${at % DIRECTORIES}/f${at}`, content: 'x', mode: 0o4755, uid: 7 }),
-  ),
-  ...Array.from({ length: DIRECTORIES }, (_, at): TarPart => ({ name: `d/${at}/precious`, content: 'overwritten' })),
-  ...Array.from({ length: DIRECTORIES }, (_, at): TarPart => ({ name: `d/${at}/.wh.nested` })),
-  ...Array.from(
-    { length: DIRECTORIES },
-    (_, at): TarPart => ({ name: `d/${at}/link`, type: 'hardlink', link: `d/${(at + 1) % DIRECTORIES}/precious`, mode: 0o777 }),
-  ),
+const each = (make: (at: number) => TarPart): readonly TarPart[] => Array.from({ length: DIRECTORIES }, (_, at) => make(at))
+/** More directories than the writer keeps open: it must find them again and again by name. */
+const busy: readonly TarPart[] = [
+  ...each((at) => ({ name: `d/${at}/`, type: 'dir', mode: 0o750, uid: 3 })),
+  ...Array.from({ length: 10 }, (_, round) =>
+    each((at) => ({ name: `d/${at}/f${round}`, content: 'x', mode: 0o4755, uid: 7 })),
+  ).flat(),
+  ...each((at) => ({ name: `d/${at}/precious`, content: 'overwritten' })),
+  ...each((at) => ({ name: `d/${at}/.wh.nested` })),
+  ...each((at) => ({ name: `d/${at}/link`, type: 'hardlink', link: `d/${(at + 1) % DIRECTORIES}/precious`, mode: 0o777 })),
+]
+/** Directories that nothing lies in: they are named once more, when they get their attributes. */
+const empty: readonly TarPart[] = [
+  { name: 'd/', type: 'dir' },
+  ...each((at) => ({ name: `d/${at}/`, type: 'dir', mode: 0o2777, uid: 3, gid: 4, mtime: 5, xattrs: { 'user.x': 'y' } })),
+  // Time for the swaps to begin.
+  ...Array.from({ length: 2000 }, (_, at): TarPart => ({ name: `f${at}`, content: 'x' })),
+]
+/** Names that a member has, and its hard link's header once more: its inode gets attributes by name. */
+const linked: readonly TarPart[] = [
+  { name: 'd/0', content: 'x' },
+  ...each((at) => ({ name: `d/${at + 1}`, type: 'hardlink', link: 'd/0', mode: 0o2777, uid: 3, mtime: 5 })),
 ]
 
-describe.skipIf(lacking('root'))('while directories of the tree change places with links to the victim', () => {
-  it('extractions end, well or with a failure that has a name, and the victim stays', async () => {
+describe.skipIf(lacking('root'))('while the tree’s own names change places with links to the victim', () => {
+  it.each([
+    ['directories that are written to', busy],
+    ['directories that get their attributes', empty],
+    ['hard links that get theirs', [...linked, ...linked, ...linked]],
+  ])('%s: the extraction ends, well or with a failure that has a name, and the victim stays', async (_, layer) => {
     await using lab = await openLab({ maxLayerEntries: 100_000 })
     const blob = tar(layer)
     const before = describeTree(lab.victim)
     const ends = new Map<string, number>()
     let swaps = 0
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 6; round++) {
       const dir = await lab.dir()
-      // Beside the tree, in the directory that is the layer's.
-      const traps = Array.from({ length: 8 }, (_, at) => join(dir, `trap-${at}`))
-      for (const trap of traps) symlinkSync(round % 2 === 0 ? lab.victim : '../../../victim', trap)
-      await using racer = await race(traps.map((trap, at) => [join(dir, 'diff', 'd', ...(at === 0 ? [] : [`${at * 20}`])), trap]))
+      const count = round % 4 === 0 ? 1 : 8
+      const traps = Array.from({ length: count }, (_, at) => join(dir, `trap-${at}`))
+      for (const trap of traps) symlinkSync(round % 2 === 0 ? lab.victim : join(lab.victim, 'precious'), trap)
+      await using racer = await race(traps.map((trap, at) => [join(dir, 'diff', 'd', `${at * 20 + 1}`), trap]))
       const end = await lab.unpack(blob, { dir, diffId: diffIdOf(blob) }).then(
         () => 'accepted',
         (error: unknown) => failureOf(error).kind,
@@ -77,7 +87,7 @@ describe.skipIf(lacking('root'))('while directories of the tree change places wi
     }
     expect(describeTree(lab.victim)).toEqual(before)
     expect([...ends.keys()].filter((end) => !['accepted', 'bad-layer', 'system'].includes(end))).toEqual([])
-    expect(swaps).toBeGreaterThan(1000)
+    expect(swaps).toBeGreaterThan(100)
   })
 
   it('openat2 gives up in bounded time, with EAGAIN or with what it was asked for', async () => {

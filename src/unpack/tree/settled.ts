@@ -2,19 +2,8 @@
  * What directories are owed when a layer is complete, or when their records are forgotten before: owner, mode, xattrs, times, and the mark
  * of an opaque one. What such a directory would hand down to what is made in it is taken off again when it comes back into use.
  */
-import {
-  AT,
-  check,
-  cstr,
-  cstrLatin1,
-  fchmodat,
-  fchownat,
-  lgetxattr,
-  lsetxattr,
-  type Stat,
-  utimensat,
-  wrap,
-} from '../../sys/libc.ts'
+import { lchmodat } from '../../sys/chmod.ts'
+import { AT, check, cstr, cstrLatin1, fchownat, lgetxattr, lsetxattr, type Stat, utimensat, wrap } from '../../sys/libc.ts'
 import type { Xattr } from '../tar/entry.ts'
 import { setXattrsAt, timesOf, type Warn } from './attributes.ts'
 import type { Directory, DirectoryAttributes } from './directory.ts'
@@ -49,7 +38,7 @@ function setAttributes(parent: number, { name, isReadBack }: Directory, attribut
   if (attributes.uid !== 0 || attributes.gid !== 0 || isReadBack)
     ok(fchownat(parent, cname, attributes.uid, attributes.gid, AT.SYMLINK_NOFOLLOW), 'fchownat', at)
   setXattrsAt(parent, name, attributes.xattrs, name, warn)
-  ok(fchmodat(parent, cname, attributes.mode, 0), 'fchmodat', at)
+  ok(lchmodat(parent, cname, attributes.mode), 'fchmodat2', at)
   ok(utimensat(parent, cname, timesOf(attributes.mtime), AT.SYMLINK_NOFOLLOW), 'utimensat', at)
 }
 
@@ -60,7 +49,7 @@ export function readBack(parent: number, name: string, stat: Stat): Pick<Directo
   const seconds = Number(stat.mtimeNs / 1_000_000_000n)
   const mtime = { seconds, nanoseconds: Number(stat.mtimeNs % 1_000_000_000n) }
   const mode = stat.mode & 0o7777
-  if ((mode & SETGID) !== 0) check(fchmodat(parent, cstrLatin1(name), mode & ~SETGID, 0), 'fchmodat', name)
+  if ((mode & SETGID) !== 0) check(lchmodat(parent, cstrLatin1(name), mode & ~SETGID), 'fchmodat2', name)
   return { opaque, attributes: { mode, uid: stat.uid, gid: stat.gid, mtime, xattrs: takeDefaultAcl(path) } }
 }
 

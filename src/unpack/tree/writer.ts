@@ -4,6 +4,7 @@
  * docs/extraction.md.
  */
 
+import { lchmodat } from '../../sys/chmod.ts'
 import {
   AT,
   close,
@@ -12,7 +13,6 @@ import {
   EEXIST,
   EISDIR,
   fchmod,
-  fchmodat,
   fchown,
   fchownat,
   futimens,
@@ -198,7 +198,7 @@ export class TreeWriter implements Disposable {
     this.#setLinkAttributes(to, name, entry)
     const stat = lstatat(to, cstrLatin1(name))
     if (typeof stat !== 'number' && (stat.mode & S.IFMT) !== S.IFLNK) {
-      ok(fchmodat(to, cstrLatin1(name), entry.mode, 0), 'fchmodat', entry)
+      ok(lchmodat(to, cstrLatin1(name), entry.mode), 'fchmodat2', entry)
       ok(utimensat(to, cstrLatin1(name), timesOf(entry.mtime), AT.SYMLINK_NOFOLLOW), 'utimensat', entry)
     }
   }
@@ -220,7 +220,7 @@ export class TreeWriter implements Disposable {
       entry,
     )
     this.#setLinkAttributes(directory, name, entry)
-    ok(fchmodat(directory, cname, entry.mode, 0), 'fchmodat', entry)
+    ok(lchmodat(directory, cname, entry.mode), 'fchmodat2', entry)
   }
 
   /** Runs `create`; where the name is taken, removes what has it and runs it again: the last entry of a name wins. */
