@@ -1,7 +1,7 @@
 # The daemon in a container, for nodes where it cannot be a package: docker build -t windlass .
 # Both bases are arguments, so that a fleet can pin its own, by digest.
-ARG NODE_BASE=docker.io/library/node:24.11.1-bookworm-slim
-ARG BASE=docker.io/library/debian:12.12-slim
+ARG NODE_BASE=docker.io/library/node:24-bookworm-slim
+ARG BASE=docker.io/library/debian:12-slim
 
 FROM ${NODE_BASE} AS dependencies
 WORKDIR /opt/windlass

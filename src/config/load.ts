@@ -49,8 +49,8 @@ function override<T>(
 /** Several directories may be given, as containerd's config_path has them. */
 const eachFromHere = (text: string | undefined): string | undefined => text?.split(':').map(fromHere).join(':')
 
-/** Paths on the command line start where the person stands. */
-const fromHere = (text: string | undefined): string | undefined => (text === undefined ? undefined : resolve(text))
+/** Paths on the command line start where the person stands; an empty one, an unset variable of a script, leads nowhere and is refused. */
+const fromHere = (text: string | undefined): string | undefined => (text === undefined || text === '' ? text : resolve(text))
 
 const overrides: readonly Override[] = [
   override('WINDLASS_ROOT', path, (c, rootDir) => ({ ...c, rootDir }), { name: '--root', of: (flags) => fromHere(flags.root) }),
