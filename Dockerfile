@@ -1,6 +1,6 @@
 # The daemon in a container, for nodes where it cannot be a package: docker build -t windlass .
 # Both bases are arguments, so that a fleet can pin its own, by digest.
-ARG NODE_BASE=docker.io/library/node:24-bookworm-slim
+ARG NODE_BASE=docker.io/library/node:24.21.0-bookworm-slim
 ARG BASE=docker.io/library/debian:12-slim
 
 FROM ${NODE_BASE} AS dependencies
