@@ -2,7 +2,8 @@
 import { createRandom, type Random } from '../support/random.ts'
 import { type TarEntry, type TarPart, type TarType, tar } from '../support/tar.ts'
 import { type Damage, damages } from './damages.ts'
-import { type Oddity, oddities } from './oddities.ts'
+import { oddities } from './oddities.ts'
+import type { Oddity } from './oddity.ts'
 
 export type Case = { readonly seed: number; readonly archive: Buffer; readonly odd: readonly string[] }
 
