@@ -35,7 +35,7 @@ async function firstLine(stdin: Readable): Promise<string> {
 }
 
 /** `user:password`; the password may hold colons. The text itself is never shown. */
-export function parseCredentials(text: string, what: string): Credentials {
+function parseCredentials(text: string, what: string): Credentials {
   const colon = text.indexOf(':')
   if (colon < 1) fail({ kind: 'invalid-argument', what, reason: 'want user:password' })
   return { kind: 'basic', username: text.slice(0, colon), password: text.slice(colon + 1) }

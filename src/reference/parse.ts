@@ -48,15 +48,6 @@ export function formatReference(reference: Reference): string {
 /** `host/repository`, as repo digests and authorization scopes are made from. */
 export const formatRepository = ({ registry, repository }: Reference): string => `${registry}/${repository}`
 
-/** The same image named by digest: `host/repository@digest`. */
-export const withDigest = ({ registry, repository }: Reference, digest: Digest): Reference => ({ registry, repository, digest })
-
-/** As people write it: without docker.io/ and library/. For display only. */
-export function shortReference(reference: Reference): string {
-  const text = formatReference(reference)
-  return reference.registry === DEFAULT_REGISTRY ? text.slice(DEFAULT_REGISTRY.length + 1).replace(/^library\//, '') : text
-}
-
 type Refuse = (reason: string) => never
 
 /** Mistakes that a look at the whole text explains better than the part they break. */

@@ -54,7 +54,7 @@ export async function hostsOf(registry: string, roots: string | undefined, conne
 type Source = { readonly registry: string; readonly dir: string; readonly connectTimeoutMs: number }
 
 /** True for `localhost` and loopback addresses, with or without a port. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const name = hostnameOf(host)
   return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 }

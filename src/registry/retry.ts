@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cancelledBy, type Trouble } from './errors.ts'
 
 /** Tries without progress before the last host is given up. */
-export const MAX_TRIES = 5
+const MAX_TRIES = 5
 /** Where another host can be asked instead, it is asked soon. */
-export const MAX_TRIES_BEFORE_NEXT_HOST = 2
+const MAX_TRIES_BEFORE_NEXT_HOST = 2
 /** Nobody waits longer than this for a registry that asks to wait: the failure says how long it wants. */
 const MAX_RETRY_AFTER_MS = 60_000
 const FIRST_BACKOFF_MS = 200

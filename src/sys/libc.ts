@@ -37,10 +37,8 @@ const SYS =
 export const O = {
   RDONLY: constants.O_RDONLY,
   WRONLY: constants.O_WRONLY,
-  RDWR: constants.O_RDWR,
   CREAT: constants.O_CREAT,
   EXCL: constants.O_EXCL,
-  TRUNC: constants.O_TRUNC,
   NONBLOCK: constants.O_NONBLOCK,
   DIRECTORY: constants.O_DIRECTORY,
   NOFOLLOW: constants.O_NOFOLLOW,
@@ -52,7 +50,7 @@ export const O = {
 export const AT = { FDCWD: -100, SYMLINK_NOFOLLOW: 0x100, REMOVEDIR: 0x200, EMPTY_PATH: 0x1000 } as const
 
 /** How openat2 resolves a path (openat2(2)). */
-export const RESOLVE = { NO_XDEV: 1, NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 16 } as const
+export const RESOLVE = { NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 16 } as const
 
 /** File types in `st_mode`. */
 export const S = {
@@ -63,10 +61,9 @@ export const S = {
   IFCHR: 0o020000,
   IFBLK: 0o060000,
   IFIFO: 0o010000,
-  IFSOCK: 0o140000,
 } as const
 
-export const LOCK = { EX: 2, NB: 4, UN: 8 } as const
+export const LOCK = { EX: 2, NB: 4 } as const
 /** unshare(2): give this thread a umask and working directory of its own. */
 export const CLONE_FS = 0x200
 
@@ -81,13 +78,10 @@ export const {
   EPERM,
   ENOTEMPTY,
   EAGAIN,
-  EXDEV,
   ENOSYS,
-  ENOTSUP,
   EOPNOTSUPP,
   ENODATA,
   ENAMETOOLONG,
-  EINTR,
   ERANGE,
   EWOULDBLOCK,
 } = errno
@@ -142,12 +136,6 @@ export const linkat = wrap<[fromDir: number, from: Buffer, toDir: number, to: Bu
   'int',
   'void *',
   'int',
-])
-export const renameat = wrap<[fromDir: number, from: Buffer, toDir: number, to: Buffer]>('renameat', 'int', [
-  'int',
-  'void *',
-  'int',
-  'void *',
 ])
 export const fchownat = wrap<[dir: number, name: Buffer, uid: number, gid: number, flags: number]>('fchownat', 'int', [
   'int',

@@ -12,7 +12,7 @@ import { fail } from '../failure/failure.ts'
 import { AT, check, close, cstr, EINVAL, EPERM, errnoName, O, openat, wrap } from './libc.ts'
 
 /** What `mount` shows as the source of our mounts, and what makes them ours to unmount. */
-export const MOUNT_SOURCE = 'windlass'
+const MOUNT_SOURCE = 'windlass'
 
 export type OverlayMount = {
   /** An existing directory. */

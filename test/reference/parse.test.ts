@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { WindlassError } from '../../src/failure/failure.ts'
-import { formatReference, parseReference, shortReference } from '../../src/reference/parse.ts'
+import { formatReference, parseReference } from '../../src/reference/parse.ts'
 
 const hex = 'ab'.repeat(32)
 const normal = (text: string): string => formatReference(parseReference(text))
@@ -90,10 +90,4 @@ describe('parseReference', () => {
     })
     expect(reasonOf(`x:-@sha256:${hex}`)).toMatch(/tag/)
   })
-})
-
-it('shortReference writes what people write', () => {
-  expect(shortReference(parseReference('nginx'))).toBe('nginx:latest')
-  expect(shortReference(parseReference('foo/x:1'))).toBe('foo/x:1')
-  expect(shortReference(parseReference('r.example/library/x:1'))).toBe('r.example/library/x:1')
 })
