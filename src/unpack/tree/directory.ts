@@ -59,6 +59,12 @@ export function* subtree(top: Directory): Generator<Directory> {
   }
 }
 
+/** True where `directory` is `top`, or lies below it. */
+export function isWithin(directory: Directory, top: Directory): boolean {
+  for (let up: Directory | undefined = directory; up !== undefined; up = up.parent) if (up === top) return true
+  return false
+}
+
 /** True where nothing of lower layers shows inside this directory. */
 export function isHidden(directory: Directory): boolean {
   for (let up: Directory | undefined = directory; up !== undefined; up = up.parent) if (up.opaque) return true

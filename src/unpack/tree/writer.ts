@@ -33,7 +33,7 @@ import type { TarReader } from '../tar/reader.ts'
 import { checkOwner, mergeXattrs, setXattrs, setXattrsAt, timesOf, type Warn } from './attributes.ts'
 import { writeContent } from './content.ts'
 import { Directories, isWhiteout } from './directories.ts'
-import { clean, type Directory, pathOf } from './directory.ts'
+import { clean, type Directory, isWithin, pathOf } from './directory.ts'
 import { Markers } from './markers.ts'
 import { ok } from './refusal.ts'
 import { settle } from './settled.ts'
@@ -190,6 +190,10 @@ export class TreeWriter implements Disposable {
     if (targetName === undefined || targetParent === undefined)
       throw new BadTar('the link target is not in this layer', entry.name)
     if (targetParent === parent && targetName === name) throw new BadTar('the entry is a link to itself', entry.name)
+    // What has the name is removed first, and its descriptors with it: the target must not lie in there.
+    const replaced = parent.children?.get(name)
+    if (replaced !== undefined && isWithin(targetParent, replaced))
+      throw new BadTar('the link target lies in the directory that the link replaces', entry.name)
     const from = this.#directories.fd(targetParent)
     const to = this.#directories.fd(parent, targetParent)
     const result = this.#replacing(parent, name, () => linkat(from, cstrLatin1(targetName), to, cstrLatin1(name), 0))
