@@ -54,7 +54,9 @@ export async function openArena(): Promise<Arena> {
     } catch (error) {
       if (late.aborted) return 'hang'
       const failure = failureOf(error)
-      return failure.kind === 'internal' ? `internal: ${failure.what}` : failure.kind
+      if (failure.kind === 'internal') return `internal: ${failure.what}`
+      // A call that failed for no reason of the layer's.
+      return failure.kind === 'system' ? `system: ${failure.operation} ${failure.code}` : failure.kind
     }
   }
 
@@ -106,7 +108,7 @@ async function feed(blob: Buffer, write: (chunk: Uint8Array) => Promise<void> | 
 
 function judge(end: string): Wrong[] {
   if (end === 'hang') return [{ kind: 'hang', detail: `not done after ${PATIENCE_MS} ms` }]
-  return end.startsWith('internal') ? [{ kind: 'crash', detail: end }] : []
+  return end.startsWith('internal') || end.startsWith('system') ? [{ kind: 'crash', detail: end }] : []
 }
 
 const outside = (dir: string, allowed: readonly string[]): string[] => readdirSync(dir).filter((name) => !allowed.includes(name))

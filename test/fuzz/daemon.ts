@@ -51,7 +51,7 @@ export async function runDaemon(count: number, seed: number, tally: Tally): Prom
       layers.flatMap(({ did }) => did),
       outcome,
     )
-    if (outcome.wrong.some(({ kind }) => kind === 'crash')) return
+    if (!existsSync(`/proc/${windlass.daemon.pid}`)) return
     for (const { blob } of image.layers) registry.removeBlob(sha256(blob))
     if (at % 50 !== 49) continue
     const now = descriptors()
@@ -68,7 +68,7 @@ export async function runDaemon(count: number, seed: number, tally: Tally): Prom
       (error: unknown) => (late.aborted ? 'hang' : said(error)),
     )
     const wrong: Wrong[] = end === 'hang' ? [{ kind: 'hang', detail: reference }] : []
-    if (end.startsWith('internal')) wrong.push({ kind: 'crash', detail: end })
+    if (end === 'internal' || end === 'system') wrong.push({ kind: 'crash', detail: end })
     try {
       if (end === 'accepted') await windlass.cri.image.removeImage({ image: { image: reference } }, { signal: late })
       await windlass.cri.image.listImages({}, { signal: late })

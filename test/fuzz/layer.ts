@@ -47,7 +47,7 @@ export function makeLayer(seed: number, targets: Targets): FuzzLayer {
 }
 
 function members(random: Random, targets: Targets, did: string[]): readonly TarPart[] {
-  let entries: TarEntry[] = Array.from({ length: 2 + random.below(14) }, () => member(random))
+  let entries = tree(random)
   for (let left = random.below(4); left > 0; left--) {
     const mutation: Mutation | undefined = pick(mutations, random)
     if (mutation === undefined) continue
@@ -72,46 +72,30 @@ function damaged(bytes: Buffer, random: Random, did: string[]): Buffer {
 
 const pick = <T>(from: readonly T[], random: Random): T | undefined => from[random.below(from.length)]
 
-/** Few names, so that members meet. */
-const NAMES = [
-  'a',
-  'b',
-  'c',
-  'a/b',
-  'a/c',
-  'b/a',
-  'a/b/c',
-  'b/b/b/b',
-  './a',
-  'c/',
-  'link',
-  'link/a',
-  'a/link/x',
-  'etc/passwd',
-  'tmp/x',
-] as const
-const LINKS = ['a', 'b', '.', '..', '/', 'a/b', '../a', '/a/b', 'link', '../../..', 'missing', './b/../a'] as const
+/** Few names, so that members meet once a mutation has moved them; as they stand, they make a tree. */
+const DIRECTORIES = ['a/', 'b/', 'a/b/', 'c/d/', 'etc/', './usr/lib/', 'tmp/', 'link/', 'a/implied/below/'] as const
+const FILES = ['f', 'a/f', 'a/b/f', 'b/g', './etc/passwd', 'usr/lib/x', 'tmp/x', 'c/d/f', 'x/y/z', 'link/f'] as const
+const SPECIAL = ['link', 'a/link', 'b/l', 'tmp/p', 'usr/l', 'link2', 'bin'] as const
+const LINKS = ['a', 'b', '.', '..', '/', 'a/b', '../a', '/a/b', 'tmp', '../../..', 'missing', './b/../a', 'link'] as const
+
+/** The hard links among them name a file that came before. */
+function tree(random: Random): TarEntry[] {
+  const entries = Array.from({ length: 2 + random.below(14) }, () => member(random))
+  const seen: (string | Buffer)[] = []
+  return entries.flatMap((entry): TarEntry[] => {
+    const target = seen[random.below(seen.length)]
+    if (entry.type === 'file') seen.push(entry.name)
+    return entry.type !== 'hardlink' ? [entry] : target === undefined ? [] : [{ ...entry, link: target }]
+  })
+}
 
 function member(random: Random): TarEntry {
-  const type = random.pick<TarType>([
-    'file',
-    'file',
-    'file',
-    'dir',
-    'dir',
-    'symlink',
-    'symlink',
-    'hardlink',
-    'fifo',
-    'char',
-    'block',
-  ])
-  const name = random.pick(NAMES)
+  const type = random.pick<TarType>(['file', 'file', 'file', 'dir', 'dir', 'symlink', 'hardlink', 'fifo', 'char', 'block'])
   return {
-    name: type === 'file' ? name.replace(/\/$/, '') : name,
+    name: random.pick(type === 'file' ? FILES : type === 'dir' ? DIRECTORIES : SPECIAL),
     type,
     ...(type === 'file' ? { content: random.bytes(random.pick([0, 1, 100, 512, 3000])) } : {}),
-    ...(type === 'symlink' || type === 'hardlink' ? { link: random.pick(LINKS) } : {}),
+    ...(type === 'symlink' ? { link: random.pick(LINKS) } : {}),
     ...(type === 'char' || type === 'block' ? { devMajor: random.below(20), devMinor: random.below(20) } : {}),
     mode: random.pick([0o644, 0o755, 0o4755, 0o2775, 0o1777, 0, 0o7777]),
     uid: random.pick([0, 0, 1000, 4_000_000_000]),
