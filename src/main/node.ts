@@ -7,6 +7,7 @@ import { hostPlatform } from '../platform/platform.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller } from '../pull/puller.ts'
 import { createRegistry } from '../registry/client.ts'
+import { layoutOf } from '../store/local/layout.ts'
 import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
 import { usableCpus } from '../sys/cpus.ts'
@@ -33,7 +34,16 @@ export async function openNode(
   const store = opened.use(
     await openLocalStore({ root: config.rootDir, log, ...(onLost === undefined ? {} : { onLost }) }, options),
   )
-  const unpacker = opened.use(createUnpacker({ workers: workersFor(config), limits: config.limits }))
+  const { staging, overlay } = layoutOf(config.rootDir)
+  const unpacker = opened.use(
+    createUnpacker({
+      workers: workersFor(config),
+      limits: config.limits,
+      staging,
+      layers: overlay,
+      warn: (fields, message) => log.warn(fields, message),
+    }),
+  )
   const registry = opened.use(
     createRegistry({
       hostsDir: config.registry.configPath,

@@ -64,8 +64,6 @@ export const S = {
 } as const
 
 export const LOCK = { EX: 2, NB: 4 } as const
-/** unshare(2): give this thread a umask and working directory of its own. */
-export const CLONE_FS = 0x200
 
 const { errno } = os.constants
 export const {
@@ -82,6 +80,7 @@ export const {
   EOPNOTSUPP,
   ENODATA,
   ENAMETOOLONG,
+  EINTR,
   ERANGE,
   EWOULDBLOCK,
 } = errno
@@ -191,8 +190,6 @@ export const write = wrap<[fd: number, bytes: Uint8Array, size: number]>('write'
 export const syncfs = wrap<[fd: number]>('syncfs', 'int', ['int'])
 export const flock = wrap<[fd: number, operation: number]>('flock', 'int', ['int', 'int'])
 export const unshare = wrap<[flags: number]>('unshare', 'int', ['int'])
-const setfsuid = wrap<[id: number]>('setfsuid', 'int', ['uint'])
-const setfsgid = wrap<[id: number]>('setfsgid', 'int', ['uint'])
 export const umask = wrap<[mask: number]>('umask', 'int', ['uint'])
 
 // syscall(2) is variadic; on both architectures variadic integers travel in the same registers as declared ones.
@@ -301,16 +298,4 @@ export function timespecs(into: Buffer, seconds: number, nanoseconds: number): B
     into.writeBigInt64LE(BigInt(nanoseconds), at + 8)
   }
   return into
-}
-
-const ASK = 0xffffffff
-
-/**
- * Makes this thread act as root:root on file systems, whoever the process runs as (a group in a unit file, say). False without the right to.
- * setfsuid(2) has no error: asking again, with an id that is none, tells what holds.
- */
-export function actAsRoot(): boolean {
-  setfsgid(0)
-  setfsuid(0)
-  return setfsgid(ASK) === 0 && setfsuid(ASK) === 0
 }

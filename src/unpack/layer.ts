@@ -1,5 +1,5 @@
 /**
- * One layer, from its bytes to a tree, in one pass. Runs in a worker, synchronously:
+ * One layer, from its bytes to a tree, in one pass. Runs in an extractor, synchronously:
  *
  *     chunks → sha256 = blob digest → inflate → sha256 = diffID → tar → tree + tar-split
  */

@@ -1,20 +1,26 @@
-/** What the pool and its workers say to each other. Bytes go through the ring, not through messages. */
+/** What the pool and its extractors say to each other, a line of JSON each; an empty line says that the ring has room again. */
 import type { Failure } from '../failure/failure.ts'
 import type { DiffId, Digest } from '../oci/digest.ts'
-import type { RingMemory } from './ring.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
 
-export type WorkerStart = { readonly ring: RingMemory; readonly limits: UnpackLimits }
+/** Where an extractor finds the socket to its parent. */
+export const CONTROL_FD = 3
+/** And the ring its bytes come by. */
+export const RING_FD = 4
 
-/** A job as a worker takes it: descriptors are the process's, so they travel as numbers. */
-export type WorkerJob = {
+/** A job as an extractor takes it. With a local copy come its directory and its tar-split file, open. */
+export type Job = {
   readonly dir: string
   readonly diffId: DiffId
+  readonly limits: UnpackLimits
   readonly source:
     | { readonly kind: 'blob'; readonly digest: Digest; readonly size: number; readonly host: string }
-    | { readonly kind: 'local'; readonly diffFd: number; readonly splitFd: number; readonly path: string }
+    | { readonly kind: 'local'; readonly path: string }
 }
 
-export type WorkerAnswer =
+export type Answer =
   | { readonly ok: true; readonly layer: UnpackedLayer }
-  | { readonly ok: false; readonly failure: Failure; readonly stack: string | undefined }
+  | { readonly ok: false; readonly failure: Failure; readonly stack?: string | undefined }
+
+/** The first thing an extractor says: which of its rights it could not give up. */
+export type Greeting = { readonly refused: readonly string[] }

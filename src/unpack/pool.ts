@@ -1,36 +1,46 @@
-/**
- * The unpacker as the main thread sees it: a fixed number of long-lived workers, started when first needed, each with a ring of its own.
- */
-import { closeSync, constants, openSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
+/** The unpacker as the main thread sees it: a fixed number of processes, started when first needed, and let go when idle. */
+import { closeSync, constants, openSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
+import type { Territory } from '../sys/confine.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
-import type { WorkerAnswer, WorkerJob, WorkerStart } from './messages.ts'
-import { createRingMemory, RingWriter } from './ring.ts'
+import { Extractor } from './child.ts'
+import type { Job } from './messages.ts'
+import type { RingWriter } from './ring.ts'
 import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from './unpack.ts'
+import { Warden, type Warn } from './warden.ts'
 
 export type UnpackerOptions = {
   /** How many layers are unpacked at once on this node. */
   readonly workers: number
   readonly limits: UnpackLimits
+  /** The directory that jobs' directories lie in: all that may be written to. */
+  readonly staging: string
+  /** Where local copies lie, beside those in `staging`. */
+  readonly layers: string
+  readonly warn: Warn
 }
 
-/** The unpacker with worker threads of this process. */
-export const createUnpacker = (options: UnpackerOptions): Unpacker => new WorkerPool(options)
+/** The unpacker with processes of its own. */
+export const createUnpacker = (options: UnpackerOptions): Unpacker => new Pool(options)
 
-/** A worker's garbage is small and short-lived; V8's own choice would let each nursery grow to 48 MiB. */
-const NURSERY_MB = 4
+/** How long after the last job idle processes stay for the next. */
+const IDLE_MS = 30_000
 
-class WorkerPool implements Unpacker {
+class Pool implements Unpacker {
   readonly #options: UnpackerOptions
   readonly #limiter: Limiter
-  readonly #idle: LayerWorker[] = []
-  readonly #all = new Set<LayerWorker>()
+  readonly #idle: Extractor[] = []
+  readonly #all = new Set<Extractor>()
+  readonly #warden: Warden
+  #resting: NodeJS.Timeout | undefined
 
   constructor(options: UnpackerOptions) {
     this.#options = options
+    this.#warden = new Warden(territoryOf(options), options.warn)
     this.#limiter = new Limiter(options.workers)
   }
 
@@ -39,118 +49,77 @@ class WorkerPool implements Unpacker {
     const missing = missingCapabilities(['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_MKNOD'])
     if (missing.length > 0) fail({ kind: 'not-permitted', what: 'unpacking layers', missing })
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
-    const source = openSource(job)
-    try {
-      const permit = await this.#limiter.acquire({ signal })
-      const worker = this.#takeIdle() ?? this.#start()
-      const release = (): void => {
-        if (worker.isAlive) this.#idle.push(worker)
-        else this.#all.delete(worker)
-        source[Symbol.dispose]()
-        permit[Symbol.dispose]()
-      }
-      return new Job(worker, { dir: job.dir, diffId: job.diffId, source: source.value }, signal, release)
-    } catch (error) {
-      source[Symbol.dispose]()
-      throw error
-    }
+    using opening = new DisposableStack()
+    const source = opening.use(openSource(job))
+    opening.use(await this.#limiter.acquire({ signal }))
+    const extractor = this.#take()
+    opening.defer(() => this.#giveBack(extractor))
+    const order: Job = { dir: job.dir, diffId: job.diffId, limits: this.#options.limits, source: source.value }
+    const held = opening.move()
+    return new Extraction(extractor, order, source.fds, signal, () => held.dispose())
   }
 
-  /** Waits for jobs under way, then lets the workers go. */
+  /** Waits for jobs under way, then lets the processes go. */
   async [Symbol.asyncDispose](): Promise<void> {
     const permits: Permit[] = []
     for (let i = 0; i < this.#options.workers; i++)
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))
-    await Promise.all([...this.#all].map((worker) => worker.close()))
+    clearTimeout(this.#resting)
+    await Promise.all([...this.#all].map((extractor) => extractor.close()))
+    await this.#warden[Symbol.asyncDispose]()
   }
 
-  /** A worker may have died while it had nothing to do. */
-  #takeIdle(): LayerWorker | undefined {
-    for (let worker = this.#idle.pop(); worker !== undefined; worker = this.#idle.pop()) {
-      if (worker.isAlive) return worker
-      this.#all.delete(worker)
+  /** The one used last, or a new one: the others may go in peace. */
+  #take(): Extractor {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.isAlive) return idle
+      this.#all.delete(idle)
     }
-    return undefined
+    const started = new Extractor(this.#warden, this.#options.warn)
+    this.#all.add(started)
+    return started
   }
 
-  #start(): LayerWorker {
-    const worker = new LayerWorker(this.#options.limits)
-    this.#all.add(worker)
-    return worker
-  }
-}
-
-/** A thread, its ring, and the answer to the job it has. */
-class LayerWorker {
-  readonly #memory = createRingMemory()
-  readonly #thread: Worker
-  #answer: ((answer: WorkerAnswer) => void) | undefined
-  isAlive = true
-
-  constructor(limits: UnpackLimits) {
-    const workerData: WorkerStart = { ring: this.#memory, limits }
-    this.#thread = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData,
-      execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
-    })
-    this.#thread.unref()
-    this.#thread.on('message', (answer: WorkerAnswer) => this.#settle(answer))
-    this.#thread.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))))
-    this.#thread.on('exit', (code) => this.#die(new Error(`the worker ended with code ${code}`)))
+  #giveBack(extractor: Extractor): void {
+    if (!extractor.isAlive) {
+      this.#all.delete(extractor)
+      return
+    }
+    this.#idle.push(extractor)
+    clearTimeout(this.#resting)
+    this.#resting = setTimeout(() => this.#letGo(), IDLE_MS).unref()
   }
 
-  /** Starts a job: bytes go in by `ring`, `answer` never rejects. */
-  run(job: WorkerJob): { readonly ring: RingWriter; readonly answer: Promise<WorkerAnswer> } {
-    const ring = new RingWriter(this.#memory)
-    this.#thread.ref()
-    const { promise, resolve } = Promise.withResolvers<WorkerAnswer>()
-    this.#answer = resolve
-    this.#thread.postMessage(job)
-    return { ring, answer: promise }
-  }
-
-  /** Idle threads end at once; `terminate` would wait for a native call only in a busy one. */
-  async close(): Promise<void> {
-    this.isAlive = false
-    await this.#thread.terminate()
-  }
-
-  #settle(answer: WorkerAnswer): void {
-    this.#thread.unref()
-    this.#answer?.(answer)
-    this.#answer = undefined
-  }
-
-  #die(error: Error): void {
-    this.isAlive = false
-    this.#settle({
-      ok: false,
-      failure: { kind: 'internal', what: `an unpack worker died: ${error.message}` },
-      stack: error.stack,
-    })
+  /** Idle processes hold memory that pods could use. */
+  #letGo(): void {
+    for (const extractor of this.#idle.splice(0)) {
+      void extractor.close().then(() => this.#all.delete(extractor))
+    }
   }
 }
 
-class Job implements Unpacking {
+class Extraction implements Unpacking {
+  readonly #extractor: Extractor
   readonly #ring: RingWriter
   readonly #signal: AbortSignal
   readonly #result: Promise<UnpackedLayer>
   readonly #onAbort: () => void
   #failure: WindlassError | undefined
   #ended = false
+  #blockedMs = 0
 
-  constructor(worker: LayerWorker, job: WorkerJob, signal: AbortSignal, release: () => void) {
-    const { ring, answer } = worker.run(job)
-    this.#ring = ring
+  constructor(extractor: Extractor, job: Job, fds: readonly number[], signal: AbortSignal, release: () => void) {
+    this.#extractor = extractor
+    this.#ring = extractor.ring
     this.#signal = signal
     this.#onAbort = () => this.#stop(asWindlassError(signal.reason))
-    this.#result = answer.then((end) => {
+    this.#result = extractor.run(job, fds).then((end) => {
       signal.removeEventListener('abort', this.#onAbort)
-      if (!end.ok) this.#stop(new WindlassError(end.failure, end.stack))
       this.#ended = true
+      this.#blockedMs = this.#ring.blockedMs
       release()
       if (end.ok) return end.layer
+      this.#failure ??= new WindlassError(end.failure, end.stack)
       throw this.#failure
     })
     // Whoever disposes before `finish` does not look at the result.
@@ -160,18 +129,20 @@ class Job implements Unpacking {
   }
 
   get blockedMs(): number {
-    return this.#ring.blockedMs
+    return this.#ended ? this.#blockedMs : this.#ring.blockedMs
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
-    return this.#ring.write(chunk)?.then(() => {
+    // Once the job has ended the ring is another one's.
+    const full = this.#ended ? undefined : this.#ring.write(chunk)
+    return full?.then(() => {
       if (this.#failure !== undefined) throw this.#failure
     })
   }
 
   async finish(): Promise<UnpackedLayer> {
-    if (this.#failure === undefined) this.#ring.end()
+    if (this.#failure === undefined && !this.#ended) this.#ring.end()
     try {
       return await this.#result
     } catch (error) {
@@ -184,23 +155,24 @@ class Job implements Unpacking {
     await this.#result.catch(() => {})
   }
 
-  /** The first reason is the one told. Once the job has ended the ring is another one's. */
+  /** The first reason is the one told. */
   #stop(failure: WindlassError): void {
     if (this.#failure !== undefined || this.#ended) return
     this.#failure = failure
-    this.#ring.abort()
+    this.#extractor.stop()
   }
 }
 
-type OpenSource = Disposable & { readonly value: WorkerJob['source'] }
+type OpenSource = Disposable & { readonly value: Job['source']; readonly fds: readonly number[] }
 
 function openSource({ source, diffId }: UnpackJob): OpenSource {
-  if (source.kind === 'blob') return { value: source, [Symbol.dispose]: () => {} }
+  if (source.kind === 'blob') return { value: source, fds: [], [Symbol.dispose]: () => {} }
   const diffFd = openSync(source.diff, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
     const splitFd = openSync(source.tarSplit, constants.O_RDONLY)
     return {
-      value: { kind: 'local', diffFd, splitFd, path: source.diff },
+      value: { kind: 'local', path: source.diff },
+      fds: [diffFd, splitFd],
       [Symbol.dispose]: () => {
         closeSync(diffFd)
         closeSync(splitFd)
@@ -212,5 +184,18 @@ function openSource({ source, diffId }: UnpackJob): OpenSource {
       { kind: 'digest-mismatch', what: 'diffID', want: diffId, got: 'nothing: its tar-split file is missing', from: source.diff },
       error,
     )
+  }
+}
+
+/** All that an extractor needs of the file system: its jobs, its program, and the system's libraries, ISA-L among them. */
+function territoryOf({ staging, layers }: UnpackerOptions): Territory {
+  const koffi = createRequire(import.meta.url).resolve('koffi')
+  const modules = koffi.slice(0, koffi.lastIndexOf('/node_modules/') + '/node_modules'.length)
+  const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+  return {
+    // The null device is what its standard input and output are.
+    writable: [staging, '/dev/null'],
+    readable: [layers, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

@@ -1,12 +1,17 @@
 /**
- * A byte ring in shared memory between the main thread, which must never block, and one worker, which may: the writer copies network
- * chunks in and gets a promise when it is full, the reader waits with `Atomics.wait` and reads in place. One copy a byte, no messages.
+ * A byte ring in memory shared with one extractor: the writer, which must never block, copies network chunks in and gets a promise when
+ * it is full; the reader, which may, sleeps until there is something and reads in place. One copy a byte.
  *
- * Both ends count bytes modulo 2³²; the capacity is a power of two, so differences and positions stay right when the counters wrap.
+ * Both ends count bytes modulo 2³²; the capacity is a power of two, so differences and positions stay right when the counters wrap. The
+ * other end may have been taken over: the writer believes its own count, and takes the reader's for no more than room in the ring.
  */
+import { mapShared, type Shared, sleepOn, wake } from '../sys/shared.ts'
 
 const CAPACITY = 2 ** 22
-/** The reader is woken for, and hands out, at most this much at a time: small enough to stay in the second-level cache. */
+/** The control words have a page of their own, before the bytes. */
+const HEAD = 4096
+export const RING_SIZE = HEAD + CAPACITY
+/** Handed out at most this much at a time: small enough to stay in the second-level cache. */
 const VIEW = 2 ** 18
 
 // Slots of the control words.
@@ -14,49 +19,76 @@ const WRITTEN = 0
 const READ = 1
 const STATE = 2
 const WRITER_WAITS = 3
+const READER_WAITS = 4
 
 const OPEN = 0
 const ENDED = 1
 const ABORTED = 2
 
-/** What both ends share; handed to the worker once, when it starts. */
-export type RingMemory = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer }
-
-export const createRingMemory = (): RingMemory => ({ control: new SharedArrayBuffer(16), data: new SharedArrayBuffer(CAPACITY) })
-
-/** The main thread's end, for one job: the next job's writer must not get the bytes of one that was stopped while it waited. */
+/** The daemon's end of an extractor's ring, for one job after the other. */
 export class RingWriter {
+  readonly #shared: Shared
   readonly #control: Int32Array
   readonly #data: Uint8Array
+  #written = 0
   #blockedMs = 0
-  #closed = false
+  #closed = true
+  #unmapped = false
+  #room: (() => void) | undefined
 
-  /** Empties the ring. The reader must be idle. */
-  constructor(memory: RingMemory) {
-    this.#control = new Int32Array(memory.control).fill(0)
-    this.#data = new Uint8Array(memory.data)
+  constructor(fd: number) {
+    this.#shared = mapShared(fd, RING_SIZE)
+    this.#control = new Int32Array(this.#shared.buffer, 0, 8)
+    this.#data = new Uint8Array(this.#shared.buffer, HEAD, CAPACITY)
   }
 
-  /** Milliseconds `write` waited for the reader. */
+  /** Empties it for the next job, with the counts at `start`. The reader must be idle. */
+  open(start = 0): void {
+    // Memory that is mapped no more must not be touched; what is written goes nowhere, and the reader's end is told elsewhere.
+    if (this.#unmapped) return
+    this.#control.fill(0)
+    this.#control[WRITTEN] = start
+    this.#control[READ] = start
+    this.#written = start
+    this.#blockedMs = 0
+    this.#closed = false
+  }
+
+  /** Milliseconds `write` waited for the reader, in this job. */
   get blockedMs(): number {
     return this.#blockedMs
   }
 
-  /** Copies `chunk` in. A promise means the ring is full; it resolves once all of the chunk is in, or the reader is gone. */
+  /** Copies `chunk` in. A promise means the ring is full; it resolves once all of the chunk is in, or the job is over. */
   write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#closed) return undefined
     const taken = this.#copy(chunk)
     return taken === chunk.length ? undefined : this.#drain(chunk.subarray(taken))
   }
 
   /** No more bytes will come. */
   end(): void {
-    this.#setState(ENDED)
+    this.#close(ENDED)
   }
 
   /** Tells the reader to stop at its next look, and lets a `write` that waits go on into nothing. */
   abort(): void {
-    this.#setState(ABORTED)
+    this.#close(ABORTED)
+  }
+
+  /** The reader says that it has made room. */
+  made(): void {
+    this.#room?.()
+    this.#room = undefined
+  }
+
+  /** The reader is gone. */
+  unmap(): void {
+    if (this.#unmapped) return
+    this.#unmapped = true
     this.#closed = true
+    this.made()
+    this.#shared.unmap()
   }
 
   async #drain(chunk: Uint8Array): Promise<void> {
@@ -64,11 +96,11 @@ export class RingWriter {
     let rest = Uint8Array.from(chunk)
     const start = performance.now()
     while (rest.length > 0 && !this.#closed) {
-      const seen = Atomics.load(this.#control, READ)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#room = resolve
       Atomics.store(this.#control, WRITER_WAITS, 1)
-      // Looked at again only now that the reader knows we wait: what it gave back before, it woke nobody for.
-      const wait = this.#free() > 0 ? undefined : Atomics.waitAsync(this.#control, READ, seen)
-      if (wait?.async) await wait.value
+      // Looked at again only now that the reader knows we wait: of what it gave back before, it told nobody.
+      if (this.#free() === 0) await promise
       if (this.#closed) break
       Atomics.store(this.#control, WRITER_WAITS, 0)
       rest = rest.subarray(this.#copy(rest))
@@ -77,39 +109,46 @@ export class RingWriter {
   }
 
   #free(): number {
-    return CAPACITY - ((Atomics.load(this.#control, WRITTEN) - Atomics.load(this.#control, READ)) >>> 0)
+    const used = (this.#written - Atomics.load(this.#control, READ)) >>> 0
+    return Math.max(0, CAPACITY - used)
   }
 
   #copy(chunk: Uint8Array): number {
-    const written = Atomics.load(this.#control, WRITTEN)
     const length = Math.min(chunk.length, this.#free())
-    const at = written & (CAPACITY - 1)
+    const at = this.#written & (CAPACITY - 1)
     const first = Math.min(length, CAPACITY - at)
     this.#data.set(first === chunk.length ? chunk : chunk.subarray(0, first), at)
     if (length > first) this.#data.set(chunk.subarray(first, length), 0)
-    Atomics.store(this.#control, WRITTEN, (written + length) | 0)
-    Atomics.notify(this.#control, WRITTEN)
+    this.#written = (this.#written + length) | 0
+    Atomics.store(this.#control, WRITTEN, this.#written)
+    if (Atomics.load(this.#control, READER_WAITS) === 1) wake(this.#shared, WRITTEN * 4)
     return length
   }
 
-  #setState(state: number): void {
+  #close(state: number): void {
+    if (this.#closed) return
+    this.#closed = true
     Atomics.store(this.#control, STATE, state)
-    // The reader sleeps on the count of bytes, which has not changed: it looks at the state whenever it is woken.
-    Atomics.notify(this.#control, WRITTEN)
-    Atomics.notify(this.#control, READ)
+    wake(this.#shared, WRITTEN * 4)
+    this.made()
   }
 }
 
-/** The worker's end. */
+/** The extractor's end. */
 export class RingReader {
+  readonly #shared: Shared
   readonly #control: Int32Array
   readonly #data: Uint8Array
+  readonly #madeRoom: () => void
   #lent = 0
   #waitMs = 0
 
-  constructor(memory: RingMemory) {
-    this.#control = new Int32Array(memory.control)
-    this.#data = new Uint8Array(memory.data)
+  /** `madeRoom` tells the writer, who waits for it. */
+  constructor(fd: number, madeRoom: () => void) {
+    this.#shared = mapShared(fd, RING_SIZE)
+    this.#control = new Int32Array(this.#shared.buffer, 0, 8)
+    this.#data = new Uint8Array(this.#shared.buffer, HEAD, CAPACITY)
+    this.#madeRoom = madeRoom
   }
 
   get waitMs(): number {
@@ -121,7 +160,7 @@ export class RingReader {
     this.#lent = 0
   }
 
-  /** True once the main thread asked to stop. */
+  /** True once the daemon asked to stop. */
   get aborted(): boolean {
     return Atomics.load(this.#control, STATE) === ABORTED
   }
@@ -149,12 +188,16 @@ export class RingReader {
 
   #wait(read: number): number {
     for (;;) {
+      Atomics.store(this.#control, READER_WAITS, 1)
       // The state is read before the count: bytes written before `end` are always seen.
       const state = Atomics.load(this.#control, STATE)
       const available = this.#available(read)
-      if (available > 0 || state !== OPEN) return available
-      // The timeout covers a state set between the look above and the wait; `end` and `abort` change no count.
-      Atomics.wait(this.#control, WRITTEN, read, 20)
+      if (available > 0 || state !== OPEN) {
+        Atomics.store(this.#control, READER_WAITS, 0)
+        return available
+      }
+      // The timeout covers a state set between the look above and the sleep; `end` and `abort` change no count.
+      sleepOn(this.#shared, WRITTEN * 4, read, 20)
     }
   }
 
@@ -164,7 +207,10 @@ export class RingReader {
     Atomics.store(this.#control, READ, read)
     this.#lent = 0
     const used = (Atomics.load(this.#control, WRITTEN) - read) >>> 0
-    // Waking the writer for every view would cost the main thread more than the copy itself: half the ring must be free.
-    if (used <= CAPACITY / 2 && Atomics.load(this.#control, WRITER_WAITS) === 1) Atomics.notify(this.#control, READ)
+    // Telling the writer of every view would cost it more than the copy itself: half the ring must be free.
+    if (used <= CAPACITY / 2 && Atomics.load(this.#control, WRITER_WAITS) === 1) {
+      Atomics.store(this.#control, WRITER_WAITS, 0)
+      this.#madeRoom()
+    }
   }
 }

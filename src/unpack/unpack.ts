@@ -1,6 +1,7 @@
 /**
  * Turns a layer's bytes into a directory in overlay form, in one pass: hash the blob, inflate, hash the tar, write the files. It runs in
- * worker threads with synchronous calls; the main thread only hands over bytes.
+ * processes of its own with synchronous calls; the main thread only hands over bytes. They start without network, secrets and most rights
+ * (sys/confine.ts, sys/forbid.ts), and one that dies fails the layer it had, with internal.
  *
  * A job's directory receives `diff/`, the tree, and `tar-split.gz`, from which the tar can be put together again (containers/storage
  * needs it, and it is the checksum of every file). Nothing below `diff/` is reached through a symlink the layer brought, and nothing
@@ -58,7 +59,7 @@ export interface Unpacker extends AsyncDisposable {
   /**
    * Waits for a free worker, then takes the job. Bytes of a blob source go in by `write`; `finish` says that was all and waits for the end.
    * Throws (from `write` as soon as it is known, and from `finish`): digest-mismatch, size-mismatch, unsupported, bad-layer, limit,
-   * no-space, not-permitted, system, cancelled. Disposing before `finish` stops the worker at its next chunk and waits until it has let go of `dir`.
+   * no-space, not-permitted, system, internal, cancelled. Disposing before `finish` stops the worker at its next chunk and waits until it has let go of `dir`.
    */
   open(job: UnpackJob, options: Abortable): Promise<Unpacking>
 }

@@ -1,4 +1,4 @@
-/** Where layers are let loose: the real worker pool on a directory beside a victim, and a look at everything afterwards. */
+/** Where layers are let loose: the real extractors on a directory beside a victim, and a look at everything afterwards. */
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { AT, cstr } from '../../src/sys/libc.ts'
 import { removeTree } from '../../src/sys/tree.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { LayerSource, UnpackLimits } from '../../src/unpack/unpack.ts'
+import { descriptorsOf } from '../support/children.ts'
 import { makeVictim } from '../support/victim.ts'
 import type { FuzzLayer, Targets } from './layer.ts'
 
@@ -29,7 +30,7 @@ export interface Arena extends AsyncDisposable {
   /** The victim's path, names that climb to it, and a file that would appear in the machine's own root. */
   readonly targets: Targets
   attack(layer: FuzzLayer): Promise<Outcome>
-  /** Descriptors this process holds. Workers that idle hold none of a layer's. */
+  /** Descriptors this process and its extractors hold. Those that idle hold none of a layer's. */
   descriptors(): number
 }
 
@@ -41,7 +42,7 @@ export async function openArena(): Promise<Arena> {
   const canary = `/${basename(top)}`
   const jobs = join(top, 'jobs')
   await mkdir(jobs, { mode: 0o700 })
-  const unpacker = resources.use(createUnpacker({ workers: 2, limits }))
+  const unpacker = resources.use(createUnpacker({ workers: 2, limits, staging: jobs, layers: jobs, warn: console.warn }))
 
   async function unpack(dir: string, layer: FuzzLayer, source: LayerSource): Promise<string> {
     await mkdir(dir)
@@ -83,7 +84,7 @@ export async function openArena(): Promise<Arena> {
   const owned = resources.move()
   return {
     targets: [victim.dir, '../victim', '../../victim', '../../../victim', canary, `../../../../../..${canary}`],
-    descriptors: () => readdirSync('/proc/self/fd').length,
+    descriptors: () => descriptorsOf(process.pid),
     attack: async (layer) => {
       const [dir, copy] = [join(jobs, `${layer.seed}`), join(jobs, `${layer.seed}-again`)]
       const end = await unpack(dir, layer, { kind: 'blob', digest: layer.digest, size: layer.blob.length, host: 'fuzz' })

@@ -1,10 +1,11 @@
 /** The same layers as images, pulled over CRI by a whole daemon from the embedded registry. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { failureOf } from '../../src/failure/failure.ts'
 import { sha256 } from '../../src/oci/digest.ts'
 import { RpcError } from '../../src/rpc/status.ts'
 import { eventually, startNode } from '../integration/node.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
+import { descriptorsOf } from '../support/children.ts'
 import { buildImage, publish } from '../support/image.ts'
 import { createRandom } from '../support/random.ts'
 import { makeVictim } from '../support/victim.ts'
@@ -32,7 +33,7 @@ export async function runDaemon(count: number, seed: number, tally: Tally): Prom
     canary,
     `../../../../../../../../..${canary}`,
   ]
-  const descriptors = (): number => readdirSync(`/proc/${windlass.daemon.pid}/fd`).length
+  const descriptors = (): number => descriptorsOf(windlass.daemon.pid)
   let usual: number | undefined
 
   for (let at = 0; at < count; at++) {

@@ -38,7 +38,9 @@ export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
   const root = join(temporary.path, 'root')
   const hostsDir = join(temporary.path, 'certs.d')
   const store = resources.use(await openLocalStore({ root }, { signal: new AbortController().signal }))
-  const unpacker = resources.use(createUnpacker({ workers: 2, limits }))
+  const unpacker = resources.use(
+    createUnpacker({ workers: 2, limits, staging: join(root, 'staging'), layers: join(root, 'overlay'), warn: () => {} }),
+  )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4 })
   resources.defer(() => puller.close())

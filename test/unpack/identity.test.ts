@@ -16,7 +16,7 @@ const [blobFile, dir] = process.argv.slice(2)
 const blob = readFileSync(blobFile)
 const digest = sha256(blob)
 const limits = { maxUnpackedSize: 2 ** 30, maxLayerEntries: 100, maxCompressionRatio: 1000 }
-await using unpacker = createUnpacker({ workers: 1, limits })
+await using unpacker = createUnpacker({ workers: 1, limits, staging: dir, layers: dir, warn: console.warn })
 try {
   const source = { kind: 'blob', digest, size: blob.length, host: 'test' }
   await using unpacking = await unpacker.open({ dir, diffId: digest, source }, new AbortController())

@@ -25,6 +25,8 @@ export type Unpacked = { readonly layer: UnpackedLayer; readonly diff: string; r
 
 export interface Lab extends AsyncDisposable {
   readonly unpacker: Unpacker
+  /** What the unpacker warned its owner of. */
+  readonly warnings: readonly string[]
   /** A fresh directory beside the victim. */
   dir(): Promise<string>
   /** Unpacks a blob; by default its diffID is its own digest, as for a plain tar. */
@@ -49,7 +51,16 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
   // Trees here are deeper than the file system calls of Node can go.
   resources.defer(() => void removeTree(AT.FDCWD, cstr(top)))
   const victim = makeVictim(join(top, 'victim'))
-  const unpacker = resources.use(createUnpacker({ workers: 2, limits: { ...limits, ...overrides } }))
+  const warnings: string[] = []
+  const unpacker = resources.use(
+    createUnpacker({
+      workers: 2,
+      limits: { ...limits, ...overrides },
+      staging: top,
+      layers: top,
+      warn: (fields, message) => warnings.push(`${message}: ${JSON.stringify(fields)}`),
+    }),
+  )
   const { signal } = new AbortController()
   let count = 0
   const dir = async (): Promise<string> => {
@@ -67,6 +78,7 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
   const owned = resources.move()
   return {
     unpacker,
+    warnings,
     dir,
     unpack,
     tree: (parts) => unpack(tar(parts)),

@@ -53,9 +53,10 @@ describe.skipIf(!isRoot)('bounds', () => {
 
   it('T44 a file system that would fill up stops a layer before it has, and is as it was after', async () => {
     await using lab = await openLab()
-    using temporary = mkdtempDisposableSync(join(tmpdir(), 'windlass-small-'))
-    using _fs = mounted(temporary.path, ['-t', 'tmpfs', '-o', 'size=32m,nr_inodes=1000', 'tmpfs'])
-    const free = () => (({ bavail, ffree }) => ({ bavail, ffree }))(statfsSync(temporary.path))
+    // Below what the unpacker may write to.
+    const small = await lab.dir()
+    using _fs = mounted(small, ['-t', 'tmpfs', '-o', 'size=32m,nr_inodes=1000', 'tmpfs'])
+    const free = () => (({ bavail, ffree }) => ({ bavail, ffree }))(statfsSync(small))
     const before = free()
     const noise = tar([{ name: 'large', content: Buffer.concat(Array(50).fill(randomBytes(1_000_000))) }])
     for (const [what, blob, diffId] of [
@@ -63,7 +64,7 @@ describe.skipIf(!isRoot)('bounds', () => {
       ['a blob that could not fit', noise, diffIdOf(noise)],
       ['too many inodes', tar(files(2_000)), undefined],
     ] as const)
-      expect([what, await failing(lab, temporary.path, blob, diffId)]).toEqual([what, 'no-space'])
+      expect([what, await failing(lab, small, blob, diffId)]).toEqual([what, 'no-space'])
     // A reserve was left for others all the time, so nothing had to be told ENOSPC by the kernel.
     expect(free()).toEqual(before)
   })

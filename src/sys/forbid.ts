@@ -1,0 +1,96 @@
+/** System calls a process gives up for good, by a seccomp filter (seccomp(2)) over all its threads. */
+import koffi from 'koffi'
+import { ENOSYS, EPERM, wrap } from './libc.ts'
+
+const seccomp = wrap<[call: number, operation: number, flags: number, program: Buffer]>('syscall', 'int64', [
+  'int64',
+  'int64',
+  'int64',
+  'void *',
+])
+
+/** Numbers differ below 424 (asm/unistd_64.h, asm-generic/unistd.h); a call an architecture lacks is left out. */
+export const forbidden: Readonly<
+  Record<string, { readonly audit: number; readonly seccomp: number; readonly calls: readonly number[] }>
+> = {
+  x64: {
+    audit: 0xc000003e,
+    seccomp: 317,
+    calls: [
+      // Other programs: fork, vfork, execve, execveat, ptrace, process_vm_readv, process_vm_writev.
+      ...[57, 58, 59, 322, 101, 310, 311],
+      // Sockets: socket, connect, bind, socketpair.
+      ...[41, 42, 49, 53],
+      // Mounts and namespaces: mount, umount2, pivot_root, chroot, setns, unshare.
+      ...[165, 166, 155, 161, 308, 272],
+      // The kernel itself: bpf, perf_event_open, init_module, finit_module, delete_module, kexec_load, kexec_file_load, reboot, iopl, ioperm.
+      ...[321, 298, 175, 313, 176, 246, 320, 169, 172, 173],
+      // Swap, accounting, quota, clocks, log: swapon, swapoff, acct, quotactl, settimeofday, clock_settime, syslog.
+      ...[167, 168, 163, 179, 164, 227, 103],
+      // Keys, faults, handles: add_key, request_key, keyctl, userfaultfd, open_by_handle_at.
+      ...[248, 249, 250, 323, 304],
+    ],
+  },
+  arm64: {
+    audit: 0xc00000b7,
+    seccomp: 277,
+    calls: [
+      ...[221, 281, 117, 270, 271],
+      ...[198, 203, 200, 199],
+      ...[40, 39, 41, 51, 268, 97],
+      ...[280, 241, 105, 273, 106, 104, 294, 142],
+      ...[224, 225, 89, 60, 170, 112, 116],
+      ...[217, 218, 219, 282, 265],
+    ],
+  },
+}
+/** io_uring_setup, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, pidfd_open, pidfd_getfd, mount_setattr: the same everywhere. */
+const EVERYWHERE: readonly number[] = [425, 428, 429, 430, 431, 432, 433, 434, 438, 442]
+
+const SET_MODE_FILTER = 1
+const FLAG_TSYNC = 1
+// linux/bpf_common.h: load a word, jump if equal, jump if greater or equal, return.
+const LOAD = 0x20
+const JUMP_EQUAL = 0x15
+const JUMP_AT_LEAST = 0x35
+const RETURN = 0x06
+const NUMBER_AT = 0
+const ARCHITECTURE_AT = 4
+const ALLOW = 0x7fff0000
+const REFUSE = 0x00050000 | EPERM
+/** Numbers from here on are another ABI's on x64. */
+const X32 = 0x40000000
+
+type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, value: number]
+
+/** The filter: refuse what is listed and what is another ABI's, allow the rest. */
+export function filterFor(audit: number, calls: readonly number[]): readonly Instruction[] {
+  const last = calls.length
+  return [
+    [LOAD, 0, 0, ARCHITECTURE_AT],
+    [JUMP_EQUAL, 0, last + 3, audit],
+    [LOAD, 0, 0, NUMBER_AT],
+    [JUMP_AT_LEAST, last + 1, 0, X32],
+    ...calls.map((call, index): Instruction => [JUMP_EQUAL, last - index, 0, call]),
+    [RETURN, 0, 0, ALLOW],
+    [RETURN, 0, 0, REFUSE],
+  ]
+}
+
+/** Gives the calls up; 0, or −errno. no_new_privs must be set, or the caller privileged. */
+export function forbidCalls(): number {
+  const machine = forbidden[process.arch]
+  if (machine === undefined) return -ENOSYS
+  const filter = filterFor(machine.audit, [...machine.calls, ...EVERYWHERE])
+  const code = Buffer.from(new ArrayBuffer(filter.length * 8))
+  for (const [index, [operation, ifTrue, ifFalse, value]] of filter.entries()) {
+    code.writeUInt16LE(operation, index * 8)
+    code.writeUInt8(ifTrue, index * 8 + 2)
+    code.writeUInt8(ifFalse, index * 8 + 3)
+    code.writeUInt32LE(value, index * 8 + 4)
+  }
+  const program = Buffer.alloc(16)
+  program.writeUInt16LE(filter.length, 0)
+  program.writeBigUInt64LE(koffi.address(code), 8)
+  return seccomp(machine.seccomp, SET_MODE_FILTER, FLAG_TSYNC, program)
+}

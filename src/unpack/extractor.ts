@@ -1,0 +1,88 @@
+/**
+ * The process that unpacks: takes one job at a time from its parent and does it with synchronous calls. Its parent's words arrive on
+ * one socket, a blob's bytes by a ring in shared memory; the local copy a job is made from comes as open descriptors with the job.
+ */
+import { closeSync, writeSync } from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
+import { fail, failureOf } from '../failure/failure.ts'
+import { forbidCalls } from '../sys/forbid.ts'
+import { errnoName, umask } from '../sys/libc.ts'
+import { limitProcess } from '../sys/limits.ts'
+import { type Received, receiveWithFds } from '../sys/socket.ts'
+import { type Chunks, type LayerBytes, unpackLayer } from './layer.ts'
+import { type Answer, CONTROL_FD, type Greeting, type Job, RING_FD } from './messages.ts'
+import { RingReader } from './ring.ts'
+
+/** Directories under way, a file, and what Node itself holds. */
+const MAX_DESCRIPTORS = 1024
+
+const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
+
+// The warden loads this file only to have it compiled.
+if (isMainThread) await serve()
+
+async function serve(): Promise<void> {
+  // Modes are given when an entry is made.
+  umask(0)
+  const forbidden = forbidCalls()
+  say({ refused: [...(forbidden < 0 ? [`seccomp: ${errnoName(forbidden)}`] : []), ...limitProcess(MAX_DESCRIPTORS)] })
+  const ring = new RingReader(RING_FD, () => write('\n'))
+  for (let order = nextJob(); order !== undefined; order = nextJob()) {
+    say(await run(order, ring))
+    ring.reset()
+  }
+}
+
+type Order = { readonly job: Job; readonly fds: readonly number[] }
+
+/** Undefined when the parent has closed its end, or is gone. */
+function nextJob(): Order | undefined {
+  let text = ''
+  const fds: number[] = []
+  while (!text.endsWith('\n')) {
+    const received: Received | undefined = receiveWithFds(CONTROL_FD)
+    if (received === undefined) return undefined
+    text += received.text
+    fds.push(...received.fds)
+  }
+  return { job: JSON.parse(Buffer.from(text, 'latin1').toString()), fds }
+}
+
+async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
+  const start = performance.now()
+  const waitedBefore = ring.waitMs
+  try {
+    // Owners are set only where they are not root: what is made must be root's.
+    if (!isRoot) fail({ kind: 'not-permitted', what: 'unpacking layers', missing: ['CAP_SETUID', 'CAP_SETGID'] })
+    const bytes = await bytesOf(job, fds, ring)
+    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits })
+    const waitMs = ring.waitMs - waitedBefore
+    return { ok: true, layer: { ...outcome, waitMs, workMs: performance.now() - start - waitMs } }
+  } catch (error) {
+    return { ok: false, failure: failureOf(error), stack: error instanceof Error ? error.stack : undefined }
+  } finally {
+    for (const fd of fds) closeSync(fd)
+  }
+}
+
+async function bytesOf({ source }: Job, [diff = -1, split = -1]: readonly number[], ring: RingReader): Promise<LayerBytes> {
+  if (source.kind === 'blob') return { ...source, chunks: () => ring.next() }
+  // Loaded by the few layers that are copied: it costs 10 MB.
+  const { replay } = await import('./replay.ts')
+  const blocks = replay(diff, split)
+  const chunks: Chunks = () => {
+    if (ring.aborted) return undefined
+    const next = blocks.next()
+    return next.done === true ? undefined : next.value
+  }
+  return { kind: 'tar', chunks, path: source.path }
+}
+
+function say(words: Answer | Greeting): void {
+  write(`${JSON.stringify(words)}\n`)
+}
+
+function write(text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; ) at += writeSync(CONTROL_FD, bytes, at)
+}

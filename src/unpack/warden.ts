@@ -1,0 +1,120 @@
+/**
+ * Starts extractors from a thread that has lost every right an extractor must not have. They begin confined, without a moment before.
+ *
+ * The thread lives as long as any extractor does: the kernel ends them when it goes, and with it the daemon.
+ */
+import { once } from 'node:events'
+import { stat, writeFile } from 'node:fs/promises'
+import { Worker } from 'node:worker_threads'
+import type { Territory } from '../sys/confine.ts'
+
+/** Tells of what could not be taken away; once per thread. */
+export type Warn = (fields: object, message: string) => void
+
+/** A process being started or running. */
+export type Started = {
+  /** How it ended, for a person ("SIGSEGV", "code 1: what it wrote last"). */
+  readonly ended: Promise<string>
+  kill(): void
+}
+
+export type WardenOrder = { readonly start: number; readonly fds: readonly number[] } | { readonly kill: number }
+export type WardenNews =
+  | { readonly refused: readonly string[] }
+  | { readonly started: number; readonly pid: number }
+  | { readonly ended: number; readonly how: string }
+
+type Child = { onStart: (() => void) | undefined; readonly onEnd: (how: string) => void }
+
+/** Killed before the daemon where memory runs out. */
+const OOM_SCORE = '500'
+
+export class Warden implements AsyncDisposable {
+  readonly #territory: Territory
+  readonly #warn: Warn
+  readonly #children = new Map<number, Child>()
+  #thread: Promise<Worker> | undefined
+  #count = 0
+  /** Which thread is the one in use: how an earlier one ends is no news. */
+  #generation = 0
+
+  constructor(territory: Territory, warn: Warn) {
+    this.#territory = territory
+    this.#warn = warn
+  }
+
+  /** Starts an extractor that inherits `fds`, from 3 on; `onStart` is called when it has them, or never will. */
+  start(fds: readonly number[], onStart: () => void): Started {
+    const id = this.#count++
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.#children.set(id, { onStart, onEnd: resolve })
+    this.#tell({ start: id, fds }).catch((error: unknown) => this.#end(id, String(error)))
+    return { ended: promise, kill: () => this.#kill(id) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opening = this.#thread
+    this.#thread = undefined
+    this.#generation++
+    const thread = await opening?.catch(() => undefined)
+    await thread?.terminate()
+  }
+
+  #kill(id: number): void {
+    // Where the thread is lost, so is the process.
+    if (this.#children.has(id)) this.#tell({ kill: id }).catch((error: unknown) => this.#end(id, String(error)))
+  }
+
+  async #tell(order: WardenOrder): Promise<void> {
+    this.#thread ??= this.#open()
+    const thread = await this.#thread
+    thread.postMessage(order)
+  }
+
+  async #open(): Promise<Worker> {
+    const generation = ++this.#generation
+    // libuv's threads are made once, by whoever first needs one; made by the warden they would be confined, and every file with them.
+    await stat('/')
+    const thread = new Worker(new URL('./warden-thread.ts', import.meta.url), {
+      workerData: this.#territory,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: 1 },
+    })
+    thread.unref()
+    thread.on('message', (news: WardenNews) => this.#hear(news))
+    thread.on('error', (error) => this.#lost(generation, error instanceof Error ? error.message : String(error)))
+    thread.on('exit', () => this.#lost(generation, 'the thread that started it has ended'))
+    await once(thread, 'online')
+    return thread
+  }
+
+  #hear(news: WardenNews): void {
+    if ('refused' in news) {
+      if (news.refused.length > 0) this.#warn({ refused: news.refused }, 'layers are unpacked with more rights than they need')
+    } else if ('started' in news) {
+      started(this.#children.get(news.started))
+      writeFile(`/proc/${news.pid}/oom_score_adj`, OOM_SCORE).catch((error: unknown) =>
+        this.#warn({ err: error }, 'an extractor keeps the daemon’s own rank when memory runs out'),
+      )
+    } else this.#end(news.ended, news.how)
+  }
+
+  #end(id: number, how: string): void {
+    const child = this.#children.get(id)
+    this.#children.delete(id)
+    started(child)
+    child?.onEnd(how)
+    if (this.#children.size === 0) void this[Symbol.asyncDispose]()
+  }
+
+  #lost(generation: number, how: string): void {
+    if (generation !== this.#generation) return
+    this.#thread = undefined
+    for (const id of [...this.#children.keys()]) this.#end(id, how)
+  }
+}
+
+function started(child: Child | undefined): void {
+  child?.onStart?.()
+  if (child !== undefined) child.onStart = undefined
+}

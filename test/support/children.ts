@@ -1,0 +1,18 @@
+/** The processes a process has started, from /proc. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Children by any of its threads (proc_pid_task_children(5)). */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  )
+}
+
+/** Those of them that unpack layers. */
+export const extractorsOf = (pid: number): number[] =>
+  childrenOf(pid).filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('extractor'))
+
+/** Open descriptors of a process, and of that of its extractors which has most: how many there are is no leak. */
+export const descriptorsOf = (pid: number): number => count(pid) + Math.max(0, ...extractorsOf(pid).map(count))
+
+const count = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length

@@ -1,0 +1,89 @@
+/** What an extractor that was taken over may say, and what becomes of it. */
+import { closeSync, writeSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { sha256 } from '../../src/oci/digest.ts'
+import { Extractor } from '../../src/unpack/child.ts'
+import type { Job } from '../../src/unpack/messages.ts'
+import { diffIdOf, limits } from './lab.ts'
+
+const layer = {
+  diffId: sha256('x'),
+  blobSize: 1,
+  diffSize: 1,
+  entries: 1,
+  whiteouts: 0,
+  implied: ['etc'],
+  warnings: [],
+  waitMs: 0,
+  workMs: 0,
+}
+const job: Job = {
+  dir: '/nowhere',
+  diffId: diffIdOf(Buffer.from('x')),
+  limits,
+  source: { kind: 'blob', digest: sha256('x'), size: 1, host: 'test' },
+}
+
+/** An extractor whose process is this test: `says` is what it writes to its parent. */
+function impostor(says: readonly (string | Buffer)[]): { readonly extractor: Extractor; readonly isKilled: () => boolean } {
+  let killed = false
+  const ended = Promise.withResolvers<string>()
+  const extractor = new Extractor(
+    {
+      start: ([socket = -1]) => {
+        for (const words of says) writeSync(socket, typeof words === 'string' ? Buffer.from(words) : words)
+        return {
+          ended: ended.promise,
+          kill: () => {
+            if (killed) return
+            killed = true
+            closeSync(socket)
+            ended.resolve('SIGKILL')
+          },
+        }
+      },
+    },
+    () => {},
+  )
+  return { extractor, isKilled: () => killed }
+}
+
+const hello = `${JSON.stringify({ refused: [] })}\n`
+const answer = (changes: object): string => `${JSON.stringify({ ok: true, layer: { ...layer, ...changes } })}\n`
+
+describe('an extractor', () => {
+  it('is believed when it says what it should', async () => {
+    const { extractor, isKilled } = impostor([hello, answer({})])
+    expect(await extractor.run(job, [])).toEqual({ ok: true, layer })
+    expect(isKilled()).toBe(false)
+    expect(extractor.isAlive).toBe(true)
+  })
+
+  it.each([
+    ['garbage', [Buffer.from([0xff, 0, 0x0a])]],
+    ['garbage for an answer', [hello, 'null\n']],
+    ['a path out of the layer', [hello, answer({ implied: ['../../etc'] })]],
+    ['an absolute path', [hello, answer({ implied: ['/etc'] })]],
+    ['a number that is none', [hello, answer({ blobSize: -1 })]],
+    ['an unknown field', [hello, answer({ more: 1 })]],
+    [
+      'a failure it cannot have',
+      [hello, '{"ok":false,"failure":{"kind":"unauthorized","reference":"r","host":"h","detail":"d"}}\n'],
+    ],
+    ['endless words', [hello, Buffer.alloc(100_000, 'x'), '\n']],
+    ['two answers', [hello, answer({}), answer({})]],
+  ] as const)('is ended when it says %s', async (_what, says) => {
+    const { extractor, isKilled } = impostor(says)
+    await extractor.run(job, [])
+    await expect.poll(isKilled).toBe(true)
+    expect(extractor.isAlive).toBe(false)
+  })
+
+  it('fails its job with the fault, once it is gone', async () => {
+    const { extractor } = impostor([hello, 'null\n'])
+    expect(await extractor.run(job, [])).toMatchObject({
+      ok: false,
+      failure: { kind: 'internal', what: expect.stringContaining('its answer makes no sense') },
+    })
+  })
+})
