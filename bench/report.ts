@@ -4,7 +4,7 @@ import type { Abortable } from '../src/task/task.ts'
 import { run } from '../test/integration/process.ts'
 import type { BenchImage } from './image.ts'
 
-/** One cold pull. CPU and memory are the daemon's, with the children it waited for. */
+/** One cold pull. CPU and memory are the daemon's and its children's. */
 export type Measured = { readonly seconds: number; readonly cpuSeconds: number; readonly peakRssBytes: number }
 export type Pair = { readonly ours: Measured; readonly theirs: Measured | undefined }
 
@@ -70,8 +70,8 @@ export async function results(image: BenchImage, fs: string, pairs: readonly Pai
 - Machine: ${machine}; Node ${process.versions.node}.
 - Registry: Debian's docker-registry on loopback. File system: a fresh ${fs} for every run.
 - Peer: Debian's containerd ${version}, CRI plugin, overlayfs, max_concurrent_downloads 8, unpigz on PATH.
-- Daemons up and empty before the clock, one warm-up pull each, then in turn. CPU and memory are the daemon's own; containerd's
-  include the unpigz processes' CPU, not their memory. Ratio: containerd ÷ Windlass within a pair.
+- Daemons up and empty before the clock, one warm-up pull each, then in turn. CPU and memory are the daemon's with its
+  living children, whose shared pages count once for each; of containerd's unpigz processes, which have ended, the CPU alone. Ratio: containerd ÷ Windlass within a pair.
 
 | median | Windlass | containerd | ratio |
 |---|---|---|---|

@@ -1,7 +1,7 @@
 /** Real daemons as children of a test: their output can be awaited, their cost read, and they are gone when the scope ends. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Abortable } from '../../src/task/task.ts'
 
@@ -76,8 +76,24 @@ export function start(command: string, args: readonly string[], env: Readonly<Re
   }
 }
 
-/** What a living process has cost so far (proc(5): stat fields 14 to 17 in clock ticks of 10 ms, status VmHWM in kB). */
+/**
+ * What a living process and its living descendants have cost so far, with the children they waited for (proc(5): stat fields 14 to 17 in
+ * clock ticks of 10 ms, status VmHWM in kB). Peaks are added up, so pages that processes share count once for each.
+ */
 function costOf(pid: number): Cost {
+  const own = ownCost(pid)
+  return childrenOf(pid)
+    .map(costOf)
+    .reduce(
+      (sum, { cpuSeconds, peakRssBytes }) => ({
+        cpuSeconds: sum.cpuSeconds + cpuSeconds,
+        peakRssBytes: sum.peakRssBytes + peakRssBytes,
+      }),
+      own,
+    )
+}
+
+function ownCost(pid: number): Cost {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The second field, the command's name, may hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -85,6 +101,12 @@ function costOf(pid: number): Cost {
   const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return { cpuSeconds: ticks / 100, peakRssBytes: Number(peak?.[1] ?? 0) * 1024 }
 }
+
+/** Every thread has children of its own. */
+const childrenOf = (pid: number): number[] =>
+  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )
 
 /** Runs a command to its end; throws with what it wrote if it fails. Returns its stdout. */
 export async function run(command: string, args: readonly string[], options: Abortable): Promise<string> {
