@@ -24,9 +24,10 @@ export function embeddedBackend(embedded: Embedded): Backend {
       onChange(puller.inFlight())
       if (!signal.aborted) await left.promise
     },
-    images: async () => store.images(),
-    inspect: async (name) => imageDetail(store, found(store, name).image),
-    remove: async (name) => (await removeImage({ store, collector, log: silent }, found(store, name), 'cli')) ?? unknown(name),
+    images: () => store.images(),
+    inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
+    remove: async (name) =>
+      (await removeImage({ store, collector, log: silent }, await found(store, name), 'cli')) ?? unknown(name),
     daemon: async () => undefined,
     [Symbol.asyncDispose]: () => embedded[Symbol.asyncDispose](),
   }
@@ -40,6 +41,6 @@ const requestOf = (ask: Ask): PullRequest => ({
 })
 
 /** Throws image-unknown, invalid-reference. */
-const found = (store: Store, name: string): FoundImage => findImage(store, name) ?? unknown(name)
+const found = async (store: Store, name: string): Promise<FoundImage> => (await findImage(store, name)) ?? unknown(name)
 
 const unknown = (name: string): never => fail({ kind: 'image-unknown', names: [name] })

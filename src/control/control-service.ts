@@ -59,13 +59,13 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async inspectImage({ image: name }) {
-      const found = findImage(store, name)
+      const found = await findImage(store, name)
       if (found === undefined) return fail({ kind: 'image-unknown', names: [name] })
-      return detailMessage(imageDetail(store, found.image))
+      return detailMessage(await imageDetail(store, found.image))
     },
 
     async removeImage({ image: name }) {
-      const found = findImage(store, name)
+      const found = await findImage(store, name)
       const removal = found === undefined ? undefined : await removeImage(parts, found, 'control')
       return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
     },

@@ -38,32 +38,32 @@ export function createImageService(parts: ImageServiceParts): Service<ImageHandl
     },
 
     async listImages({ filter }) {
-      return { images: select(store, filter).map(imageOf) }
+      return { images: (await select(store, filter)).map(imageOf) }
     },
 
     async *streamImages({ filter }) {
-      const images = select(store, filter)
+      const images = await select(store, filter)
       for (let from = 0; from < images.length; from += batchSize) {
         yield { images: images.slice(from, from + batchSize).map(imageOf) }
       }
     },
 
     async imageStatus({ image: spec, verbose }) {
-      const image = findImage(store, nameIn(spec))?.image
+      const image = (await findImage(store, nameIn(spec)))?.image
       // Not here is an answer, not an error: kubelet pulls on it.
       if (image === undefined) return {}
-      return { image: imageOf(image), ...(verbose ? { info: { info: verboseInfo(store, image) } } : {}) }
+      return { image: imageOf(image), ...(verbose ? { info: { info: await verboseInfo(store, image) } } : {}) }
     },
 
     async removeImage({ image: spec }) {
-      const image = findImage(store, nameIn(spec))?.image
+      const image = (await findImage(store, nameIn(spec)))?.image
       // By whatever name it was found, the image goes with all its tags: so the proto says, and kubelet removes by id.
       if (image !== undefined) await removeImage(parts, { by: 'id', image }, 'cri')
       return {}
     },
 
     async imageFsInfo() {
-      const usage = fsUsage(store.usage())
+      const usage = fsUsage(await store.usage())
       // Images and the containers' writable layers share the disk. kubelets beside CRI-O fail on an empty second list.
       return { imageFilesystems: [usage], containerFilesystems: [usage] }
     },
@@ -87,12 +87,12 @@ function checkHandler({ runtimeHandler }: ImageSpec__Output): void {
 }
 
 /** crictl always sends a filter, with an empty name for everything; kubelet sends none. */
-function select(store: ImageServiceParts['store'], filter: ImageFilter__Output | null): readonly StoredImage[] {
+async function select(store: ImageServiceParts['store'], filter: ImageFilter__Output | null): Promise<readonly StoredImage[]> {
   const spec = filter?.image ?? null
-  if (spec === null) return store.images()
+  if (spec === null) return await store.images()
   checkHandler(spec)
-  if (spec.image === '') return store.images()
-  const found = findImage(store, spec.image)
+  if (spec.image === '') return await store.images()
+  const found = await findImage(store, spec.image)
   return found === undefined ? [] : [found.image]
 }
 

@@ -30,8 +30,9 @@ export function userOf(user: string): Pick<Image, 'uid' | 'username'> {
  * What `crictl inspecti` prints under "info". The first three keys are those containerd and CRI-O have; the rest is what a person asks
  * next: which manifest this is, what each layer weighs, packed and unpacked.
  */
-export function verboseInfo(store: Pick<Store, 'layer'>, image: StoredImage): string {
+export async function verboseInfo(store: Pick<Store, 'layer'>, image: StoredImage): Promise<string> {
   const { config, manifest, layers, layerIds } = image
+  const stored = await Promise.all(layerIds.map((id) => store.layer(id)))
   return JSON.stringify({
     chainID: chainIds(config.diffIds).at(-1) ?? '',
     imageSpec: JSON.parse(Buffer.from(image.configBytes).toString('utf8')),
@@ -39,8 +40,7 @@ export function verboseInfo(store: Pick<Store, 'layer'>, image: StoredImage): st
     manifest: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.size },
     pulledAt: image.pulledAt.toISOString(),
     layers: layers.map((blob, i) => {
-      const id = layerIds[i]
-      const facts = id === undefined ? undefined : store.layer(id)?.facts
+      const facts = stored[i]?.facts
       return {
         digest: blob.digest,
         mediaType: blob.mediaType,

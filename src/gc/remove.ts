@@ -31,7 +31,7 @@ export async function removeImage(
   const untagged = found.by === 'tag' ? [found.tag] : [...image.tags]
   const done = found.by === 'tag' ? await store.untag(found.tag) : await store.remove(image.id)
   if (!done) return undefined
-  const imageRemoved = store.find(image.id) === undefined
+  const imageRemoved = (await store.find(image.id)) === undefined
   // Before the collection: what was asked for is done, whatever becomes of the layers.
   log.info({ client, image: image.id, tags: untagged }, imageRemoved ? 'removed' : 'untagged')
   const { layers, bytes } = await collector.collect()

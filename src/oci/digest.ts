@@ -8,7 +8,7 @@ declare const brand: unique symbol
 export type Digest = `sha256:${string}` & { readonly [brand]: { readonly digest: true } }
 /** The digest of a layer's uncompressed tar (image-spec config.md, "Layer DiffID"). */
 export type DiffId = Digest & { readonly [brand]: { readonly diffId: true } }
-/** The containers/storage name of a layer within its chain: 64 hex digits. */
+/** A store's name of a layer within its chain, 64 hex digits: containers/storage and containerd have each their own. */
 export type LayerId = string & { readonly [brand]: { readonly layerId: true } }
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/

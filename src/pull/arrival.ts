@@ -60,8 +60,8 @@ export class Arrival {
 
   /** From a committed layer of another chain. */
   async copy(twin: StoredLayer): Promise<Obtained> {
-    using lease = this.#store.lease()
-    lease.retain(twin.id)
+    await using lease = this.#store.lease()
+    await lease.retain([twin.id])
     return await this.#staging((staged) => this.#replay(staged, { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit }))
   }
 

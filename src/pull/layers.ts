@@ -46,8 +46,6 @@ export class LayerWork {
     const planned = chain.layers[position]
     const id = chain.ids[position]
     if (planned === undefined || id === undefined) throw new RangeError(`the chain has no layer ${position}`)
-    const here = this.#store.layer(id)
-    if (here !== undefined) return { layer: here, report: reportHere(planned, here) }
     const wasFlying = this.#flights.has(id)
     const fly = (): Promise<Arrived> =>
       this.#flights.join(id, (signal) => this.#bring(chain, position, planned, id, signal), options)
@@ -61,6 +59,8 @@ export class LayerWork {
   }
 
   async #bring(chain: Chain, position: number, planned: PlannedLayer, id: LayerId, signal: AbortSignal): Promise<Arrived> {
+    const here = await this.#store.layer(id)
+    if (here !== undefined) return { layer: here, report: reportHere(planned, here) }
     const progress: LayerProgress = { state: 'waiting', bytes: 0 }
     this.#progress.set(id, progress)
     try {
@@ -94,9 +94,12 @@ export class LayerWork {
   async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal): Promise<Obtained> {
     const { diffId } = planned
     const arrival = new Arrival(this.#store, this.#unpacker, planned, progress, signal)
-    // Looking and claiming the download are one step, without an await in between: two chains never both find nothing.
-    for (let isSound = true; isSound && this.#hasCopy(diffId); ) {
-      const copied = await this.#copy(arrival, diffId, signal)
+    for (let isSound = true; isSound; ) {
+      const twin = await this.#store.layerByDiffId(diffId)
+      const waiting = this.#unpacking.get(diffId)
+      // From here to the claim there is no await in between: two chains never both find that nobody unpacks.
+      if (twin === undefined && waiting === undefined) break
+      const copied = await this.#copy(arrival, diffId, { twin, waiting }, signal)
       if (copied !== undefined && copied !== 'damaged') return copied
       isSound = copied !== 'damaged'
     }
@@ -113,15 +116,13 @@ export class LayerWork {
     }
   }
 
-  /** True where another chain has this diffID, committed or being unpacked. */
-  #hasCopy(diffId: DiffId): boolean {
-    return this.#store.layerByDiffId(diffId) !== undefined || this.#unpacking.has(diffId)
-  }
-
   /** From another chain's layer with the same diffID; undefined where that one failed to arrive. */
-  async #copy(arrival: Arrival, diffId: DiffId, signal: AbortSignal): Promise<Obtained | 'damaged' | undefined> {
-    const twin = this.#store.layerByDiffId(diffId)
-    const waiting = this.#unpacking.get(diffId)
+  async #copy(
+    arrival: Arrival,
+    diffId: DiffId,
+    { twin, waiting }: { readonly twin: StoredLayer | undefined; readonly waiting: Set<Ready> | undefined },
+    signal: AbortSignal,
+  ): Promise<Obtained | 'damaged' | undefined> {
     try {
       if (twin !== undefined) return await arrival.copy(twin)
       return waiting === undefined ? undefined : await arrival.copyWhenReady(waiting)

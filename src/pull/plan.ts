@@ -1,6 +1,6 @@
 /** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
 import { fail } from '../failure/failure.ts'
-import { type Digest, type LayerId, layerIds, parseDigest } from '../oci/digest.ts'
+import { type Digest, type LayerId, parseDigest } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
 import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
 import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
@@ -27,21 +27,21 @@ export type PlanContext = {
   readonly reference: Reference
   readonly platform: Platform
   readonly remote: Repository
-  readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId'>
+  readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds'>
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
 export async function makePlan(context: PlanContext, options: Abortable): Promise<Planned> {
   const { reference, remote } = context
-  const before = context.store.find(formatReference(reference))
+  const before = await context.store.find(formatReference(reference))
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
   const root = await remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
   if (root === undefined && before !== undefined && known !== undefined)
-    return planned(context, documentsOf(before, known), before.id)
+    return await planned(context, documentsOf(before, known), before.id)
   if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
   const { manifest, document, index, isPlatformKnown } = await chooseManifest(context, root, options)
   const { config, bytes } = await readConfig(context, manifest, isPlatformKnown, options)
-  return planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
+  return await planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
 }
 
 type Documents = {
@@ -117,7 +117,7 @@ async function readConfig(
   options: Abortable,
 ): Promise<{ readonly config: ImageConfig; readonly bytes: Uint8Array }> {
   for (const layer of manifest.layers) compressionOf(layer.mediaType)
-  const here = store.find(manifest.config.digest)
+  const here = await store.find(manifest.config.digest)
   const { bytes, host } =
     here === undefined ? await remote.blob(manifest.config, options) : { bytes: here.configBytes, host: 'this node' }
   const config = parseConfig(bytes, manifest.config, host, manifest.layers.length)
@@ -128,16 +128,18 @@ async function readConfig(
   return { config, bytes }
 }
 
-function planned({ reference, store }: PlanContext, documents: Documents, id: Digest): Planned {
+async function planned({ reference, store }: PlanContext, documents: Documents, id: Digest): Promise<Planned> {
   const { root, document, manifest, config, configBytes, index } = documents
-  const ids = layerIds(config.diffIds)
+  const ids = store.layerIds(config.diffIds)
+  const origins = await Promise.all(config.diffIds.map((diffId, at) => originOf(store, ids[at], diffId)))
   const layers = manifest.layers.map((blob, at) => {
-    const diffId = config.diffIds[at] ?? fail({ kind: 'internal', what: `no diffID for layer ${at}` })
-    return { blob, diffId, origin: originOf(store, ids[at], diffId) }
+    const [diffId, origin] = [config.diffIds[at], origins[at]]
+    if (diffId === undefined || origin === undefined) fail({ kind: 'internal', what: `no diffID for layer ${at}` })
+    return { blob, diffId, origin }
   })
   const name = formatReference(reference)
   const digest = `${formatRepository(reference)}@${root.descriptor.digest}`
-  const published = store.find(id)
+  const published = await store.find(id)
   const isNamed =
     published !== undefined &&
     (published.tags.includes(name) || reference.tag === undefined) &&
@@ -174,11 +176,11 @@ function planned({ reference, store }: PlanContext, documents: Documents, id: Di
   }
 }
 
-function originOf(
+async function originOf(
   store: PlanContext['store'],
   id: LayerId | undefined,
   diffId: Planned['image']['config']['diffIds'][number],
-): LayerOrigin {
-  if (id !== undefined && store.layer(id) !== undefined) return 'here'
-  return store.layerByDiffId(diffId) === undefined ? 'registry' : 'copy'
+): Promise<LayerOrigin> {
+  if (id !== undefined && (await store.layer(id)) !== undefined) return 'here'
+  return (await store.layerByDiffId(diffId)) === undefined ? 'registry' : 'copy'
 }

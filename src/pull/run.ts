@@ -38,8 +38,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
-  using lease = store.lease()
-  for (const id of planned.layerIds) lease.retain(id)
+  await using lease = store.lease()
+  await lease.retain(planned.layerIds)
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 

@@ -35,9 +35,10 @@ export type ImageDetail = {
 }
 
 /** Throws internal for an image whose layers are not here: a store does not show such an image. */
-export function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): ImageDetail {
+export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): Promise<ImageDetail> {
+  const stored = await Promise.all(image.layerIds.map((id) => store.layer(id)))
   const layers = image.layerIds.map((layerId, position): ImageLayer => {
-    const layer = store.layer(layerId)
+    const layer = stored[position]
     const blob = image.layers[position]
     if (layer === undefined || blob === undefined) fail({ kind: 'internal', what: `image ${image.id} lacks layer ${layerId}` })
     const { diffId, diff, short, facts } = layer

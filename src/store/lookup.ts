@@ -15,18 +15,18 @@ const idLike = /^(?:sha256:)?[0-9a-f]{1,64}$/
  * Looks `text` up as a reference in any spelling, then as an id or the beginning of one: a name wins over an id that looks like it, as in
  * containerd. Throws invalid-reference for what can be neither.
  */
-export function findImage(store: Pick<Store, 'find'>, text: string): FoundImage | undefined {
+export async function findImage(store: Pick<Store, 'find'>, text: string): Promise<FoundImage | undefined> {
   const isId = idLike.test(text)
   const named = isId ? nameOrUndefined(text) : parseReference(text)
-  const found = named === undefined ? undefined : findNamed(store, named)
+  const found = named === undefined ? undefined : await findNamed(store, named)
   if (found !== undefined || !isId) return found
-  const image = store.find(text)
+  const image = await store.find(text)
   return image === undefined ? undefined : { by: 'id', image }
 }
 
-function findNamed(store: Pick<Store, 'find'>, reference: Reference): FoundImage | undefined {
+async function findNamed(store: Pick<Store, 'find'>, reference: Reference): Promise<FoundImage | undefined> {
   const name = formatReference(reference)
-  const image = store.find(name)
+  const image = await store.find(name)
   if (image === undefined) return undefined
   return reference.tag === undefined ? { by: 'digest', image } : { by: 'tag', tag: name, image }
 }

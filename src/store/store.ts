@@ -72,8 +72,9 @@ export interface StagedLayer extends AsyncDisposable {
 }
 
 /** Keeps layers from being collected until it is disposed. */
-export interface Lease extends Disposable {
-  retain(layer: LayerId): void
+export interface Lease extends AsyncDisposable {
+  /** Holds these, base first, as far as they are here, and what will be committed under these ids. */
+  retain(layers: readonly LayerId[]): Promise<void>
 }
 
 /** How long publishing took, in milliseconds. */
@@ -84,14 +85,16 @@ export interface Store extends AsyncDisposable {
   /** The directory `StoredLayer.short` is relative to. */
   readonly overlayDir: string
 
+  /** What this store calls the layers with these diffIDs, base first: each name stands for the layer and all those below it. */
+  layerIds(diffIds: readonly DiffId[]): readonly LayerId[]
   /** An image by id (with or without `sha256:`, or an unambiguous prefix of it), tag or digest reference in normal form. */
-  find(name: string): StoredImage | undefined
-  /** All images, oldest pull first. Answered from memory. */
-  images(): readonly StoredImage[]
+  find(name: string): Promise<StoredImage | undefined>
+  /** All images, oldest pull first. */
+  images(): Promise<readonly StoredImage[]>
   /** A committed layer by its place in a chain. */
-  layer(id: LayerId): StoredLayer | undefined
-  /** Any committed layer with this diffID, whatever chain it stands in. */
-  layerByDiffId(diffId: DiffId): StoredLayer | undefined
+  layer(id: LayerId): Promise<StoredLayer | undefined>
+  /** Any committed layer with this diffID, whatever chain it stands in, that `tarSplit` can put together again. */
+  layerByDiffId(diffId: DiffId): Promise<StoredLayer | undefined>
 
   lease(): Lease
   /** A new directory in the store's mount. Throws no-space, system. */
@@ -116,5 +119,5 @@ export interface Store extends AsyncDisposable {
    */
   collect(): Promise<readonly StoredLayer[]>
   /** Served from memory, refreshed in the background after every change. */
-  usage(): Usage
+  usage(): Promise<Usage>
 }

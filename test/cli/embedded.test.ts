@@ -40,7 +40,7 @@ const call = (...args: string[]) => windlass(['--root', root, ...args], deps)
 /** An image of three layers of one file each, published by hand. */
 async function publishImage(): Promise<string> {
   await using store = await openLocalStore({ root }, { signal })
-  using lease = store.lease()
+  await using lease = store.lease()
   const diffIds = ['one', 'two', 'three'].map((name) => parseDiffId(sha256(name)))
   let parent: StoredLayer | undefined
   for (const [index, diffId] of diffIds.entries()) {
@@ -50,7 +50,7 @@ async function publishImage(): Promise<string> {
     writeFileSync(join(staged.dir, 'diff', `layer-${index}`), '')
     writeFileSync(join(staged.dir, 'tar-split.gz'), gzipSync(''))
     parent = await store.commit(staged, { diffSize: 1024, entries: 2, whiteouts: 0, implied: [] }, parent)
-    lease.retain(parent.id)
+    await lease.retain([parent.id])
   }
   const configBytes = Buffer.from(
     JSON.stringify({

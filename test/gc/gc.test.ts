@@ -15,7 +15,7 @@ test('a collection says what it freed, and frees nothing that an image needs', a
   const collector = createCollector(store)
   expect(await collector.collect()).toEqual({ layers: 2, bytes: 2000 })
   expect(await collector.collect()).toEqual({ layers: 0, bytes: 0 })
-  expect(store.images()).toHaveLength(1)
+  expect(await store.images()).toHaveLength(1)
 })
 
 test('collections do not overlap; those asked for meanwhile become one; a failure is told and forgotten', async () => {

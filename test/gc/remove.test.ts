@@ -26,7 +26,7 @@ test('a tag goes alone, the last one takes the image and its layers along, and t
   await pullByHand(store, ['base'], { tag: 'registry.test/app:2' })
   const { parts, lines } = partsOver(store)
   const remove = async (name: string) => {
-    const found = findImage(store, name)
+    const found = await findImage(store, name)
     return found === undefined ? undefined : await removeImage(parts, found, 'control')
   }
   const untagged = ['registry.test/app:1']
@@ -49,7 +49,7 @@ test('of two who remove the same image at once, one did it', async () => {
   await using store = await openLocalStore({ root: place.root }, { signal })
   await pullByHand(store, ['base'], { tag: 'registry.test/app:1' })
   const { parts, lines } = partsOver(store)
-  const found = findImage(store, 'registry.test/app:1')
+  const found = await findImage(store, 'registry.test/app:1')
   if (found === undefined) throw new Error('it is not there')
   const { image } = found
   const both = await Promise.all([removeImage(parts, { by: 'id', image }, 'cri'), removeImage(parts, { by: 'id', image }, 'cri')])

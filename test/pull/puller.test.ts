@@ -35,7 +35,7 @@ describe('a pull', () => {
     const { id, events } = await lab.pull(request)
     expect(id).toBe(image.id)
     expect(typesOf(events)).toEqual(['resolved', 'planned', 'layer', 'layer', 'layer', 'sealed', 'done'])
-    const stored = lab.store.find(id)
+    const stored = await lab.store.find(id)
     expect(stored).toMatchObject({
       tags: [`${lab.registry.host}/app:1`],
       config: { run: { cmd: ['/top'] } },
@@ -64,7 +64,7 @@ describe('a pull', () => {
     await lab.pull(lab.publish('app:1', buildImage({ layers: [base, middle] })))
     const { id, events } = await lab.pull(lab.publish('app:1', buildImage({ layers: [base, top] })))
     expect(originsOf(events).sort()).toEqual(['here', 'registry'])
-    expect(lab.store.find(`${lab.registry.host}/app:1`)?.id).toBe(id)
+    expect((await lab.store.find(`${lab.registry.host}/app:1`))?.id).toBe(id)
     expect(lab.registry.blobGets(base.descriptor.digest)).toBe(1)
   })
 
@@ -76,16 +76,17 @@ describe('a pull', () => {
     const { id, events } = await lab.pull(other)
     expect(originsOf(events).sort()).toEqual(['copy', 'registry'])
     expect(gets(lab, [base, middle, top])).toEqual([1, 1, 1])
-    const diff = lab.store.find(id)?.layerIds.map((layer) => lab.store.layer(layer)?.diff)[1] ?? ''
+    const second = (await lab.store.find(id))?.layerIds[1]
+    const diff = second === undefined ? '' : ((await lab.store.layer(second))?.diff ?? '')
     expect(sha256(readFileSync(join(diff, 'middle')))).toBe(
-      sha256(readFileSync(join(lab.store.layerByDiffId(parseDiffId(middle.diffId))?.diff ?? '', 'middle'))),
+      sha256(readFileSync(join((await lab.store.layerByDiffId(parseDiffId(middle.diffId)))?.diff ?? '', 'middle'))),
     )
   })
 
   it('fetches again what its copy here cannot give any more', async () => {
     await using lab = await openLab()
     await lab.pull(lab.publish('app:1', buildImage({ layers: [base, middle] })))
-    rmSync(join(lab.store.layerByDiffId(parseDiffId(middle.diffId))?.diff ?? '', 'middle'))
+    rmSync(join((await lab.store.layerByDiffId(parseDiffId(middle.diffId)))?.diff ?? '', 'middle'))
     const { events } = await lab.pull(lab.publish('other:1', buildImage({ layers: [top, middle] })))
     expect(originsOf(events)).toEqual(['registry', 'registry'])
   })
@@ -148,7 +149,7 @@ describe('a pull', () => {
       want: large.descriptor.digest,
       from: lab.registry.host,
     })
-    expect(lab.store.images()).toEqual([])
+    expect(await lab.store.images()).toEqual([])
     expect(await lab.staging()).toEqual([])
     lab.registry.fault = undefined
     expect((await lab.pull(request)).id).toMatch(/^sha256:/)
@@ -204,7 +205,7 @@ describe('callers', () => {
     expect((await failing).kind).toBe('blob-unknown')
     release.resolve()
     await pulling
-    expect(lab.store.images().length).toBe(1)
+    expect((await lab.store.images()).length).toBe(1)
     expect(lab.registry.blobGets(large.descriptor.digest)).toBeLessThanOrEqual(2)
   })
 

@@ -66,12 +66,12 @@ export function memoryStore(...initial: StoredImage[]) {
   const store = {
     root: '/store',
     overlayDir: '/store/overlay',
-    find: (name) => {
+    find: async (name) => {
       const [only, ...more] = byId(name)
       return named(name) ?? (more.length === 0 ? only : undefined)
     },
-    images: () => [...images.values()],
-    layer: (id) =>
+    images: async () => [...images.values()],
+    layer: async (id) =>
       [...images.values()].flatMap((image) => [0, 1].map((at) => layerOf(image, at))).find((layer) => layer.id === id),
     remove: async (id: Digest) => {
       calls.push(`remove ${id}`)
@@ -90,7 +90,7 @@ export function memoryStore(...initial: StoredImage[]) {
       calls.push('collect')
       return [layerOf(storedImage('collected'), 1)]
     },
-    usage: () => ({ mountpoint: '/store', usedBytes: 123_456, inodesUsed: 42, measuredAt: new Date(1_700_000_000_123) }),
+    usage: async () => ({ mountpoint: '/store', usedBytes: 123_456, inodesUsed: 42, measuredAt: new Date(1_700_000_000_123) }),
   } satisfies Partial<Store>
   return { store, calls }
 }

@@ -34,10 +34,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const id = await pullByHand(store, ['base', 'top'], { tag })
       const { digest } = imageOver(['base', 'top'], { tag })
       for (const name of [id, hexOf(id), hexOf(id).slice(0, 12), id.slice(0, 15), hexOf(id).slice(0, 3), tag, digest]) {
-        expect(store.find(name)?.id, name).toBe(id)
+        expect((await store.find(name))?.id, name).toBe(id)
       }
       for (const name of ['registry.test/app:2', 'registry.test/app', hexOf(id).slice(0, 2), 'sha256:', 'f'.repeat(64), '']) {
-        expect(store.find(name), name).toBeUndefined()
+        expect(await store.find(name), name).toBeUndefined()
       }
     })
 
@@ -49,15 +49,15 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       }
       const shared = ids.at(-1)?.slice(7, 10) ?? ''
       expect(ids.filter((id) => id.startsWith(`sha256:${shared}`))).toHaveLength(2)
-      expect(store.find(shared)).toBeUndefined()
+      expect(await store.find(shared)).toBeUndefined()
     })
 
     test('an image is what was published, and the same after opening the store again', async () => {
       const before = Date.now()
       const id = await pullByHand(store, ['base', 'top'], { tag })
       const wanted = imageOver(['base', 'top'], { tag })
-      const check = (): void => {
-        const image = store.find(tag)
+      const check = async (): Promise<void> => {
+        const image = await store.find(tag)
         expect(image).toMatchObject({
           id,
           tags: [tag],
@@ -72,8 +72,8 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         expect(Buffer.from(image?.configBytes ?? [])).toEqual(Buffer.from(wanted.configBytes))
         expect(Buffer.from(image?.manifestBytes ?? [])).toEqual(Buffer.from(wanted.manifestBytes))
         expect(image?.pulledAt.getTime()).toBeGreaterThanOrEqual(before)
-        expect(store.images()).toHaveLength(1)
-        const [base, top] = layerIds(wanted.config.diffIds).map((layer) => store.layer(layer))
+        expect(await store.images()).toHaveLength(1)
+        const [base, top] = await Promise.all(layerIds(wanted.config.diffIds).map((layer) => store.layer(layer)))
         expect(base?.parent).toBeUndefined()
         expect(top).toMatchObject({ diffId: diffIdOf('top'), parent: base?.id, facts: { diffSize: 1000, implied: [] } })
         expect(readFileSync(join(top?.diff ?? '', 'top'), 'utf8')).toBe('content of top')
@@ -81,18 +81,18 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         expect(top?.short.length).toBeLessThanOrEqual(28)
         expect(readFileSync(top?.tarSplit ?? '', 'utf8')).toBe('tar-split of top')
       }
-      check()
+      await check()
       await reopen()
-      check()
+      await check()
     })
 
     test('a layer is findable once committed, and gone after a restart unless an image was published on it', async () => {
       const layer = await commitLayer(store, { name: 'base' })
-      expect(store.layer(layer.id)).toEqual(layer)
-      expect(store.layerByDiffId(diffIdOf('base'))).toEqual(layer)
+      expect(await store.layer(layer.id)).toEqual(layer)
+      expect(await store.layerByDiffId(diffIdOf('base'))).toEqual(layer)
       await reopen()
-      expect(store.layer(layer.id)).toBeUndefined()
-      expect(store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
+      expect(await store.layer(layer.id)).toBeUndefined()
+      expect(await store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
       expect(existsSync(layer.diff)).toBe(false)
     })
 
@@ -101,7 +101,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const above = await commitLayer(store, { name: 'twin' }, base)
       const twin = await commitLayer(store, { name: 'twin' }, other)
       expect(above.id).not.toBe(twin.id)
-      expect([above.id, twin.id]).toContain(store.layerByDiffId(diffIdOf('twin'))?.id)
+      expect([above.id, twin.id]).toContain((await store.layerByDiffId(diffIdOf('twin')))?.id)
     })
 
     test('committing what is there already drops the staged copy', async () => {
@@ -123,56 +123,56 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await staged[Symbol.asyncDispose]()
       await staged[Symbol.asyncDispose]()
       expect(existsSync(staged.dir)).toBe(false)
-      expect(store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
+      expect(await store.layerByDiffId(diffIdOf('base'))).toBeUndefined()
     })
 
     test('a tag moves to the image published last; the other keeps its digest name', async () => {
       const old = await pullByHand(store, ['base'], { tag, label: 'old' })
       const now = await pullByHand(store, ['base'], { tag, label: 'new' })
-      const check = (): void => {
-        expect(store.find(tag)?.id).toBe(now)
-        expect(store.find(old)?.tags).toEqual([])
-        expect(store.find(old)?.digests).toEqual([imageOver(['base'], { tag, label: 'old' }).digest])
-        expect(store.images().map(({ id }) => id)).toEqual([old, now])
+      const check = async (): Promise<void> => {
+        expect((await store.find(tag))?.id).toBe(now)
+        expect((await store.find(old))?.tags).toEqual([])
+        expect((await store.find(old))?.digests).toEqual([imageOver(['base'], { tag, label: 'old' }).digest])
+        expect((await store.images()).map(({ id }) => id)).toEqual([old, now])
       }
-      check()
+      await check()
       await reopen()
-      check()
+      await check()
     })
 
     test('an image gathers names, newest last', async () => {
       const names = ['registry.test/app:2', 'registry.test/app:1', 'registry.test/other:1']
       for (const each of names) await pullByHand(store, ['base'], { tag: each })
       await pullByHand(store, ['base'], {})
-      const check = (): void => {
-        expect(store.images()).toHaveLength(1)
-        expect(store.find(tag)?.tags).toEqual(names)
-        expect(store.find(tag)?.digests.map((name) => name.split('@')[0])).toEqual([
+      const check = async (): Promise<void> => {
+        expect(await store.images()).toHaveLength(1)
+        expect((await store.find(tag))?.tags).toEqual(names)
+        expect((await store.find(tag))?.digests.map((name) => name.split('@')[0])).toEqual([
           'registry.test/app',
           'registry.test/other',
           'registry.test/by-digest',
         ])
       }
-      check()
+      await check()
       await reopen()
-      check()
+      await check()
     })
 
     test('removing an image removes its names, and its layers at the next collection', async () => {
       const id = await pullByHand(store, ['base', 'top'], { tag })
       const kept = await pullByHand(store, ['base'], { tag: 'registry.test/base:1' })
-      const top = store.find(id)?.layerIds.at(-1)
-      const diff = top === undefined ? '' : (store.layer(top)?.diff ?? '')
+      const top = (await store.find(id))?.layerIds.at(-1)
+      const diff = top === undefined ? '' : ((await store.layer(top))?.diff ?? '')
       expect(await store.remove(id)).toBe(true)
       expect(await store.remove(id)).toBe(false)
-      expect(store.find(tag)).toBeUndefined()
-      expect(store.images().map((image) => image.id)).toEqual([kept])
+      expect(await store.find(tag)).toBeUndefined()
+      expect((await store.images()).map((image) => image.id)).toEqual([kept])
       expect(existsSync(diff)).toBe(true)
       expect((await store.collect()).map((layer) => layer.id)).toEqual([top])
       expect(existsSync(diff)).toBe(false)
       expect(await store.collect()).toEqual([])
       await reopen()
-      expect(store.images().map((image) => image.id)).toEqual([kept])
+      expect((await store.images()).map((image) => image.id)).toEqual([kept])
     })
 
     test('untagging takes the image with its last name', async () => {
@@ -181,27 +181,27 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await store.untag('registry.test/none:1')).toBe(false)
       expect(await store.untag(tag)).toBe(true)
       expect(await store.untag(tag)).toBe(false)
-      expect(store.find(id)?.tags).toEqual(['registry.test/app:2'])
-      expect(store.find(id)?.digests).toHaveLength(1)
+      expect((await store.find(id))?.tags).toEqual(['registry.test/app:2'])
+      expect((await store.find(id))?.digests).toHaveLength(1)
       expect(await store.untag('registry.test/app:2')).toBe(true)
-      expect(store.find(id)).toBeUndefined()
+      expect(await store.find(id)).toBeUndefined()
       await reopen()
-      expect(store.images()).toEqual([])
+      expect(await store.images()).toEqual([])
     })
 
     test('untagging leaves an image that somebody pulled by digest', async () => {
       const id = await pullByHand(store, ['base'], {})
       await pullByHand(store, ['base'], { tag })
       expect(await store.untag(tag)).toBe(true)
-      expect(store.find(id)).toMatchObject({ tags: [], digests: [imageOver(['base'], {}).digest] })
+      expect(await store.find(id)).toMatchObject({ tags: [], digests: [imageOver(['base'], {}).digest] })
     })
 
     test('a lease holds its layers and all below them', async () => {
       const lease = store.lease()
       const [base, middle, top] = await commitChain(store, [{ name: 'base' }, { name: 'middle' }, { name: 'top' }])
-      if (middle !== undefined) lease.retain(middle.id)
+      if (middle !== undefined) await lease.retain([middle.id])
       expect((await store.collect()).map(({ id }) => id)).toEqual([top?.id])
-      lease[Symbol.dispose]()
+      await lease[Symbol.asyncDispose]()
       expect((await store.collect()).map(({ id }) => id).toSorted()).toEqual([base?.id, middle?.id].toSorted())
       expect(existsSync(base?.diff ?? '')).toBe(false)
     })
@@ -214,28 +214,28 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(existsSync(join(again.diff, 'base'))).toBe(true)
       await pullByHand(store, ['base'], { tag })
       await reopen()
-      expect(store.find(tag)?.layerIds).toEqual([again.id])
+      expect((await store.find(tag))?.layerIds).toEqual([again.id])
     })
 
     test('an image whose layers are not there is not published', async () => {
       await commitLayer(store, { name: 'base' })
       const wish = store.publish(imageOver(['base', 'top'], { tag }), { signal })
       await expect(wish).rejects.toMatchObject({ failure: { kind: 'internal' } })
-      expect(store.images()).toEqual([])
+      expect(await store.images()).toEqual([])
     })
 
     test('a publish that was given up before it began changes nothing', async () => {
       await commitLayer(store, { name: 'base' })
       const wish = store.publish(imageOver(['base'], { tag }), { signal: AbortSignal.abort() })
       await expect(wish).rejects.toMatchObject({ failure: { kind: 'cancelled' } })
-      expect(store.find(tag)).toBeUndefined()
+      expect(await store.find(tag)).toBeUndefined()
       await reopen()
-      expect(store.images()).toEqual([])
+      expect(await store.images()).toEqual([])
     })
 
     test('many publish at once, and one image of a group that cannot fails alone', async () => {
-      using lease = store.lease()
-      lease.retain((await commitLayer(store, { name: 'base' })).id)
+      await using lease = store.lease()
+      await lease.retain([(await commitLayer(store, { name: 'base' })).id])
       const wishes = Array.from({ length: 20 }, (_, i) =>
         store.publish(imageOver(i === 7 ? ['base', 'none'] : ['base'], { tag: `registry.test/app:${i}`, label: String(i) }), {
           signal,
@@ -244,7 +244,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const outcomes = await Promise.allSettled(wishes)
       expect(outcomes.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).toEqual([7])
       await reopen()
-      expect(store.images()).toHaveLength(19)
+      expect(await store.images()).toHaveLength(19)
     })
 
     test('removals and pulls that share layers leave no image without its layers', async () => {
@@ -257,26 +257,29 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         ])
       }
       await Promise.all(Array.from({ length: 30 }, (_, i) => round(i)))
-      const whole = (): boolean =>
-        store.images().every((image) => image.layerIds.every((id) => existsSync(store.layer(id)?.diff ?? '')))
-      expect(store.images().length).toBeGreaterThan(0)
-      expect(whole()).toBe(true)
+      const whole = async (): Promise<boolean> => {
+        const ids = (await store.images()).flatMap(({ layerIds }) => layerIds)
+        const layers = await Promise.all(ids.map((id) => store.layer(id)))
+        return layers.every((layer) => existsSync(layer?.diff ?? ''))
+      }
+      expect((await store.images()).length).toBeGreaterThan(0)
+      expect(await whole()).toBe(true)
       await reopen()
-      expect(store.images().length).toBeGreaterThan(0)
-      expect(whole()).toBe(true)
+      expect((await store.images()).length).toBeGreaterThan(0)
+      expect(await whole()).toBe(true)
     })
 
     test('usage follows layers as they come and go', async () => {
-      const empty = store.usage()
+      const empty = await store.usage()
       const write = (diff: string): void => writeFileSync(join(diff, 'big'), Buffer.alloc(1 << 20, 1))
       await commitLayer(store, { name: 'base', write })
-      const full = store.usage()
+      const full = await store.usage()
       expect(full.usedBytes - empty.usedBytes).toBeGreaterThanOrEqual(1 << 20)
       expect(full.usedBytes - empty.usedBytes).toBeLessThan((1 << 20) + 65536)
       expect(full.inodesUsed - empty.inodesUsed).toBe(2)
       await store.collect()
-      expect(store.usage().usedBytes).toBe(empty.usedBytes)
-      expect(store.usage().mountpoint).toBe(store.root)
+      expect((await store.usage()).usedBytes).toBe(empty.usedBytes)
+      expect((await store.usage()).mountpoint).toBe(store.root)
     })
   })
 }

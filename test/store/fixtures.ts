@@ -62,8 +62,8 @@ export async function pullByHand(
   names: { tag?: string; label?: string },
 ): Promise<Digest> {
   const image = imageOver(layerNames, names)
-  using lease = store.lease()
-  for (const id of layerIds(image.config.diffIds)) lease.retain(id)
+  await using lease = store.lease()
+  await lease.retain(layerIds(image.config.diffIds))
   await commitChain(
     store,
     layerNames.map((name) => ({ name })),

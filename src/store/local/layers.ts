@@ -36,9 +36,18 @@ export class Layers {
     const layers = new Set<LayerId>()
     this.#leases.add(layers)
     return {
-      retain: (layer) => void layers.add(layer),
-      [Symbol.dispose]: () => void this.#leases.delete(layers),
+      retain: async (ids) => {
+        for (const id of ids) layers.add(id)
+      },
+      [Symbol.asyncDispose]: async () => void this.#leases.delete(layers),
     }
+  }
+
+  /** A lease within the store: taken, and given back, at once. */
+  hold(ids: readonly LayerId[]): Disposable {
+    const layers = new Set(ids)
+    this.#leases.add(layers)
+    return { [Symbol.dispose]: () => void this.#leases.delete(layers) }
   }
 
   async stage(diffId: DiffId): Promise<StagedLayer> {
@@ -87,8 +96,7 @@ export class Layers {
   }
 
   async #move(id: LayerId, staged: Staged, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
-    using hold = this.lease()
-    if (parent !== undefined) hold.retain(parent)
+    using _hold = this.hold(parent === undefined ? [] : [parent])
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent), implied: facts.implied }
     const size = await this.#threads.keeper.call('commit', order)
     staged.moved()

@@ -89,23 +89,27 @@ class LocalStore implements Store {
     this.#open = open
   }
 
-  find(name: string): StoredImage | undefined {
+  layerIds(diffIds: readonly DiffId[]): readonly LayerId[] {
+    return layerIds(diffIds)
+  }
+
+  async find(name: string): Promise<StoredImage | undefined> {
     return this.#view.find(name)
   }
 
-  images(): readonly StoredImage[] {
+  async images(): Promise<readonly StoredImage[]> {
     return this.#view.images()
   }
 
-  layer(id: LayerId): StoredLayer | undefined {
+  async layer(id: LayerId): Promise<StoredLayer | undefined> {
     return this.#view.layer(id)?.layer
   }
 
-  layerByDiffId(diffId: DiffId): StoredLayer | undefined {
+  async layerByDiffId(diffId: DiffId): Promise<StoredLayer | undefined> {
     return this.#view.layerByDiffId(diffId)
   }
 
-  usage(): Usage {
+  async usage(): Promise<Usage> {
     return this.#view.usage()
   }
 
@@ -126,8 +130,7 @@ class LocalStore implements Store {
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    using hold = this.lease()
-    for (const id of layerIds(image.config.diffIds)) hold.retain(id)
+    using _hold = this.#layers.hold(layerIds(image.config.diffIds))
     return await this.#sealer.add(compact(image), signal)
   }
 

@@ -27,7 +27,7 @@ test('a root belongs to one process: the second is refused within a second and t
   await once(holder, 'exit')
   await using store = await openLocalStore({ root: place.root }, { signal })
   expect(readFileSync(join(place.root, 'windlass.lock'), 'utf8')).toBe(`${process.pid}\n`)
-  expect(store.images()).toEqual([])
+  expect(await store.images()).toEqual([])
 })
 
 test('the root is made for this user alone; one that is open to others is left so, and said', async () => {
@@ -50,5 +50,5 @@ test('opening with a signal that has gone off opens nothing', async () => {
   const wish = openLocalStore({ root: place.root }, { signal: AbortSignal.abort() })
   await expect(wish).rejects.toMatchObject({ failure: { kind: 'cancelled' } })
   await using store = await openLocalStore({ root: place.root }, { signal })
-  expect(store.images()).toEqual([])
+  expect(await store.images()).toEqual([])
 })

@@ -16,14 +16,15 @@ test.skipIf(!isRoot)('a mounted image may be removed; its layers go once it is u
   const collector = createCollector(store)
   await pullByHand(store, ['base', 'top'], { tag: 'r.test/app:1' })
   const image = imageOver(['base', 'top'], { tag: 'r.test/app:1' })
-  const layers = store.find(image.id)?.layerIds.flatMap((id) => store.layer(id) ?? []) ?? []
+  const ids = (await store.find(image.id))?.layerIds ?? []
+  const layers = (await Promise.all(ids.map((id) => store.layer(id)))).flatMap((layer) => layer ?? [])
   const target = join(place.root, 'target')
   mkdirSync(target)
   mountOverlay({ target, base: store.overlayDir, lower: layers.map(({ short }) => short).reverse() })
   try {
     await store.remove(image.id)
     expect(await collector.collect()).toEqual({ layers: 0, bytes: 0 })
-    expect(store.images()).toEqual([])
+    expect(await store.images()).toEqual([])
     expect(readdirSync(target).sort()).toEqual(['base', 'top'])
   } finally {
     unmount(target)

@@ -59,9 +59,9 @@ test('what was being unpacked or removed is gone, and what no record names, too'
   writeFileSync(below('overlay-layers', `${stray}.tar-split.gz`), '')
   rmSync(below('overlay/l', linkOf(layerIdAbove(undefined, diffIdOf('base')))))
   await within(async (store) => {
-    expect(store.images().map((image) => image.id)).toEqual([id])
-    for (const layer of store.find(id)?.layerIds ?? [])
-      expect(existsSync(join(store.overlayDir, store.layer(layer)?.short ?? ''))).toBe(true)
+    expect((await store.images()).map((image) => image.id)).toEqual([id])
+    for (const layer of (await store.find(id))?.layerIds ?? [])
+      expect(existsSync(join(store.overlayDir, (await store.layer(layer))?.short ?? ''))).toBe(true)
   })
   expect(readdirSync(below('staging'))).toEqual([])
   expect(readdirSync(below('trash'))).toEqual([])
@@ -80,14 +80,14 @@ test.each(['overlay', 'overlay-layers'])('an image whose files in %s are gone is
   rmSync(where === 'overlay' ? below(where, middle) : below(where, `${middle}.tar-split.gz`), { recursive: true })
   for (let start = 0; start < 2; start++) {
     await within(async (store) => {
-      expect(store.images().map(({ tags }) => tags)).toEqual([['registry.test/kept:1']])
-      expect(store.layerByDiffId(diffIdOf('top'))).toBeUndefined()
-      expect(store.layerByDiffId(diffIdOf('base'))).toBeDefined()
+      expect((await store.images()).map(({ tags }) => tags)).toEqual([['registry.test/kept:1']])
+      expect(await store.layerByDiffId(diffIdOf('top'))).toBeUndefined()
+      expect(await store.layerByDiffId(diffIdOf('base'))).toBeDefined()
     })
   }
   expect(errors()).toHaveLength(1)
   await within((store) => pullByHand(store, ['base', 'middle', 'top'], { tag: 'registry.test/lost:1' }))
-  await within(async (store) => expect(store.find('registry.test/lost:1')).toBeDefined())
+  await within(async (store) => expect(await store.find('registry.test/lost:1')).toBeDefined())
 })
 
 describe('a damaged database is set aside, and the store starts', () => {
@@ -103,12 +103,12 @@ describe('a damaged database is set aside, and the store starts', () => {
     await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
     damages[how]?.()
     await within(async (store) => {
-      expect(store.images()).toEqual([])
+      expect(await store.images()).toEqual([])
       await pullByHand(store, ['base'], { tag: 'registry.test/app:1' })
     })
     expect(errors()).toHaveLength(1)
     expect(readdirSync(place.root).filter((name) => /^windlass\.db\.damaged-[0-9TZ.-]+$/.test(name))).toHaveLength(1)
-    await within(async (store) => expect(store.find('registry.test/app:1')).toBeDefined())
+    await within(async (store) => expect(await store.find('registry.test/app:1')).toBeDefined())
     expect(errors()).toHaveLength(1)
   })
 })
@@ -119,7 +119,7 @@ test('an empty file, and a database whose journal is gone, are no damage', async
   writeFileSync(below('windlass.db'), '')
   await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
   rmSync(below('windlass.db-wal'), { force: true })
-  await within(async (store) => expect(store.images()).toHaveLength(1))
+  await within(async (store) => expect(await store.images()).toHaveLength(1))
   expect(errors()).toEqual([])
 })
 
@@ -128,7 +128,7 @@ test('a database of a newer windlass is refused and left as it is', async () => 
   editDatabase('PRAGMA user_version = 99')
   await expect(open()).rejects.toMatchObject({ failure: { kind: 'unsupported', mediaType: 'version 99' } })
   editDatabase('PRAGMA user_version = 1')
-  await within(async (store) => expect(store.images()).toHaveLength(1))
+  await within(async (store) => expect(await store.images()).toHaveLength(1))
   expect(errors()).toEqual([])
 })
 
@@ -138,9 +138,9 @@ test('a row that cannot be read costs its image alone', async () => {
     await pullByHand(store, ['base'], { tag: 'registry.test/good:1' })
   })
   editDatabase(`UPDATE images SET config = '{"platform":' WHERE id = (SELECT image FROM tags WHERE name = 'registry.test/bad:1')`)
-  await within(async (store) => expect(store.images().map(({ tags }) => tags)).toEqual([['registry.test/good:1']]))
+  await within(async (store) => expect((await store.images()).map(({ tags }) => tags)).toEqual([['registry.test/good:1']]))
   expect(errors()).toHaveLength(1)
-  await within(async (store) => expect(store.images()).toHaveLength(1))
+  await within(async (store) => expect(await store.images()).toHaveLength(1))
   expect(errors()).toHaveLength(1)
 })
 
@@ -151,7 +151,7 @@ test('a disk that cannot be read stops the start, and nothing is dropped', async
   await expect(open()).rejects.toMatchObject({ failure: { kind: 'system', code: 'EISDIR' } })
   rmSync(below('windlass.db'), { recursive: true })
   renameSync(below('away'), below('windlass.db'))
-  await within(async (store) => expect(store.images()).toHaveLength(1))
+  await within(async (store) => expect(await store.images()).toHaveLength(1))
 })
 
 test('killed while it pulls: every image it had reported is whole, and nothing else is left', async () => {
@@ -160,7 +160,7 @@ test('killed while it pulls: every image it had reported is whole, and nothing e
   const program = `const { openLocalStore } = await import(${JSON.stringify(module)})
     const { pullByHand } = await import(${JSON.stringify(fixtures)})
     const store = await openLocalStore({ root: ${JSON.stringify(place.root)} }, { signal: new AbortController().signal })
-    let n = store.images().length * 1000
+    let n = (await store.images()).length * 1000
     await Promise.all([1, 2, 3].map(async (lane) => {
       for (;;) {
         const i = n++
@@ -180,11 +180,11 @@ test('killed while it pulls: every image it had reported is whole, and nothing e
     if (puller.exitCode === null && puller.signalCode === null) await once(puller, 'exit')
     await within(async (store) => {
       for (const tag of reported) {
-        const image = store.find(tag)
+        const image = await store.find(tag)
         expect(image?.tags, tag).toContain(tag)
-        for (const id of image?.layerIds ?? []) expect(readdirSync(store.layer(id)?.diff ?? '')).toHaveLength(1)
+        for (const id of image?.layerIds ?? []) expect(readdirSync((await store.layer(id))?.diff ?? '')).toHaveLength(1)
       }
-      const needed = new Set(store.images().flatMap((image) => image.layerIds))
+      const needed = new Set((await store.images()).flatMap((image) => image.layerIds))
       expect(readdirSync(store.overlayDir)).toHaveLength(needed.size + 1)
       expect(readdirSync(below('overlay-layers'))).toHaveLength(needed.size)
     })
@@ -195,9 +195,9 @@ test('killed while it pulls: every image it had reported is whole, and nothing e
 
 test('a store of 2,000 images opens with less than a second of CPU time', async () => {
   await within(async (store) => {
-    using lease = store.lease()
+    await using lease = store.lease()
     const layers = ['base', 'two', 'three']
-    lease.retain((await commitLayer(store, { name: 'base' })).id)
+    await lease.retain([(await commitLayer(store, { name: 'base' })).id])
     await pullByHand(store, layers, { tag: 'registry.test/app:0' })
     const pulls = Array.from({ length: 999 }, (_, i) => {
       const image = imageOver(layers, { tag: `registry.test/app:${i + 1}`, label: `${i} ${'x'.repeat(4000)}` })
@@ -218,8 +218,8 @@ test('a store of 2,000 images opens with less than a second of CPU time', async 
     await using store = await open()
     const { user, system } = process.cpuUsage(before)
     times.push((user + system) / 1000)
-    expect(store.images()).toHaveLength(2000)
-    expect(store.usage().inodesUsed).toBe(2 * 1003)
+    expect(await store.images()).toHaveLength(2000)
+    expect((await store.usage()).inodesUsed).toBe(2 * 1003)
   }
   expect(Math.min(...times)).toBeLessThan(1000)
 })

@@ -26,8 +26,9 @@ export async function openNode(): Promise<Node> {
   let count = 0
   const pulled: Node['pulled'] = async (image) => {
     const { id } = await lab.pull(lab.publish(`corpus:${count++}`, image))
-    const ids = lab.store.find(id)?.layerIds ?? []
-    const lower = ids.map((layer) => lab.store.layer(layer)?.short ?? '').toReversed()
+    const ids = (await lab.store.find(id))?.layerIds ?? []
+    const layers = await Promise.all(ids.map((layer) => lab.store.layer(layer)))
+    const lower = layers.map((layer) => layer?.short ?? '').toReversed()
     const path = mkdtempSync(join(tmpdir(), 'windlass-merged-'))
     mountOverlay({ target: path, base: lab.store.overlayDir, lower })
     return {
