@@ -17,7 +17,13 @@ export type InForce = {
 /** Where the configuration comes from: `--config`, the flags as typed, and the environment. */
 export type Sources = {
   readonly file?: string
-  readonly flags: { readonly root?: string; readonly socket?: string; readonly hostsDir?: string }
+  readonly flags: {
+    readonly root?: string
+    readonly socket?: string
+    readonly hostsDir?: string
+    readonly runtime?: string
+    readonly runtimeEndpoint?: string
+  }
   readonly env: Readonly<Record<string, string | undefined>>
 }
 

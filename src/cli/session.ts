@@ -8,6 +8,8 @@ import type { Io } from './io.ts'
 import { type Options, textOption } from './options.ts'
 import { FORMATS, type Format } from './output.ts'
 
+export type RuntimeFlags = Pick<Sources['flags'], 'runtime' | 'runtimeEndpoint'>
+
 export type Session = {
   readonly io: Io
   /** Aborts at the first stop signal. */
@@ -27,12 +29,13 @@ export type Session = {
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
-  serve(onReady: (socket: string) => void): Promise<void>
+  /** `runtime` are the flags of serve alone, as typed. */
+  serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
 
 /** `options` are the global ones, read when a command runs. */
 export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: AbortSignal, options: () => Options): Session {
-  const load = async (): Promise<C> => deps.loadConfig(sourcesOf(options(), io.env))
+  const load = async (runtime: RuntimeFlags = {}): Promise<C> => deps.loadConfig(sourcesOf(options(), io.env, runtime))
   const remote = async (): Promise<Backend> => {
     if (textOption(options(), 'hostsDir') !== undefined) {
       const reason = 'the daemon reads its own; give it to windlass serve, or work without a daemon with --root'
@@ -42,9 +45,9 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     const { connectBackend } = await import('./remote.ts')
     return connectBackend(config.socket.path, { signal })
   }
-  const loadForRoot = async (existing: boolean): Promise<C> => {
+  const loadForRoot = async (existing: boolean, runtime?: RuntimeFlags): Promise<C> => {
     checkHostsDir(textOption(options(), 'hostsDir'))
-    const config = await load()
+    const config = await load(runtime)
     checkRoot(config.rootDir, existing)
     return config
   }
@@ -74,8 +77,8 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
     },
-    serve: async (onReady) => {
-      const config = await loadForRoot(false)
+    serve: async (runtime, onReady) => {
+      const config = await loadForRoot(false, runtime)
       await deps.serve(config, { signal, onReady: () => onReady(config.socket.path) })
     },
   }
@@ -84,7 +87,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
 /** A warning on stderr. */
 export const warn = (io: Io, text: string): void => void io.stderr.write(`windlass: warning: ${text}\n`)
 
-function sourcesOf(options: Options, env: Io['env']): Sources {
+function sourcesOf(options: Options, env: Io['env'], runtime: RuntimeFlags): Sources {
   const file = textOption(options, 'config')
   const root = textOption(options, 'root')
   const socket = textOption(options, 'socket')
@@ -93,6 +96,7 @@ function sourcesOf(options: Options, env: Io['env']): Sources {
     ...(root === undefined ? {} : { root }),
     ...(socket === undefined ? {} : { socket }),
     ...(hostsDir === undefined ? {} : { hostsDir }),
+    ...runtime,
   }
   return { env, flags, ...(file === undefined ? {} : { file }) }
 }

@@ -9,8 +9,11 @@ export type Config = {
   readonly rootDir: string
   /** `mode` are permission bits, 0o660 unless told. */
   readonly socket: { readonly path: string; readonly mode: number }
-  /** `none`: images go to the local store. Landing them in a runtime's own store is not in this version. */
-  readonly runtime: { readonly kind: 'none' }
+  /**
+   * Whose images these are to be. `auto` takes the runtime whose socket is there, else none; `none` keeps them in the local store. Without
+   * `endpoint`, a path, the runtime is looked for where it usually listens. `Forward` hands a pull that our path cannot do to the runtime.
+   */
+  readonly runtime: { readonly kind: RuntimeKind; readonly endpoint?: string; readonly failurePolicy: FailurePolicy }
   /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
   readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number }
   readonly maxParallelImagePulls: number
@@ -32,10 +35,18 @@ export type Config = {
   readonly warnings: readonly string[]
 }
 
+export type RuntimeKind = 'auto' | 'containerd' | 'crio' | 'none'
+export type FailurePolicy = 'Forward' | 'Fail'
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
 /** What was said on the command line, as typed. */
-export type ConfigFlags = { readonly root?: string; readonly socket?: string; readonly hostsDir?: string }
+export type ConfigFlags = {
+  readonly root?: string
+  readonly socket?: string
+  readonly hostsDir?: string
+  readonly runtime?: string
+  readonly runtimeEndpoint?: string
+}
 
 /** Where a configuration comes from. `file` is `--config`; `WINDLASS_CONFIG` in `env` stands in for it. */
 export type ConfigSources = {
@@ -48,6 +59,7 @@ export type ConfigSources = {
 export const defaults = {
   rootDir: '/var/lib/windlass',
   socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
+  runtime: { kind: 'auto', failurePolicy: 'Forward' },
   registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,

@@ -6,7 +6,19 @@ import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
 import { readDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
-import { API_VERSION, fromText, logFormat, logLevel, mode, path, pathList, progressTimeout, socketText } from './schema.ts'
+import {
+  API_VERSION,
+  failurePolicy,
+  fromText,
+  logFormat,
+  logLevel,
+  mode,
+  path,
+  pathList,
+  progressTimeout,
+  runtimeKind,
+  socketText,
+} from './schema.ts'
 
 /** The configuration in force. Throws bad-config for the file, invalid-argument for a variable or a flag. */
 export function loadConfig(sources: ConfigSources): Config {
@@ -14,7 +26,8 @@ export function loadConfig(sources: ConfigSources): Config {
   const read = file === undefined ? { configuration: nothing, warnings: [] } : readDocument(resolve(file))
   let configuration = read.configuration
   for (const override of overrides) configuration = override(configuration, sources)
-  return complete(configuration, read.warnings, file)
+  const isOwnRoot = (sources.flags.root ?? said(sources.env.WINDLASS_ROOT)) !== undefined
+  return complete(configuration, read.warnings, { file, isOwnRoot })
 }
 
 const nothing: Configuration = { apiVersion: API_VERSION, kind: 'WindlassConfiguration' }
@@ -63,6 +76,15 @@ const overrides: readonly Override[] = [
     name: '--hosts-dir',
     of: (flags) => eachFromHere(flags.hostsDir),
   }),
+  override('WINDLASS_RUNTIME', runtimeKind, (c, kind) => ({ ...c, runtime: { ...c.runtime, kind } }), {
+    name: '--runtime',
+    of: ({ runtime }) => runtime,
+  }),
+  override('WINDLASS_RUNTIME_ENDPOINT', socketText, (c, endpoint) => ({ ...c, runtime: { ...c.runtime, endpoint } }), {
+    name: '--runtime-endpoint',
+    of: ({ runtimeEndpoint }) => runtimeEndpoint,
+  }),
+  override('WINDLASS_FAILURE_POLICY', failurePolicy, (c, failurePolicy) => ({ ...c, runtime: { ...c.runtime, failurePolicy } })),
   override('WINDLASS_PROGRESS_TIMEOUT', progressTimeout, (c, progressTimeout) => ({
     ...c,
     registry: { ...c.registry, progressTimeout },
@@ -89,11 +111,20 @@ const overrides: readonly Override[] = [
   override('WINDLASS_LOG_LEVEL', logLevel, (c, level) => ({ ...c, logging: { ...c.logging, level } })),
 ]
 
-function complete(c: Configuration, warnings: readonly string[], file: string | undefined): Config {
+function complete(
+  c: Configuration,
+  warnings: readonly string[],
+  { file, isOwnRoot }: { readonly file: string | undefined; readonly isOwnRoot: boolean },
+): Config {
   return Object.freeze({
     rootDir: c.rootDir ?? defaults.rootDir,
     socket: Object.freeze({ path: c.socket?.path ?? defaults.socket.path, mode: c.socket?.mode ?? defaults.socket.mode }),
-    runtime: Object.freeze({ kind: 'none' }),
+    runtime: Object.freeze({
+      // Who names a root on the command line means the store that is there.
+      kind: c.runtime?.kind ?? (isOwnRoot ? 'none' : defaults.runtime.kind),
+      ...(c.runtime?.endpoint === undefined ? {} : { endpoint: c.runtime.endpoint }),
+      failurePolicy: c.runtime?.failurePolicy ?? defaults.runtime.failurePolicy,
+    }),
     registry: Object.freeze({
       configPath: c.registry?.configPath ?? defaults.registry.configPath,
       progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,

@@ -4,13 +4,17 @@ import { API_VERSION } from './schema.ts'
 import { formatDuration, formatQuantity } from './units.ts'
 
 export function configDocument(config: Config): Readonly<Record<string, unknown>> {
-  const { limits, registry, socket } = config
+  const { limits, registry, runtime, socket } = config
   return {
     apiVersion: API_VERSION,
     kind: 'WindlassConfiguration',
     rootDir: config.rootDir,
     socket: { path: socket.path, mode: `0${socket.mode.toString(8)}` },
-    runtime: { kind: config.runtime.kind },
+    runtime: {
+      kind: runtime.kind,
+      ...(runtime.endpoint === undefined ? {} : { endpoint: `unix://${runtime.endpoint}` }),
+      failurePolicy: runtime.failurePolicy,
+    },
     registry: { configPath: registry.configPath, progressTimeout: formatDuration(registry.progressTimeoutMs) },
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,

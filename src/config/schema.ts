@@ -66,6 +66,8 @@ const MAX_WORKERS = 64
 const MAX_ENTRIES = 100_000_000
 const MAX_RATIO = 1_000_000
 
+export const runtimeKind = z.enum(['auto', 'containerd', 'crio', 'none'], 'want auto, containerd, crio or none')
+export const failurePolicy = z.enum(['Forward', 'Fail'], 'want Forward or Fail')
 export const logFormat = z.enum(['json', 'text'])
 export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error'])
 export const progressTimeout = durationAtLeast(1000, '5m')
@@ -89,15 +91,9 @@ export const configurationSchema = z.strictObject({
   socket: z.strictObject({ path: socketPath.optional(), mode: mode.optional() }).optional(),
   runtime: z
     .strictObject({
-      kind: z
-        .enum(['auto', 'containerd', 'crio', 'none'])
-        .refine((kind) => kind === 'auto' || kind === 'none', `landing images in a runtime's own store ${notYet}; use none`)
-        .optional(),
-      endpoint: z
-        .string()
-        .regex(/^unix:\/\/\//, 'want unix:///path')
-        .optional(),
-      failurePolicy: z.enum(['Forward', 'Fail']).optional(),
+      kind: runtimeKind.optional(),
+      endpoint: socketText.optional(),
+      failurePolicy: failurePolicy.optional(),
     })
     .optional(),
   registry: z.strictObject({ configPath: pathList.optional(), progressTimeout: progressTimeout.optional() }).optional(),
@@ -145,10 +141,6 @@ export type Configuration = z.output<typeof configurationSchema>
 /** What a configured feature that has no effect yet is answered with. */
 export function withoutEffect(configuration: Configuration): string[] {
   const warnings: string[] = []
-  const { runtime } = configuration
-  if (runtime !== undefined && runtime.kind !== 'none') {
-    warnings.push('runtime: containerd and CRI-O stores are not in this version; images go to the local store')
-  }
   if (configuration.metrics !== undefined) warnings.push('metrics: not in this version; nothing listens on bindAddress')
   if (configuration.prepull !== undefined) warnings.push('prepull: not in this version; no list is pulled')
   return warnings

@@ -78,6 +78,7 @@ describe('what is in force', () => {
     expect(config).toMatchObject({
       rootDir: '/srv/windlass',
       socket: { path: '/run/w.sock', mode: 0o600 },
+      runtime: { kind: 'auto', endpoint: '/run/containerd/containerd.sock', failurePolicy: 'Forward' },
       registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
@@ -85,7 +86,7 @@ describe('what is in force', () => {
       logging: { format: 'text', level: 'debug' },
       file,
     })
-    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['runtime', 'metrics', 'prepull', 'ImageList'])
+    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['metrics', 'prepull', 'ImageList'])
   })
 
   test('flags beat variables, variables beat the file, an empty variable is none', () => {
@@ -145,13 +146,7 @@ describe('what is refused, with line and field', () => {
       'registry.progressTimeout',
       'want a duration such as 5m',
     ],
-    [
-      'another runtime',
-      'runtime:\n  kind: containerd\n',
-      4,
-      'runtime.kind',
-      "landing images in a runtime's own store is not in this version; use none",
-    ],
+    ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
     ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],
     ['lazy durability', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
     ['a key given twice', 'unpackWorkers: 1\nunpackWorkers: 2\n', 4, undefined, 'Map keys must be unique'],

@@ -1,6 +1,7 @@
 /** `serve`, `config` and `version`: the daemon and what it runs with. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { failureOf } from '../../failure/failure.ts'
+import { type Options, textOption } from '../options.ts'
 import { print } from '../output.ts'
 import { type Session, warn } from '../session.ts'
 import { facts } from '../text.ts'
@@ -9,6 +10,8 @@ export function addServe(program: Command, session: Session): void {
   program
     .command('serve')
     .description('run the daemon: the CRI ImageService and the control service on one unix socket')
+    .addOption(new Option('--runtime <kind>', 'whose images these are to be: auto, containerd, crio or none [WINDLASS_RUNTIME]'))
+    .addOption(new Option('--runtime-endpoint <path>', 'the socket of that runtime [WINDLASS_RUNTIME_ENDPOINT]'))
     .addHelpText(
       'after',
       `
@@ -30,9 +33,14 @@ Examples:
   windlass serve --config /etc/windlass/windlass.yaml
   windlass serve --root ./images --socket ./windlass.sock`,
     )
-    .action(async () => {
+    .action(async (options: Options) => {
       const { io } = session
-      await session.serve((socket) => {
+      const [runtime, runtimeEndpoint] = [textOption(options, 'runtime'), textOption(options, 'runtimeEndpoint')]
+      const flags = {
+        ...(runtime === undefined ? {} : { runtime }),
+        ...(runtimeEndpoint === undefined ? {} : { runtimeEndpoint }),
+      }
+      await session.serve(flags, (socket) => {
         if (io.stderr.isTTY === true) io.stderr.write(`windlass: ready; try: windlass --socket ${socket} pull debian:12\n`)
       })
     })
