@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest'
 const GROUPS: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'config'],
-  ['cri', 'control', 'prepull'],
+  ['cri', 'control', 'prepull', 'doctor'],
   ['pull', 'gc'],
-  ['registry', 'unpack', 'store', 'bundle'],
-  ['sys', 'rpc', 'reference', 'oci', 'platform', 'failure', 'task', 'version'],
+  ['registry', 'unpack', 'store', 'bundle', 'runtime'],
+  ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'version'],
 ]
 /** Leaves do not import each other, except so. */
 const LEAVES: Readonly<Partial<Record<string, readonly string[]>>> = {

@@ -1,0 +1,26 @@
+/**
+ * The container runtime of this node, as far as its images concern us: where it listens, which one it is, what it says of itself, and
+ * whether images can be landed in its store. `find.ts` looks for it, `inspect.ts` asks it.
+ */
+
+export type RuntimeKind = 'containerd' | 'crio'
+
+/** Where a runtime listens; nobody need answer there yet. */
+export type RuntimeAddress = { readonly kind: RuntimeKind; readonly socket: string }
+
+/** What a runtime that answers says of itself. */
+export type RuntimeFacts = {
+  /** As its Version call has them: `containerd`, `1.6.20~ds1`. */
+  readonly name: string
+  readonly version: string
+  /** containerd's default snapshotter; undefined for CRI-O. */
+  readonly snapshotter?: string
+  /** Runtime handlers that use another snapshotter than the default, by name. */
+  readonly otherSnapshotters: ReadonlyMap<string, string>
+  /** The image of pods' sandboxes, which must stay. */
+  readonly sandboxImage?: string
+  /** Its registry configuration directories (`config_path`), colons between them. */
+  readonly hostsDir?: string
+  /** Why pulls into its store must be its own, one sentence each; none where they can be ours. */
+  readonly obstacles: readonly string[]
+}
