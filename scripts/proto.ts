@@ -28,6 +28,10 @@ execFileSync(
     `--outDir=${outDir}`,
     'runtime/v1/api.proto',
     'windlass/v1/windlass.proto',
+    'containerd/v1/leases.proto',
+    'containerd/v1/content.proto',
+    'containerd/v1/snapshots.proto',
+    'containerd/v1/images.proto',
   ],
   { cwd: top, stdio: ['ignore', 'ignore', 'inherit'] },
 )

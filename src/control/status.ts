@@ -24,6 +24,7 @@ const codes = {
   'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
   'no-daemon': 'UNAVAILABLE',
+  runtime: 'INTERNAL',
   system: 'INTERNAL',
   internal: 'INTERNAL',
 } satisfies Record<Exclude<FailureKind, 'cancelled'>, RpcStatus['code']>

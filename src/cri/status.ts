@@ -31,6 +31,7 @@ const sayings = {
   'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
+  runtime: { code: 'UNKNOWN' },
   system: { code: 'UNKNOWN' },
   internal: { code: 'UNKNOWN' },
 } satisfies Record<Exclude<FailureKind, 'cancelled'>, Saying>

@@ -83,6 +83,15 @@ export type Failure =
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
+  /** The container runtime refused or failed a call of ours. `code` is gRPC's name for it, `detail` the runtime's own words. */
+  | {
+      readonly kind: 'runtime'
+      readonly runtime: string
+      readonly socket: string
+      readonly operation: string
+      readonly code: string
+      readonly detail: string
+    }
   /** A system call failed in a way no other kind says better. */
   | { readonly kind: 'system'; readonly operation: string; readonly path?: string; readonly code: string }
   /** A broken promise of our own code; carries the cause. */
@@ -218,6 +227,8 @@ export function describe(f: Failure): string {
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
+    case 'runtime':
+      return `${f.runtime} at ${f.socket} did not ${f.operation}: ${f.code}: ${f.detail}; see that it runs, and what it logs`
     case 'system':
       return `${f.operation}${f.path === undefined ? '' : ` ${f.path}`}: ${inWords(f.code)}`
     case 'internal':

@@ -131,7 +131,7 @@ async function readConfig(
 async function planned({ reference, store }: PlanContext, documents: Documents, id: Digest): Promise<Planned> {
   const { root, document, manifest, config, configBytes, index } = documents
   const ids = store.layerIds(config.diffIds)
-  const origins = await Promise.all(config.diffIds.map((diffId, at) => originOf(store, ids[at], diffId)))
+  const origins = await originsOf(store, ids, config.diffIds)
   const layers = manifest.layers.map((blob, at) => {
     const [diffId, origin] = [config.diffIds[at], origins[at]]
     if (diffId === undefined || origin === undefined) fail({ kind: 'internal', what: `no diffID for layer ${at}` })
@@ -176,11 +176,28 @@ async function planned({ reference, store }: PlanContext, documents: Documents, 
   }
 }
 
-async function originOf(
+async function originsOf(
   store: PlanContext['store'],
-  id: LayerId | undefined,
-  diffId: Planned['image']['config']['diffIds'][number],
-): Promise<LayerOrigin> {
-  if (id !== undefined && (await store.layer(id)) !== undefined) return 'here'
-  return (await store.layerByDiffId(diffId)) === undefined ? 'registry' : 'copy'
+  ids: readonly LayerId[],
+  diffIds: ImageConfig['diffIds'],
+): Promise<readonly LayerOrigin[]> {
+  const here = await countHere(store, ids)
+  return await Promise.all(
+    diffIds.map(async (diffId, at) => {
+      if (at < here) return 'here'
+      return (await store.layerByDiffId(diffId)) === undefined ? 'registry' : 'copy'
+    }),
+  )
+}
+
+/** How many of a chain are here, from the base: a layer is never here without those below it, so halving finds the topmost. */
+async function countHere(store: PlanContext['store'], ids: readonly LayerId[]): Promise<number> {
+  let [here, missing] = [0, ids.length + 1]
+  while (missing - here > 1) {
+    const middle = Math.floor((here + missing) / 2)
+    const id = ids[middle - 1]
+    if (id !== undefined && (await store.layer(id)) !== undefined) here = middle
+    else missing = middle
+  }
+  return here
 }

@@ -39,7 +39,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
-  await lease.retain(planned.layerIds)
+  // An image that is here whole holds its layers itself.
+  if (planned.published === undefined) await lease.retain(planned.layerIds)
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 

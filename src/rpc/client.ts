@@ -31,13 +31,7 @@ export async function connect(socketPath: string, options: Abortable): Promise<C
   const answer = await probe(path, options)
   if (answer.kind !== 'alive') fail({ kind: 'no-daemon', socket: path, reason: answer.reason })
 
-  const client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), {
-    // The default authority of a unix target holds slashes, which HTTP/2 servers refuse.
-    'grpc.default_authority': 'localhost',
-    'grpc.max_receive_message_length': receiveLimit,
-    // A pull is never repeated behind the caller's back.
-    'grpc.enable_retries': 0,
-  })
+  const client = clientOf(path)
   const definitions = serviceDefinitions()
   const closing = new AbortController()
   return {
@@ -51,9 +45,20 @@ export async function connect(socketPath: string, options: Abortable): Promise<C
   }
 }
 
+/** A client of whoever listens on the socket at `path`. */
+export const clientOf = (path: string): grpc.Client =>
+  new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), {
+    // The default authority of a unix target holds slashes, which HTTP/2 servers refuse.
+    'grpc.default_authority': 'localhost',
+    'grpc.max_receive_message_length': receiveLimit,
+    // A pull is never repeated behind the caller's back.
+    'grpc.enable_retries': 0,
+  })
+
 type Method = grpc.MethodDefinition<unknown, unknown>
 
-function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition, closing: AbortSignal): C {
+/** The methods of a service as calls. `closing` ends those under way. */
+export function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition, closing: AbortSignal): C {
   const entries = Object.entries<Method>(definition).map(([name, method]) => [
     name.charAt(0).toLowerCase() + name.slice(1),
     (request: unknown, { signal, ...rest }: CallOptions) => {
@@ -65,7 +70,14 @@ function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition, closi
   return Object.fromEntries(entries) as C
 }
 
-function unary(client: grpc.Client, method: Method, request: unknown, { signal, deadline }: CallOptions): Promise<unknown> {
+export function metadataOf({ metadata = {} }: CallOptions): grpc.Metadata {
+  const sent = new grpc.Metadata()
+  for (const [key, value] of Object.entries(metadata)) sent.set(key, value)
+  return sent
+}
+
+function unary(client: grpc.Client, method: Method, request: unknown, options: CallOptions): Promise<unknown> {
+  const { signal, deadline } = options
   if (signal.aborted) return Promise.reject(cancelled(signal.reason))
   return new Promise((resolve, reject) => {
     const call = client.makeUnaryRequest(
@@ -73,7 +85,7 @@ function unary(client: grpc.Client, method: Method, request: unknown, { signal, 
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      new grpc.Metadata(),
+      metadataOf(options),
       deadline === undefined ? {} : { deadline },
       (error, response) => {
         signal.removeEventListener('abort', cancel)
@@ -90,15 +102,16 @@ async function* stream(
   client: grpc.Client,
   method: Method,
   request: unknown,
-  { signal, deadline }: CallOptions,
+  options: CallOptions,
 ): AsyncGenerator<unknown, void, undefined> {
+  const { signal, deadline } = options
   if (signal.aborted) throw cancelled(signal.reason)
   const call = client.makeServerStreamRequest(
     method.path,
     method.requestSerialize,
     method.responseDeserialize,
     request,
-    new grpc.Metadata(),
+    metadataOf(options),
     deadline === undefined ? {} : { deadline },
   )
   const cancel = () => call.cancel()
@@ -114,13 +127,13 @@ async function* stream(
   }
 }
 
-const cancelled = (reason: unknown): RpcError => new RpcError('CANCELLED', 'cancelled by the caller', 'cancelled', reason)
+export const cancelled = (reason: unknown): RpcError => new RpcError('CANCELLED', 'cancelled by the caller', 'cancelled', reason)
 
 const isServiceError = (error: unknown): error is grpc.ServiceError =>
   error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error && 'metadata' in error
 
 /** What gRPC reports as our own error; anything else is passed on as it is. */
-function rpcError(error: unknown): unknown {
+export function rpcError(error: unknown): unknown {
   if (!isServiceError(error)) return error
   const name = statusNames[error.code]
   const kind = error.metadata.get(kindTrailer)[0]

@@ -1,39 +1,63 @@
-/** The wire definitions of proto/, loaded once, when first asked for: parsing them takes longer than a short command should. */
+/** The wire definitions of proto/, loaded when first asked for: parsing them takes longer than a short command should. */
 import { join, resolve } from 'node:path'
 import type { ServiceDefinition } from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader'
 
+/** Those we serve. */
 export type ServiceDefinitions = {
   readonly image: ServiceDefinition
   readonly runtime: ServiceDefinition
   readonly windlass: ServiceDefinition
 }
 
-let loaded: ServiceDefinitions | undefined
-
-/** The three services. Conversions are those `scripts/proto.ts` tells the generator. */
-export function serviceDefinitions(): ServiceDefinitions {
-  loaded ??= load()
-  return loaded
+/** Those of containerd's that we call. */
+export type ContainerdDefinitions = {
+  readonly leases: ServiceDefinition
+  readonly content: ServiceDefinition
+  readonly snapshots: ServiceDefinition
+  readonly images: ServiceDefinition
 }
 
-function load(): ServiceDefinitions {
-  const definitions = loadSync(['runtime/v1/api.proto', 'windlass/v1/windlass.proto'], {
+export const serviceDefinitions = once((): ServiceDefinitions => {
+  const service = load('runtime/v1/api.proto', 'windlass/v1/windlass.proto')
+  return {
+    image: service('runtime.v1.ImageService'),
+    runtime: service('runtime.v1.RuntimeService'),
+    windlass: service('windlass.v1.Windlass'),
+  }
+})
+
+export const containerdDefinitions = once((): ContainerdDefinitions => {
+  const service = load(...['leases', 'content', 'snapshots', 'images'].map((name) => `containerd/v1/${name}.proto`))
+  return {
+    leases: service('containerd.services.leases.v1.Leases'),
+    content: service('containerd.services.content.v1.Content'),
+    snapshots: service('containerd.services.snapshots.v1.Snapshots'),
+    images: service('containerd.services.images.v1.Images'),
+  }
+})
+
+/** Conversions are those `scripts/proto.ts` tells the generator. */
+function load(...files: readonly string[]): (name: string) => ServiceDefinition {
+  const definitions: PackageDefinition = loadSync([...files], {
     includeDirs: [resolve(join(import.meta.dirname, '../../proto'))],
     keepCase: false,
     longs: Number,
     defaults: true,
     oneofs: true,
   })
-  const service = (name: string): ServiceDefinition => {
+  return (name) => {
     const definition = definitions[name]
     // The door between what the loader found and what the generated types say.
     if (definition === undefined || 'format' in definition) throw new Error(`proto/ defines no service ${name}`)
     return definition as ServiceDefinition
   }
-  return {
-    image: service('runtime.v1.ImageService'),
-    runtime: service('runtime.v1.RuntimeService'),
-    windlass: service('windlass.v1.Windlass'),
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }

@@ -4,6 +4,10 @@
  */
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { Abortable } from '../task/task.ts'
+import type { ContentDefinition } from './generated/containerd/services/content/v1/Content.ts'
+import type { ImagesDefinition } from './generated/containerd/services/images/v1/Images.ts'
+import type { LeasesDefinition } from './generated/containerd/services/leases/v1/Leases.ts'
+import type { SnapshotsDefinition } from './generated/containerd/services/snapshots/v1/Snapshots.ts'
 import type { ImageServiceDefinition } from './generated/runtime/v1/ImageService.ts'
 import type { RuntimeServiceDefinition } from './generated/runtime/v1/RuntimeService.ts'
 import type { WindlassDefinition } from './generated/windlass/v1/Windlass.ts'
@@ -16,7 +20,7 @@ export type CallContext = Abortable & {
 }
 
 /** What a caller says about a call beside its request. */
-export type CallOptions = Abortable & { readonly deadline?: Date }
+export type CallOptions = Abortable & { readonly deadline?: Date; readonly metadata?: Readonly<Record<string, string>> }
 
 /** The methods of a generated definition, without the index signature it inherits. */
 type MethodsOf<Definition> = keyof { [M in keyof Definition as string extends M ? never : number extends M ? never : M]: true }
@@ -52,6 +56,12 @@ export type Calls<Definition, Streams extends keyof Definition = never> = {
 export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
 export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls'>
+
+export type LeaseCalls = Calls<LeasesDefinition>
+/** `write` is not among them: a stream in both directions (see `containerd.ts`). */
+export type ContentCalls = Omit<Calls<ContentDefinition, 'Read'>, 'write'>
+export type SnapshotCalls = Calls<SnapshotsDefinition>
+export type ContainerdImageCalls = Calls<ImagesDefinition>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>

@@ -1,0 +1,82 @@
+/**
+ * A client of containerd's own services, in one namespace. Loads gRPC.
+ *
+ *     using containerd = connectContainerd('/run/containerd/containerd.sock', 'k8s.io')
+ *     await containerd.snapshots.prepare({ … }, containerd.under(lease, { signal }))
+ */
+import type * as grpc from '@grpc/grpc-js'
+import type { Abortable } from '../task/task.ts'
+import { calls, cancelled, clientOf, metadataOf, rpcError } from './client.ts'
+import { containerdDefinitions } from './proto.ts'
+import type { CallOptions, ContainerdImageCalls, ContentCalls, LeaseCalls, SnapshotCalls } from './services.ts'
+
+/** A whole document for the content store. `ref` names the write while it is under way. */
+export type ContentWrite = {
+  readonly ref: string
+  readonly digest: string
+  readonly bytes: Uint8Array
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Calls reject with `RpcError`. Disposing it cancels them and closes it. */
+export interface Containerd extends Disposable {
+  readonly leases: LeaseCalls
+  readonly content: ContentCalls
+  readonly snapshots: SnapshotCalls
+  readonly images: ContainerdImageCalls
+  /** Writes and commits a document of at most a few MiB. Rejects with ALREADY_EXISTS where it is there, by whatever ref. */
+  writeContent(write: ContentWrite, options: CallOptions): Promise<void>
+  /** The options of a call in the namespace; with `lease`, what the call makes is held by it. */
+  under(lease: string | undefined, options: Abortable): CallOptions
+}
+
+/** Nobody need listen there yet: calls fail with UNAVAILABLE until somebody does. */
+export function connectContainerd(socket: string, namespace: string): Containerd {
+  const client = clientOf(socket)
+  const definitions = containerdDefinitions()
+  const closing = new AbortController()
+  return {
+    leases: calls<LeaseCalls>(client, definitions.leases, closing.signal),
+    content: calls<ContentCalls>(client, definitions.content, closing.signal),
+    snapshots: calls<SnapshotCalls>(client, definitions.snapshots, closing.signal),
+    images: calls<ContainerdImageCalls>(client, definitions.images, closing.signal),
+    writeContent: (write, options) => writeContent(client, definitions.content, write, options),
+    under: (lease, { signal }) => ({
+      signal,
+      metadata: { 'containerd-namespace': namespace, ...(lease === undefined ? {} : { 'containerd-lease': lease }) },
+    }),
+    [Symbol.dispose]: () => {
+      closing.abort()
+      client.close()
+    },
+  }
+}
+
+/** One message does it all: a commit writes its data first. */
+async function writeContent(
+  client: grpc.Client,
+  content: grpc.ServiceDefinition,
+  { ref, digest, bytes, labels }: ContentWrite,
+  options: CallOptions,
+): Promise<void> {
+  const { signal } = options
+  if (signal.aborted) throw cancelled(signal.reason)
+  const method = content.Write
+  if (method === undefined) throw new Error('proto/ defines no Content.Write')
+  const { path, requestSerialize, responseDeserialize } = method
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(options))
+  const cancel = () => call.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    const message = { action: 'COMMIT', ref, total: bytes.length, expected: digest, offset: 0, data: bytes, labels }
+    call.write(message)
+    call.end()
+    // The answers say how far it is; that the stream ends well is the one that counts.
+    for await (const _progress of call);
+  } catch (error) {
+    throw rpcError(error)
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    call.cancel()
+  }
+}
