@@ -1,7 +1,7 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
 import { WindlassError } from '../failure/failure.ts'
 import type { Repository } from '../registry/registry.ts'
-import type { StagedLayer, Store, StoredLayer } from '../store/store.ts'
+import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
@@ -59,7 +59,7 @@ export class Arrival {
   }
 
   /** From a committed layer of another chain. */
-  async copy(twin: StoredLayer): Promise<Obtained> {
+  async copy(twin: CopyableLayer): Promise<Obtained> {
     await using lease = this.#store.lease()
     await lease.retain([twin.id])
     return await this.#staging((staged) => this.#replay(staged, { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit }))

@@ -10,7 +10,7 @@
  */
 import { type Failure, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
-import type { Store, StoredLayer } from '../store/store.ts'
+import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource, Unpacker } from '../unpack/unpack.ts'
@@ -120,7 +120,7 @@ export class LayerWork {
   async #copy(
     arrival: Arrival,
     diffId: DiffId,
-    { twin, waiting }: { readonly twin: StoredLayer | undefined; readonly waiting: Set<Ready> | undefined },
+    { twin, waiting }: { readonly twin: CopyableLayer | undefined; readonly waiting: Set<Ready> | undefined },
     signal: AbortSignal,
   ): Promise<Obtained | 'damaged' | undefined> {
     try {

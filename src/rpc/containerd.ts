@@ -24,8 +24,8 @@ export interface Containerd extends Disposable {
   readonly content: ContentCalls
   readonly snapshots: SnapshotCalls
   readonly images: ContainerdImageCalls
-  /** Writes and commits a document of at most a few MiB. Rejects with ALREADY_EXISTS where it is there, by whatever ref. */
-  writeContent(write: ContentWrite, options: CallOptions): Promise<void>
+  /** Writes and commits a document of at most a few MiB; resolves to its size. Rejects with ALREADY_EXISTS where it is there already. */
+  writeContent(write: ContentWrite, options: CallOptions): Promise<number>
   /** The options of a call in the namespace; with `lease`, what the call makes is held by it. */
   under(lease: string | undefined, options: Abortable): CallOptions
 }
@@ -58,7 +58,7 @@ async function writeContent(
   content: grpc.ServiceDefinition,
   { ref, digest, bytes, labels }: ContentWrite,
   options: CallOptions,
-): Promise<void> {
+): Promise<number> {
   const { signal } = options
   if (signal.aborted) throw cancelled(signal.reason)
   const method = content.Write
@@ -73,6 +73,7 @@ async function writeContent(
     call.end()
     // The answers say how far it is; that the stream ends well is the one that counts.
     for await (const _progress of call);
+    return bytes.length
   } catch (error) {
     throw rpcError(error)
   } finally {

@@ -18,10 +18,14 @@ export type StoredLayer = {
   readonly diffId: DiffId
   readonly parent?: LayerId
   readonly diff: string
-  readonly tarSplit: string
+  /** Absent where the store keeps none. */
+  readonly tarSplit?: string
   readonly short: string
   readonly facts: UnpackedFacts
 }
+
+/** A layer whose tar can be put together again. */
+export type CopyableLayer = StoredLayer & { readonly tarSplit: string }
 
 /** A published image. */
 export type StoredImage = {
@@ -93,8 +97,8 @@ export interface Store extends AsyncDisposable {
   images(): Promise<readonly StoredImage[]>
   /** A committed layer by its place in a chain. */
   layer(id: LayerId): Promise<StoredLayer | undefined>
-  /** Any committed layer with this diffID, whatever chain it stands in, that `tarSplit` can put together again. */
-  layerByDiffId(diffId: DiffId): Promise<StoredLayer | undefined>
+  /** A committed layer with this diffID that a tar can be made of, whatever chain it stands in. */
+  layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined>
 
   lease(): Lease
   /** A new directory in the store's mount. Throws no-space, system. */

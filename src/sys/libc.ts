@@ -188,6 +188,7 @@ export const fgetxattr = wrap<[fd: number, name: Buffer, value: Buffer, size: nu
 export const flistxattr = wrap<[fd: number, list: Buffer, size: number]>('flistxattr', 'int64', ['int', 'void *', 'size_t'])
 export const write = wrap<[fd: number, bytes: Uint8Array, size: number]>('write', 'int64', ['int', 'void *', 'size_t'])
 export const syncfs = wrap<[fd: number]>('syncfs', 'int', ['int'])
+export const fsync = wrap<[fd: number]>('fsync', 'int', ['int'])
 export const flock = wrap<[fd: number, operation: number]>('flock', 'int', ['int', 'int'])
 export const unshare = wrap<[flags: number]>('unshare', 'int', ['int'])
 export const umask = wrap<[mask: number]>('umask', 'int', ['uint'])

@@ -8,7 +8,7 @@ import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Abortable } from '../../task/task.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
+import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
 import type { KeeperDuties, Outcome, PublishOrder } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, LOCK, layoutOf } from './layout.ts'
@@ -105,7 +105,7 @@ class LocalStore implements Store {
     return this.#view.layer(id)?.layer
   }
 
-  async layerByDiffId(diffId: DiffId): Promise<StoredLayer | undefined> {
+  async layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined> {
     return this.#view.layerByDiffId(diffId)
   }
 

@@ -1,12 +1,12 @@
 /** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
-import type { NewImage, StoredImage, StoredLayer, Usage } from '../store.ts'
+import type { CopyableLayer, NewImage, StoredImage, Usage } from '../store.ts'
 import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
 import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
 
 /** A committed layer, and whether a row names it yet. */
-export type KnownLayer = { readonly layer: StoredLayer; readonly record: LayerRecord; readonly recorded: boolean }
+export type KnownLayer = { readonly layer: CopyableLayer; readonly record: LayerRecord; readonly recorded: boolean }
 
 export class View {
   readonly #at: Layout
@@ -35,7 +35,7 @@ export class View {
     return this.#layers.get(id)
   }
 
-  layerByDiffId(diffId: DiffId): StoredLayer | undefined {
+  layerByDiffId(diffId: DiffId): CopyableLayer | undefined {
     const [id] = this.#byDiffId.get(diffId) ?? []
     return id === undefined ? undefined : this.#layers.get(id)?.layer
   }
@@ -49,10 +49,10 @@ export class View {
     return { ...this.#usage, measuredAt: new Date() }
   }
 
-  addLayer(record: LayerRecord, recorded: boolean): StoredLayer {
+  addLayer(record: LayerRecord, recorded: boolean): CopyableLayer {
     const { id, diffId, parent, facts } = record
     const paths = { diff: diffDir(this.#at, id), tarSplit: tarSplitFile(this.#at, id), short: shortOf(id) }
-    const layer: StoredLayer = { id, diffId, ...(parent === undefined ? {} : { parent }), ...paths, facts }
+    const layer: CopyableLayer = { id, diffId, ...(parent === undefined ? {} : { parent }), ...paths, facts }
     this.#layers.set(id, { layer, record, recorded })
     this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
     this.#measured(record.usedBytes, record.inodesUsed)

@@ -16,7 +16,7 @@ test('a chain lies there as podman and CRI-O expect it', async () => {
   expect(base.id).toBe(hexOf(diffIdOf('base')))
   expect(middle.id).toBe(hexOf(sha256(`${base.id}+${hexOf(diffIdOf('middle'))}`)))
   const inLayer = (id: string, name: string): string => join(store.overlayDir, id, name)
-  for (const { id, short, diff, tarSplit } of [base, middle, top]) {
+  for (const { id, short, diff, tarSplit = '' } of [base, middle, top]) {
     const link = readFileSync(inLayer(id, 'link'), 'utf8')
     expect(link).toMatch(/^[A-Z2-7]{26}$/)
     expect(short).toBe(`l/${link}`)

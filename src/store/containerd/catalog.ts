@@ -1,0 +1,185 @@
+/**
+ * Images as containerd has them: records that name content, and the documents they lead to. Records change behind our back and are asked
+ * for every time; what a digest leads to never changes and is remembered.
+ */
+import { type Failure, fail, failureOf } from '../../failure/failure.ts'
+import { type Digest, isDigest, sha256 } from '../../oci/digest.ts'
+import type { Descriptor, Platform } from '../../oci/oci.ts'
+import { parseConfig, parseManifestOrIndex } from '../../oci/parse.ts'
+import { selectManifest } from '../../platform/platform.ts'
+import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
+import type { StoredImage } from '../store.ts'
+import type { Daemon } from './daemon.ts'
+import { layerIdsOf, PINNED } from './names.ts'
+
+/** What a record's target leads to on this node's platform. */
+type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'>
+
+/** A record whose target is a digest we can follow. */
+export type Named = { readonly name: string; readonly target: Descriptor; readonly createdAt: Date; readonly pinned: boolean }
+
+/** Documents kept in memory: some 10 KB each. */
+const MAX_DOCUMENTS = 128
+/** Manifest and config limits of the registry client. */
+const MAX_DOCUMENT = 4 * 2 ** 20
+const MAX_INDEX_DEPTH = 4
+const ID_RECORD = /^sha256:[0-9a-f]{64}$/
+
+export class Catalog {
+  readonly #daemon: Daemon
+  readonly #platform: Platform
+  /** By target. */
+  readonly #documents = new Map<Digest, Documents>()
+  readonly #ids = new Map<Digest, Digest>()
+
+  constructor(daemon: Daemon, platform: Platform) {
+    this.#daemon = daemon
+    this.#platform = platform
+  }
+
+  /** An image by tag or digest reference in normal form, by id or the beginning of one. */
+  async find(name: string): Promise<StoredImage | undefined> {
+    const records = await this.records()
+    const record = records.find((each) => each.name === name) ?? (await this.#byId(records, name))
+    return record === undefined ? undefined : await this.#image(records, record)
+  }
+
+  /** All images, oldest first; what cannot be read is no image of ours to show. */
+  async images(): Promise<readonly StoredImage[]> {
+    const records = await this.records()
+    const images = new Map<Digest, StoredImage>()
+    for (const record of records) {
+      const id = await this.idOf(record.target)
+      if (id === undefined || images.has(id)) continue
+      const image = await this.#image(records, record)
+      if (image !== undefined) images.set(id, image)
+    }
+    return [...images.values()].sort((a, b) => a.pulledAt.getTime() - b.pulledAt.getTime())
+  }
+
+  /** The records of one image, whichever targets they have. */
+  async recordsOf(id: Digest): Promise<readonly Named[]> {
+    const records = await this.records()
+    const ids = await Promise.all(records.map(({ target }) => this.idOf(target)))
+    return records.filter((_, at) => ids[at] === id)
+  }
+
+  /** Every record, oldest first. */
+  async records(): Promise<readonly Named[]> {
+    const { images } = await this.#daemon.call('list images', (c, options) => c.images.list({}, options))
+    const named = images.flatMap((image) => namedOf(image) ?? [])
+    // The CRI plugin names each image by its id too: that tells what a target leads to without reading it.
+    for (const { name, target } of named) if (isDigest(name)) this.learn(target.digest, name)
+    return named.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
+  }
+
+  /** The image a target leads to. */
+  async idOf(target: Descriptor): Promise<Digest | undefined> {
+    return this.#ids.get(target.digest) ?? (await this.#read(target))?.id
+  }
+
+  learn(target: Digest, id: Digest): void {
+    this.#ids.set(target, id)
+  }
+
+  async #byId(records: readonly Named[], text: string): Promise<Named | undefined> {
+    const prefix = /^(?:sha256:)?([0-9a-f]{3,64})$/.exec(text)?.[1]
+    if (prefix === undefined) return undefined
+    const ids = await Promise.all(records.map(({ target }) => this.idOf(target)))
+    const matching = new Set(ids.filter((id) => id?.startsWith(`sha256:${prefix}`)))
+    return matching.size === 1 ? records.find((_, at) => matching.has(ids[at])) : undefined
+  }
+
+  async #image(records: readonly Named[], { target }: Named): Promise<StoredImage | undefined> {
+    const documents = await this.#read(target)
+    if (documents === undefined) return undefined
+    const own = records.filter((each) => this.#ids.get(each.target.digest) === documents.id)
+    const names = own.map(({ name }) => name).filter((name) => !ID_RECORD.test(name))
+    const { configBytes, manifestBytes, layers } = documents
+    return {
+      ...documents,
+      tags: names.filter((name) => !name.includes('@')),
+      digests: names.filter((name) => name.includes('@')),
+      size: layers.reduce((sum, { size }) => sum + size, configBytes.length + manifestBytes.length),
+      layerIds: layerIdsOf(documents.config.diffIds),
+      pulledAt: own[0]?.createdAt ?? new Date(0),
+      pinned: own.some(({ pinned }) => pinned),
+    }
+  }
+
+  /** Undefined where the documents are not all here, or are not ones we understand: such an image is pulled anew. */
+  async #read(target: Descriptor): Promise<Documents | undefined> {
+    const known = this.#documents.get(target.digest)
+    if (known !== undefined) return known
+    try {
+      const documents = await this.#follow(target)
+      if (documents !== undefined) this.#remember(target.digest, documents)
+      return documents
+    } catch (error) {
+      if (isUnreadable(failureOf(error))) return undefined
+      throw error
+    }
+  }
+
+  async #follow(target: Descriptor): Promise<Documents | undefined> {
+    let descriptor = target
+    let indexBytes: Uint8Array | undefined
+    for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
+      const bytes = await this.#content(descriptor)
+      const parsed = parseManifestOrIndex(bytes, descriptor, 'containerd')
+      if (parsed.kind === 'manifest') {
+        const configBytes = await this.#content(parsed.config)
+        const config = parseConfig(configBytes, parsed.config, 'containerd', parsed.layers.length)
+        const { mediaType, digest } = descriptor
+        const manifest = { mediaType, digest, size: bytes.length }
+        const index = indexBytes === undefined ? {} : { indexBytes }
+        const { layers } = parsed
+        return { id: parsed.config.digest, manifest, config, configBytes, manifestBytes: bytes, layers, ...index }
+      }
+      indexBytes ??= bytes
+      const chosen = selectManifest(parsed, this.#platform)
+      if (chosen === undefined) return undefined
+      descriptor = chosen
+    }
+    return undefined
+  }
+
+  async #content({ digest, size }: Descriptor): Promise<Uint8Array> {
+    const chunks = await this.#daemon.call('read a document', async ({ content }, options) => {
+      const read: Buffer[] = []
+      const request = { digest, offset: 0, size: Math.min(size, MAX_DOCUMENT) }
+      for await (const { data } of content.read(request, options)) read.push(data)
+      return read
+    })
+    const bytes = Uint8Array.from(Buffer.concat(chunks))
+    const got = sha256(bytes)
+    return got === digest ? bytes : fail({ kind: 'digest-mismatch', what: 'manifest', want: digest, got, from: 'containerd' })
+  }
+
+  #remember(target: Digest, documents: Documents): void {
+    this.learn(target, documents.id)
+    const [oldest] = this.#documents.keys()
+    if (oldest !== undefined && this.#documents.size >= MAX_DOCUMENTS) this.#documents.delete(oldest)
+    this.#documents.set(target, documents)
+  }
+}
+
+function namedOf({ name, target, createdAt, labels }: Image__Output): Named | undefined {
+  if (target === null || !isDigest(target.digest)) return undefined
+  const { mediaType, digest, size } = target
+  const [pinned] = Object.entries(PINNED)
+  return {
+    name,
+    target: { mediaType, digest, size },
+    createdAt: new Date((createdAt?.seconds ?? 0) * 1000 + (createdAt?.nanos ?? 0) / 1e6),
+    pinned: pinned !== undefined && labels[pinned[0]] === pinned[1],
+  }
+}
+
+/** Content that is gone, or that is nothing we pull. */
+const isUnreadable = (failure: Failure): boolean =>
+  failure.kind === 'malformed' ||
+  failure.kind === 'unsupported' ||
+  failure.kind === 'digest-mismatch' ||
+  failure.kind === 'size-mismatch' ||
+  (failure.kind === 'runtime' && failure.code === 'NOT_FOUND')

@@ -1,0 +1,67 @@
+/** Calls of containerd as this store makes them: in its namespace, with a deadline, failing with our failures. */
+import { type Failure, WindlassError } from '../../failure/failure.ts'
+import { type Containerd, connectContainerd } from '../../rpc/containerd.ts'
+import type { CallOptions } from '../../rpc/services.ts'
+import { RpcError } from '../../rpc/status.ts'
+import { NAMESPACE } from './names.ts'
+
+/** Longer than any of these calls takes; a Commit walks its tree. */
+const DEADLINE_MS = 120_000
+
+type Code = RpcError['code']
+
+export class Daemon implements Disposable {
+  readonly socket: string
+  readonly #containerd: Containerd
+  readonly #closing = new AbortController()
+
+  constructor(socket: string) {
+    this.socket = socket
+    this.#containerd = connectContainerd(socket, NAMESPACE)
+  }
+
+  /**
+   * One call. `operation` completes the sentence "containerd did not …"; `lease` holds what the call makes. Throws runtime; cancelled
+   * after the store has been closed.
+   */
+  async call<T>(operation: string, make: (c: Containerd, options: CallOptions) => Promise<T>, lease?: string): Promise<T> {
+    try {
+      return await make(this.#containerd, this.#options(lease))
+    } catch (error) {
+      throw this.#failed(operation, error)
+    }
+  }
+
+  /** The same where one outcome besides success is expected; undefined for it. */
+  async callUnless<T>(
+    code: Code,
+    operation: string,
+    make: (c: Containerd, options: CallOptions) => Promise<T>,
+    lease?: string,
+  ): Promise<T | undefined> {
+    try {
+      return await make(this.#containerd, this.#options(lease))
+    } catch (error) {
+      if (error instanceof RpcError && error.code === code) return undefined
+      throw this.#failed(operation, error)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
+    this.#containerd[Symbol.dispose]()
+  }
+
+  #options(lease: string | undefined): CallOptions {
+    const { signal } = this.#closing
+    return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + DEADLINE_MS) }
+  }
+
+  #failed(operation: string, error: unknown): unknown {
+    if (!(error instanceof RpcError)) return error
+    if (this.#closing.signal.aborted) return this.#closing.signal.reason
+    const { code, message: detail } = error
+    const failure: Failure = { kind: 'runtime', runtime: 'containerd', socket: this.socket, operation, code, detail }
+    return new WindlassError(failure, error)
+  }
+}

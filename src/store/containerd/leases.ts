@@ -1,0 +1,70 @@
+/**
+ * Leases keep containerd's garbage collection away from what no image holds yet. Each has an owner, this store, and an end: whatever
+ * kills us, what a pull leaves behind goes, at our next start or when the lease expires.
+ *
+ * They are deleted without waiting for the collection (`sync`), which would block all other writers of the daemon.
+ */
+import { randomUUID } from 'node:crypto'
+import { failureOf } from '../../failure/failure.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { StoreLog } from '../local/log.ts'
+import type { Daemon } from './daemon.ts'
+import { gc, OWNER, SNAPSHOTTER } from './names.ts'
+
+/** Far longer than a pull takes; what containerd's own clients use. */
+export const LEASE_MS = 24 * 3_600_000
+
+/** One lease. Disposing it lets containerd collect what it held. */
+export interface ContainerdLease extends AsyncDisposable {
+  readonly id: string
+  hold(what: { readonly snapshot: string } | { readonly content: Digest }): Promise<void>
+}
+
+export class Leases {
+  readonly #daemon: Daemon
+  readonly #owner: string
+  readonly #log: StoreLog
+
+  /** `owner` tells one store's leases from another's: hex digits. */
+  constructor(daemon: Daemon, owner: string, log: StoreLog) {
+    this.#daemon = daemon
+    this.#owner = owner
+    this.#log = log
+  }
+
+  async create(): Promise<ContainerdLease> {
+    const id = `windlass-${randomUUID()}`
+    const labels = { [gc.expire]: new Date(Date.now() + LEASE_MS).toISOString(), [OWNER]: this.#owner }
+    await this.#daemon.call('create a lease', ({ leases }, options) => leases.create({ id, labels }, options))
+    return {
+      id,
+      hold: (what) => this.#hold(id, what),
+      [Symbol.asyncDispose]: () => this.#delete(id),
+    }
+  }
+
+  /** Deletes what earlier runs of this store left. Nothing of this run may hold a lease yet. */
+  async dropAbandoned(): Promise<void> {
+    const filters = [`labels."${OWNER}"==${this.#owner}`]
+    const { leases } = await this.#daemon.call('list leases', (c, options) => c.leases.list({ filters }, options))
+    if (leases.length > 0) this.#log.info({ leases: leases.length }, 'dropping leases of an earlier run')
+    for (const { id } of leases) await this.#delete(id)
+  }
+
+  async #hold(id: string, what: { readonly snapshot: string } | { readonly content: Digest }): Promise<void> {
+    const resource =
+      'snapshot' in what ? { id: what.snapshot, type: `snapshots/${SNAPSHOTTER}` } : { id: what.content, type: 'content' }
+    await this.#daemon.call('hold what a pull needs', ({ leases }, options) => leases.addResource({ id, resource }, options))
+  }
+
+  /** What cannot be deleted now expires by itself, so nobody need hear of it. */
+  async #delete(id: string): Promise<void> {
+    try {
+      await this.#daemon.callUnless('NOT_FOUND', 'delete a lease', ({ leases }, options) =>
+        leases.delete({ id, sync: false }, options),
+      )
+    } catch (error) {
+      this.#log.warn({ lease: id, failure: failureOf(error) }, 'a lease stays until it expires')
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** The thread that touches the files of staged layers: what takes long on a busy disk must not keep the thread that answers RPCs. */
+import { renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { workerData } from 'node:worker_threads'
+import { type Failure, failureOf } from '../../failure/failure.ts'
+import { AT, check, cstr, fsync, O, openat, syncfs } from '../../sys/libc.ts'
+import { Descriptor } from '../../sys/tree.ts'
+import { attributeImplied } from '../local/implied.ts'
+import { serve } from '../local/thread.ts'
+
+export type MoverDuties = {
+  /** Gives directories a tar left out the attributes they have in `lowers`, nearest first. Throws system. */
+  attribute(order: { readonly diff: string; readonly lowers: readonly string[]; readonly implied: readonly string[] }): null
+  /** Everything staged is on disk afterwards; else why not. */
+  sync(_: null): Failure | null
+  /** Puts the tree `from` in place of the empty directory `to`, and the rename on disk. Throws system. */
+  place(order: { readonly from: string; readonly to: string }): null
+}
+
+const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
+const open = (path: string): Descriptor => new Descriptor(check(openat(AT.FDCWD, cstr(path), DIRECTORY, 0), 'openat', path))
+
+function move(staging: string): MoverDuties {
+  // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
+  const area = open(staging)
+  return {
+    attribute: ({ diff, lowers, implied }) => {
+      attributeImplied(diff, lowers, implied)
+      return null
+    },
+    sync: () => {
+      try {
+        check(syncfs(area.fd), 'syncfs', staging)
+        return null
+      } catch (error) {
+        return failureOf(error)
+      }
+    },
+    place: ({ from, to }) => {
+      renameSync(from, to)
+      using parent = open(dirname(to))
+      check(fsync(parent.fd), 'fsync', dirname(to))
+      return null
+    },
+  }
+}
+
+// Put there by containerd.ts, which is the only one to start this file.
+serve(() => move(String(workerData)))

@@ -1,0 +1,76 @@
+/**
+ * Layers that are unpacked and have their place in a chain, but are no snapshots yet. containerd would let anybody stand on a committed
+ * snapshot at once, so a layer becomes one only when everything below its image is on disk; until then it lives here and is found by
+ * other pulls of this node.
+ */
+import type { Failure } from '../../failure/failure.ts'
+import type { DiffId, LayerId } from '../../oci/digest.ts'
+import type { UnpackedFacts } from '../facts.ts'
+import type { Staged } from '../local/staged.ts'
+
+/** `dir` holds `diff/` and `tar-split.gz`. */
+export type PendingLayer = {
+  readonly id: LayerId
+  readonly diffId: DiffId
+  readonly parent: LayerId | undefined
+  readonly dir: string
+  readonly facts: UnpackedFacts
+}
+
+export class Pending {
+  readonly #layers = new Map<LayerId, PendingLayer>()
+  /** How often a sync has failed, and how: files written before a failed sync may be lost although a later one succeeds (fsync(2)). */
+  #lost: { readonly times: number; readonly failure?: Failure } = { times: 0 }
+
+  get lostTimes(): number {
+    return this.#lost.times
+  }
+
+  get(id: LayerId): PendingLayer | undefined {
+    return this.#layers.get(id)
+  }
+
+  byDiffId(diffId: DiffId): PendingLayer | undefined {
+    return this.#layers.values().find((layer) => layer.diffId === diffId)
+  }
+
+  /** False for what was staged before a sync failed: it must not be used. */
+  add(layer: PendingLayer, staged: Staged): boolean {
+    if (staged.lostBefore !== this.#lost.times) return false
+    this.#layers.set(layer.id, layer)
+    return true
+  }
+
+  drop(id: LayerId): void {
+    this.#layers.delete(id)
+  }
+
+  /** Takes out those that nobody holds, and that no other one stands on; children first. */
+  takeLoose(held: ReadonlySet<LayerId>): readonly PendingLayer[] {
+    const needed = new Set<LayerId>()
+    for (const top of held) {
+      for (let layer = this.#layers.get(top); layer !== undefined; ) {
+        needed.add(layer.id)
+        layer = layer.parent === undefined ? undefined : this.#layers.get(layer.parent)
+      }
+    }
+    return this.#take(({ id }) => !needed.has(id))
+  }
+
+  /** After a failed sync nobody can say which of the files written before it are on disk. */
+  takeAll(failure: Failure): readonly PendingLayer[] {
+    this.#lost = { times: this.#lost.times + 1, failure }
+    return this.#take(() => true)
+  }
+
+  /** Why a layer that an image needs is not here. */
+  missing(id: LayerId): Failure {
+    return this.#lost.failure ?? { kind: 'internal', what: `layer ${id} is needed, and was never committed or no lease held it` }
+  }
+
+  #take(isTaken: (layer: PendingLayer) => boolean): readonly PendingLayer[] {
+    const taken = [...this.#layers.values()].filter(isTaken)
+    for (const { id } of taken) this.#layers.delete(id)
+    return taken.reverse()
+  }
+}

@@ -1,0 +1,152 @@
+/** Layers as containerd's snapshots: found, held by leases, and made of trees that are on disk. */
+import { randomUUID } from 'node:crypto'
+import { relative } from 'node:path'
+import { z } from 'zod'
+import { fail } from '../../failure/failure.ts'
+import { type DiffId, isDigest, type LayerId } from '../../oci/digest.ts'
+import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
+import type { UnpackedFacts } from '../facts.ts'
+import type { Thread } from '../local/thread.ts'
+import type { StoredLayer } from '../store.ts'
+import type { Daemon } from './daemon.ts'
+import type { ContainerdLease } from './leases.ts'
+import { directoriesOf } from './mounts.ts'
+import type { MoverDuties } from './mover.ts'
+import { chainIdOf, FACTS, SNAPSHOT_REF, SNAPSHOTTER } from './names.ts'
+import type { PendingLayer } from './pending.ts'
+import type { Staging } from './staging.ts'
+
+/** Where snapshots lie never changes, but a name that was removed may come again elsewhere: hence the time it was made. */
+type Place = { readonly made: string; readonly dir: string }
+
+const MAX_PLACES = 10_000
+
+export class Snapshots {
+  readonly #daemon: Daemon
+  readonly #staging: Staging
+  readonly #mover: Thread<MoverDuties>
+  readonly #places = new Map<string, Place>()
+
+  constructor(daemon: Daemon, staging: Staging, mover: Thread<MoverDuties>) {
+    this.#daemon = daemon
+    this.#staging = staging
+    this.#mover = mover
+  }
+
+  async exists(id: LayerId): Promise<boolean> {
+    return (await this.#stat(chainIdOf(id))) !== undefined
+  }
+
+  /** A committed snapshot as a layer; one that containerd unpacked itself has no figures. */
+  async find(id: LayerId): Promise<StoredLayer | undefined> {
+    const info = await this.#stat(chainIdOf(id))
+    if (info === undefined) return undefined
+    const facts = factsIn(info)
+    const diff = await this.#dirOf(info)
+    const parent = isDigest(info.parent) ? { parent: info.parent.slice('sha256:'.length) as LayerId } : {}
+    const { diffId, ...unpacked } = facts
+    return { id, diffId, ...parent, diff, short: relative(this.#staging.snapshots, diff), facts: { ...unpacked, implied: [] } }
+  }
+
+  /** The directories of a committed snapshot and of those below it, nearest first. */
+  async lowers(id: LayerId): Promise<readonly string[]> {
+    return await this.#view(chainIdOf(id))
+  }
+
+  /**
+   * Makes a tree that is on disk the snapshot of its chainID. Where somebody has made one meanwhile, theirs stays and the tree is left
+   * where it is. Throws runtime, system.
+   */
+  async commit({ id, diffId, parent, dir, facts }: PendingLayer, lease: ContainerdLease): Promise<void> {
+    const name = chainIdOf(id)
+    const key = `windlass-${randomUUID()} ${name}`
+    const labels = { [SNAPSHOT_REF]: name, [FACTS]: factsLabel(diffId, facts) }
+    const prepare = { snapshotter: SNAPSHOTTER, key, parent: parent === undefined ? '' : chainIdOf(parent), labels }
+    const { mounts } = await this.#daemon.call(
+      'prepare a snapshot',
+      ({ snapshots }, options) => snapshots.prepare(prepare, options),
+      lease.id,
+    )
+    const { upper } = directoriesOf(mounts)
+    if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
+    await this.#mover.call('place', { from: `${dir}/diff`, to: upper })
+    const committed = await this.#daemon.callUnless(
+      'ALREADY_EXISTS',
+      'commit a snapshot',
+      ({ snapshots }, options) => snapshots.commit({ snapshotter: SNAPSHOTTER, name, key, labels }, options),
+      lease.id,
+    )
+    if (committed !== undefined) return
+    await this.#remove(key)
+    await lease.hold({ snapshot: name })
+  }
+
+  async #stat(name: string): Promise<Info__Output | undefined> {
+    const found = await this.#daemon.callUnless('NOT_FOUND', 'look for a snapshot', ({ snapshots }, options) =>
+      snapshots.stat({ snapshotter: SNAPSHOTTER, key: name }, options),
+    )
+    return found?.info ?? undefined
+  }
+
+  async #dirOf(info: Info__Output): Promise<string> {
+    const known = this.#places.get(info.name)
+    if (known?.made === madeAt(info)) return known.dir
+    const dirs = await this.#view(info.name)
+    // One view tells of all below.
+    let each: Info__Output | undefined = info
+    for (const dir of dirs) {
+      if (each === undefined) break
+      this.#remember(each, dir)
+      each = each.parent === '' ? undefined : await this.#stat(each.parent)
+    }
+    return dirs[0] ?? fail({ kind: 'internal', what: `the view of snapshot ${info.name} shows no directory` })
+  }
+
+  /** A read-only snapshot above it names the directories, and goes again. */
+  async #view(parent: string): Promise<readonly string[]> {
+    const view = { snapshotter: SNAPSHOTTER, key: `windlass-view-${randomUUID()}`, parent }
+    const { mounts } = await this.#daemon.call(
+      'show a snapshot',
+      ({ snapshots }, options) => snapshots.view(view, options),
+      this.#staging.lease,
+    )
+    await this.#remove(view.key)
+    return directoriesOf(mounts).lowers
+  }
+
+  async #remove(key: string): Promise<void> {
+    await this.#daemon.callUnless('NOT_FOUND', 'remove a snapshot', ({ snapshots }, options) =>
+      snapshots.remove({ snapshotter: SNAPSHOTTER, key }, options),
+    )
+  }
+
+  #remember(info: Info__Output, dir: string): void {
+    const [oldest] = this.#places.keys()
+    if (oldest !== undefined && this.#places.size >= MAX_PLACES) this.#places.delete(oldest)
+    this.#places.set(info.name, { made: madeAt(info), dir })
+  }
+}
+
+const madeAt = ({ createdAt }: Info__Output): string => `${createdAt?.seconds}.${createdAt?.nanos}`
+
+const count = z.int().nonnegative()
+const labelled = z.object({
+  diffId: z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value)),
+  diffSize: count,
+  entries: count,
+  whiteouts: count,
+})
+type Labelled = z.output<typeof labelled>
+
+const factsLabel = (diffId: DiffId, { diffSize, entries, whiteouts }: UnpackedFacts): string =>
+  JSON.stringify({ diffId, diffSize, entries, whiteouts } satisfies Labelled)
+
+/** What our label says; anybody may have written it. A base layer's chainID is its diffID, others' diffID only a label tells. */
+function factsIn({ name, labels }: Info__Output): Labelled {
+  const unknown = { diffId: name as DiffId, diffSize: 0, entries: 0, whiteouts: 0 }
+  try {
+    return labelled.parse(JSON.parse(labels[FACTS] ?? 'null'))
+  } catch {
+    return unknown
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Where layers are unpacked: in one snapshot of containerd's own, prepared without a parent and leased. Only so do staged trees lie in
+ * the mount their final place is in, where a rename can reach it, and containerd's cleanup, which removes whatever below `snapshots/` its
+ * database does not know, leaves them alone. And it is all that an extractor may write to.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
+import type { StoreLog } from '../local/log.ts'
+import type { Daemon } from './daemon.ts'
+import { type ContainerdLease, LEASE_MS, type Leases } from './leases.ts'
+import { directoriesOf } from './mounts.ts'
+import { SNAPSHOTTER } from './names.ts'
+
+/** The lease is taken anew long before it ends. */
+const RENEW_MS = LEASE_MS / 4
+
+export class Staging implements AsyncDisposable {
+  /** Absolute. */
+  readonly dir: string
+  /** What has lost its purpose, for the sweeper. */
+  readonly trash: string
+  readonly #key: string
+  readonly #leases: Leases
+  readonly #log: StoreLog
+  readonly #renewal: NodeJS.Timeout
+  #lease: ContainerdLease
+
+  private constructor(dir: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
+    this.dir = dir
+    this.trash = join(dir, 'trash')
+    this.#key = key
+    this.#lease = lease
+    this.#leases = leases
+    this.#log = log
+    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref()
+  }
+
+  static async open(daemon: Daemon, leases: Leases, log: StoreLog): Promise<Staging> {
+    await using undo = new AsyncDisposableStack()
+    const lease = undo.use(await leases.create())
+    const key = `windlass-staging-${randomUUID()}`
+    const prepare = { snapshotter: SNAPSHOTTER, key, parent: '' }
+    const { mounts } = await daemon.call(
+      'prepare a snapshot',
+      ({ snapshots }, options) => snapshots.prepare(prepare, options),
+      lease.id,
+    )
+    const { upper } = directoriesOf(mounts)
+    if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
+    const staging = new Staging(upper, key, lease, leases, log)
+    await mkdir(staging.trash, { mode: 0o700 }).catch((error) => {
+      throw asWindlassError(error)
+    })
+    undo.move()
+    return staging
+  }
+
+  /** The lease that holds everything here, for what is made in passing. */
+  get lease(): string {
+    return this.#lease.id
+  }
+
+  /** The directory all snapshots lie in: `<n>/fs` each. */
+  get snapshots(): string {
+    return dirname(dirname(this.dir))
+  }
+
+  /** A new directory. */
+  async make(): Promise<string> {
+    const dir = join(this.dir, randomUUID())
+    await mkdir(dir, { mode: 0o700 }).catch((error) => {
+      throw asWindlassError(error)
+    })
+    return dir
+  }
+
+  /** Out of the way at once. */
+  async discard(dir: string): Promise<void> {
+    await rename(dir, join(this.trash, randomUUID())).catch((error) => {
+      throw asWindlassError(error)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#renewal)
+    await this.#lease[Symbol.asyncDispose]()
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      const next = await this.#leases.create()
+      await next.hold({ snapshot: this.#key })
+      const last = this.#lease
+      this.#lease = next
+      await last[Symbol.asyncDispose]()
+    } catch (error) {
+      this.#log.warn({ failure: failureOf(error) }, 'the lease of the staging area could not be renewed; it is tried again')
+    }
+  }
+}
