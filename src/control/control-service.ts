@@ -15,14 +15,30 @@ import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import { createMailbox } from './mailbox.ts'
-import { detailMessage, eventMessage, planMessage, pullMessage } from './messages.ts'
+import {
+  type ControlledRuntime,
+  detailMessage,
+  eventMessage,
+  passthroughMessage,
+  planMessage,
+  pullMessage,
+  runtimeMessages,
+} from './messages.ts'
 import { statusOf } from './status.ts'
 
-export type ControlServiceParts = {
+/** The pull path. */
+export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
-  readonly store: Pick<Store, 'root' | 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
+  readonly store: Pick<Store, 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
   readonly collector: Collector
+}
+
+export type ControlServiceParts = {
+  /** Throws passthrough while there is no pull path. */
+  readonly node: () => ControlledNode
+  readonly runtime?: ControlledRuntime
   readonly log: Log
+  readonly root: string
   /** The node's own. */
   readonly platform: Platform
   readonly version: string
@@ -30,9 +46,10 @@ export type ControlServiceParts = {
 
 /** The windlass.v1 service. */
 export function createControlService(parts: ControlServiceParts): Service<WindlassHandlers> {
-  const { puller, store, platform, version } = parts
+  const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
     async *pull(request, { signal }) {
+      const { puller } = node()
       // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
       puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) }).then(
@@ -43,14 +60,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async plan(request, { signal }) {
-      return { plan: planMessage(await puller.plan(pullRequest(request), { signal })) }
+      return { plan: planMessage(await node().puller.plan(pullRequest(request), { signal })) }
     },
 
     async listPulls() {
-      return { pulls: puller.inFlight().map(pullMessage) }
+      return { pulls: node().puller.inFlight().map(pullMessage) }
     },
 
     async *watchPulls(_request, { signal }) {
+      const { puller } = node()
       const states = createMailbox<readonly PullStatus[]>(() => 'latest')
       states.put(puller.inFlight())
       puller.watch((pulls) => states.put(pulls), { signal })
@@ -59,19 +77,36 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async inspectImage({ image: name }) {
+      const { store } = node()
       const found = await findImage(store, name)
       if (found === undefined) return fail({ kind: 'image-unknown', names: [name] })
       return detailMessage(await imageDetail(store, found.image))
     },
 
     async removeImage({ image: name }) {
+      const { store, collector } = node()
       const found = await findImage(store, name)
-      const removal = found === undefined ? undefined : await removeImage(parts, found, 'control')
+      const removal = found === undefined ? undefined : await removeImage({ store, collector, log }, found, 'control')
       return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
     },
 
     async info() {
-      return { version, nodeVersion: process.version, root: store.root, pid: process.pid, platform: formatPlatform(platform) }
+      const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
+      return runtime === undefined ? own : { ...own, ...runtimeMessages(runtime) }
+    },
+
+    async setPassthrough({ on, reason }) {
+      if (runtime === undefined) {
+        const why = 'this daemon serves its own store; there is no runtime to hand calls to'
+        return fail({ kind: 'invalid-argument', what: 'passthrough', reason: why })
+      }
+      const { passthrough } = runtime
+      const said = reason === '' ? 'switched on by hand' : reason
+      if (!passthrough.set(on, said)) {
+        const state = passthrough.state()
+        return fail({ kind: 'passthrough', reason: state.on ? state.reason : 'for a reason it no longer knows' })
+      }
+      return { passthrough: passthroughMessage(passthrough.state()) }
     },
   }
   return { handlers, statusOf }

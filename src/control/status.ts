@@ -23,6 +23,7 @@ const codes = {
   'image-unknown': 'NOT_FOUND',
   'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
+  passthrough: 'FAILED_PRECONDITION',
   'no-daemon': 'UNAVAILABLE',
   runtime: 'INTERNAL',
   system: 'INTERNAL',

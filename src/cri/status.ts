@@ -30,6 +30,7 @@ const sayings = {
   'image-unknown': { code: 'NOT_FOUND' },
   'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
+  passthrough: { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
   runtime: { code: 'UNKNOWN' },
   system: { code: 'UNKNOWN' },

@@ -5,14 +5,14 @@ import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
 import { type Adapter, adapt, type CallRecord } from './adapter.ts'
 import { serviceDefinitions } from './proto.ts'
-import type { ImageHandlers, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
+import type { ImageHandlers, RawService, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
 import { listenUnix } from './socket.ts'
 
 export type { CallRecord } from './adapter.ts'
 
 export type Services = {
-  readonly image: Service<ImageHandlers>
-  readonly runtime: Service<RuntimeHandlers>
+  readonly image: Service<ImageHandlers> | RawService<ImageHandlers>
+  readonly runtime: Service<RuntimeHandlers> | RawService<RuntimeHandlers>
   readonly windlass: Service<WindlassHandlers>
 }
 
@@ -51,9 +51,9 @@ export async function serve(services: Services, { path, mode, onCall, onError, s
   const shutdown = new AbortController()
   const adapter: Adapter = { shutdown: shutdown.signal, onCall }
   const definitions = serviceDefinitions()
-  rpc.addService(definitions.image, adapt(definitions.image, services.image, adapter))
-  rpc.addService(definitions.runtime, adapt(definitions.runtime, services.runtime, adapter))
-  rpc.addService(definitions.windlass, adapt(definitions.windlass, services.windlass, adapter))
+  rpc.addService(...adapt(definitions.image, services.image, adapter))
+  rpc.addService(...adapt(definitions.runtime, services.runtime, adapter))
+  rpc.addService(...adapt(definitions.windlass, services.windlass, adapter))
 
   // Our own listener in front of gRPC's: bound in one step under our umask, and with a limit on connections.
   const injector = rpc.createConnectionInjector(grpc.ServerCredentials.createInsecure())

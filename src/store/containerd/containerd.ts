@@ -7,20 +7,23 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { asWindlassError, fail, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
 import { type Connection, connect } from '../../rpc/client.ts'
+import { untilKnown } from '../../rpc/known.ts'
 import type { Abortable } from '../../task/task.ts'
 import type { UnpackedFacts } from '../facts.ts'
+import { LOCK } from '../local/layout.ts'
+import { lockRoot } from '../local/lock.ts'
 import type { StoreLog } from '../local/log.ts'
 import { Sealer } from '../local/sealer.ts'
 import { Staged } from '../local/staged.ts'
 import { Sweeper } from '../local/sweeper.ts'
 import { beside, Thread } from '../local/thread.ts'
 import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
-import { untilAdopted } from './adopted.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { landImage } from './land.ts'
@@ -57,6 +60,9 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   if (signal.aborted) throw asWindlassError(signal.reason)
   const { root, socket, platform, log, onLost, isPinned = () => false } = options
   await using open = new AsyncDisposableStack()
+  // One process a root: the next thing we do is to drop the leases of whoever had it before.
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  open.use(lockRoot(root, join(root, LOCK)))
   const daemon = open.use(new Daemon(socket))
   const cri = open.use(await connect(socket, { signal }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
@@ -281,7 +287,7 @@ class LandingStore implements ContainerdStore {
     }
     const target = await landImage(daemon, image, lease, image.tag !== undefined && isPinned(image.tag))
     catalog.learn(target.digest, image.id)
-    await untilAdopted(cri, image.id)
+    await untilKnown(cri, image.id, { runtime: 'containerd', socket: daemon.socket })
     // Read back what was written: only that is an answer.
     const landed = await catalog.find(image.tag ?? image.digest)
     if (landed?.id !== image.id)
