@@ -3,6 +3,7 @@
  * be tried again by somebody less strict.
  */
 import type { Failure, FailureKind } from '../failure/failure.ts'
+import type { Obstacle } from '../runtime/obstacle.ts'
 
 const isForwardable = {
   // What was asked for cannot be meant, or is not there: the runtime would hear the same.
@@ -24,6 +25,8 @@ const isForwardable = {
   limit: false,
   // The same disk.
   'no-space': false,
+  // The runtime has tried.
+  'both-failed': false,
   // Nobody waits any more.
   cancelled: false,
   // The runtime may have a proxy or mirrors that we do not know of.
@@ -37,8 +40,13 @@ const isForwardable = {
   passthrough: true,
   'no-daemon': true,
   runtime: true,
+  // A call waits for it: a runtime that was restarted under our pull can do its own.
+  'runtime-down': true,
   system: true,
   internal: true,
 } satisfies Record<FailureKind, boolean>
+
+/** Why a pull was handed to the runtime: one of a closed set, fit for a metric's label. */
+export type ForwardReason = 'passthrough' | 'not-ready' | 'unreadable' | Obstacle['reason'] | FailureKind
 
 export const mayForward = ({ kind }: Failure): boolean => isForwardable[kind]

@@ -85,6 +85,10 @@ export type Failure =
   | { readonly kind: 'passthrough'; readonly reason: string }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
+  /** The container runtime does not listen, or went away during a call. */
+  | { readonly kind: 'runtime-down'; readonly runtime: string; readonly socket: string; readonly reason: string }
+  /** A pull that failed here, and then in the runtime, which had its own words for it. */
+  | { readonly kind: 'both-failed'; readonly ours: Failure; readonly said: string }
   /** The container runtime refused or failed a call of ours. `code` is gRPC's name for it, `detail` the runtime's own words. */
   | {
       readonly kind: 'runtime'
@@ -231,6 +235,10 @@ export function describe(f: Failure): string {
       return `this daemon hands every call to the runtime: ${f.reason}`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
+    case 'runtime-down':
+      return `${f.runtime} does not answer on ${f.socket} (${f.reason}); see that it runs and what it logs, or correct runtime.endpoint`
+    case 'both-failed':
+      return `${describe(f.ours)}; the runtime tried too: ${f.said}`
     case 'runtime':
       return `${f.runtime} at ${f.socket} did not ${f.operation}: ${f.code}: ${f.detail}; see that it runs, and what it logs`
     case 'system':

@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts'
 import { createControlService } from '../control/control-service.ts'
 import { createImageService } from '../cri/image-service.ts'
-import { type OwnPath as CriPath, createRuntimeImageService } from '../cri/runtime-image-service.ts'
+import { type OwnPath as CriPath, createRuntimeImageService, type RuntimeImageParts } from '../cri/runtime-image-service.ts'
 import { createRuntimeService } from '../cri/runtime-service.ts'
 import { fail } from '../failure/failure.ts'
 import { hostPlatform } from '../platform/platform.ts'
@@ -35,7 +35,7 @@ export type BesideRuntime = {
   readonly upstream: Upstream
   readonly passthrough: Passthrough
   readonly path: () => PathState
-  readonly onForwarded: (reason: string) => void
+  readonly onForwarded: RuntimeImageParts['onForwarded']
 }
 
 /** Beside a runtime, whose images these are. */
@@ -47,7 +47,8 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     const { node, facts, cri } = state
     const common = { puller: node.puller, facts, failurePolicy: config.runtime.failurePolicy }
     if (address.kind === 'containerd') return common
-    const confirm = (id: string): Promise<void> => untilKnown(cri, id, { runtime: 'CRI-O', socket: address.socket })
+    const confirm: CriPath['confirm'] = (id, { signal }) =>
+      untilKnown(cri, id, { runtime: 'CRI-O', socket: address.socket, signal })
     return { ...common, confirm, store: createImageService({ ...node, log }) }
   }
   return {

@@ -79,7 +79,7 @@ function unary(method: string, handler: Unary, statusOf: StatusOf, adapter: Adap
     using context = openContext(call, adapter.shutdown)
     try {
       const response = await handler(call.request, context)
-      callback(null, response)
+      callback(null, response, context.trailers())
       adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
@@ -103,7 +103,7 @@ function streaming(
         context.signal.throwIfAborted()
         if (!call.write(message)) await once(call, 'drain', { signal: context.signal })
       }
-      call.end()
+      call.end(context.trailers())
       adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
@@ -116,12 +116,15 @@ function streaming(
 
 type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>
 
+type OpenContext = RawContext & Disposable & { trailers(): grpc.Metadata | undefined }
+
 /**
  * The context of one call. The deadline has a timer of its own here: gRPC's ends the call towards the client, but tells us only once the
  * client has read what was sent before.
  */
-function openContext(call: AnyCall, shutdown: AbortSignal): RawContext & Disposable {
+function openContext(call: AnyCall, shutdown: AbortSignal): OpenContext {
   const controller = new AbortController()
+  let trailers: grpc.Metadata | undefined
   const abort = (reason: 'cancelled' | 'deadline' | 'shutdown') =>
     controller.abort(new WindlassError({ kind: 'cancelled', reason }))
   const deadline = deadlineOf(call)
@@ -138,6 +141,11 @@ function openContext(call: AnyCall, shutdown: AbortSignal): RawContext & Disposa
   return {
     signal: controller.signal,
     metadata: call.metadata,
+    sendHeaders: (headers) => call.sendMetadata(headers),
+    sendTrailers: (given) => {
+      trailers = given
+    },
+    trailers: () => trailers,
     ...(deadline === undefined ? {} : { deadline }),
     [Symbol.dispose]: () => {
       clearTimeout(timer)

@@ -71,8 +71,14 @@ export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls'>
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }
 
-/** What a handler of bytes knows of its call. */
-export type RawContext = CallContext & { readonly metadata: Metadata }
+/** What a handler of bytes knows of its call, and what it may tell the caller beside its messages. */
+export type RawContext = CallContext & {
+  readonly metadata: Metadata
+  /** Before the first message; else they have gone without. */
+  sendHeaders(headers: Metadata): void
+  /** With the status, where the call ends well; a failure brings its own. */
+  sendTrailers(trailers: Metadata): void
+}
 /** The same methods, message by message as bytes that nobody has parsed: fields we do not know pass through whole. */
 export type RawHandlers<H> = {
   readonly [M in keyof H]: H[M] extends (...args: never) => AsyncIterable<unknown>
