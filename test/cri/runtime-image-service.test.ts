@@ -35,7 +35,13 @@ const facts: RuntimeFacts = {
   otherSnapshotters: new Map([['kata', 'devmapper']]),
   obstacles: [],
 }
-const context = (more: Partial<RawContext> = {}): RawContext => ({ signal, metadata: new grpc.Metadata(), ...more })
+const context = (more: Partial<RawContext> = {}): RawContext => ({
+  signal,
+  metadata: new grpc.Metadata(),
+  sendHeaders: () => {},
+  sendTrailers: () => {},
+  ...more,
+})
 const image = storedImage('app')
 const pullRequest = (name = 'r.test/app:1', runtimeHandler = ''): Buffer => {
   // The generic encoder of the request, which a server has no other use for.
@@ -222,9 +228,9 @@ describe('what is the runtime’s', () => {
     const end = await endOf(
       client.unary(imagePath('listImages'), Buffer.alloc(0), context({ deadline: new Date(Date.now() + 300) })),
     )
-    expect(['UNKNOWN', 'DEADLINE_EXCEEDED']).toContain(end.code)
+    expect(['UNAVAILABLE', 'DEADLINE_EXCEEDED']).toContain(end.code)
     const patient = await endOf(client.unary(imagePath('listImages'), Buffer.alloc(0), context()))
-    expect(patient.message).toContain('containerd at /nowhere/runtime.sock did not take the call')
+    expect(patient.message).toContain('containerd does not answer on /nowhere/runtime.sock (no such socket)')
   })
 })
 
@@ -302,6 +308,8 @@ describe('a pull', () => {
     'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
     passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
     'no-daemon': [{ kind: 'no-daemon', socket: 's', reason: 'r' }, true],
+    'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: 's', reason: 'r' }, true],
+    'both-failed': [{ kind: 'both-failed', ours: { kind: 'internal', what: 'w' }, said: 's' }, false],
     runtime: [{ kind: 'runtime', runtime: 'containerd', socket: 's', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
     system: [{ kind: 'system', operation: 'openat', code: 'EIO' }, true],
     internal: [{ kind: 'internal', what: 'w' }, true],
