@@ -21,11 +21,13 @@ export interface Windlass extends AsyncDisposable {
   mount(reference: string, target: string, options: Abortable): Promise<AsyncDisposable>
 }
 
+type Env = Readonly<Record<string, string>>
+
 /** Starts a daemon with everything below `dir`. It reads no hosts.toml but what the caller puts into `dir/hosts`. */
-export async function startWindlass(dir: string, { signal }: Abortable): Promise<Windlass> {
+export async function startWindlass(dir: string, { signal, env = {} }: Abortable & { readonly env?: Env }): Promise<Windlass> {
   const [root, hosts, socket] = [join(dir, 'root'), join(dir, 'hosts'), join(dir, 'windlass.sock')]
   await mkdir(hosts, { recursive: true })
-  const daemon = start(process.execPath, [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts])
+  const daemon = start(process.execPath, [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts], env)
   try {
     const cri = await answering(socket, daemon, { signal })
     return {

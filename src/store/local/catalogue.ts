@@ -113,7 +113,7 @@ export class Catalogue {
     const after = { layers: new Map(this.#entries.layers), images: new Map(this.#entries.images), names }
     for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? layerEntry(layer))
     for (const image of images) {
-      const reason = unreadable(image.configBytes)
+      const reason = unreadable(image)
       if (reason === undefined) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
       else this.#log.warn({ image: image.id, reason }, UNREADABLE)
     }

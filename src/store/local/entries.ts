@@ -60,7 +60,8 @@ export function imageEntry(image: ImageRecord, layer: string | undefined): Namel
   const documents = [...bigDataOf(image)].map(([key, bytes]): BigData => ({ key, digest: sha256(bytes), size: bytes.length }))
   return {
     id: hexOf(image.id),
-    digest: image.manifest.digest,
+    // What the reference led to.
+    digest: image.indexBytes === undefined ? image.manifest.digest : sha256(image.indexBytes),
     ...(layer === undefined ? {} : { layer }),
     // How long the signatures in the one signature file are; images.json of podman says the same where there are none.
     metadata: JSON.stringify({ 'signatures-sizes': { [image.manifest.digest]: [] } }),

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
 
-/** The administrator's file, then the distribution's. The first that is there counts alone. */
+/** The administrator's file, then the distribution's. The first that is there counts alone, unless the environment names another. */
 const FILES = ['/etc/containers/storage.conf', '/usr/share/containers/storage.conf']
+const VARIABLE = 'CONTAINERS_STORAGE_CONF'
 const DEFAULT_ROOTS = ['/var/lib/containers/storage', '/run/containers/storage']
 
 export type GraphRoots =
@@ -19,7 +20,7 @@ const schema = z.object({
  * The graph root, and the run root, where a transient store keeps its volatile layers. The defaults count beside what a file says: what
  * was built on our layers before somebody wrote it is there still.
  */
-export function graphRoots(files: readonly string[] = FILES): GraphRoots {
+export function graphRoots(files: readonly string[] = filesOf(process.env[VARIABLE])): GraphRoots {
   for (const file of files) {
     try {
       const { storage } = schema.parse(parse(readFileSync(file, 'utf8')))
@@ -32,3 +33,5 @@ export function graphRoots(files: readonly string[] = FILES): GraphRoots {
   }
   return { kind: 'roots', roots: DEFAULT_ROOTS }
 }
+
+const filesOf = (named: string | undefined): readonly string[] => (named ? [named] : FILES)
