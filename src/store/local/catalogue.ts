@@ -13,11 +13,10 @@ import { type Pending, writeBeside } from './durable.ts'
 import { type ImageEntry, imageEntry, type LayerEntry, layerEntry, type NamelessEntry } from './entries.ts'
 import type { Layout } from './layout.ts'
 import type { StoreLog } from './log.ts'
-import { unreadable } from './readable.ts'
 import { tellReaders } from './reader-lock.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
-/** What a transaction changes. */
+/** What a transaction changes. `images` are such as Go can read (readable.ts); the others are not shown. */
 export type Change = {
   readonly layers?: readonly LayerRecord[]
   readonly images?: readonly ImageRecord[]
@@ -112,11 +111,7 @@ export class Catalogue {
   #after({ layers = [], images = [], goneLayers = [], goneImages = [], names = this.#entries.names }: Change): Entries {
     const after = { layers: new Map(this.#entries.layers), images: new Map(this.#entries.images), names }
     for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? layerEntry(layer))
-    for (const image of images) {
-      const reason = unreadable(image)
-      if (reason === undefined) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
-      else this.#log.warn({ image: image.id, reason }, UNREADABLE)
-    }
+    for (const image of images) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
     for (const id of goneLayers) after.layers.delete(id)
     for (const id of goneImages) after.images.delete(id)
     return after
@@ -144,9 +139,6 @@ export class Catalogue {
     )
   }
 }
-
-const UNREADABLE =
-  'podman and CRI-O cannot read the config of this image, and with it in their list they would show none: it is left out of it'
 
 const TEXT: Files<(entries: Entries) => string> = {
   layers: ({ layers }) => textOf([...layers.values()]),

@@ -76,7 +76,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
   return {
     open: () => recover({ at, ledger, catalogue, guard, sync, log: logToMain }),
     commit: (order) => commitLayer(at, order),
-    seal: (orders) => seal({ at, ledger, books, sync }, orders),
+    seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     untag: (tag) => unname(() => ledger.untag(tag)),
     withdraw,

@@ -47,10 +47,18 @@ export class Ledger {
     }
   }
 
-  /** Records an image under its names, with those of its layers that are not recorded yet (parents first). */
-  publish(image: NewImage, layers: readonly LayerRecord[], now: Date): NamesChanged {
+  /**
+   * Records an image under its names, with those of its layers that are not recorded yet (parents first). The same config can come with
+   * other documents: the newest are kept, or those on record where `documents` says so.
+   */
+  publish(
+    image: NewImage,
+    layers: readonly LayerRecord[],
+    now: Date,
+    documents: 'newest' | 'on-record' = 'newest',
+  ): NamesChanged {
     for (const layer of layers) this.#insertLayer(layer)
-    this.#upsertImage(image, now)
+    if (documents === 'newest' || this.image(image.id) === undefined) this.#upsertImage(image, now)
     const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
     if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
     const asked = image.tag === undefined || this.#isAsked(image.digest, image.id)
@@ -146,7 +154,7 @@ export class Ledger {
     )
   }
 
-  /** The same config can come with other manifests: the newest is kept. It stays where it is in the order of pulls. */
+  /** An image that is here stays where it is in the order of pulls. */
   #upsertImage(image: NewImage, now: Date): void {
     this.#run(
       `INSERT INTO images (id, top_layer, manifest, config, config_bytes, manifest_bytes, index_bytes, layers, pulled_at, pinned)

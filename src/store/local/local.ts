@@ -194,7 +194,7 @@ class LocalStore implements Store {
     if (outcome === undefined) return new WindlassError({ kind: 'internal', what: 'the keeper gave no answer for an image' })
     if (outcome.kind === 'failed') return new WindlassError(outcome.failure)
     for (const { id } of layers) this.#view.recorded(id)
-    return { image: this.#view.publish(image, outcome.at, outcome.changed), syncMs, publishMs: outcome.publishMs }
+    return { image: this.#view.publish(outcome.image, image.digest, outcome.changed), syncMs, publishMs: outcome.publishMs }
   }
 }
 

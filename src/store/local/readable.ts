@@ -4,6 +4,7 @@
  * must not be shown to them. Go takes null for anything, finds fields by their names in any case, and is strict about types and times.
  */
 import { isGoTime } from './entries.ts'
+import type { StoreLog } from './log.ts'
 import type { ImageRecord } from './records.ts'
 
 /** What is wrong with a value, or nothing. */
@@ -128,26 +129,38 @@ const descriptor = fields({
   annotations: labels,
   data: base64,
   artifacttype: text,
-  platform: fields({ architecture: text, os: text, 'os.version': text, 'os.features': texts, variant: text }),
+  platform: fields({ architecture: text, os: text, 'os.version': text, 'os.features': texts, variant: text, features: texts }),
 })
 
-/** image-spec specs-go/v1 `Manifest`; a field of another kind of manifest is refused (containers/image, CVE-2021-41190). */
-const manifest = fields({
+/** Fields that manifests and indexes have both. */
+const common = {
   schemaversion: integer,
   mediatype: text,
   artifacttype: text,
-  config: descriptor,
-  layers: list(descriptor),
   subject: descriptor,
   annotations: labels,
   fslayers: never,
   history: never,
-  manifests: never,
-})
+}
 
-/** Why Go could not read this image; undefined where it can. */
-export function unreadable({ configBytes, manifestBytes }: ImageRecord): string | undefined {
-  return complaintOf(config, 'the config', configBytes) ?? complaintOf(manifest, 'the manifest', manifestBytes)
+/** image-spec specs-go/v1 `Manifest` and `Index`; a field of another kind of document is refused (containers/image, CVE-2021-41190). */
+const manifest = fields({ ...common, config: descriptor, layers: list(descriptor), manifests: never })
+const index = fields({ ...common, manifests: list(descriptor), config: never, layers: never })
+
+type Documents = Pick<ImageRecord, 'id' | 'configBytes' | 'manifestBytes' | 'indexBytes'>
+
+/** Whether Go can read these documents of an image; the log says so, and why, where it cannot. */
+export function isReadable({ id, configBytes, manifestBytes, indexBytes }: Documents, log: StoreLog): boolean {
+  const reason =
+    complaintOf(config, 'the config', configBytes) ??
+    complaintOf(manifest, 'the manifest', manifestBytes) ??
+    (indexBytes === undefined ? undefined : complaintOf(index, 'the index', indexBytes))
+  if (reason !== undefined)
+    log.warn(
+      { image: id, reason },
+      'podman and CRI-O could not read this image, and with it in their list they would show none: they are not shown it',
+    )
+  return reason === undefined
 }
 
 function complaintOf(kind: Kind, what: string, bytes: Uint8Array): string | undefined {

@@ -13,6 +13,7 @@ import type { Guard } from './guard.ts'
 import { diffDir, directoriesOf, type Layout, layerDir, linkOf, shortOf, tarSplitName } from './layout.ts'
 import type { Ledger, Loaded } from './ledger.ts'
 import type { StoreLog } from './log.ts'
+import { isReadable } from './readable.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
 /** What there is after recovery, and whether anything was thrown away. */
@@ -67,14 +68,15 @@ function completeLayers(at: Layout, layers: readonly LayerRecord[]): ReadonlySet
 
 /** What podman and CRI-O read says the same as the database from here on. */
 function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: named }: Kept): void {
+  const readable = named.map(({ image }) => image).filter((image) => isReadable(image, log))
   const images: ImageRecord[] = []
+  let wrote = false
   try {
-    const wrote = named.map(({ image }) => {
-      const isNew = writeDocuments(at, image)
+    for (const image of readable) {
+      wrote = writeDocuments(at, image) || wrote
       images.push(image)
-      return isNew
-    })
-    if (wrote.includes(true)) sync()
+    }
+    if (wrote) sync()
   } catch (error) {
     // A full disk, say, which removals are to mend: no reason not to start.
     log.error(
@@ -85,7 +87,7 @@ function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: 
   catalogue.restore({ layers, images, names: ledger.uniqueNames() })
   removeOtherDocuments(
     at,
-    named.map(({ image }) => image.id),
+    readable.map(({ id }) => id),
   )
 }
 
