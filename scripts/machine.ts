@@ -19,6 +19,7 @@ export const isal: Part = {
 export const testParts: readonly Part[] = [
   { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'pulls from a real registry' },
   { package: 'containerd', shownBy: 'containerd', neededBy: 'the comparison with containerd' },
+  { package: 'podman', shownBy: 'podman', neededBy: 'podman reading our store as an additional image store' },
   { package: 'runc', shownBy: 'runc', neededBy: 'starting containers from pulled images' },
   { package: 'busybox-static', shownBy: 'busybox', neededBy: 'images whose processes run' },
   { package: 'zstd', shownBy: 'zstd', neededBy: 'zstd layers as the zstd tool writes them' },

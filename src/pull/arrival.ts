@@ -1,6 +1,7 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
 import { WindlassError } from '../failure/failure.ts'
 import type { Repository } from '../registry/registry.ts'
+import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
@@ -10,7 +11,7 @@ import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 export type LayerProgress = { state: LayerState; bytes: number }
 
 /** Ready for its commit. */
-export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedLayer; readonly report: LayerReport }
+export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
 
 /** Told the moment a diffID is unpacked, before its directory moves; undefined when it failed. */
 export type Ready = (source: LayerSource | undefined) => void
@@ -54,7 +55,11 @@ export class Arrival {
         throw blaming(transfer.host, error)
       })
       const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
-      return { staged, facts, report: { ...reportOf('registry', this.#planned, facts, times), host: transfer.host } }
+      return {
+        staged,
+        facts: { ...facts, blob },
+        report: { ...reportOf('registry', this.#planned, facts, times), host: transfer.host },
+      }
     })
   }
 
@@ -62,7 +67,11 @@ export class Arrival {
   async copy(twin: CopyableLayer): Promise<Obtained> {
     await using lease = this.#store.lease()
     await lease.retain([twin.id])
-    return await this.#staging((staged) => this.#replay(staged, { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit }))
+    const { blob } = twin.facts
+    return await this.#staging(async (staged) => {
+      const obtained = await this.#replay(staged, { kind: 'local', diff: twin.diff, tarSplit: twin.tarSplit })
+      return blob === undefined ? obtained : { ...obtained, facts: { ...obtained.facts, blob } }
+    })
   }
 
   /** From a layer of another chain that is being unpacked; undefined where that fails. */

@@ -1,3 +1,5 @@
+import type { Descriptor } from '../oci/oci.ts'
+
 /** What is kept about a layer beside its tree: counts for the listings, and what later work on it needs. */
 export type UnpackedFacts = {
   /** Bytes of the uncompressed tar. */
@@ -6,4 +8,9 @@ export type UnpackedFacts = {
   readonly whiteouts: number
   /** Directories the tar left out, relative, parents first, raw bytes in latin1 (see unpack.ts). */
   readonly implied: readonly string[]
+  /**
+   * The blob it came out of. Given only where these very bytes were fetched and had both digests: what a manifest merely claims would let
+   * one image's blob stand for another one's layer.
+   */
+  readonly blob?: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
 }

@@ -173,9 +173,12 @@ export type TreeSize = { readonly bytes: number; readonly inodes: number }
 /** Bytes of one unit of `st_blocks`, whatever the file system's own block size (stat(2)). */
 const BLOCK = 512
 
-/** Measures the tree at `name` below `dir`, itself included. A descriptor is held per level. Throws system. */
-export function measureTree(dir: number, name: Buffer): TreeSize {
-  const sum = new Sum()
+/**
+ * Measures the tree at `name` below `dir`, itself included; `seen` is shown every inode, once. A descriptor is held per level.
+ * Throws system.
+ */
+export function measureTree(dir: number, name: Buffer, seen: (stat: Stat) => void = () => {}): TreeSize {
+  const sum = new Sum(seen)
   using open = new DisposableStack()
   const directories = [enter(openDirectory(dir, name), sum)]
   open.defer(() => {
@@ -205,7 +208,12 @@ const isDirectory = (stat: Stat): boolean => (stat.mode & S.IFMT) === S.IFDIR
 class Sum {
   bytes = 0
   inodes = 0
+  readonly #seen: (stat: Stat) => void
   readonly #linked = new Set<bigint>()
+
+  constructor(seen: (stat: Stat) => void) {
+    this.#seen = seen
+  }
 
   add(stat: Stat): void {
     if (stat.nlink > 1 && !isDirectory(stat)) {
@@ -214,6 +222,7 @@ class Sum {
     }
     this.bytes += stat.blocks * BLOCK
     this.inodes += 1
+    this.#seen(stat)
   }
 }
 

@@ -20,11 +20,17 @@ export interface TestNode extends AsyncDisposable {
   unfinished(): Promise<readonly string[]>
 }
 
-export async function startNode({ signal }: Abortable): Promise<TestNode> {
+/** `envIn` is told the test's directory, and says what the daemon's environment holds beside our own. */
+export async function startNode({
+  signal,
+  envIn,
+}: Abortable & { readonly envIn?: (dir: string) => Readonly<Record<string, string>> }): Promise<TestNode> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-node-')))
   resources.use(mounted(temporary.path, ['-t', 'tmpfs', 'tmpfs']))
-  const windlass = resources.use(await startWindlass(join(temporary.path, 'windlass'), { signal }))
+  const windlass = resources.use(
+    await startWindlass(join(temporary.path, 'windlass'), { signal, env: envIn?.(temporary.path) ?? {} }),
+  )
   const owned = resources.move()
   return {
     windlass,

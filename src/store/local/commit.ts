@@ -11,6 +11,8 @@ import { AT, cstr } from '../../sys/libc.ts'
 import { measureTree, type TreeSize } from '../../sys/tree.ts'
 import { attributeImplied } from './implied.ts'
 import { diffDir, type Layout, layerDir, linkOf, shortOf, tarSplitFile } from './layout.ts'
+import { OwnerCount } from './owners.ts'
+import type { Owners } from './records.ts'
 
 /** One layer to move in. `staged` is the name of its directory below staging; `lowers` are the layers under it, nearest first. */
 export type CommitOrder = {
@@ -20,21 +22,25 @@ export type CommitOrder = {
   readonly implied: readonly string[]
 }
 
+/** What a commit finds out about the tree it moves. */
+export type Committed = TreeSize & { readonly owners: Owners }
+
 /** Moves the layer in and says what it takes up. Throws no-space, system. */
-export function commitLayer(at: Layout, { staged, id, lowers, implied }: CommitOrder): TreeSize {
+export function commitLayer(at: Layout, { staged, id, lowers, implied }: CommitOrder): Committed {
   const dir = join(at.staging, staged)
   attributeImplied(
     join(dir, 'diff'),
     lowers.map((lower) => diffDir(at, lower)),
     implied,
   )
-  const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')))
+  const owned = new OwnerCount()
+  const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')), (stat) => owned.add(stat))
   writeGraphFiles(dir, id, lowers)
   discard(at, layerDir(at, id))
   renameSync(join(dir, 'tar-split.gz'), tarSplitFile(at, id))
   relink(at, id)
   renameSync(dir, layerDir(at, id))
-  return size
+  return { ...size, owners: owned.owners() }
 }
 
 /** What containers/storage expects beside `diff` (its overlay driver's layout). */

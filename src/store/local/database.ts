@@ -81,6 +81,23 @@ export function transaction<T>(db: DatabaseSync, file: string, work: () => T): T
   }
 }
 
+/**
+ * Runs a part of a transaction's work; if it fails, nothing of it is left and the rest can go on. Throws what the whole transaction failed
+ * of: a full disk makes SQLite roll all of it back.
+ */
+export function attempt<T>(db: DatabaseSync, file: string, part: () => T): T | WindlassError {
+  db.exec('SAVEPOINT part')
+  try {
+    const result = part()
+    db.exec('RELEASE part')
+    return result
+  } catch (error) {
+    if (!db.isTransaction) throw error
+    db.exec('ROLLBACK TO part; RELEASE part')
+    return asFailure(error, file)
+  }
+}
+
 /** Primary result codes (sqlite.org/rescode.html); extended ones carry them in the low byte. */
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13

@@ -6,89 +6,87 @@ import { workerData } from 'node:worker_threads'
 import { type Failure, failureOf } from '../../failure/failure.ts'
 import type { Digest, LayerId } from '../../oci/digest.ts'
 import { AT, check, cstr, O, openat, syncfs } from '../../sys/libc.ts'
-import { Descriptor, type TreeSize } from '../../sys/tree.ts'
-import type { NewImage } from '../store.ts'
-import { type CommitOrder, commitLayer, withdrawLayer } from './commit.ts'
+import { Descriptor } from '../../sys/tree.ts'
+import { Books } from './books.ts'
+import { Catalogue } from './catalogue.ts'
+import { type CommitOrder, type Committed, commitLayer, withdrawLayer } from './commit.ts'
 import { openDatabase } from './database.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { removeDocuments } from './documents.ts'
+import { Guard, type Withdrawable } from './guard.ts'
+import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
-import type { LayerRecord } from './records.ts'
 import { type Recovered, recover } from './recover.ts'
+import { type PublishOrder, type Sealed, seal } from './seal.ts'
 import { logToMain, serve } from './thread.ts'
 
-/** An image to publish and the layers it needs recorded first, parents first. */
-export type PublishOrder = { readonly image: NewImage; readonly layers: readonly LayerRecord[] }
+/** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
+export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }
 
-export type Outcome =
-  | { readonly kind: 'published'; readonly changed: NamesChanged; readonly at: Date; readonly publishMs: number }
-  | { readonly kind: 'failed'; readonly failure: Failure }
-
-/** What became of a group of images: nothing at all, where the disk did not take the files. */
-export type Sealed =
-  | { readonly kind: 'synced'; readonly syncMs: number; readonly outcomes: readonly Outcome[] }
-  | { readonly kind: 'unsynced'; readonly failure: Failure }
+export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failure: Failure }
 
 export type KeeperDuties = {
   open(_: null): Recovered
-  commit(order: CommitOrder): TreeSize
-  /** One syncfs for all, then one transaction for each. */
+  commit(order: CommitOrder): Committed
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
   untag(tag: string): NamesChanged
-  /** Takes layers out of the records, then out of the graph; they are in the trash afterwards. Children come before parents. */
-  withdraw(layers: readonly LayerId[]): null
+  /**
+   * Takes layers out of the records, then out of the graph; they are in the trash afterwards. Children come before parents. Those that
+   * other stores build on stay, with all below them; while somebody reads, or where the records cannot be changed, nothing is done.
+   */
+  withdraw(layers: readonly LayerId[]): Withdrawn
   close(_: null): null
 }
 
-function keep(at: Layout): KeeperDuties {
+function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
+  const at = layoutOf(root)
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
-  const root = new Descriptor(check(openat(AT.FDCWD, cstr(at.root), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0), 'openat', at.root))
+  const mount = new Descriptor(check(openat(AT.FDCWD, cstr(root), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0), 'openat', root))
+  const sync = (): void => void check(syncfs(mount.fd), 'syncfs', root)
   const ledger = new Ledger(openDatabase(at.database, logToMain), at.database)
+  const catalogue = new Catalogue(at, logToMain)
+  const books = new Books(ledger, catalogue)
+  const guard = new Guard(at, catalogue, primaryGraphRoots, logToMain)
+
+  const unname = (work: () => NamesChanged): NamesChanged => {
+    const changed = books.change(work, ({ names, gone }) =>
+      names.length + gone.length === 0 ? undefined : { goneImages: gone, names: ledger.uniqueNames() },
+    )
+    for (const id of changed.gone) removeDocuments(at, id)
+    return changed
+  }
+  const withdraw = (layers: readonly LayerId[]): Withdrawn => {
+    using asked = guard.ask(layers)
+    const { answer } = asked
+    if (answer.kind === 'busy') return answer
+    const recorded = answer.free.filter((id) => catalogue.layer(id) !== undefined)
+    try {
+      if (recorded.length > 0)
+        books.change(
+          () => ledger.forget([], recorded),
+          () => ({ goneLayers: recorded }),
+        )
+    } catch (error) {
+      return { kind: 'failed', failure: failureOf(error) }
+    }
+    for (const id of answer.free) withdrawLayer(at, id)
+    return answer
+  }
+
   return {
-    open: () => recover(at, ledger, logToMain),
+    open: () => recover({ at, ledger, catalogue, guard, sync, log: logToMain }),
     commit: (order) => commitLayer(at, order),
-    seal: (orders) => {
-      const start = performance.now()
-      const synced = syncRoot(root.fd, at.root)
-      if (synced !== undefined) return { kind: 'unsynced', failure: synced }
-      const syncMs = performance.now() - start
-      return { kind: 'synced', syncMs, outcomes: orders.map((order) => publish(ledger, order)) }
-    },
-    remove: (id) => ledger.remove(id),
-    untag: (tag) => ledger.untag(tag),
-    withdraw: (layers) => {
-      ledger.forget([], layers)
-      for (const id of layers) withdrawLayer(at, id)
-      return null
-    },
+    seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
+    remove: (id) => unname(() => ledger.remove(id)),
+    untag: (tag) => unname(() => ledger.untag(tag)),
+    withdraw,
     close: () => {
       ledger.close()
-      root[Symbol.dispose]()
+      mount[Symbol.dispose]()
       return null
     },
   }
 }
 
-function syncRoot(fd: number, root: string): Failure | undefined {
-  try {
-    check(syncfs(fd), 'syncfs', root)
-    return undefined
-  } catch (error) {
-    return failureOf(error)
-  }
-}
-
-/** The JSON files that podman and CRI-O read are to be written here, after the transaction; they repeat what it says. */
-function publish(ledger: Ledger, { image, layers }: PublishOrder): Outcome {
-  const start = performance.now()
-  const at = new Date()
-  try {
-    const changed = ledger.publish(image, layers, at)
-    return { kind: 'published', changed, at, publishMs: performance.now() - start }
-  } catch (error) {
-    return { kind: 'failed', failure: failureOf(error) }
-  }
-}
-
-// A string, put there by local.ts; anything else makes a root that cannot be opened.
-serve(() => keep(layoutOf(String(workerData))))
+// Put there by local.ts, which is the only one to start this file.
+serve(() => keep(workerData as KeeperData))

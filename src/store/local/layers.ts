@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { asWindlassError, type Failure, fail } from '../../failure/failure.ts'
 import { type DiffId, type LayerId, layerIdAbove } from '../../oci/digest.ts'
 import type { UnpackedFacts } from '../facts.ts'
@@ -12,7 +13,11 @@ import { mountedLayers } from './mounted.ts'
 import { Staged } from './staged.ts'
 import type { Sweeper } from './sweeper.ts'
 import type { Thread } from './thread.ts'
-import type { View } from './view.ts'
+import type { KnownLayer, View } from './view.ts'
+
+/** How long a collection waits for a reader to end: podman reads for as long as it unpacks a layer of its own. */
+const READER_ATTEMPTS = 50
+const READER_PAUSE_MS = 100
 
 /** The threads that do what is decided here. */
 export type Threads = { readonly keeper: Thread<KeeperDuties>; readonly sweeper: Sweeper }
@@ -22,7 +27,8 @@ export class Layers {
   readonly #view: View
   readonly #threads: Threads
   readonly #leases = new Set<ReadonlySet<LayerId>>()
-  readonly #committing = new Map<LayerId, Promise<StoredLayer>>()
+  /** Layers on their way in or out; each is only touched again once that is over. */
+  readonly #moving = new Map<LayerId, Promise<unknown>>()
   /** How often a sync has failed, and how: files written before a failed sync may be lost although a later one succeeds (fsync(2)). */
   #lost: { readonly times: number; readonly failure?: Failure } = { times: 0 }
 
@@ -62,32 +68,46 @@ export class Layers {
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
     if (!(staged instanceof Staged)) fail({ kind: 'internal', what: 'commit of a layer that was not staged here' })
     const id = layerIdAbove(parent, staged.diffId)
-    // Another pull's commit of the same layer: its failure is for that pull to hear of, ours is then tried.
-    for (let other = this.#committing.get(id); other !== undefined; other = this.#committing.get(id))
-      await other.catch(() => undefined)
+    // Another pull's commit of the same layer, or a collection: its failure is for those to hear of who asked for it.
+    for (let other = this.#moving.get(id); other !== undefined; other = this.#moving.get(id)) await other.catch(() => undefined)
     const inPlace = this.#view.layer(id)?.layer
     if (inPlace !== undefined) {
       await staged[Symbol.asyncDispose]()
       return inPlace
     }
-    const committed = this.#move(id, staged, facts, parent).finally(() => this.#committing.delete(id))
-    this.#committing.set(id, committed)
+    const committed = this.#move(id, staged, facts, parent).finally(() => this.#moving.delete(id))
+    this.#moving.set(id, committed)
     return committed
   }
 
+  /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
   async collect(): Promise<readonly StoredLayer[]> {
+    for (let attempt = 1; ; attempt++) {
+      const gone = await this.#withdraw(this.#loose())
+      if (gone !== 'busy') return gone
+      if (attempt === READER_ATTEMPTS) return []
+      await setTimeout(READER_PAUSE_MS)
+    }
+  }
+
+  /** What nothing on this node needs as far as we can tell, children before their parents. */
+  #loose(): readonly KnownLayer[] {
     const held = this.#held()
-    const free = [...this.#view.layers()].map(({ layer }) => layer).filter(({ id }) => !held.has(id))
-    const mounted = new Set(mountedLayers(free.map(({ id }) => id)))
-    const loose = free.filter(({ id }) => !mounted.has(id))
-    await this.#withdraw(loose)
-    return loose
+    const free = [...this.#view.layers()].filter(({ layer }) => !held.has(layer.id))
+    const mounted = new Set(mountedLayers(free.map(({ layer }) => layer.id)))
+    return free
+      .filter(({ layer }) => !mounted.has(layer.id))
+      .map((known) => ({ known, height: this.#height(known.layer) }))
+      .sort((a, b) => b.height - a.height)
+      .map(({ known }) => known)
   }
 
   /** After a failed sync nobody can say which of the files written before it are on disk: none of their layers may ever be published. */
   async dropUnsynced(failure: Failure): Promise<void> {
     this.#lost = { times: this.#lost.times + 1, failure }
-    await this.#withdraw([...this.#view.layers()].filter(({ recorded }) => !recorded).map(({ layer }) => layer))
+    const unsynced = [...this.#view.layers()].filter(({ recorded }) => !recorded)
+    // Never shown to anybody, so nobody is in the way.
+    await this.#withdraw(unsynced.reverse())
   }
 
   /** Why a layer that an image needs is not here. */
@@ -102,9 +122,10 @@ export class Layers {
     staged.moved()
     const where = { id, diffId: staged.diffId, ...(parent === undefined ? {} : { parent }) }
     const used = { usedBytes: size.bytes, inodesUsed: size.inodes }
-    const layer = this.#view.addLayer({ ...where, facts, ...used, committedAt: new Date() }, false)
+    const layer = this.#view.addLayer({ ...where, facts, owners: size.owners, ...used, committedAt: new Date() }, false)
     if (staged.lostBefore === this.#lost.times) return layer
-    await this.#withdraw([layer])
+    const unsynced = this.#view.layer(id)
+    await this.#withdraw(unsynced === undefined ? [] : [unsynced])
     return fail(this.missing(id))
   }
 
@@ -117,6 +138,13 @@ export class Layers {
       id = layer.parent
     }
     return chain
+  }
+
+  /** How many layers lie below. */
+  #height({ parent }: StoredLayer): number {
+    let height = 0
+    for (let id = parent; id !== undefined; id = this.#view.layer(id)?.layer.parent) height++
+    return height
   }
 
   /** What images and leases hold, and everything below. */
@@ -132,16 +160,33 @@ export class Layers {
   }
 
   /**
-   * Takes layers away; they come parents first, as the view has them, and go children first. They are out of sight at once; should the
-   * disk fail then, the next start finds what is left.
+   * Takes layers away, children before their parents. They are out of sight at once, so that nobody begins to need one; those that must
+   * stay are back when the answer is. Should the disk fail, the next start finds what is left.
    */
-  async #withdraw(layers: readonly StoredLayer[]): Promise<void> {
-    if (layers.length === 0) return
-    const ids = layers.map(({ id }) => id).reverse()
+  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly StoredLayer[] | 'busy'> {
+    if (layers.length === 0) return []
+    const ids = layers.map(({ layer }) => layer.id)
     for (const id of ids) this.#view.dropLayer(id)
-    await this.#threads.keeper.call('withdraw', ids)
+    const asked = this.#threads.keeper.call('withdraw', ids)
+    const answer = await this.#during(ids, asked)
+    const kept = new Set(answer.kind === 'asked' ? answer.kept : ids)
+    for (const { record, recorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, recorded)
+    if (answer.kind === 'busy') return 'busy'
+    if (answer.kind === 'failed') return fail(answer.failure)
     // Out of the way once they are renamed; nobody waits for the files to be unlinked.
-    this.#threads.sweeper.sweepLater()
+    if (answer.free.length > 0) this.#threads.sweeper.sweepLater()
+    return layers.flatMap(({ layer }) => (kept.has(layer.id) ? [] : [layer]))
+  }
+
+  /** Keeps commits of these layers waiting until `work` is over: one that has to stay must not be replaced meanwhile. */
+  async #during<T>(ids: readonly LayerId[], work: Promise<T>): Promise<T> {
+    const ours = ids.filter((id) => !this.#moving.has(id))
+    for (const id of ours) this.#moving.set(id, work)
+    try {
+      return await work
+    } finally {
+      for (const id of ours) this.#moving.delete(id)
+    }
   }
 
   async #discard(dir: string): Promise<void> {

@@ -6,8 +6,9 @@
  *     windlass.db                       images, names, layers
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
  *     overlay/l/<short>                 -> ../<layer id>/diff
- *     overlay-layers/<layer id>.tar-split.gz             and later layers.json, layers.lock
- *     overlay-images/                                    later images.json, images.lock and the documents
+ *     overlay-layers/{layers.json,layers.lock,<layer id>.tar-split.gz}
+ *     overlay-images/{images.json,images.lock}           what podman and CRI-O know of: the database says the same
+ *     overlay-images/<image id>/<document>               its config, manifest and index
  *     staging/<uuid>/{diff,tar-split.gz}                 being unpacked
  *     trash/<uuid>                                       being removed
  */

@@ -1,10 +1,12 @@
-/** The database's statements as verbs. Each writing verb is one transaction and returns the names it changed. */
+/** The database's statements as verbs. Those that write are for `transaction`'s work, and return the names they changed. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { z } from 'zod'
+import type { WindlassError } from '../../failure/failure.ts'
 import { type Digest, layerIds } from '../../oci/digest.ts'
+import type { Descriptor } from '../../oci/oci.ts'
 import type { NewImage } from '../store.ts'
-import { transaction } from './database.ts'
-import { type ImageNames, type ImageRecord, imageRow, type LayerRecord, layerRow, nameRow } from './records.ts'
+import { attempt, transaction } from './database.ts'
+import { digestRow, type ImageNames, type ImageRecord, imageRow, type LayerRecord, layerRow, nameRow } from './records.ts'
 
 /** Everything at once, for the start. `unreadable` lists ids of rows that are not what they must be. */
 export type Loaded = {
@@ -45,62 +47,98 @@ export class Ledger {
     }
   }
 
-  /** Records an image under its names, with those of its layers that are not recorded yet (parents first). */
-  publish(image: NewImage, layers: readonly LayerRecord[], now: Date): NamesChanged {
-    return this.#transaction(() => {
-      for (const layer of layers) this.#insertLayer(layer)
-      this.#upsertImage(image, now)
-      const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
-      if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
-      const asked = image.tag === undefined || this.#isAsked(image.digest, image.id)
-      this.#run('INSERT OR REPLACE INTO digests (name, image, asked) VALUES (?, ?, ?)', image.digest, image.id, Number(asked))
-      const touched = before === undefined || before === image.id ? [image.id] : [before, image.id]
-      return { names: touched.map((id) => this.#namesOf(id)), gone: [] }
-    })
+  /**
+   * Records an image under its names, with those of its layers that are not recorded yet (parents first). The same config can come with
+   * other documents: the newest are kept, or those on record where `documents` says so.
+   */
+  publish(
+    image: NewImage,
+    layers: readonly LayerRecord[],
+    now: Date,
+    documents: 'newest' | 'on-record' = 'newest',
+  ): NamesChanged {
+    for (const layer of layers) this.#insertLayer(layer)
+    if (documents === 'newest' || this.image(image.id) === undefined) this.#upsertImage(image, now)
+    const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
+    if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
+    const asked = image.tag === undefined || this.#isAsked(image.digest, image.id)
+    this.#run('INSERT OR REPLACE INTO digests (name, image, asked) VALUES (?, ?, ?)', image.digest, image.id, Number(asked))
+    const touched = before === undefined || before === image.id ? [image.id] : [before, image.id]
+    return { names: touched.map((id) => this.#namesOf(id)), gone: [] }
   }
 
   /** Removes an image and all its names. */
   remove(id: Digest): NamesChanged {
-    return this.#transaction(() => {
-      const { changes } = this.#run('DELETE FROM images WHERE id = ?', id)
-      return { names: [], gone: changes === 0 ? [] : [id] }
-    })
+    const { changes } = this.#run('DELETE FROM images WHERE id = ?', id)
+    return { names: [], gone: changes === 0 ? [] : [id] }
   }
 
   /**
    * Removes a tag. With the last tag of a repository go the digest names that came along with it; with its last name goes the image.
    */
   untag(tag: string): NamesChanged {
-    return this.#transaction(() => {
-      const id = this.#imageOf(tag)
-      if (id === undefined) return { names: [], gone: [] }
-      this.#run('DELETE FROM tags WHERE name = ?', tag)
-      this.#dropUnaskedDigests(id, repositoryOf(tag))
-      const left = this.#namesOf(id)
-      if (left.tags.length + left.digests.length > 0) return { names: [left], gone: [] }
-      this.#run('DELETE FROM images WHERE id = ?', id)
-      return { names: [], gone: [id] }
-    })
+    const id = this.#imageOf(tag)
+    if (id === undefined) return { names: [], gone: [] }
+    this.#run('DELETE FROM tags WHERE name = ?', tag)
+    this.#dropUnaskedDigests(id, repositoryOf(tag))
+    const left = this.#namesOf(id)
+    if (left.tags.length + left.digests.length > 0) return { names: [left], gone: [] }
+    this.#run('DELETE FROM images WHERE id = ?', id)
+    return { names: [], gone: [id] }
   }
 
-  /** Forgets images and layers, in one transaction and in any order. */
+  /** Forgets images and layers, in any order. */
   forget(images: readonly string[], layers: readonly string[]): void {
-    if (images.length + layers.length === 0) return
-    this.#transaction(() => {
-      this.#db.exec('PRAGMA defer_foreign_keys = ON')
-      for (const id of images) this.#run('DELETE FROM images WHERE id = ?', id)
-      for (const id of layers) this.#run('DELETE FROM layers WHERE id = ?', id)
-    })
+    this.#db.exec('PRAGMA defer_foreign_keys = ON')
+    for (const id of images) this.#run('DELETE FROM images WHERE id = ?', id)
+    for (const id of layers) this.#run('DELETE FROM layers WHERE id = ?', id)
+  }
+
+  /** An image as it is recorded, without its names. */
+  image(id: Digest): ImageRecord | undefined {
+    return this.#parsed(imageRow, 'SELECT * FROM images WHERE id = ?', id).good[0]
+  }
+
+  /**
+   * What each image is to be called by others: no two share a name. Its tags, newest first; and a digest name where somebody pulled by
+   * that digest, or where no tag of the repository is left. Of several images with one digest name (an index's, say), it is the newest's.
+   */
+  uniqueNames(): ReadonlyMap<Digest, readonly string[]> {
+    const names = new Map<Digest, string[]>()
+    const repositories = new Map<Digest, Set<string>>()
+    for (const { name, image } of this.#parsed(nameRow, 'SELECT name, image FROM tags ORDER BY rowid DESC').good) {
+      names.set(image, [...(names.get(image) ?? []), name])
+      repositories.set(image, (repositories.get(image) ?? new Set()).add(repositoryOf(name)))
+    }
+    const taken = new Set<string>()
+    const digests = this.#parsed(digestRow, 'SELECT name, image, asked FROM digests ORDER BY rowid DESC').good
+    for (const { name, image, asked } of digests) {
+      const isTagged = repositories.get(image)?.has(repositoryOf(name)) ?? false
+      if (taken.has(name) || (asked === 0 && isTagged)) continue
+      taken.add(name)
+      names.set(image, [...(names.get(image) ?? []), name])
+    }
+    return names
+  }
+
+  /** Runs `work` in one transaction: all of it is on disk when this returns, or none of it. Throws no-space, system. */
+  transaction<T>(work: () => T): T {
+    return transaction(this.#db, this.#file, work)
+  }
+
+  /** Runs a part of a transaction's work that may fail alone: nothing of it is left then, and the rest goes on. */
+  attempt<T>(part: () => T): T | WindlassError {
+    return attempt(this.#db, this.#file, part)
   }
 
   close(): void {
     this.#db.close()
   }
 
-  #insertLayer({ id, diffId, parent, facts, usedBytes, inodesUsed, committedAt }: LayerRecord): void {
+  #insertLayer({ id, diffId, parent, facts, owners, usedBytes, inodesUsed, committedAt }: LayerRecord): void {
     this.#run(
-      `INSERT INTO layers (id, diff_id, parent, diff_size, entries, whiteouts, implied, used_bytes, inodes_used, committed_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO layers (id, diff_id, parent, diff_size, entries, whiteouts, implied, used_bytes, inodes_used, committed_at, blob, owners)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
       id,
       diffId,
       parent ?? null,
@@ -111,10 +149,12 @@ export class Ledger {
       usedBytes,
       inodesUsed,
       committedAt.getTime(),
+      facts.blob === undefined ? null : JSON.stringify(blobOf(facts.blob)),
+      owners === undefined ? null : JSON.stringify(owners),
     )
   }
 
-  /** The same config can come with other manifests: the newest is kept. It stays where it is in the order of pulls. */
+  /** An image that is here stays where it is in the order of pulls. */
   #upsertImage(image: NewImage, now: Date): void {
     this.#run(
       `INSERT INTO images (id, top_layer, manifest, config, config_bytes, manifest_bytes, index_bytes, layers, pulled_at, pinned)
@@ -162,10 +202,10 @@ export class Ledger {
       .map((row) => nameRow.parse(row))
   }
 
-  #parsed<T extends z.ZodType>(schema: T, sql: string): { good: z.infer<T>[]; bad: string[] } {
+  #parsed<T extends z.ZodType>(schema: T, sql: string, ...values: string[]): { good: z.infer<T>[]; bad: string[] } {
     const good: z.infer<T>[] = []
     const bad: string[] = []
-    for (const row of this.#statement(sql).iterate()) {
+    for (const row of this.#statement(sql).iterate(...values)) {
       const { data, success } = schema.safeParse(row)
       if (success) good.push(data)
       else bad.push(String(row.id))
@@ -175,10 +215,6 @@ export class Ledger {
 
   #run(sql: string, ...values: (string | number | null | Uint8Array)[]): { changes: number | bigint } {
     return this.#statement(sql).run(...values)
-  }
-
-  #transaction<T>(work: () => T): T {
-    return transaction(this.#db, this.#file, work)
   }
 
   #statement(sql: string): StatementSync {
@@ -195,3 +231,10 @@ function repositoryOf(name: string): string {
   const at = name.indexOf('@')
   return name.slice(0, at === -1 ? name.lastIndexOf(':') : at)
 }
+
+/** Annotations are the manifest's to keep. */
+const blobOf = ({ mediaType, digest, size }: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>): object => ({
+  mediaType,
+  digest,
+  size,
+})

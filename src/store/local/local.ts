@@ -9,11 +9,12 @@ import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/dige
 import type { Abortable } from '../../task/task.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
-import type { KeeperDuties, Outcome, PublishOrder } from './keeper.ts'
+import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, LOCK, layoutOf } from './layout.ts'
 import { lockRoot } from './lock.ts'
 import { type StoreLog, silent } from './log.ts'
+import type { Outcome, PublishOrder } from './seal.ts'
 import { Sealer } from './sealer.ts'
 import { Sweeper } from './sweeper.ts'
 import { beside, Thread } from './thread.ts'
@@ -23,6 +24,11 @@ export type LocalStoreOptions = {
   /** Made (0700) where it is not there. */
   readonly root: string
   readonly log?: StoreLog
+  /**
+   * The stores of podman and CRI-O that read this one: layers they build on are not removed. By default what containers-storage.conf(5)
+   * names. A CRI-O with a `root` of its own in crio.conf must be named here.
+   */
+  readonly primaryGraphRoots?: readonly string[]
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
@@ -31,13 +37,17 @@ export type LocalStoreOptions = {
  * Opens the store at `root`, alone, and makes disk and database agree: what a crash left behind is gone, and a damaged database is set
  * aside. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
-export async function openLocalStore({ root, log = silent, onLost }: LocalStoreOptions, { signal }: Abortable): Promise<Store> {
+export async function openLocalStore(
+  { root, primaryGraphRoots, log = silent, onLost }: LocalStoreOptions,
+  { signal }: Abortable,
+): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
   const at = layoutOf(resolve(root))
   await using open = new AsyncDisposableStack()
   makeRoot(at.root, log)
   open.use(lockRoot(at.root, at.lock))
-  const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', at.root, log, onLost))
+  const data: KeeperData = { root: at.root, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
+  const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', data, log, onLost))
   const sweeper = open.use(new Sweeper(at.trash, log))
   const { layers, images, trash } = await keeper.call('open', null)
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -184,7 +194,7 @@ class LocalStore implements Store {
     if (outcome === undefined) return new WindlassError({ kind: 'internal', what: 'the keeper gave no answer for an image' })
     if (outcome.kind === 'failed') return new WindlassError(outcome.failure)
     for (const { id } of layers) this.#view.recorded(id)
-    return { image: this.#view.publish(image, outcome.at, outcome.changed), syncMs, publishMs: outcome.publishMs }
+    return { image: this.#view.publish(outcome.image, image.digest, outcome.changed), syncMs, publishMs: outcome.publishMs }
   }
 }
 

@@ -5,12 +5,17 @@ import type { Descriptor, ImageConfig } from '../../oci/oci.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { StoredImage } from '../store.ts'
 
+/** Every uid and gid in a layer's tree, ascending; of very many, the highest. */
+export type Owners = { readonly uids: readonly number[]; readonly gids: readonly number[] }
+
 /** A committed layer, with what it takes up on disk. */
 export type LayerRecord = {
   readonly id: LayerId
   readonly diffId: DiffId
   readonly parent?: LayerId
   readonly facts: UnpackedFacts
+  /** Absent where an earlier version committed it, which did not look. */
+  readonly owners?: Owners
   readonly usedBytes: number
   readonly inodesUsed: number
   readonly committedAt: Date
@@ -77,6 +82,8 @@ const imageConfig = z.object({
   diffIds: z.array(diffId),
 }) satisfies z.ZodType<ImageConfig>
 
+const owners = z.object({ uids: z.array(count), gids: z.array(count) }) satisfies z.ZodType<Owners>
+
 export const layerRow = z
   .object({
     id: layerId,
@@ -89,13 +96,22 @@ export const layerRow = z
     used_bytes: count,
     inodes_used: count,
     committed_at: time,
+    blob: json(descriptor).nullable(),
+    owners: json(owners).nullable(),
   })
   .transform(
     (row): LayerRecord => ({
       id: row.id,
       diffId: row.diff_id,
       ...(row.parent === null ? {} : { parent: row.parent }),
-      facts: { diffSize: row.diff_size, entries: row.entries, whiteouts: row.whiteouts, implied: row.implied },
+      facts: {
+        diffSize: row.diff_size,
+        entries: row.entries,
+        whiteouts: row.whiteouts,
+        implied: row.implied,
+        ...(row.blob === null ? {} : { blob: row.blob }),
+      },
+      ...(row.owners === null ? {} : { owners: row.owners }),
       usedBytes: row.used_bytes,
       inodesUsed: row.inodes_used,
       committedAt: row.committed_at,
@@ -130,3 +146,6 @@ export const imageRow = z
 
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })
+
+/** The same for a digest name, and whether somebody asked for this very digest. */
+export const digestRow = nameRow.extend({ asked: count })

@@ -2,24 +2,40 @@
  * Makes disk and database agree at the start. The database decides: a layer counts only if a row names it, because rows are written
  * only after the files they name are known to be on disk. A row whose files are gone all the same goes too, and every image on it.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { failureOf } from '../../failure/failure.ts'
 import { isLayerId, type LayerId, layerIds } from '../../oci/digest.ts'
+import type { Catalogue } from './catalogue.ts'
 import { discard, exists, relink } from './commit.ts'
-import { diffDir, directoriesOf, type Layout, linkOf, tarSplitName } from './layout.ts'
+import { removeOtherDocuments, writeDocuments } from './documents.ts'
+import type { Guard } from './guard.ts'
+import { diffDir, directoriesOf, type Layout, layerDir, linkOf, shortOf, tarSplitName } from './layout.ts'
 import type { Ledger, Loaded } from './ledger.ts'
 import type { StoreLog } from './log.ts'
-import type { LayerRecord } from './records.ts'
+import { isReadable } from './readable.ts'
+import type { ImageRecord, LayerRecord } from './records.ts'
 
 /** What there is after recovery, and whether anything was thrown away. */
 export type Recovered = Kept & { readonly trash: boolean }
 type Kept = Pick<Loaded, 'layers' | 'images'>
 
-export function recover(at: Layout, ledger: Ledger, log: StoreLog): Recovered {
+export type Recovery = {
+  readonly at: Layout
+  readonly ledger: Ledger
+  readonly catalogue: Catalogue
+  readonly guard: Guard
+  readonly sync: () => void
+  readonly log: StoreLog
+}
+
+export function recover(recovery: Recovery): Recovered {
+  const { at, ledger, log } = recovery
   for (const directory of directoriesOf(at)) mkdirSync(directory, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(at.staging)) discard(at, join(at.staging, name))
   const kept = dropIncomplete(at, ledger, log)
-  dropUnnamed(at, new Set(kept.layers.map(({ id }) => id)), log)
+  show(recovery, kept)
+  dropUnnamed(recovery, new Set(kept.layers.map(({ id }) => id)))
   return { ...kept, trash: readdirSync(at.trash).length > 0 }
 }
 
@@ -31,9 +47,10 @@ function dropIncomplete(at: Layout, ledger: Ledger, log: StoreLog): Kept {
   const lostImages = loaded.images.filter((image) => !stands(image)).map(({ image }) => image.id)
   const images = [...lostImages, ...loaded.unreadable.images]
   const layers = [...lostLayers, ...loaded.unreadable.layers]
-  if (images.length + layers.length > 0)
+  if (images.length + layers.length > 0) {
     log.error({ images, layers }, 'records without their files were dropped: pull these images again')
-  ledger.forget(images, layers)
+    ledger.transaction(() => ledger.forget(images, layers))
+  }
   return { layers: loaded.layers.filter(({ id }) => complete.has(id)), images: loaded.images.filter(stands) }
 }
 
@@ -49,20 +66,68 @@ function completeLayers(at: Layout, layers: readonly LayerRecord[]): ReadonlySet
   return complete
 }
 
-/** Removes what was committed and never published, and mends the short names. */
-function dropUnnamed(at: Layout, known: ReadonlySet<LayerId>, log: StoreLog): void {
-  const directories = readdirSync(at.overlay).filter(isLayerId)
-  const unnamed = directories.filter((id) => !known.has(id))
-  if (unnamed.length > 0) log.info({ layers: unnamed.length }, 'removing layers that no published image reached')
-  for (const id of unnamed) discard(at, join(at.overlay, id))
+/** What podman and CRI-O read says the same as the database from here on. */
+function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: named }: Kept): void {
+  const readable = named.map(({ image }) => image).filter((image) => isReadable(image, log))
+  const images: ImageRecord[] = []
+  let wrote = false
+  try {
+    for (const image of readable) {
+      wrote = writeDocuments(at, image) || wrote
+      images.push(image)
+    }
+    if (wrote) sync()
+  } catch (error) {
+    // A full disk, say, which removals are to mend: no reason not to start.
+    log.error(
+      { failure: failureOf(error) },
+      'the documents of all images could not be written: podman and CRI-O do not see those without',
+    )
+  }
+  catalogue.restore({ layers, images, names: ledger.uniqueNames() })
+  removeOtherDocuments(
+    at,
+    readable.map(({ id }) => id),
+  )
+}
 
-  const tarSplits = new Set([...known].map(tarSplitName))
+/** Removes what was committed and never published, and mends the short names. */
+function dropUnnamed({ at, guard, log }: Recovery, known: ReadonlySet<LayerId>): void {
+  const unnamed = readdirSync(at.overlay)
+    .filter(isLayerId)
+    .filter((id) => !known.has(id))
+  const adopted = unnamed.length === 0 ? new Set<LayerId>() : adoptedAmong(at, unnamed, guard)
+  const free = unnamed.filter((id) => !adopted.has(id))
+  if (free.length > 0) log.info({ layers: free.length }, 'removing layers that no published image reached')
+  if (adopted.size > 0)
+    log.warn({ layers: [...adopted] }, 'no record names these layers, but another store needs them: they stay')
+  for (const id of free) discard(at, layerDir(at, id))
+  mend(at, new Set([...known, ...adopted]))
+}
+
+/** Of layers without a record, those that other stores need. What lies below one is told by its `lower`, for want of anything else. */
+function adoptedAmong(at: Layout, unnamed: readonly LayerId[], guard: Guard): ReadonlySet<LayerId> {
+  const found = guard.look()
+  if (found.kind === 'unknown') return new Set(unnamed)
+  const byShort = new Map(unnamed.map((id) => [shortOf(id), id]))
+  const tops = unnamed.filter((id) => found.layers.has(id))
+  const below = tops.flatMap((id) => lowersOf(at, id).flatMap((short) => byShort.get(short) ?? []))
+  return new Set([...tops, ...below])
+}
+
+function lowersOf(at: Layout, id: LayerId): readonly string[] {
+  const file = join(layerDir(at, id), 'lower')
+  return exists(file) ? readFileSync(file, 'utf8').split(':') : []
+}
+
+/** Removes the tar-split files and short names of layers that are not there, and makes the short names that are missing. */
+function mend(at: Layout, layers: ReadonlySet<LayerId>): void {
+  const tarSplits = new Set([...layers].map(tarSplitName))
   for (const file of readdirSync(at.layers)) {
     if (file.endsWith('.tar-split.gz') && !tarSplits.has(file)) rmSync(join(at.layers, file))
   }
-
   const present = new Set(readdirSync(at.links))
-  const wanted = new Map([...known].map((id) => [linkOf(id), id]))
+  const wanted = new Map([...layers].map((id) => [linkOf(id), id]))
   for (const link of present) if (!wanted.has(link)) rmSync(join(at.links, link), { recursive: true })
   for (const [link, id] of wanted) if (!present.has(link)) relink(at, id)
 }

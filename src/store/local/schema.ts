@@ -47,4 +47,9 @@ export const migrations: readonly string[] = [
      PRIMARY KEY (name, image)
    ) STRICT;
    CREATE INDEX digests_image ON digests (image)`,
+
+  `-- What layers.json repeats beside the rest. Null in rows from before: not known. The blob is a descriptor, the owners are every uid and gid
+   -- in the tree.
+   ALTER TABLE layers ADD COLUMN blob TEXT;
+   ALTER TABLE layers ADD COLUMN owners TEXT`,
 ]

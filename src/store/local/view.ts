@@ -1,6 +1,6 @@
 /** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
-import type { CopyableLayer, NewImage, StoredImage, Usage } from '../store.ts'
+import type { CopyableLayer, StoredImage, Usage } from '../store.ts'
 import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
 import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
@@ -81,14 +81,10 @@ export class View {
     for (const name of namesIn(names)) this.#name(name, image.id)
   }
 
-  /** Takes in a published image, as the keeper recorded it. */
-  publish(image: NewImage, at: Date, changed: NamesChanged): StoredImage {
-    const { tag: _, digest, ...record } = image
+  /** Takes in a published image, as the keeper recorded it, under the digest name it was published by. */
+  publish(image: ImageRecord, digest: string, changed: NamesChanged): StoredImage {
     const before = this.#images.get(image.id)
-    const indexBytes = image.indexBytes ?? before?.indexBytes
-    const index = indexBytes === undefined ? {} : { indexBytes }
-    const kept = { ...record, ...index, pulledAt: before?.pulledAt ?? at, pinned: before?.pinned ?? false }
-    const stored = whole(kept, { image: image.id, tags: before?.tags ?? [], digests: before?.digests ?? [] })
+    const stored = whole(image, { image: image.id, tags: before?.tags ?? [], digests: before?.digests ?? [] })
     this.#images.set(image.id, stored)
     this.change(changed)
     this.#name(digest, image.id)

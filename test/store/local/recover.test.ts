@@ -16,9 +16,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { layerIdAbove, layerIds } from '../../../src/oci/digest.ts'
+import { z } from 'zod'
+import { hexOf, layerIdAbove, layerIds } from '../../../src/oci/digest.ts'
 import { linkOf } from '../../../src/store/local/layout.ts'
 import { openLocalStore } from '../../../src/store/local/local.ts'
+import { migrations } from '../../../src/store/local/schema.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { commitLayer, diffIdOf, imageOver, pullByHand } from '../fixtures.ts'
 import { recordingLog, temporaryRoot } from './place.ts'
@@ -35,6 +37,13 @@ afterEach(() => place[Symbol.dispose]())
 
 const open = (): Promise<Store> => openLocalStore({ root: place.root, log }, { signal })
 const below = (...path: string[]): string => join(place.root, ...path)
+const tarSplits = (): string[] => readdirSync(below('overlay-layers')).filter((name) => name.endsWith('.tar-split.gz'))
+/** The ids that podman and CRI-O find listed. */
+const listed = (file: string): string[] =>
+  z
+    .array(z.object({ id: z.string() }))
+    .parse(JSON.parse(readFileSync(below(file), 'utf8')))
+    .map(({ id }) => id)
 const errors = (): string[] => log.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
 
 /** Runs `work` on a store of its own and closes it. */
@@ -67,7 +76,7 @@ test('what was being unpacked or removed is gone, and what no record names, too'
   expect(readdirSync(below('trash'))).toEqual([])
   expect(readdirSync(below('overlay'))).toHaveLength(3)
   expect(readdirSync(below('overlay/l'))).toHaveLength(2)
-  expect(readdirSync(below('overlay-layers'))).toHaveLength(2)
+  expect(tarSplits()).toHaveLength(2)
   expect(errors()).toEqual([])
 })
 
@@ -127,7 +136,7 @@ test('a database of a newer windlass is refused and left as it is', async () => 
   await within((store) => pullByHand(store, ['base'], { tag: 'registry.test/app:1' }))
   editDatabase('PRAGMA user_version = 99')
   await expect(open()).rejects.toMatchObject({ failure: { kind: 'unsupported', mediaType: 'version 99' } })
-  editDatabase('PRAGMA user_version = 1')
+  editDatabase(`PRAGMA user_version = ${migrations.length}`)
   await within(async (store) => expect(await store.images()).toHaveLength(1))
   expect(errors()).toEqual([])
 })
@@ -186,7 +195,9 @@ test('killed while it pulls: every image it had reported is whole, and nothing e
       }
       const needed = new Set((await store.images()).flatMap((image) => image.layerIds))
       expect(readdirSync(store.overlayDir)).toHaveLength(needed.size + 1)
-      expect(readdirSync(below('overlay-layers'))).toHaveLength(needed.size)
+      expect(tarSplits()).toHaveLength(needed.size)
+      expect(listed('overlay-layers/layers.json').toSorted()).toEqual([...needed].toSorted())
+      expect(listed('overlay-images/images.json')).toEqual((await store.images()).map(({ id }) => hexOf(id)))
     })
     expect(readdirSync(below('staging'))).toEqual([])
   }

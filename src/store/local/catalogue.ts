@@ -1,0 +1,161 @@
+/**
+ * layers.json and images.json, from which podman and CRI-O learn what is here. They repeat what the database says, and are written
+ * together with it: the new files are beside the old ones before a transaction commits, and take their places after it. So a full disk
+ * fails the transaction, a crash in between is mended by the next start, and no reader ever finds an image without its layers.
+ *
+ * Both files are written whole. Where only one changes, only that one is written.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { failureOf } from '../../failure/failure.ts'
+import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
+import { type Pending, writeBeside } from './durable.ts'
+import { type ImageEntry, imageEntry, type LayerEntry, layerEntry, type NamelessEntry } from './entries.ts'
+import type { Layout } from './layout.ts'
+import type { StoreLog } from './log.ts'
+import { tellReaders } from './reader-lock.ts'
+import type { ImageRecord, LayerRecord } from './records.ts'
+
+/** What a transaction changes. `images` are such as Go can read (readable.ts); the others are not shown. */
+export type Change = {
+  readonly layers?: readonly LayerRecord[]
+  readonly images?: readonly ImageRecord[]
+  readonly goneLayers?: readonly LayerId[]
+  readonly goneImages?: readonly Digest[]
+  /** The names of all images, because one image's may be another's afterwards. Absent where layers alone change. */
+  readonly names?: ReadonlyMap<Digest, readonly string[]>
+}
+
+/** Contents for the two files, on disk beside them. Disposing it before `show` leaves everything as it was. */
+export interface Edition extends Disposable {
+  /** Puts the files in their places and tells the readers. It does not throw: what fails is logged, and made good by the next change. */
+  show(): void
+}
+
+type Entries = {
+  readonly layers: ReadonlyMap<string, LayerEntry>
+  readonly images: ReadonlyMap<Digest, NamelessEntry>
+  readonly names: ReadonlyMap<Digest, readonly string[]>
+}
+
+const FILES = ['layers', 'images'] as const
+type File = (typeof FILES)[number]
+type Files<T> = Readonly<Record<File, T>>
+
+export class Catalogue {
+  readonly #json: Files<string>
+  readonly #locks: Files<string>
+  readonly #log: StoreLog
+  #entries: Entries = { layers: new Map(), images: new Map(), names: new Map() }
+  /** Whether a file is known to say what `#entries` says. */
+  #isShown: Files<boolean> = { layers: false, images: false }
+
+  constructor(at: Layout, log: StoreLog) {
+    this.#json = { layers: join(at.layers, 'layers.json'), images: join(at.images, 'images.json') }
+    this.#locks = { layers: join(at.layers, 'layers.lock'), images: join(at.images, 'images.lock') }
+    this.#log = log
+  }
+
+  /** The lock file that readers of layers.json hold. */
+  get layersLock(): string {
+    return this.#locks.layers
+  }
+
+  /** A layer that readers may know of. */
+  layer(id: string): LayerEntry | undefined {
+    return this.#entries.layers.get(id)
+  }
+
+  /**
+   * At the start: makes the files say what the database says, whatever they say now, and has the readers look. A disk too full for that is
+   * no reason not to start: it is what removals are needed for.
+   */
+  restore(change: Change): void {
+    this.#entries = this.#after(change)
+    try {
+      using written = new DisposableStack()
+      const differing = FILES.map((which) => ({ file: this.#json[which], text: TEXT[which](this.#entries) })).filter(
+        ({ file, text }) => contentsOf(file) !== text,
+      )
+      const pending = differing.map(({ file, text }) => written.use(writeBeside(file, text)))
+      for (const each of pending) each.place()
+      for (const which of FILES) tellReaders(this.#locks[which])
+      this.#isShown = { layers: true, images: true }
+    } catch (error) {
+      this.#complain(error)
+    }
+  }
+
+  /** Throws no-space, system. */
+  prepare(change: Change): Edition {
+    const entries = this.#after(change)
+    const changes: Files<boolean> = {
+      layers: (change.layers ?? []).length + (change.goneLayers ?? []).length > 0,
+      images: change.names !== undefined,
+    }
+    using written = new DisposableStack()
+    const pending = FILES.filter((which) => changes[which] || !this.#isShown[which]).map((which) => ({
+      which,
+      file: written.use(writeBeside(this.#json[which], TEXT[which](entries))),
+    }))
+    const kept = written.move()
+    return {
+      show: () => {
+        this.#entries = entries
+        this.#replace(pending)
+      },
+      [Symbol.dispose]: () => kept.dispose(),
+    }
+  }
+
+  #after({ layers = [], images = [], goneLayers = [], goneImages = [], names = this.#entries.names }: Change): Entries {
+    const after = { layers: new Map(this.#entries.layers), images: new Map(this.#entries.images), names }
+    for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? layerEntry(layer))
+    for (const image of images) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
+    for (const id of goneLayers) after.layers.delete(id)
+    for (const id of goneImages) after.images.delete(id)
+    return after
+  }
+
+  /** Layers before images, and each with its readers told: no image is ever shown before its layers. */
+  #replace(pending: readonly { readonly which: File; readonly file: Pending }[]): void {
+    try {
+      for (const { which, file } of pending) {
+        this.#isShown = { ...this.#isShown, [which]: false }
+        file.place()
+        tellReaders(this.#locks[which])
+        this.#isShown = { ...this.#isShown, [which]: true }
+      }
+    } catch (error) {
+      this.#complain(error)
+    }
+  }
+
+  #complain(error: unknown): void {
+    this.#isShown = { layers: false, images: false }
+    this.#log.error(
+      { failure: failureOf(error) },
+      'podman and CRI-O do not see what is here as it is; the next change shows them all of it',
+    )
+  }
+}
+
+const TEXT: Files<(entries: Entries) => string> = {
+  layers: ({ layers }) => textOf([...layers.values()]),
+  images: ({ images, names }) => textOf([...images].map(([id, entry]) => named(entry, names.get(id)))),
+}
+
+const named = ({ id, digest, ...rest }: NamelessEntry, names: readonly string[] = []): ImageEntry =>
+  names.length === 0 ? { id, digest, ...rest } : { id, digest, names, ...rest }
+
+/** An entry a line, so that a person can read it too. */
+const textOf = (entries: readonly object[]): string => `[${entries.map((entry) => JSON.stringify(entry)).join(',\n')}]`
+
+/** Nothing, where the file is not there or cannot be read: it is written anew. */
+function contentsOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What the database says, in the words of containers/storage: the entries of its layers.json (layers.go, `Layer`) and images.json
+ * (images.go, `Image`). Everything in them can be told from the database; podman 4.3 writes the same for the same image.
+ */
+import { type Digest, hexOf, sha256 } from '../../oci/digest.ts'
+import type { Compression } from '../../oci/oci.ts'
+import { compressionOf } from '../../oci/parse.ts'
+import type { ImageRecord, LayerRecord } from './records.ts'
+
+export type LayerEntry = {
+  readonly id: string
+  readonly parent?: string
+  readonly created: string
+  readonly 'compressed-diff-digest'?: string
+  readonly 'compressed-size'?: number
+  readonly 'diff-digest': string
+  readonly 'diff-size': number
+  readonly compression?: number
+  readonly uidset?: readonly number[]
+  readonly gidset?: readonly number[]
+}
+
+export type ImageEntry = {
+  readonly id: string
+  readonly digest: Digest
+  readonly names?: readonly string[]
+  readonly layer?: string
+  readonly metadata: string
+  readonly 'big-data-names': readonly string[]
+  readonly 'big-data-sizes': Readonly<Record<string, number>>
+  readonly 'big-data-digests': Readonly<Record<string, Digest>>
+  readonly created: string
+}
+
+/** A document of an image as containers/storage keys it. */
+export type BigData = { readonly key: string; readonly digest: Digest; readonly size: number }
+
+/** containers/storage's numbers (pkg/archive); an uncompressed layer's is left out. */
+const COMPRESSIONS: Readonly<Record<Compression, number | undefined>> = { none: undefined, gzip: 2, zstd: 4 }
+
+export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: LayerRecord): LayerEntry {
+  const { blob, diffSize } = facts
+  const compression = blob === undefined ? undefined : COMPRESSIONS[compressionOf(blob.mediaType)]
+  return {
+    id,
+    ...(parent === undefined ? {} : { parent }),
+    created: committedAt.toISOString(),
+    ...(blob === undefined ? {} : { 'compressed-diff-digest': blob.digest, 'compressed-size': blob.size }),
+    'diff-digest': diffId,
+    'diff-size': diffSize,
+    ...(compression === undefined ? {} : { compression }),
+    ...(owners === undefined ? {} : { uidset: owners.uids, gidset: owners.gids }),
+  }
+}
+
+/** All of an image's entry but its names. */
+export type NamelessEntry = Omit<ImageEntry, 'names'>
+
+export function imageEntry(image: ImageRecord, layer: string | undefined): NamelessEntry {
+  const documents = [...bigDataOf(image)].map(([key, bytes]): BigData => ({ key, digest: sha256(bytes), size: bytes.length }))
+  return {
+    id: hexOf(image.id),
+    // What the reference led to.
+    digest: image.indexBytes === undefined ? image.manifest.digest : sha256(image.indexBytes),
+    ...(layer === undefined ? {} : { layer }),
+    // How long the signatures in the one signature file are; images.json of podman says the same where there are none.
+    metadata: JSON.stringify({ 'signatures-sizes': { [image.manifest.digest]: [] } }),
+    'big-data-names': documents.map(({ key }) => key),
+    'big-data-sizes': Object.fromEntries(documents.map(({ key, size }) => [key, size])),
+    'big-data-digests': Object.fromEntries(documents.map(({ key, digest }) => [key, digest])),
+    created: createdOf(image),
+  }
+}
+
+/** An image's documents by key; readers look a manifest or an index up by its digest, and take `manifest` for the one that runs here. */
+export function bigDataOf({
+  id,
+  manifest,
+  configBytes,
+  manifestBytes,
+  indexBytes,
+}: Pick<ImageRecord, 'id' | 'manifest' | 'configBytes' | 'manifestBytes' | 'indexBytes'>): ReadonlyMap<string, Uint8Array> {
+  return new Map([
+    [id, configBytes],
+    ...(indexBytes === undefined ? [] : [[`manifest-${sha256(indexBytes)}`, indexBytes] as const]),
+    [`manifest-${manifest.digest}`, manifestBytes],
+    ['manifest', manifestBytes],
+    [`signature-${hexOf(manifest.digest)}`, new Uint8Array()],
+  ])
+}
+
+/** The file a document is in (images.go, `makeBigDataBaseName`). */
+export const bigDataFile = (key: string): string => (/^[.0-9a-z]+$/.test(key) ? key : `=${Buffer.from(key).toString('base64')}`)
+
+/**
+ * When the image was made, as its config says; containers/storage, too, takes the time of the pull where it does not say. Go parses the
+ * field strictly (time.RFC3339) and fails with the whole file, so what is not quite such a time is taken for none.
+ */
+export function createdOf({ config, pulledAt }: Pick<ImageRecord, 'config' | 'pulledAt'>): string {
+  const { created = '' } = config
+  return isGoTime(created) ? created : pulledAt.toISOString()
+}
+
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+
+/** RFC 3339 without leap seconds, and a day that exists: a day past the month's end comes back as another one. */
+export function isGoTime(text: string): boolean {
+  const local = TIME.exec(text)?.[1]
+  if (local === undefined) return false
+  const time = Date.parse(`${local}Z`)
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(local)
+}

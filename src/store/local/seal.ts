@@ -1,0 +1,105 @@
+/** Publishing a group of images: their documents and one sync for all that was written, then one transaction. */
+import { asWindlassError, type Failure, fail, WindlassError } from '../../failure/failure.ts'
+import type { NewImage } from '../store.ts'
+import type { Books } from './books.ts'
+import type { Change } from './catalogue.ts'
+import { dropOtherDocuments, writeDocuments } from './documents.ts'
+import type { Layout } from './layout.ts'
+import type { Ledger, NamesChanged } from './ledger.ts'
+import type { StoreLog } from './log.ts'
+import { isReadable } from './readable.ts'
+import type { ImageRecord, LayerRecord } from './records.ts'
+
+/** An image to publish and the layers it needs recorded first, parents first. */
+export type PublishOrder = { readonly image: NewImage; readonly layers: readonly LayerRecord[] }
+
+export type Outcome =
+  /** `image` is what is on record now. */
+  | { readonly kind: 'published'; readonly image: ImageRecord; readonly changed: NamesChanged; readonly publishMs: number }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+/** What became of a group of images: nothing at all, where the disk did not take the files. */
+export type Sealed =
+  | { readonly kind: 'synced'; readonly syncMs: number; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: 'unsynced'; readonly failure: Failure }
+
+export type Desk = {
+  readonly at: Layout
+  readonly ledger: Ledger
+  readonly books: Books
+  readonly sync: () => void
+  readonly log: StoreLog
+}
+
+/** An order whose documents are written, where they are to be shown. */
+type Prepared = PublishOrder & { readonly isShown: boolean }
+
+/** What a transaction did to one image. */
+type Recorded = {
+  readonly image: ImageRecord
+  readonly changed: NamesChanged
+  readonly layers: readonly LayerRecord[]
+  readonly isShown: boolean
+}
+
+/** An image that cannot be recorded fails alone; a disk that takes no record fails all. */
+export function seal(desk: Desk, orders: readonly PublishOrder[]): Sealed {
+  // Before the sync, which so makes them durable along with the layers.
+  const prepared = orders.map((order) => prepare(desk, order))
+  const start = performance.now()
+  const synced = tried(desk.sync)
+  if (synced instanceof WindlassError) return { kind: 'unsynced', failure: synced.failure }
+  const recording = performance.now()
+  const at = new Date()
+  const recorded = tried(() =>
+    desk.books.change(
+      () => prepared.map((each) => (each instanceof WindlassError ? each : record(desk, each, at))),
+      (results) => changeBy(desk.ledger, results),
+    ),
+  )
+  const publishMs = performance.now() - recording
+  const outcomes = orders.map((_, i): Outcome => {
+    const done = recorded instanceof WindlassError ? recorded : recorded[i]
+    if (done === undefined) return { kind: 'failed', failure: { kind: 'internal', what: 'an image was not recorded' } }
+    if (done instanceof WindlassError) return { kind: 'failed', failure: done.failure }
+    // What an earlier manifest of the same config left. If it cannot be removed, it is in nobody's way.
+    if (done.isShown) tried(() => dropOtherDocuments(desk.at, done.image))
+    return { kind: 'published', image: done.image, changed: done.changed, publishMs }
+  })
+  return { kind: 'synced', syncMs: recording - start, outcomes }
+}
+
+/** Documents that podman and CRI-O could not read are not written for them, and never take the place of ones that they can. */
+function prepare({ at, log }: Desk, order: PublishOrder): Prepared | WindlassError {
+  return tried(() => {
+    const isShown = isReadable(order.image, log)
+    if (isShown) writeDocuments(at, order.image)
+    return { ...order, isShown }
+  })
+}
+
+function record({ ledger }: Desk, { image, layers, isShown }: Prepared, at: Date): Recorded | WindlassError {
+  return ledger.attempt(() => {
+    const changed = ledger.publish(image, layers, at, isShown ? 'newest' : 'on-record')
+    const onRecord = ledger.image(image.id) ?? fail({ kind: 'internal', what: 'an image that was recorded is not on record' })
+    return { image: onRecord, changed, layers, isShown }
+  })
+}
+
+function changeBy(ledger: Ledger, results: readonly (Recorded | WindlassError)[]): Change | undefined {
+  const done = results.flatMap((result) => (result instanceof WindlassError ? [] : [result]))
+  if (done.length === 0) return undefined
+  return {
+    layers: done.flatMap(({ layers }) => layers),
+    images: done.flatMap(({ image, isShown }) => (isShown ? [image] : [])),
+    names: ledger.uniqueNames(),
+  }
+}
+
+function tried<T>(work: () => T): T | WindlassError {
+  try {
+    return work()
+  } catch (error) {
+    return asWindlassError(error)
+  }
+}
