@@ -2,6 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import { removeImage } from '../gc/remove.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
@@ -11,9 +12,11 @@ import { parseReference } from '../reference/parse.ts'
 import { sentCredentials } from '../registry/credentials.ts'
 import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
+import { obstacleFor } from '../runtime/obstacle.ts'
 import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
 import { createMailbox } from './mailbox.ts'
 import {
   type ControlledRuntime,
@@ -31,6 +34,8 @@ export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
   readonly store: Pick<Store, 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
   readonly collector: Collector
+  /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
+  readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
 
 export type ControlServiceParts = {
@@ -49,10 +54,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
     async *pull(request, { signal }) {
-      const { puller } = node()
+      const { puller, confirm } = node()
+      if (runtime !== undefined) checkOurs(runtime)
       // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
-      puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) }).then(
+      const pull = async (): Promise<void> => {
+        const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+        await confirm?.(image.id, { signal })
+      }
+      pull().then(
         () => events.end(),
         (error: unknown) => events.end(error),
       )
@@ -110,6 +120,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
   }
   return { handlers, statusOf }
+}
+
+/** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
+function checkOurs({ passthrough, facts }: ControlledRuntime): void {
+  const state = passthrough.state()
+  if (state.on) fail({ kind: 'passthrough', reason: state.reason })
+  const said = facts()
+  const obstacle = said === undefined ? undefined : obstacleFor(said, '')
+  if (obstacle !== undefined) fail({ kind: 'passthrough', reason: obstacle.text })
 }
 
 /** Throws invalid-reference, invalid-argument. */

@@ -81,7 +81,7 @@ export type Failure =
   | { readonly kind: 'not-permitted'; readonly what: string; readonly missing: readonly string[] }
   /** Another process holds the root directory. */
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
-  /** This daemon does nothing of its own: every call goes to the runtime. */
+  /** Not done here just now: calls, or pulls, go to the runtime. */
   | { readonly kind: 'passthrough'; readonly reason: string }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
@@ -232,7 +232,7 @@ export function describe(f: Failure): string {
     case 'root-in-use':
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
     case 'passthrough':
-      return `this daemon hands every call to the runtime: ${f.reason}`
+      return `this is left to the runtime: ${f.reason}`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
     case 'runtime-down':

@@ -5,12 +5,15 @@ import { createImageService } from '../cri/image-service.ts'
 import { type OwnPath as CriPath, createRuntimeImageService, type RuntimeImageParts } from '../cri/runtime-image-service.ts'
 import { createRuntimeService } from '../cri/runtime-service.ts'
 import { fail } from '../failure/failure.ts'
+import { hexOf } from '../oci/digest.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import type { Connection } from '../rpc/client.ts'
 import { untilKnown } from '../rpc/known.ts'
 import type { Services } from '../rpc/server.ts'
 import type { Upstream } from '../rpc/upstream.ts'
 import type { Passthrough } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
+import type { Abortable } from '../task/task.ts'
 import type { Logger } from './log.ts'
 import type { PullNode } from './node.ts'
 import type { PathState } from './own-path.ts'
@@ -47,17 +50,20 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     const { node, facts, cri } = state
     const common = { puller: node.puller, facts, failurePolicy: config.runtime.failurePolicy }
     if (address.kind === 'containerd') return common
-    const confirm: CriPath['confirm'] = (id, { signal }) =>
-      untilKnown(cri, id, { runtime: 'CRI-O', socket: address.socket, signal })
+    const confirm = confirmBy(cri, address)
     return { ...common, confirm, store: createImageService({ ...node, log }) }
   }
   return {
     image: createRuntimeImageService({ runtime: address.kind, upstream, passthrough, own, onForwarded, log }),
-    runtime: createRuntimeService(version),
+    runtime: createRuntimeService(version, address),
     windlass: createControlService({
       node: () => {
         const state = path()
-        return 'missing' in state ? fail({ kind: 'passthrough', reason: state.missing }) : state.node
+        if ('missing' in state) return fail({ kind: 'passthrough', reason: state.missing })
+        // containerd's store does not publish what containerd has not taken in.
+        if (address.kind === 'containerd') return state.node
+        const confirm = confirmBy(state.cri, address)
+        return { ...state.node, confirm: (id, options) => confirm(hexOf(id), options) }
       },
       runtime: {
         address,
@@ -78,3 +84,9 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     }),
   }
 }
+
+/** CRI-O sees what is in its additional store when it next looks. */
+const confirmBy =
+  (cri: Connection, { socket }: RuntimeAddress) =>
+  (imageRef: string, { signal }: Abortable): Promise<void> =>
+    untilKnown(cri, imageRef, { runtime: 'CRI-O', socket, signal })

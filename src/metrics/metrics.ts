@@ -5,7 +5,7 @@
 
 /** Labels are of closed sets: kinds of failures, and words of ours. */
 export interface Metrics {
-  /** A pull was handed to the runtime, and why: a failure's kind, or `passthrough`, `not-ready`, `obstacle`, `runtime-handler`. */
+  /** A pull was handed to the runtime, and why: a failure's kind, or `passthrough`, `not-ready`, `unreadable`, `obstacle`, `runtime-handler`. */
   forwarded(reason: string): void
   /** Whether every call goes to the runtime. */
   passthrough(on: boolean): void

@@ -1,357 +1,401 @@
-/** A node's ImageService beside a runtime: what passes as bytes, what is ours, and what is handed on. */
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createImageService } from '../../src/cri/image-service.ts'
 import { createRuntimeImageService, type OwnPath, type RuntimeImageParts } from '../../src/cri/runtime-image-service.ts'
-import { createRuntimeService } from '../../src/cri/runtime-service.ts'
 import { type Failure, type FailureKind, WindlassError } from '../../src/failure/failure.ts'
-import { parseDigest } from '../../src/oci/digest.ts'
+import { createCollector } from '../../src/gc/gc.ts'
 import type { PullRequest } from '../../src/pull/pull.ts'
-import { imageCodec, imagePath } from '../../src/rpc/codec.ts'
-import { serve } from '../../src/rpc/server.ts'
-import type { ImageHandlers, RawContext, RawHandlers } from '../../src/rpc/services.ts'
-import { ForeignStatus } from '../../src/rpc/status.ts'
-import { createUpstream, type Upstream } from '../../src/rpc/upstream.ts'
+import { imagePath } from '../../src/rpc/codec.ts'
+import { serviceDefinitions } from '../../src/rpc/proto.ts'
+import type { ImageHandlers } from '../../src/rpc/services.ts'
+import { createUpstream } from '../../src/rpc/upstream.ts'
 import { createPassthrough, fixedPassthrough } from '../../src/runtime/passthrough.ts'
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
-import { testServices } from '../rpc/daemon.ts'
-import { planOf, storedImage } from '../rpc/parts.ts'
+import type { StoredImage } from '../../src/store/store.ts'
+import { startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
+import { type CallSaying, callIn, startForeign, type Unary } from '../rpc/foreign.ts'
+import { memoryStore, planOf, storedImage } from '../rpc/parts.ts'
 
-const { signal } = new AbortController()
-let resources = new AsyncDisposableStack()
-afterEach(async () => {
-  await resources.disposeAsync()
-  resources = new AsyncDisposableStack()
-})
+const app = storedImage('app', { tags: ['r.example/app:1'] })
+const facts: RuntimeFacts = { name: 'containerd', version: '1.6.20', otherSnapshotters: new Map(), obstacles: [] }
+const reference = 'r.example/app:1'
+const tried = [{ host: 'r.example', result: 'connection refused' }]
+const unavailable: Failure = { kind: 'registry-unavailable', reference, tried }
+/** Field 7001, a string nobody here knows. */
+const unknownField = Buffer.from([0xca, 0xb5, 0x03, 3, ...Buffer.from('new')])
 
-/** Field 1000, a varint: no proto of today has it. */
-const unknownField = Buffer.from([0xc0, 0x3e, 0x07])
-const facts: RuntimeFacts = {
-  name: 'containerd',
-  version: '1.7.0',
-  snapshotter: 'overlayfs',
-  otherSnapshotters: new Map([['kata', 'devmapper']]),
-  obstacles: [],
+const definition = (name: string): grpc.MethodDefinition<unknown, unknown> => {
+  const method = serviceDefinitions().image[name]
+  if (method === undefined) throw new Error(name)
+  return method
 }
-const context = (more: Partial<RawContext> = {}): RawContext => ({
-  signal,
-  metadata: new grpc.Metadata(),
-  sendHeaders: () => {},
-  sendTrailers: () => {},
-  ...more,
-})
-const image = storedImage('app')
-const pullRequest = (name = 'r.test/app:1', runtimeHandler = ''): Buffer => {
-  // The generic encoder of the request, which a server has no other use for.
-  const spec = Buffer.concat([
-    field(1, Buffer.from(name)),
-    ...(runtimeHandler === '' ? [] : [field(19, Buffer.from(runtimeHandler))]),
-  ])
-  return field(1, spec)
-}
-const field = (number: number, bytes: Buffer): Buffer => {
-  const tag = (number << 3) | 2
-  const head = tag < 128 ? [tag] : [(tag & 127) | 128, tag >> 7]
-  return Buffer.concat([Buffer.from([...head, bytes.length]), bytes])
+const requestOf = (name: string, request: object): Buffer =>
+  Buffer.concat([definition(name).requestSerialize(request), unknownField])
+const answerOf = (name: string, bytes: Buffer | undefined): unknown =>
+  definition(name).responseDeserialize(bytes ?? Buffer.from([0xff]))
+const pullBytes = (image: object = { image: reference }) => requestOf('PullImage', { image })
+
+type Wishes = Partial<Omit<RuntimeImageParts, 'upstream' | 'log' | 'onForwarded'>> & {
+  /** What our puller makes of a pull; the image `app` unless told. */
+  readonly pulls?: (request: PullRequest, signal: AbortSignal) => Promise<StoredImage>
+  readonly path?: Partial<OwnPath>
+  /** What the runtime answers, by method; OK with an unknown field where nothing is said. */
+  readonly runtimeSays?: Readonly<Record<string, Unary>>
 }
 
-type Seen = { readonly method: string; readonly request: Buffer; readonly call: RawContext }
-
-/** A runtime that remembers what it was asked, byte by byte. */
-async function startRuntime(answers: Partial<RawHandlers<ImageHandlers>> = {}) {
-  const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-cri-')))
-  const path = join(dir.path, 'runtime.sock')
-  const seen: Seen[] = []
-  const answer = (method: string) => async (request: Buffer, call: RawContext) => {
-    seen.push({ method, request, call })
-    return Buffer.concat([request, unknownField])
-  }
-  const raw: RawHandlers<ImageHandlers> = {
-    listImages: answer('listImages'),
-    imageStatus: answer('imageStatus'),
-    pullImage: answer('pullImage'),
-    removeImage: answer('removeImage'),
-    imageFsInfo: answer('imageFsInfo'),
-    streamImages: async function* (request, call) {
-      seen.push({ method: 'streamImages', request, call })
-      for (const part of ['one', 'two']) yield Buffer.concat([request, Buffer.from(part)])
-    },
-    ...answers,
-  }
-  const { services } = testServices()
-  const boot = () =>
-    serve(
-      { ...services, image: { raw, statusOf: services.image.statusOf } },
-      { path, mode: 0o600, onCall: () => {}, onError: () => {}, signal },
-    )
-  let server = await boot()
-  resources.defer(() => server.close(0))
-  return {
-    path,
-    seen,
-    restart: async () => {
-      await server.close(0)
-      return async () => {
-        server = await boot()
-      }
-    },
-  }
-}
-
-/** Our service beside it, and a client that sends bytes. */
-async function startBeside(runtime: { readonly path: string }, parts: Partial<RuntimeImageParts> = {}) {
-  const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-cri-')))
-  const upstream = resources.use(createUpstream('containerd', runtime.path))
-  const path = join(dir.path, 'windlass.sock')
+/** Our service on a socket, a runtime behind it that records what comes, and the order in which things happen. */
+async function start({ pulls = async () => app, path: own = {}, runtimeSays = {}, ...parts }: Wishes = {}) {
+  await using cleanup = new AsyncDisposableStack()
+  const dir = cleanup.use(await mkdtempDisposable(join(tmpdir(), 'windlass-beside-')))
+  const happened: string[] = []
+  const received: Record<string, Buffer[]> = {}
+  const record =
+    (name: string): Unary =>
+    (call, callback) => {
+      happened.push(`runtime ${name}`)
+      received[name] = [...(received[name] ?? []), call.request]
+      const say = runtimeSays[name]
+      if (say === undefined) callback(null, unknownField)
+      else say(call, callback)
+    }
+  const names: readonly (keyof ImageHandlers)[] = ['listImages', 'imageStatus', 'imageFsInfo', 'pullImage', 'removeImage']
+  const unary = Object.fromEntries(names.map((name) => [imagePath(name), record(name)]))
+  const runtime = cleanup.use(await startForeign(join(dir.path, 'runtime.sock'), { unary }))
+  const upstream = cleanup.use(createUpstream('containerd', runtime.path))
   const forwarded: string[] = []
-  const { services } = testServices()
+  const logged: object[] = []
+  const puller: OwnPath['puller'] = {
+    pull: async (request, { signal }) => {
+      happened.push('our pull')
+      const image = await pulls(request, signal)
+      return { image, plan: planOf(image, request) }
+    },
+  }
+  const ourPath: OwnPath = { puller, facts, failurePolicy: 'Forward', ...own }
   const image = createRuntimeImageService({
     runtime: 'containerd',
-    upstream,
     passthrough: createPassthrough(() => {}),
-    own: () => ownPath(() => Promise.reject(new Error('nothing is pulled here'))),
-    onForwarded: (reason) => forwarded.push(reason),
-    log: { info: () => {}, warn: () => {} },
+    own: () => ourPath,
     ...parts,
+    upstream,
+    onForwarded: (reason) => void forwarded.push(reason),
+    log: { info: (fields) => void logged.push(fields), warn: (fields) => void logged.push(fields) },
   })
-  const server = await serve(
-    { ...services, image, runtime: createRuntimeService('1.2.3') },
-    { path, mode: 0o600, onCall: () => {}, onError: () => {}, signal },
-  )
-  resources.defer(() => server.close(0))
-  return { client: resources.use(createUpstream('windlass', path)), forwarded }
+  const daemon = cleanup.use(await startDaemon({ ...testServices().services, image }))
+  const held = cleanup.move()
+  onTestFinished(() => held.disposeAsync())
+  const call = (name: keyof ImageHandlers, bytes: Buffer, saying: CallSaying = {}) =>
+    callIn('unary', daemon.path, imagePath(name), bytes, saying)
+  return { happened, received, forwarded, logged, runtime, daemon, call }
 }
 
-const ownPath = (pull: OwnPath['puller']['pull'], more: Partial<OwnPath> = {}): OwnPath => ({
-  puller: { pull },
-  facts,
-  failurePolicy: 'Forward',
-  ...more,
-})
-const pulls = async (request: PullRequest) => ({ image, plan: planOf(image, request) })
-const fails = (failure: Failure) => (): Promise<never> => Promise.reject(new WindlassError(failure))
-const endOf = async (call: Promise<Buffer>): Promise<ForeignStatus> => {
-  const error = await call.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof ForeignStatus)) throw new Error(`wanted a failed call, got ${String(error)}`)
-  return error
-}
-const pull = (client: Upstream, request = pullRequest()): Promise<Buffer> =>
-  client.unary(imagePath('pullImage'), request, context())
-
-describe('what is the runtime’s', () => {
-  it.each(['listImages', 'imageStatus', 'removeImage', 'imageFsInfo'] as const)(
-    '%s passes byte by byte, both ways',
-    async (method) => {
-      const runtime = await startRuntime()
-      const { client } = await startBeside(runtime)
-      const request = Buffer.concat([pullRequest(), unknownField])
-      expect(await client.unary(imagePath(method), request, context())).toEqual(Buffer.concat([request, unknownField]))
-      expect(runtime.seen.map(({ method, request }) => ({ method, request }))).toEqual([{ method, request }])
-    },
-  )
-
-  it('streams pass message by message', async () => {
-    const runtime = await startRuntime()
-    const { client } = await startBeside(runtime)
-    const messages: string[] = []
-    for await (const message of client.stream(imagePath('streamImages'), unknownField, context()))
-      messages.push(message.subarray(unknownField.length).toString())
-    expect(messages).toEqual(['one', 'two'])
-  })
-
-  it('answers of many megabytes pass', async () => {
-    const large = Buffer.alloc(12 * 2 ** 20, 7)
-    const { client } = await startBeside(await startRuntime({ listImages: async () => large }))
-    expect((await client.unary(imagePath('listImages'), Buffer.alloc(0), context())).equals(large)).toBe(true)
-  })
-
-  it('takes along what the caller says beside its request, and when it stops waiting', async () => {
-    const runtime = await startRuntime()
-    const { client } = await startBeside(runtime)
-    const metadata = new grpc.Metadata()
-    metadata.set('traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')
-    metadata.set('custom-bin', Buffer.from([0, 255]))
-    const deadline = new Date(Date.now() + 5_000)
-    await client.unary(imagePath('listImages'), Buffer.alloc(0), context({ metadata, deadline }))
-    const call = runtime.seen[0]?.call
-    expect(call?.metadata.get('traceparent')).toEqual(metadata.get('traceparent'))
-    expect(call?.metadata.get('custom-bin')).toEqual([Buffer.from([0, 255])])
-    expect(Math.abs((call?.deadline?.getTime() ?? 0) - deadline.getTime())).toBeLessThan(1_000)
-  })
-
-  it('tells the runtime when the caller leaves', async () => {
-    const left = Promise.withResolvers<unknown>()
-    const asked = Promise.withResolvers<void>()
-    const runtime = await startRuntime({
-      imageStatus: (_, { signal }) => {
-        asked.resolve()
-        signal.addEventListener('abort', () => left.resolve(signal.reason))
-        return new Promise(() => {})
-      },
-    })
-    const { client } = await startBeside(runtime)
-    const caller = new AbortController()
-    const call = client.unary(imagePath('imageStatus'), Buffer.alloc(0), context({ signal: caller.signal })).catch(() => {})
-    await asked.promise
-    caller.abort()
-    expect(await left.promise).toMatchObject({ failure: { kind: 'cancelled' } })
-    await call
-  })
-
-  it('hands back how a call ended, with its details', async () => {
-    const metadata = new grpc.Metadata()
-    metadata.set('grpc-status-details-bin', Buffer.from([1, 2, 3]))
-    const status = { code: grpc.status.RESOURCE_EXHAUSTED, details: 'said by the runtime', metadata }
-    const { client } = await startBeside(await startRuntime({ imageStatus: () => Promise.reject(new ForeignStatus(status)) }))
-    const end = await endOf(client.unary(imagePath('imageStatus'), Buffer.alloc(0), context()))
-    expect(end).toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: 'said by the runtime' })
-    expect(end.status.metadata.get('grpc-status-details-bin')).toEqual([Buffer.from([1, 2, 3])])
-  })
-
-  it('waits for a runtime that is being restarted', async () => {
-    const runtime = await startRuntime()
-    const { client } = await startBeside(runtime)
-    await client.unary(imagePath('listImages'), Buffer.alloc(0), context())
-    const start = await runtime.restart()
-    const call = client.unary(imagePath('listImages'), unknownField, context())
-    await start()
-    expect(await call).toEqual(Buffer.concat([unknownField, unknownField]))
-  })
-
-  it('says who does not answer, within the caller’s time', async () => {
-    const { client } = await startBeside({ path: '/nowhere/runtime.sock' })
-    const end = await endOf(
-      client.unary(imagePath('listImages'), Buffer.alloc(0), context({ deadline: new Date(Date.now() + 300) })),
-    )
-    expect(['UNAVAILABLE', 'DEADLINE_EXCEEDED']).toContain(end.code)
-    const patient = await endOf(client.unary(imagePath('listImages'), Buffer.alloc(0), context()))
-    expect(patient.message).toContain('containerd does not answer on /nowhere/runtime.sock (no such socket)')
-  })
-})
+const refusing =
+  (code: grpc.status, details: string): Unary =>
+  (_call, callback) =>
+    callback({ code, details })
 
 describe('a pull', () => {
-  it('is ours, and answered with the id in the runtime’s form', async () => {
-    const runtime = await startRuntime()
-    const decoded = async (parts: Partial<RuntimeImageParts>): Promise<Buffer> => pull((await startBeside(runtime, parts)).client)
-    const answer = (imageRef: string): Buffer => imageCodec('pullImage').response({ imageRef })
-    expect(await decoded({ own: () => ownPath(pulls) })).toEqual(answer(image.id))
-    expect(await decoded({ runtime: 'crio', own: () => ownPath(pulls) })).toEqual(answer(image.id.slice('sha256:'.length)))
-    expect(runtime.seen).toEqual([])
-  })
-
-  it('is not answered before the runtime knows the image', async () => {
-    const order: string[] = []
-    const pullAndTell: OwnPath['puller']['pull'] = async (request) => {
-      order.push('pulled')
-      return await pulls(request)
+  it('is ours, and answered with the id in the form the runtime has', async () => {
+    for (const [runtime, id] of [
+      ['containerd', app.id],
+      ['crio', app.id.slice('sha256:'.length)],
+    ] as const) {
+      const requests: PullRequest[] = []
+      const { call, happened, forwarded } = await start({
+        runtime,
+        pulls: async (request) => {
+          requests.push(request)
+          return app
+        },
+      })
+      const auth = { username: 'u', password: 'p' }
+      const { messages } = await call('pullImage', requestOf('PullImage', { image: { image: 'r.example/app:1' }, auth }))
+      expect(answerOf('PullImage', messages[0])).toEqual({ imageRef: id })
+      expect(requests).toMatchObject([{ client: 'cri', credentials: { kind: 'basic', username: 'u', password: 'p' } }])
+      expect([happened, forwarded]).toEqual([['our pull'], []])
     }
-    const own = ownPath(pullAndTell, {
-      confirm: async (ref) => void order.push(`confirmed ${ref}`),
+  })
+
+  it('is answered once the runtime knows the image', async () => {
+    const known = Promise.withResolvers<void>()
+    const asked: string[] = []
+    const confirm: OwnPath['confirm'] = async (id) => {
+      asked.push(id)
+      await known.promise
+    }
+    const { call } = await start({ runtime: 'crio', path: { confirm } })
+    let answered = false
+    const answer = call('pullImage', pullBytes()).then((given) => {
+      answered = true
+      return given
     })
-    await pull((await startBeside(await startRuntime(), { runtime: 'crio', own: () => own })).client)
-    expect(order).toEqual(['pulled', `confirmed ${image.id.slice(7)}`])
+    await expect.poll(() => asked).toEqual([app.id.slice(7)])
+    expect(answered).toBe(false)
+    known.resolve()
+    expect((await answer).status.code).toBe(grpc.status.OK)
   })
 
-  const handed: readonly (readonly [string, string, Partial<RuntimeImageParts>, Buffer?])[] = [
-    ['passthrough is on', 'passthrough', { passthrough: fixedPassthrough('by hand') }],
-    ['our path is not open', 'not-ready', { own: () => ({ missing: 'containerd starts' }) }],
+  it.each<[string, Wishes, image: object, reason: string]>([
+    ['passthrough is on', { passthrough: fixedPassthrough('bad configuration') }, {}, 'passthrough'],
+    ['our path is not open', { own: () => ({ missing: 'it is being opened' }) }, {}, 'not-ready'],
+    ['the runtime has image verifiers', { path: { facts: { ...facts, obstacles: ['it asks verifiers'] } } }, {}, 'obstacle'],
     [
-      'the runtime pulls in its own way',
-      'obstacle',
-      { own: () => ownPath(pulls, { facts: { ...facts, obstacles: ['verifiers'] } }) },
-    ],
-    [
-      'the handler has another snapshotter',
+      'its handler has another snapshotter',
+      { path: { facts: { ...facts, otherSnapshotters: new Map([['kata', 'devmapper']]) } } },
+      { runtimeHandler: 'kata' },
       'runtime-handler',
-      { own: () => ownPath(pulls) },
-      pullRequest('r.test/app:1', 'kata'),
     ],
-  ]
-  it.for(handed)('is handed on as it came where %s', async ([, reason, parts, request = pullRequest()]) => {
-    const runtime = await startRuntime()
-    const { client, forwarded } = await startBeside(runtime, parts)
-    const bytes = Buffer.concat([request, unknownField])
-    expect(await pull(client, bytes)).toEqual(Buffer.concat([bytes, unknownField]))
-    expect(runtime.seen.map(({ request }) => request)).toEqual([bytes])
-    expect(forwarded).toEqual([reason])
+  ])('goes to the runtime as it came where %s', async (_, wishes, image, reason) => {
+    const { call, received, happened, forwarded, logged } = await start(wishes)
+    const bytes = pullBytes({ image: reference, ...image })
+    const { messages, status } = await call('pullImage', bytes)
+    expect(status.code).toBe(grpc.status.OK)
+    expect(messages).toEqual([unknownField])
+    expect(received.pullImage).toEqual([bytes])
+    expect([happened, forwarded]).toEqual([['runtime pullImage'], [reason]])
+    expect(logged).toEqual([expect.objectContaining({ reason, text: expect.stringMatching(/./) })])
   })
 
-  const digest = parseDigest(`sha256:${'a'.repeat(64)}`)
-  const tried = [{ host: 'r.test', result: '404' }]
-  const reference = 'r.test/app:1'
-  const failures: { readonly [K in FailureKind]: readonly [Extract<Failure, { kind: K }>, boolean] } = {
-    'invalid-reference': [{ kind: 'invalid-reference', input: 'x', reason: 'r' }, false],
-    'invalid-argument': [{ kind: 'invalid-argument', what: 'x', reason: 'r' }, false],
-    'manifest-unknown': [{ kind: 'manifest-unknown', reference, tried }, false],
-    'blob-unknown': [{ kind: 'blob-unknown', reference, digest, tried }, false],
-    'image-unknown': [{ kind: 'image-unknown', names: ['x'] }, false],
-    'no-platform': [{ kind: 'no-platform', reference, wanted: 'linux/amd64', offered: [] }, false],
-    unauthorized: [{ kind: 'unauthorized', reference, host: 'r.test', detail: 'no' }, false],
-    denied: [{ kind: 'denied', reference, host: 'r.test', detail: 'no' }, false],
-    'rate-limited': [{ kind: 'rate-limited', reference, host: 'r.test' }, false],
-    'digest-mismatch': [{ kind: 'digest-mismatch', what: 'layer', want: digest, got: 'b', from: 'r.test' }, false],
-    'size-mismatch': [{ kind: 'size-mismatch', digest, want: 1, got: 2, from: 'r.test' }, false],
-    malformed: [{ kind: 'malformed', what: 'manifest', from: 'r.test', reason: 'r' }, false],
-    'bad-layer': [{ kind: 'bad-layer', digest, reason: 'r' }, false],
-    limit: [{ kind: 'limit', what: 'size', limit: 1, setting: 's' }, false],
-    'no-space': [{ kind: 'no-space', code: 'ENOSPC' }, false],
-    cancelled: [{ kind: 'cancelled', reason: 'cancelled' }, false],
-    'registry-unavailable': [{ kind: 'registry-unavailable', reference, tried }, true],
-    unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'm', hint: 'h' }, true],
-    'not-permitted': [{ kind: 'not-permitted', what: 'unpacking', missing: ['CAP_MKNOD'] }, true],
-    'bad-config': [{ kind: 'bad-config', file: 'f', reason: 'r' }, true],
-    'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
-    passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
-    'no-daemon': [{ kind: 'no-daemon', socket: 's', reason: 'r' }, true],
-    'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: 's', reason: 'r' }, true],
-    'both-failed': [{ kind: 'both-failed', ours: { kind: 'internal', what: 'w' }, said: 's' }, false],
-    runtime: [{ kind: 'runtime', runtime: 'containerd', socket: 's', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
-    system: [{ kind: 'system', operation: 'openat', code: 'EIO' }, true],
-    internal: [{ kind: 'internal', what: 'w' }, true],
-  }
-  it.each(Object.values(failures).map((each) => [each[0].kind, each[1], each[0]] as const))(
-    'that fails with %s is handed on: %s',
-    async (kind, isForwarded, failure) => {
-      const runtime = await startRuntime()
-      const { client, forwarded } = await startBeside(runtime, { own: () => ownPath(fails(failure)) })
-      if (isForwarded) expect(await pull(client)).toEqual(Buffer.concat([pullRequest(), unknownField]))
-      else await endOf(pull(client))
-      expect(runtime.seen).toHaveLength(isForwarded ? 1 : 0)
-      expect(forwarded).toEqual(isForwarded ? [kind] : [])
-      // With the other policy nothing is.
-      const strict = await startBeside(runtime, { own: () => ownPath(fails(failure), { failurePolicy: 'Fail' }) })
-      await endOf(pull(strict.client))
-      expect(strict.forwarded).toEqual([])
-    },
-  )
+  it('is ours for a handler that has the same snapshotter', async () => {
+    const { call, happened } = await start({ path: { facts: { ...facts, otherSnapshotters: new Map([['kata', 'x']]) } } })
+    await call('pullImage', pullBytes({ image: reference, runtimeHandler: 'runc' }))
+    expect(happened).toEqual(['our pull'])
+  })
 
-  it('that fails twice is told as ours, kubelet’s prefix first', async () => {
-    const theirs = { code: grpc.status.NOT_FOUND, details: 'no such\nhost', metadata: new grpc.Metadata() }
-    const runtime = await startRuntime({ pullImage: () => Promise.reject(new ForeignStatus(theirs)) })
-    const { client } = await startBeside(runtime, { own: () => ownPath(fails(failures['registry-unavailable'][0])) })
-    const end = await endOf(pull(client))
-    expect(end.code).toBe('UNKNOWN')
-    expect(end.message).toMatch(/^RegistryUnavailable: r\.test\/app:1: .*; the runtime tried too: no such host$/)
+  it('goes to the runtime where we cannot read it', async () => {
+    const { call, received, forwarded } = await start()
+    const bytes = Buffer.from([0x0a, 0xff, 0x01])
+    await call('pullImage', bytes)
+    expect([received.pullImage, forwarded]).toEqual([[bytes], ['unreadable']])
+  })
+})
+
+/** Every way to fail, and whether the runtime may try what failed so. */
+const samples = {
+  'invalid-reference': [{ kind: 'invalid-reference', input: 'X', reason: 'r' }, false],
+  'invalid-argument': [{ kind: 'invalid-argument', what: 'w', reason: 'r' }, false],
+  'bad-config': [{ kind: 'bad-config', file: 'hosts.toml', reason: 'r' }, true],
+  'manifest-unknown': [{ kind: 'manifest-unknown', reference, tried }, false],
+  'blob-unknown': [{ kind: 'blob-unknown', reference, digest: 'd', tried }, false],
+  'no-platform': [{ kind: 'no-platform', reference, wanted: 'linux/s390x', offered: [] }, false],
+  unauthorized: [{ kind: 'unauthorized', reference, host: 'h', detail: 'd' }, false],
+  denied: [{ kind: 'denied', reference, host: 'h', detail: 'd' }, false],
+  'rate-limited': [{ kind: 'rate-limited', reference, host: 'h' }, false],
+  'registry-unavailable': [unavailable, true],
+  'digest-mismatch': [{ kind: 'digest-mismatch', what: 'layer', want: 'a', got: 'b', from: 'h' }, false],
+  'size-mismatch': [{ kind: 'size-mismatch', digest: 'd', want: 1, got: 2, from: 'h' }, false],
+  unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'm', hint: 'h' }, true],
+  malformed: [{ kind: 'malformed', what: 'manifest', from: 'h', reason: 'r' }, false],
+  'bad-layer': [{ kind: 'bad-layer', digest: 'd', reason: 'r' }, false],
+  limit: [{ kind: 'limit', what: 'w', limit: 1, setting: 's' }, false],
+  'no-space': [{ kind: 'no-space', path: '/x', code: 'ENOSPC' }, false],
+  cancelled: [{ kind: 'cancelled', reason: 'shutdown' }, false],
+  'image-unknown': [{ kind: 'image-unknown', names: ['a'] }, false],
+  'not-permitted': [{ kind: 'not-permitted', what: 'w', missing: ['CAP_MKNOD'] }, true],
+  'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
+  passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
+  'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
+  'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],
+  runtime: [{ kind: 'runtime', runtime: 'containerd', socket: '/s', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
+  'both-failed': [{ kind: 'both-failed', ours: unavailable, said: 's' }, false],
+  system: [{ kind: 'system', operation: 'rename', code: 'EIO' }, true],
+  internal: [{ kind: 'internal', what: 'w' }, true],
+} as const satisfies { readonly [K in FailureKind]: readonly [Extract<Failure, { readonly kind: K }>, boolean] }
+
+describe('a pull that failed here', () => {
+  const failing = (failure: Failure) => async (): Promise<StoredImage> => {
+    throw new WindlassError(failure)
+  }
+
+  it.each(Object.values(samples))('with %o may go to the runtime: %s', async (failure, may) => {
+    const { call, received, happened, forwarded } = await start({ pulls: failing(failure) })
+    const bytes = pullBytes()
+    const { status, messages } = await call('pullImage', bytes)
+    expect(happened).toEqual(may ? ['our pull', 'runtime pullImage'] : ['our pull'])
+    expect(forwarded).toEqual(may ? [failure.kind] : [])
+    if (!may) expect(status.code).not.toBe(grpc.status.OK)
+    else expect([messages, received.pullImage]).toEqual([[unknownField], [bytes]])
+  })
+
+  it('stays failed where the policy is Fail', async () => {
+    const { call, happened } = await start({ pulls: failing(unavailable), path: { failurePolicy: 'Fail' } })
+    expect((await call('pullImage', pullBytes())).status).toMatchObject({
+      code: grpc.status.UNKNOWN,
+      details: expect.stringMatching(/^RegistryUnavailable: /),
+    })
+    expect(happened).toEqual(['our pull'])
+  })
+
+  it('goes to the runtime where the runtime does not take in what we landed', async () => {
+    const silence = new WindlassError(samples.runtime[0])
+    const { call, happened, forwarded } = await start({ runtime: 'crio', path: { confirm: () => Promise.reject(silence) } })
+    expect((await call('pullImage', pullBytes())).messages).toEqual([unknownField])
+    expect([happened, forwarded]).toEqual([['our pull', 'runtime pullImage'], ['runtime']])
+  })
+
+  it('and then in the runtime says both, ours first, in the code and with the prefix kubelet reads', async () => {
+    const { call } = await start({
+      pulls: failing(unavailable),
+      runtimeSays: { pullImage: refusing(grpc.status.NOT_FOUND, 'failed to pull:\n no such host') },
+    })
+    const { status } = await call('pullImage', pullBytes())
+    expect(status).toMatchObject({
+      code: grpc.status.UNKNOWN,
+      details: expect.stringMatching(
+        /^RegistryUnavailable: r\.example\/app:1: .*; the runtime tried too: failed to pull: no such host$/,
+      ),
+    })
+    expect(status.metadata.get('windlass-failure')).toEqual(['both-failed'])
+  })
+
+  it('says so too where the runtime is gone', async () => {
+    const { call, runtime } = await start({ pulls: failing(unavailable) })
+    runtime.crash()
+    const { status } = await call('pullImage', pullBytes(), { deadline: new Date(Date.now() + 1_000) })
+    expect(status.details).toMatch(/^RegistryUnavailable: .*; the runtime tried too: containerd does not answer on /)
+  })
+
+  it('because its caller left is not made again', async () => {
+    const leaving = new AbortController()
+    const { call, daemon, happened } = await start({
+      pulls: async (_request, signal) => {
+        leaving.abort()
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        throw new WindlassError({ kind: 'internal', what: 'the fetch was cut' })
+      },
+    })
+    const { status } = await call('pullImage', pullBytes(), { signal: leaving.signal })
+    expect(status.code).toBe(grpc.status.CANCELLED)
+    await expect.poll(() => daemon.records).toHaveLength(1)
+    expect(happened).toEqual(['our pull'])
+  })
+})
+
+describe('beside containerd', () => {
+  it('everything else goes to it as it came', async () => {
+    const { call, received } = await start()
+    for (const [method, name, request] of [
+      ['listImages', 'ListImages', { filter: { image: { image: '' } } }],
+      ['imageStatus', 'ImageStatus', { image: { image: reference }, verbose: true }],
+      ['imageFsInfo', 'ImageFsInfo', {}],
+      ['removeImage', 'RemoveImage', { image: { image: app.id } }],
+    ] as const) {
+      const bytes = requestOf(name, request)
+      expect((await call(method, bytes)).messages).toEqual([unknownField])
+      expect(received[method]).toEqual([bytes])
+    }
+  })
+
+  it('a removal that fails, fails in its words', async () => {
+    const { call } = await start({ runtimeSays: { removeImage: refusing(grpc.status.FAILED_PRECONDITION, 'in use') } })
+    expect((await call('removeImage', requestOf('RemoveImage', { image: { image: app.id } }))).status).toMatchObject({
+      code: grpc.status.FAILED_PRECONDITION,
+      details: 'in use',
+    })
   })
 })
 
 describe('beside CRI-O', () => {
-  it('images of our own store go first, then the runtime’s; the disk is ours', async () => {
-    const runtime = await startRuntime()
-    const { services, calls } = testServices(image)
-    if (!('handlers' in services.image)) throw new Error('the test services are not raw')
-    const store = { ...services.image, handlers: services.image.handlers }
-    const { client } = await startBeside(runtime, { runtime: 'crio', own: () => ownPath(pulls, { store }) })
-    await client.unary(imagePath('removeImage'), field(1, field(1, Buffer.from(image.id))), context())
-    expect(calls).toContain(`remove ${image.id}`)
-    expect(runtime.seen.map(({ method }) => method)).toEqual(['removeImage'])
-    const info = await client.unary(imagePath('imageFsInfo'), Buffer.alloc(0), context())
-    expect(info.includes('/store')).toBe(true)
-    expect(runtime.seen).toHaveLength(1)
+  const removal = (image: string) => requestOf('RemoveImage', { image: { image, runtimeHandler: 'kata' } })
+
+  /** With a store of our own that says what is done to it. */
+  async function beside(runtimeSays: Wishes['runtimeSays'] = {}, more: Wishes = {}) {
+    const { store } = memoryStore(app)
+    const steps: string[] = []
+    const told = {
+      ...store,
+      remove: async (id: typeof app.id) => {
+        steps.push('our removal')
+        return await store.remove(id)
+      },
+    }
+    const service = createImageService({
+      puller: { pull: () => Promise.reject(new Error('not asked')) },
+      store: told,
+      collector: createCollector(store),
+      log: { info: () => {}, warn: () => {} },
+    })
+    const removeImage: Unary = (call, callback) => {
+      steps.push('their removal')
+      const say = runtimeSays.removeImage
+      if (say === undefined) callback(null, unknownField)
+      else say(call, callback)
+    }
+    const started = await start({ runtime: 'crio', path: { store: service }, runtimeSays: { removeImage }, ...more })
+    return { ...started, steps, store }
+  }
+
+  it('a removal is ours first, by whatever name, and then its', async () => {
+    for (const name of [reference, app.id, app.id.slice(7)]) {
+      const { call, steps, received, store } = await beside()
+      const bytes = removal(name)
+      expect((await call('removeImage', bytes)).status.code).toBe(grpc.status.OK)
+      expect(steps).toEqual(['our removal', 'their removal'])
+      expect(received.removeImage).toEqual([bytes])
+      expect(await store.images()).toEqual([])
+    }
   })
+
+  it('it is enough that one of the two had the image', async () => {
+    const unknown = { removeImage: refusing(grpc.status.UNKNOWN, 'image not known') }
+    const ours = await beside(unknown)
+    expect((await ours.call('removeImage', removal(app.id))).status.code).toBe(grpc.status.OK)
+    const neither = await beside(unknown)
+    expect((await neither.call('removeImage', removal('r.example/other:1'))).status).toMatchObject({ details: 'image not known' })
+    const theirs = await beside()
+    expect((await theirs.call('removeImage', removal('r.example/other:1'))).status.code).toBe(grpc.status.OK)
+    expect(theirs.steps).toEqual(['their removal'])
+  })
+
+  it('a removal that fails here is made there all the same, and then told', async () => {
+    const broken = createImageService({
+      puller: { pull: () => Promise.reject(new Error('not asked')) },
+      store: {
+        ...memoryStore(app).store,
+        remove: () => Promise.reject(new WindlassError({ kind: 'no-space', path: '/store', code: 'ENOSPC' })),
+      },
+      collector: createCollector(memoryStore().store),
+      log: { info: () => {}, warn: () => {} },
+    })
+    const { call, happened } = await start({ runtime: 'crio', path: { store: broken } })
+    expect((await call('removeImage', removal(app.id))).status).toMatchObject({
+      details: expect.stringContaining('no space left'),
+    })
+    expect(happened).toEqual(['runtime removeImage'])
+  })
+
+  it('the file system is ours, lists are its', async () => {
+    const { call, happened } = await beside()
+    const { messages } = await call('imageFsInfo', requestOf('ImageFsInfo', {}))
+    expect(answerOf('ImageFsInfo', messages[0])).toMatchObject({
+      imageFilesystems: [{ fsId: { mountpoint: '/store' } }],
+      containerFilesystems: [{ fsId: { mountpoint: '/store' } }],
+    })
+    expect((await call('listImages', requestOf('ListImages', {}))).messages).toEqual([unknownField])
+    expect(happened).toEqual(['runtime listImages'])
+  })
+
+  it('with passthrough on, all of it is its', async () => {
+    const { call, steps, happened } = await beside({}, { passthrough: fixedPassthrough('r') })
+    await call('removeImage', removal(app.id))
+    await call('imageFsInfo', requestOf('ImageFsInfo', {}))
+    expect(steps).toEqual(['their removal'])
+    expect(happened).toEqual(['runtime removeImage', 'runtime imageFsInfo'])
+  })
+})
+
+it('passthrough is switched between two pulls, and whoever listens hears of it', async () => {
+  const states: object[] = []
+  const passthrough = createPassthrough((state) => states.push(state))
+  const { call, happened, daemon } = await start({ passthrough })
+  expect(passthrough.set(true, 'incident')).toBe(true)
+  await call('pullImage', pullBytes())
+  passthrough.set(false, '')
+  await call('pullImage', pullBytes())
+  expect(happened).toEqual(['runtime pullImage', 'our pull'])
+  expect(states).toEqual([{ on: true, reason: 'incident', since: expect.any(Date) }, { on: false }])
+  expect(await daemon.client.runtime.version({}, { signal: unbounded })).toMatchObject({ runtimeName: 'windlass' })
 })
