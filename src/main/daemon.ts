@@ -32,7 +32,7 @@ export async function runDaemon(config: Config, version: string, options: Daemon
   using manager = openNotifier(process.env, (error) => log.warn({ err: error }, 'the service manager could not be told'))
   const socket = inheritedSocket(process.env)
   const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }) }
-  const runtime = findRuntime(config.runtime)
+  const runtime = await findRuntime(config.runtime, { own: config.socket.path, signal: options.signal })
   if (runtime !== undefined) return await serveBeside(runtime, config, version, log, door, options)
   if (options.broken !== undefined) throw options.broken
   await serveOwn(config, version, log, door, options)

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Connection } from '../rpc/client.ts'
 import type { CallOptions } from '../rpc/services.ts'
 import { type ImageSettings, lenient, readImageSettings } from './containerd-config.ts'
+import { crioObstacles } from './crio-config.ts'
 import type { RuntimeFacts, RuntimeKind } from './runtime.ts'
 
 /** The one snapshotter whose snapshots are directories we can unpack into. */
@@ -25,22 +26,27 @@ const statusConfig = z.object({
 })
 type StatusConfig = z.output<typeof statusConfig>
 
-/** Asks the runtime. Rejects with RpcError where it does not answer. `settings` reads containerd's own file. */
+/** What is read beside: containerd's own files, and those that bind CRI-O. */
+export type Files = { readonly containerd: () => ImageSettings; readonly crio: () => readonly string[] }
+const files: Files = { containerd: readImageSettings, crio: crioObstacles }
+
+/** Asks the runtime. Rejects with RpcError where it does not answer. */
 export async function inspectRuntime(
   kind: RuntimeKind,
   { runtime, image }: Pick<Connection, 'runtime' | 'image'>,
   options: CallOptions,
-  settings: () => ImageSettings = readImageSettings,
+  { containerd: settings, crio }: Files = files,
 ): Promise<RuntimeFacts> {
   const { runtimeName: name, runtimeVersion: version } = await runtime.version({}, options)
-  if (kind === 'crio') return { name, version, otherSnapshotters: new Map(), obstacles: [] }
+  if (kind === 'crio') return { name, version, otherSnapshotters: new Map(), obstacles: crio() }
   const { info } = await runtime.status({ verbose: true }, options)
   const config = configIn(info.config)
   const { imageFilesystems } = await image.imageFsInfo({}, options)
   const file: ImageSettings = isSinceTwo(version) ? settings() : { verifiers: [] }
   // The image file system is the default snapshotter's directory, whatever the version: io.containerd.snapshotter.v1.NAME.
   const root = basename(imageFilesystems[0]?.fsId?.mountpoint ?? '')
-  const snapshotter = config.containerd?.snapshotter ?? /^io\.containerd\.snapshotter\.v1\.(.+)$/.exec(root)?.[1]
+  const snapshotter =
+    config.containerd?.snapshotter ?? /^io\.containerd\.snapshotter\.v1\.(.+)$/.exec(root)?.[1] ?? file.snapshotter
   const sandboxImage = config.sandboxImage ?? file.sandboxImage
   const hostsDir = config.registry?.configPath ?? file.registry?.config_path
   return {
