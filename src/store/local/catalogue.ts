@@ -49,6 +49,7 @@ export class Catalogue {
   #entries: Entries = { layers: new Map(), images: new Map(), names: new Map() }
   /** Whether a file is known to say what `#entries` says. */
   #isShown: Files<boolean> = { layers: false, images: false }
+  #bytes: Files<number> = { layers: 0, images: 0 }
 
   constructor(at: Layout, log: StoreLog) {
     this.#json = { layers: join(at.layers, 'layers.json'), images: join(at.images, 'images.json') }
@@ -59,6 +60,11 @@ export class Catalogue {
   /** The lock file that readers of layers.json hold. */
   get layersLock(): string {
     return this.#locks.layers
+  }
+
+  /** How large the two files are together. */
+  get bytes(): number {
+    return this.#bytes.layers + this.#bytes.images
   }
 
   /** A layer that readers may know of. */
@@ -72,12 +78,12 @@ export class Catalogue {
    */
   restore(change: Change): void {
     this.#entries = this.#after(change)
+    const texts = { layers: Buffer.from(TEXT.layers(this.#entries)), images: Buffer.from(TEXT.images(this.#entries)) }
+    this.#bytes = { layers: texts.layers.length, images: texts.images.length }
     try {
       using written = new DisposableStack()
-      const differing = FILES.map((which) => ({ file: this.#json[which], text: TEXT[which](this.#entries) })).filter(
-        ({ file, text }) => contentsOf(file) !== text,
-      )
-      const pending = differing.map(({ file, text }) => written.use(writeBeside(file, text)))
+      const differing = FILES.filter((which) => !contentsOf(this.#json[which])?.equals(texts[which]))
+      const pending = differing.map((which) => written.use(writeBeside(this.#json[which], texts[which])))
       for (const each of pending) each.place()
       for (const which of FILES) tellReaders(this.#locks[which])
       this.#isShown = { layers: true, images: true }
@@ -96,7 +102,7 @@ export class Catalogue {
     using written = new DisposableStack()
     const pending = FILES.filter((which) => changes[which] || !this.#isShown[which]).map((which) => ({
       which,
-      file: written.use(writeBeside(this.#json[which], TEXT[which](entries))),
+      file: written.use(this.#write(which, entries)),
     }))
     const kept = written.move()
     return {
@@ -106,6 +112,12 @@ export class Catalogue {
       },
       [Symbol.dispose]: () => kept.dispose(),
     }
+  }
+
+  #write(which: File, entries: Entries): Pending {
+    const text = Buffer.from(TEXT[which](entries))
+    this.#bytes = { ...this.#bytes, [which]: text.length }
+    return writeBeside(this.#json[which], text)
   }
 
   #after({ layers = [], images = [], goneLayers = [], goneImages = [], names = this.#entries.names }: Change): Entries {
@@ -152,9 +164,9 @@ const named = ({ id, digest, ...rest }: NamelessEntry, names: readonly string[] 
 const textOf = (entries: readonly object[]): string => `[${entries.map((entry) => JSON.stringify(entry)).join(',\n')}]`
 
 /** Nothing, where the file is not there or cannot be read: it is written anew. */
-function contentsOf(file: string): string | undefined {
+function contentsOf(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch {
     return undefined
   }

@@ -4,6 +4,7 @@
  *
  *     windlass.lock                     made first, so the mark of a root of ours; held by one process
  *     windlass.db                       images, names, layers
+ *     windlass.reserve                  room for a removal on a full disk
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
  *     overlay/l/<short>                 -> ../<layer id>/diff
  *     overlay-layers/{layers.json,layers.lock,<layer id>.tar-split.gz}
@@ -19,6 +20,7 @@ export type Layout = {
   readonly root: string
   readonly lock: string
   readonly database: string
+  readonly reserve: string
   readonly overlay: string
   readonly links: string
   readonly layers: string
@@ -36,6 +38,7 @@ export function layoutOf(root: string): Layout {
     root,
     lock: join(root, LOCK),
     database: join(root, 'windlass.db'),
+    reserve: join(root, 'windlass.reserve'),
     overlay,
     links: join(overlay, 'l'),
     layers: join(root, 'overlay-layers'),
