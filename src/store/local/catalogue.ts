@@ -57,9 +57,9 @@ export class Catalogue {
     this.#log = log
   }
 
-  /** The lock file that readers of layers.json hold. */
-  get layersLock(): string {
-    return this.#locks.layers
+  /** The lock files that readers hold. */
+  get locks(): readonly string[] {
+    return FILES.map((which) => this.#locks[which])
   }
 
   /** How large the two files are together. */

@@ -121,26 +121,29 @@ test('a store that is empty, or that is not there, needs nothing; ours is not as
   expect(adoptedLayers(primary, [primary, `${primary}/`])).toEqual({ kind: 'known', layers: new Set() })
 })
 
-test('layers wait for a reader to end: it may be about to build on them', async () => {
-  await using store = await open()
-  await pullByHand(store, ['base'], { tag })
-  const image = await store.find(tag)
-  if (image !== undefined) await store.remove(image.id)
-  const lock = join(place.root, 'overlay-layers/layers.lock')
-  // A lock of another open file, as a reader's in another process is.
-  const reader = lockOutReaders(lock)
-  expect(reader).toBeDefined()
-  expect(lockOutReaders(lock)).toBeUndefined()
-  const collected = store.collect()
-  // Answered by the keeper after the collection's first question.
-  expect(await store.untag('registry.test/none:1')).toBe(false)
-  expect(inGraph()).toEqual([base])
-  says('overlay-layers/layers.json', [{ id: theirs, parent: base }])
-  reader?.[Symbol.dispose]()
-  expect(await collected).toEqual([])
-  rmSync(primary, { recursive: true })
-  expect((await store.collect()).map(({ id }) => id)).toEqual([base])
-})
+test.each(['overlay-layers/layers.lock', 'overlay-images/images.lock'])(
+  'layers wait for a reader of %s to end: it may be about to build on them',
+  async (name) => {
+    await using store = await open()
+    await pullByHand(store, ['base'], { tag })
+    const image = await store.find(tag)
+    if (image !== undefined) await store.remove(image.id)
+    const lock = join(place.root, name)
+    // A lock of another open file, as a reader's in another process is.
+    const reader = lockOutReaders(lock)
+    expect(reader).toBeDefined()
+    expect(lockOutReaders(lock)).toBeUndefined()
+    const collected = store.collect()
+    // Answered by the keeper after the collection's first question.
+    expect(await store.untag('registry.test/none:1')).toBe(false)
+    expect(inGraph()).toEqual([base])
+    says('overlay-layers/layers.json', [{ id: theirs, parent: base }])
+    reader?.[Symbol.dispose]()
+    expect(await collected).toEqual([])
+    rmSync(primary, { recursive: true })
+    expect((await store.collect()).map(({ id }) => id)).toEqual([base])
+  },
+)
 
 test('layers that no record names stay at the start where another store needs them, and those below', async () => {
   {
