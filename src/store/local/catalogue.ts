@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { failureOf } from '../../failure/failure.ts'
 import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import { type Pending, writeBeside } from './durable.ts'
-import { type ImageEntry, imageEntry, type LayerEntry, layerEntry, type NamelessEntry } from './entries.ts'
+import { imageText, layerEntry, type NamelessText, namedText } from './entries.ts'
 import type { Layout } from './layout.ts'
 import type { StoreLog } from './log.ts'
 import { tellReaders } from './reader-lock.ts'
@@ -32,9 +32,13 @@ export interface Edition extends Disposable {
   show(): void
 }
 
+/** A layer that is listed, and its entry. */
+export type ListedLayer = { readonly id: LayerId; readonly parent?: LayerId; readonly text: string }
+
+/** Texts are made once: with thousands of entries, that is most of the work of a change. */
 type Entries = {
-  readonly layers: ReadonlyMap<string, LayerEntry>
-  readonly images: ReadonlyMap<Digest, NamelessEntry>
+  readonly layers: ReadonlyMap<string, ListedLayer>
+  readonly images: ReadonlyMap<Digest, NamelessText>
   readonly names: ReadonlyMap<Digest, readonly string[]>
 }
 
@@ -68,7 +72,7 @@ export class Catalogue {
   }
 
   /** A layer that readers may know of. */
-  layer(id: string): LayerEntry | undefined {
+  layer(id: string): ListedLayer | undefined {
     return this.#entries.layers.get(id)
   }
 
@@ -122,8 +126,8 @@ export class Catalogue {
 
   #after({ layers = [], images = [], goneLayers = [], goneImages = [], names = this.#entries.names }: Change): Entries {
     const after = { layers: new Map(this.#entries.layers), images: new Map(this.#entries.images), names }
-    for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? layerEntry(layer))
-    for (const image of images) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
+    for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? listed(layer))
+    for (const image of images) after.images.set(image.id, imageText(image, layerIds(image.config.diffIds).at(-1)))
     for (const id of goneLayers) after.layers.delete(id)
     for (const id of goneImages) after.images.delete(id)
     return after
@@ -153,15 +157,18 @@ export class Catalogue {
 }
 
 const TEXT: Files<(entries: Entries) => string> = {
-  layers: ({ layers }) => textOf([...layers.values()]),
-  images: ({ images, names }) => textOf([...images].map(([id, entry]) => named(entry, names.get(id)))),
+  layers: ({ layers }) => textOf([...layers.values()].map(({ text }) => text)),
+  images: ({ images, names }) => textOf([...images].map(([id, text]) => namedText(text, names.get(id)))),
 }
 
-const named = ({ id, digest, ...rest }: NamelessEntry, names: readonly string[] = []): ImageEntry =>
-  names.length === 0 ? { id, digest, ...rest } : { id, digest, names, ...rest }
+const listed = (layer: LayerRecord): ListedLayer => ({
+  id: layer.id,
+  ...(layer.parent === undefined ? {} : { parent: layer.parent }),
+  text: JSON.stringify(layerEntry(layer)),
+})
 
 /** An entry a line, so that a person can read it too. */
-const textOf = (entries: readonly object[]): string => `[${entries.map((entry) => JSON.stringify(entry)).join(',\n')}]`
+const textOf = (entries: readonly string[]): string => `[${entries.join(',\n')}]`
 
 /** Nothing, where the file is not there or cannot be read: it is written anew. */
 function contentsOf(file: string): Buffer | undefined {

@@ -13,8 +13,9 @@
  *     staging/<uuid>/{diff,tar-split.gz}                 being unpacked
  *     trash/<uuid>                                       being removed
  */
+import { hash } from 'node:crypto'
 import { join } from 'node:path'
-import { hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
+import type { LayerId } from '../../oci/digest.ts'
 
 export type Layout = {
   readonly root: string
@@ -72,8 +73,14 @@ const LINK_LENGTH = 26
  * the id rather than at random, so a commit that was interrupted can simply be done again.
  */
 export function linkOf(id: LayerId): string {
-  const bits = BigInt(`0x${hexOf(sha256(`link ${id}`))}`)
-  return Array.from({ length: LINK_LENGTH }, (_, i) => BASE32.charAt(Number((bits >> BigInt(5 * i)) & 31n))).join('')
+  const bits = hash('sha256', `link ${id}`, 'buffer')
+  let link = ''
+  for (let bit = 0; bit < 5 * LINK_LENGTH; bit += 5) {
+    // Five bits counted from the last byte's lowest; they may reach into the byte before.
+    const byte = bits.length - 1 - (bit >> 3)
+    link += BASE32.charAt(((bits.readUInt8(byte) | (bits.readUInt8(byte - 1) << 8)) >> (bit & 7)) & 31)
+  }
+  return link
 }
 
 /** `StoredLayer.short`: the same, relative to `overlay`. */
