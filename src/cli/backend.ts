@@ -21,6 +21,22 @@ export type ImageSummary = {
   readonly pinned: boolean
 }
 
+/** The daemon, and the runtime whose images it pulls. */
+export type DaemonInfo = {
+  readonly version: string
+  readonly pid: number
+  readonly root: string
+  readonly runtime?: {
+    readonly kind: string
+    readonly socket: string
+    readonly version: string
+    /** Why pulls are all the runtime's; why our own path is not open, or empty. */
+    readonly obstacles: readonly string[]
+    readonly missing: string
+    readonly passthrough: { readonly on: boolean; readonly reason: string; readonly since?: Date }
+  }
+}
+
 export interface Backend extends AsyncDisposable {
   /** Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. */
   pull(ask: Ask, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
@@ -33,6 +49,8 @@ export interface Backend extends AsyncDisposable {
   inspect(name: string, options: Abortable): Promise<ImageDetail>
   /** Removes a tag, or an image with all its names when it is named by id or digest. Throws image-unknown. */
   remove(name: string, options: Abortable): Promise<Removal>
-  /** Who answers, for `windlass version`; undefined inside this process. */
-  daemon(options: Abortable): Promise<{ readonly version: string; readonly pid: number; readonly root: string } | undefined>
+  /** Who answers; undefined inside this process. */
+  daemon(options: Abortable): Promise<DaemonInfo | undefined>
+  /** Hands every CRI call to the runtime, or does pulls itself again. Throws invalid-argument where there is no runtime. */
+  setPassthrough(on: boolean, reason: string, options: Abortable): Promise<void>
 }

@@ -40,7 +40,9 @@ export type Deps<C extends InForce = InForce> = {
   /** The configuration as the document one would write to get it. */
   readonly configDocument: (config: C) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>
   /** Runs the daemon until `signal` aborts; resolves when everything is put away. `onReady` is called once the socket answers. */
-  readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void }) => Promise<void>
+  readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void; readonly broken?: Error }) => Promise<void>
+  /** What can be made of sources that `loadConfig` refuses. */
+  readonly salvageConfig: (sources: Sources) => C
   readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
   /** Of Windlass itself. */
   readonly version: string

@@ -29,6 +29,8 @@ export function embeddedBackend(embedded: Embedded): Backend {
     remove: async (name) =>
       (await removeImage({ store, collector, log: silent }, await found(store, name), 'cli')) ?? unknown(name),
     daemon: async () => undefined,
+    setPassthrough: async () =>
+      fail({ kind: 'invalid-argument', what: 'passthrough', reason: 'it is switched in a daemon; use --socket' }),
     [Symbol.asyncDispose]: () => embedded[Symbol.asyncDispose](),
   }
 }

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { addCompletion } from './commands/completion.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
+import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
@@ -69,7 +70,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')
-  for (const add of [addServe, addConfig, addVersion, addCompletion]) add(program, session)
+  for (const add of [addServe, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)
   for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
 }

@@ -8,7 +8,7 @@ import { type Connection, connect } from '../rpc/client.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
-import { descriptorOf, eventOf, layerOf, planOf, statusOf } from './wire.ts'
+import { descriptorOf, eventOf, infoOf, layerOf, planOf, statusOf } from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
 export async function connectBackend(socket: string, options: Abortable): Promise<Backend> {
@@ -52,7 +52,10 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       if (imageId === '') fail({ kind: 'image-unknown', names: [name] })
       return { imageId, ...removal }
     },
-    daemon: ({ signal }) => daemon.windlass.info({}, { signal }),
+    daemon: async ({ signal }) => infoOf(await daemon.windlass.info({}, { signal })),
+    setPassthrough: async (on, reason, { signal }) => {
+      await daemon.windlass.setPassthrough({ on, reason }, { signal })
+    },
     [Symbol.asyncDispose]: async () => daemon[Symbol.dispose](),
   }
 }

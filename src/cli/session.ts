@@ -1,7 +1,7 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { fail, failureOf } from '../failure/failure.ts'
+import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
 import type { Io } from './io.ts'
@@ -78,8 +78,12 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       return { inForce: config, document: await deps.configDocument(config) }
     },
     serve: async (runtime, onReady) => {
-      const config = await loadForRoot(false, runtime)
-      await deps.serve(config, { signal, onReady: () => onReady(config.socket.path) })
+      const serve = (config: C, broken?: Error): Promise<void> =>
+        deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })
+      const config = await loadForRoot(false, runtime).catch((error: unknown) => asWindlassError(error))
+      if (!(config instanceof WindlassError)) return await serve(config)
+      // kubelet may be waiting: where there is a runtime it is answered all the same.
+      await serve(deps.salvageConfig(sourcesOf(options(), io.env, runtime)), config)
     },
   }
 }

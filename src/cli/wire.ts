@@ -15,11 +15,13 @@ import {
 } from '../pull/pull.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
 import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
+import type { InfoResponse__Output } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { LayerDone__Output } from '../rpc/generated/windlass/v1/LayerDone.ts'
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
 import type { ImageLayer } from '../store/detail.ts'
+import type { DaemonInfo } from './backend.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
 function sent<T>(value: T | null | undefined, field: string): T {
@@ -99,3 +101,11 @@ export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
 })
 
 export const layerOf = ({ blob, ...layer }: ImageLayer__Output): ImageLayer => ({ ...layer, blob: descriptorOf(blob, 'layer') })
+
+export function infoOf({ version, pid, root, runtime, passthrough }: InfoResponse__Output): DaemonInfo {
+  if (runtime === null) return { version, pid, root }
+  const { kind, socket, obstacles, missing, version: runtimeVersion } = runtime
+  const { on = false, reason = '', sinceMs = 0 } = passthrough ?? {}
+  const state = { on, reason, ...(on ? { since: new Date(sinceMs) } : {}) }
+  return { version, pid, root, runtime: { kind, socket, version: runtimeVersion, obstacles, missing, passthrough: state } }
+}

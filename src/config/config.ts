@@ -28,6 +28,8 @@ export type Config = {
     readonly maxCompressionRatio: number
     readonly maxLayerMetadata: number
   }
+  /** Where metrics and probes are served; absent: nowhere. */
+  readonly metrics?: { readonly host: string; readonly port: number }
   readonly logging: { readonly format: 'json' | 'text'; readonly level: LogLevel }
   /** The file this came from; absent where there was none. */
   readonly file?: string

@@ -1,13 +1,14 @@
 /** Flags over `WINDLASS_*` variables over the file over the defaults, each value checked where it was said. */
 import { resolve } from 'node:path'
 import type { z } from 'zod'
-import { fail } from '../failure/failure.ts'
+import { fail, WindlassError } from '../failure/failure.ts'
 import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
 import { readDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
 import {
   API_VERSION,
+  bindAddress,
   failurePolicy,
   fromText,
   logFormat,
@@ -26,9 +27,27 @@ export function loadConfig(sources: ConfigSources): Config {
   const read = file === undefined ? { configuration: nothing, warnings: [] } : readDocument(resolve(file))
   let configuration = read.configuration
   for (const override of overrides) configuration = override(configuration, sources)
-  const isOwnRoot = (sources.flags.root ?? said(sources.env.WINDLASS_ROOT)) !== undefined
-  return complete(configuration, read.warnings, { file, isOwnRoot })
+  return complete(configuration, read.warnings, { file, isOwnRoot: isOwnRoot(sources) })
 }
+
+/**
+ * What can be made of sources that `loadConfig` refuses: the defaults, and every flag and variable that makes sense by itself. For a
+ * daemon that kubelet waits for, which has to answer whatever its file says.
+ */
+export function salvageConfig(sources: ConfigSources): Config {
+  let configuration = nothing
+  for (const override of overrides) {
+    try {
+      configuration = override(configuration, sources)
+    } catch (error) {
+      if (!(error instanceof WindlassError)) throw error
+    }
+  }
+  return complete(configuration, [], { file: undefined, isOwnRoot: isOwnRoot(sources) })
+}
+
+/** Who names a root on the command line means the store that is there. */
+const isOwnRoot = ({ flags, env }: ConfigSources): boolean => (flags.root ?? said(env.WINDLASS_ROOT)) !== undefined
 
 const nothing: Configuration = { apiVersion: API_VERSION, kind: 'WindlassConfiguration' }
 
@@ -107,6 +126,7 @@ const overrides: readonly Override[] = [
     ...c,
     limits: { ...c.limits, maxLayerMetadata: n },
   })),
+  override('WINDLASS_METRICS_ADDRESS', bindAddress, (c, bindAddress) => ({ ...c, metrics: { bindAddress } })),
   override('WINDLASS_LOG_FORMAT', logFormat, (c, format) => ({ ...c, logging: { ...c.logging, format } })),
   override('WINDLASS_LOG_LEVEL', logLevel, (c, level) => ({ ...c, logging: { ...c.logging, level } })),
 ]
@@ -120,7 +140,6 @@ function complete(
     rootDir: c.rootDir ?? defaults.rootDir,
     socket: Object.freeze({ path: c.socket?.path ?? defaults.socket.path, mode: c.socket?.mode ?? defaults.socket.mode }),
     runtime: Object.freeze({
-      // Who names a root on the command line means the store that is there.
       kind: c.runtime?.kind ?? (isOwnRoot ? 'none' : defaults.runtime.kind),
       ...(c.runtime?.endpoint === undefined ? {} : { endpoint: c.runtime.endpoint }),
       failurePolicy: c.runtime?.failurePolicy ?? defaults.runtime.failurePolicy,
@@ -139,6 +158,7 @@ function complete(
       maxCompressionRatio: c.limits?.maxCompressionRatio ?? defaults.limits.maxCompressionRatio,
       maxLayerMetadata: c.limits?.maxLayerMetadata ?? defaults.limits.maxLayerMetadata,
     }),
+    ...(c.metrics?.bindAddress === undefined ? {} : { metrics: Object.freeze(c.metrics.bindAddress) }),
     logging: Object.freeze({
       format: c.logging?.format ?? defaults.logging.format,
       level: c.logging?.level ?? defaults.logging.level,

@@ -4,7 +4,7 @@ import { API_VERSION } from './schema.ts'
 import { formatDuration, formatQuantity } from './units.ts'
 
 export function configDocument(config: Config): Readonly<Record<string, unknown>> {
-  const { limits, registry, runtime, socket } = config
+  const { limits, metrics, registry, runtime, socket } = config
   return {
     apiVersion: API_VERSION,
     kind: 'WindlassConfiguration',
@@ -21,6 +21,10 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     durability: config.durability,
     keepBlobs: config.keepBlobs,
     limits: { ...limits, maxUnpackedSize: formatQuantity(limits.maxUnpackedSize) },
+    ...(metrics === undefined ? {} : { metrics: { bindAddress: formatAddress(metrics) } }),
     logging: config.logging,
   }
 }
+
+const formatAddress = ({ host, port }: { readonly host: string; readonly port: number }): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -70,6 +70,14 @@ export const runtimeKind = z.enum(['auto', 'containerd', 'crio', 'none'], 'want 
 export const failurePolicy = z.enum(['Forward', 'Fail'], 'want Forward or Fail')
 export const logFormat = z.enum(['json', 'text'])
 export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error'])
+/** `127.0.0.1:9477`, `[::1]:9477`; without an address all of them are meant, as in Go. */
+export const bindAddress = z.string('want address:port').transform((text, context) => {
+  const groups = /^(?:\[(?<six>[0-9a-f:.]+)\]|(?<other>[0-9a-z.-]*)):(?<port>\d{1,5})$/i.exec(text)?.groups
+  const port = Number(groups?.port)
+  if (groups !== undefined && port <= 65_535) return { host: groups.six ?? (groups.other || '::'), port }
+  context.addIssue({ code: 'custom', message: 'want address:port such as 127.0.0.1:9477' })
+  return z.NEVER
+})
 export const progressTimeout = durationAtLeast(1000, '5m')
 export const fromText = {
   maxParallelImagePulls: wholeText(1, MAX_PULLS),
@@ -117,10 +125,7 @@ export const configurationSchema = z.strictObject({
     .optional(),
   metrics: z
     .strictObject({
-      bindAddress: z
-        .string()
-        .regex(/^\S*:\d{1,5}$/, 'want address:port')
-        .optional(),
+      bindAddress: bindAddress.optional(),
     })
     .optional(),
   logging: z.strictObject({ format: logFormat.optional(), level: logLevel.optional() }).optional(),
@@ -141,7 +146,6 @@ export type Configuration = z.output<typeof configurationSchema>
 /** What a configured feature that has no effect yet is answered with. */
 export function withoutEffect(configuration: Configuration): string[] {
   const warnings: string[] = []
-  if (configuration.metrics !== undefined) warnings.push('metrics: not in this version; nothing listens on bindAddress')
   if (configuration.prepull !== undefined) warnings.push('prepull: not in this version; no list is pulled')
   return warnings
 }

@@ -2,6 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import { removeImage } from '../gc/remove.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
@@ -11,18 +12,38 @@ import { parseReference } from '../reference/parse.ts'
 import { sentCredentials } from '../registry/credentials.ts'
 import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
+import { obstacleFor } from '../runtime/obstacle.ts'
 import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
 import { createMailbox } from './mailbox.ts'
-import { detailMessage, eventMessage, planMessage, pullMessage } from './messages.ts'
+import {
+  type ControlledRuntime,
+  detailMessage,
+  eventMessage,
+  passthroughMessage,
+  planMessage,
+  pullMessage,
+  runtimeMessages,
+} from './messages.ts'
 import { statusOf } from './status.ts'
 
-export type ControlServiceParts = {
+/** The pull path. */
+export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
-  readonly store: Pick<Store, 'root' | 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
+  readonly store: Pick<Store, 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
   readonly collector: Collector
+  /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
+  readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
+}
+
+export type ControlServiceParts = {
+  /** Throws passthrough while there is no pull path. */
+  readonly node: () => ControlledNode
+  readonly runtime?: ControlledRuntime
   readonly log: Log
+  readonly root: string
   /** The node's own. */
   readonly platform: Platform
   readonly version: string
@@ -30,12 +51,18 @@ export type ControlServiceParts = {
 
 /** The windlass.v1 service. */
 export function createControlService(parts: ControlServiceParts): Service<WindlassHandlers> {
-  const { puller, store, platform, version } = parts
+  const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
     async *pull(request, { signal }) {
+      const { puller, confirm } = node()
+      if (runtime !== undefined) checkOurs(runtime)
       // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
-      puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) }).then(
+      const pull = async (): Promise<void> => {
+        const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+        await confirm?.(image.id, { signal })
+      }
+      pull().then(
         () => events.end(),
         (error: unknown) => events.end(error),
       )
@@ -43,14 +70,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async plan(request, { signal }) {
-      return { plan: planMessage(await puller.plan(pullRequest(request), { signal })) }
+      return { plan: planMessage(await node().puller.plan(pullRequest(request), { signal })) }
     },
 
     async listPulls() {
-      return { pulls: puller.inFlight().map(pullMessage) }
+      return { pulls: node().puller.inFlight().map(pullMessage) }
     },
 
     async *watchPulls(_request, { signal }) {
+      const { puller } = node()
       const states = createMailbox<readonly PullStatus[]>(() => 'latest')
       states.put(puller.inFlight())
       puller.watch((pulls) => states.put(pulls), { signal })
@@ -59,22 +87,48 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async inspectImage({ image: name }) {
+      const { store } = node()
       const found = await findImage(store, name)
       if (found === undefined) return fail({ kind: 'image-unknown', names: [name] })
       return detailMessage(await imageDetail(store, found.image))
     },
 
     async removeImage({ image: name }) {
+      const { store, collector } = node()
       const found = await findImage(store, name)
-      const removal = found === undefined ? undefined : await removeImage(parts, found, 'control')
+      const removal = found === undefined ? undefined : await removeImage({ store, collector, log }, found, 'control')
       return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
     },
 
     async info() {
-      return { version, nodeVersion: process.version, root: store.root, pid: process.pid, platform: formatPlatform(platform) }
+      const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
+      return runtime === undefined ? own : { ...own, ...runtimeMessages(runtime) }
+    },
+
+    async setPassthrough({ on, reason }) {
+      if (runtime === undefined) {
+        const why = 'this daemon serves its own store; there is no runtime to hand calls to'
+        return fail({ kind: 'invalid-argument', what: 'passthrough', reason: why })
+      }
+      const { passthrough } = runtime
+      const said = reason === '' ? 'switched on by hand' : reason
+      if (!passthrough.set(on, said)) {
+        const state = passthrough.state()
+        return fail({ kind: 'passthrough', reason: state.on ? state.reason : 'for a reason it no longer knows' })
+      }
+      return { passthrough: passthroughMessage(passthrough.state()) }
     },
   }
   return { handlers, statusOf }
+}
+
+/** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
+function checkOurs({ passthrough, facts }: ControlledRuntime): void {
+  const state = passthrough.state()
+  if (state.on) fail({ kind: 'passthrough', reason: state.reason })
+  const said = facts()
+  const obstacle = said === undefined ? undefined : obstacleFor(said, '')
+  if (obstacle !== undefined) fail({ kind: 'passthrough', reason: obstacle.text })
 }
 
 /** Throws invalid-reference, invalid-argument. */

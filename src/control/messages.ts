@@ -3,11 +3,25 @@ import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { InfoResponse } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
+import type { Passthrough as PassthroughMessage } from '../rpc/generated/windlass/v1/Passthrough.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { Passthrough, PassthroughState } from '../runtime/passthrough.ts'
+import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { ImageDetail } from '../store/detail.ts'
+
+/** The runtime whose images these are. */
+export type ControlledRuntime = {
+  readonly address: RuntimeAddress
+  readonly passthrough: Passthrough
+  /** Undefined while it has not answered. */
+  readonly facts: () => RuntimeFacts | undefined
+  /** Why there is no pull path just now. */
+  readonly missing: () => string | undefined
+}
 
 const descriptorMessage = ({ mediaType, digest, size }: Descriptor): DescriptorMessage => ({ mediaType, digest, size })
 
@@ -74,3 +88,19 @@ export const detailMessage = ({
   manifestJson: Buffer.from(manifestJson),
   layers: image.layers.map((layer) => ({ ...layer, blob: descriptorMessage(layer.blob) })),
 })
+
+export const passthroughMessage = (state: PassthroughState): PassthroughMessage =>
+  state.on ? { on: true, reason: state.reason, sinceMs: state.since.getTime() } : { on: false }
+
+export function runtimeMessages({ address, passthrough, facts, missing }: ControlledRuntime): InfoResponse {
+  const said = facts()
+  const why = missing()
+  return {
+    runtime: {
+      ...address,
+      ...(said === undefined ? {} : { version: said.version, obstacles: [...said.obstacles] }),
+      ...(why === undefined ? {} : { missing: why }),
+    },
+    passthrough: passthroughMessage(passthrough.state()),
+  }
+}

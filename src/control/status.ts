@@ -23,14 +23,18 @@ const codes = {
   'image-unknown': 'NOT_FOUND',
   'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
+  passthrough: 'FAILED_PRECONDITION',
   'no-daemon': 'UNAVAILABLE',
+  'runtime-down': 'UNAVAILABLE',
   runtime: 'INTERNAL',
   system: 'INTERNAL',
   internal: 'INTERNAL',
-} satisfies Record<Exclude<FailureKind, 'cancelled'>, RpcStatus['code']>
+} satisfies Record<Exclude<FailureKind, 'cancelled' | 'both-failed'>, RpcStatus['code']>
 
 /** The status of a control call that failed. */
-export const statusOf = (failure: Failure): RpcStatus => ({
-  code: failure.kind === 'cancelled' ? codeOfCancel[failure.reason] : codes[failure.kind],
-  message: describe(failure),
-})
+export const statusOf = (failure: Failure): RpcStatus => ({ code: codeOf(failure), message: describe(failure) })
+
+function codeOf(failure: Failure): RpcStatus['code'] {
+  if (failure.kind === 'cancelled') return codeOfCancel[failure.reason]
+  return failure.kind === 'both-failed' ? codeOf(failure.ours) : codes[failure.kind]
+}

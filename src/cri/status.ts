@@ -30,15 +30,23 @@ const sayings = {
   'image-unknown': { code: 'NOT_FOUND' },
   'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
+  passthrough: { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
+  // What kubelet hears from a runtime that is down.
+  'runtime-down': { code: 'UNAVAILABLE' },
   runtime: { code: 'UNKNOWN' },
   system: { code: 'UNKNOWN' },
   internal: { code: 'UNKNOWN' },
-} satisfies Record<Exclude<FailureKind, 'cancelled'>, Saying>
+} satisfies Record<Exclude<FailureKind, 'cancelled' | 'both-failed'>, Saying>
 
 /** The status of a CRI call that failed. */
 export function statusOf(failure: Failure): RpcStatus {
-  if (failure.kind === 'cancelled') return { code: codeOfCancel[failure.reason], message: describe(failure) }
-  const { code, prefix = '' }: Saying = sayings[failure.kind]
+  // Of two failures ours counts: kubelet looks at the code and at the very start of the text.
+  const { code, prefix = '' } = sayingOf(failure)
   return { code, message: prefix + describe(failure) }
+}
+
+function sayingOf(failure: Failure): Saying {
+  if (failure.kind === 'cancelled') return { code: codeOfCancel[failure.reason] }
+  return failure.kind === 'both-failed' ? sayingOf(failure.ours) : sayings[failure.kind]
 }

@@ -81,8 +81,14 @@ export type Failure =
   | { readonly kind: 'not-permitted'; readonly what: string; readonly missing: readonly string[] }
   /** Another process holds the root directory. */
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
+  /** Not done here just now: calls, or pulls, go to the runtime. */
+  | { readonly kind: 'passthrough'; readonly reason: string }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
+  /** The container runtime does not listen, or went away during a call. */
+  | { readonly kind: 'runtime-down'; readonly runtime: string; readonly socket: string; readonly reason: string }
+  /** A pull that failed here, and then in the runtime, which had its own words for it. */
+  | { readonly kind: 'both-failed'; readonly ours: Failure; readonly said: string }
   /** The container runtime refused or failed a call of ours. `code` is gRPC's name for it, `detail` the runtime's own words. */
   | {
       readonly kind: 'runtime'
@@ -225,8 +231,14 @@ export function describe(f: Failure): string {
       return `${f.what} needs rights this process lacks (${f.missing.join(', ')}); run it as root`
     case 'root-in-use':
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
+    case 'passthrough':
+      return `this is left to the runtime: ${f.reason}`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
+    case 'runtime-down':
+      return `${f.runtime} does not answer on ${f.socket} (${f.reason}); see that it runs and what it logs, or correct runtime.endpoint`
+    case 'both-failed':
+      return `${describe(f.ours)}; the runtime tried too: ${f.said}`
     case 'runtime':
       return `${f.runtime} at ${f.socket} did not ${f.operation}: ${f.code}: ${f.detail}; see that it runs, and what it logs`
     case 'system':

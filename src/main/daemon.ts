@@ -1,51 +1,140 @@
 /** The daemon: a node's pull path behind a unix socket. */
 import type { Config } from '../config/config.ts'
-import { createControlService } from '../control/control-service.ts'
-import { createImageService } from '../cri/image-service.ts'
-import { createRuntimeService } from '../cri/runtime-service.ts'
 import { WindlassError } from '../failure/failure.ts'
-import { type CallRecord, serve } from '../rpc/server.ts'
+import { type Metrics, uncounted } from '../metrics/metrics.ts'
+import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
+import { type CallRecord, type Services, serve } from '../rpc/server.ts'
+import { ForeignStatus } from '../rpc/status.ts'
+import { createUpstream } from '../rpc/upstream.ts'
+import { findRuntime } from '../runtime/find.ts'
+import { createPassthrough, fixedPassthrough, type PassthroughState } from '../runtime/passthrough.ts'
+import type { RuntimeAddress } from '../runtime/runtime.ts'
+import { type Notifier, openNotifier } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
+import { OwnPath } from './own-path.ts'
+import { servicesBeside, servicesOf } from './services.ts'
 
 /** How long calls under way may take to end once the daemon is told to stop. */
 const GRACE_MS = 5_000
 
+export type DaemonOptions = Abortable & {
+  readonly onReady?: () => void
+  /** Why the configuration could not be used: beside a runtime, all calls are handed to it; else it is thrown. */
+  readonly broken?: Error
+}
+
 /** Serves until `signal` aborts; resolves when everything is put away. */
-export async function runDaemon(
-  config: Config,
-  version: string,
-  { signal, onReady }: Abortable & { onReady?: () => void },
-): Promise<void> {
+export async function runDaemon(config: Config, version: string, options: DaemonOptions): Promise<void> {
   const log = createLogger(config.logging)
-  const started = performance.now()
   for (const warning of config.warnings) log.warn({ file: config.file }, warning)
+  using manager = openNotifier(process.env, (error) => log.warn({ err: error }, 'the service manager could not be told'))
+  const socket = inheritedSocket(process.env)
+  const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }) }
+  const runtime = await findRuntime(config.runtime, { own: config.socket.path, signal: options.signal })
+  if (runtime !== undefined) return await serveBeside(runtime, config, version, log, door, options)
+  if (options.broken !== undefined) throw options.broken
+  await serveOwn(config, version, log, door, options)
+}
+
+/** How the daemon meets the world: who started it, and the socket it was given, if any. */
+type Door = { readonly manager: Notifier; readonly inherited?: Inherited }
+
+/** With a store of its own. */
+async function serveOwn(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
-  await using node = await openNode(config, version, log, { signal, onLost: (error) => lost.abort(error) })
+  await using node = await openNode(config, version, log, { signal: options.signal, onLost: (error) => lost.abort(error) })
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
-  const server = await serve(
-    {
-      image: createImageService({ ...node, log }),
-      runtime: createRuntimeService(version),
-      windlass: createControlService({ ...node, version, log }),
-    },
-    {
-      path: config.socket.path,
-      mode: config.socket.mode,
-      onCall: (record) => logCall(log, record),
-      onError: (error) => log.error({ err: error }, 'a connection could not be accepted'),
-      signal,
-    },
-  )
-  log.info({ socket: server.path, root: config.rootDir, pid: process.pid, ms: Math.round(performance.now() - started) }, 'ready')
-  onReady?.()
-  await aborted(AbortSignal.any([signal, lost.signal]))
-  log.info({}, 'stopping')
-  await Promise.all([server.close(GRACE_MS), node.puller.close()])
+  await using _metrics = await openMetrics(config, version, log, () => node.puller.inFlight().length)
+  const end = AbortSignal.any([options.signal, lost.signal])
+  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, () => node.puller.close())
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.signal.throwIfAborted()
+}
+
+/** Beside a runtime: kubelet is answered from the first moment and whatever happens to our own path. */
+async function serveBeside(
+  address: RuntimeAddress,
+  config: Config,
+  version: string,
+  log: Logger,
+  door: Door,
+  options: DaemonOptions,
+): Promise<void> {
+  const { broken, signal } = options
+  await using open = new AsyncDisposableStack()
+  const upstream = open.use(createUpstream(address.kind, address.socket))
+  const pulls = (): number => {
+    const state = own?.state
+    return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
+  }
+  const metrics = open.use(await openMetrics(config, version, log, pulls))
+  const onSwitch = (state: PassthroughState): void => {
+    log.warn({ ...address, ...state }, 'passthrough')
+    metrics.passthrough(state.on)
+  }
+  metrics.passthrough(broken !== undefined)
+  if (broken !== undefined) log.error({ ...address, err: broken }, 'every call goes to the runtime until this is mended')
+  const passthrough = broken === undefined ? createPassthrough(onSwitch) : fixedPassthrough(broken.message)
+  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address)) : undefined
+  const services = servicesBeside(config, version, log, {
+    address,
+    upstream,
+    passthrough,
+    path: () => own?.state ?? { missing: broken?.message ?? 'it is closed' },
+    onForwarded: metrics.forwarded,
+  })
+  await serveUntil(signal, services, config, log, door, options, async () => {
+    await own?.[Symbol.asyncDispose]()
+  })
+}
+
+async function serveUntil(
+  end: AbortSignal,
+  services: Services,
+  { socket, rootDir }: Config,
+  log: Logger,
+  { manager, inherited }: Door,
+  { signal, onReady }: DaemonOptions,
+  stop: () => Promise<void>,
+): Promise<void> {
+  const server = await serve(services, {
+    path: socket.path,
+    mode: socket.mode,
+    ...(inherited === undefined ? {} : { inherited }),
+    onCall: (record) => logCall(log, record),
+    onError: (error) => log.error({ err: error }, 'a connection could not be accepted'),
+    signal,
+  })
+  log.info({ socket: server.path, root: rootDir, pid: process.pid, ms: Math.round(performance.now()) }, 'ready')
+  manager.notify('READY=1')
+  onReady?.()
+  await aborted(end)
+  log.info({}, 'stopping')
+  manager.notify('STOPPING=1')
+  await Promise.all([server.close(GRACE_MS), stop()])
+}
+
+/** Figures and probes, where an address is configured. One that is taken must not keep images from the node. */
+async function openMetrics(
+  { metrics }: Config,
+  version: string,
+  log: Logger,
+  pullsInFlight: () => number,
+): Promise<Metrics & AsyncDisposable> {
+  const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
+  if (metrics === undefined) return none
+  const { serveMetrics } = await import('../metrics/serve.ts')
+  try {
+    const served = await serveMetrics({ ...metrics, version, pullsInFlight, isReady: () => true })
+    log.info({ metrics: { host: metrics.host, port: served.port } }, 'metrics are served')
+    return served
+  } catch (error) {
+    log.error({ ...metrics, err: error }, 'metrics are not served')
+    return none
+  }
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -57,7 +146,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 /** A line for what failed by our own fault; pulls have lines of their own, and polls have none. */
 function logCall(log: Logger, { method, code, ms, error }: CallRecord): void {
   const fields = { method, code, ms: Math.round(ms) }
-  const isOurs = error !== undefined && !(error instanceof WindlassError && error.failure.kind !== 'internal')
-  if (isOurs) log.error({ ...fields, err: error }, 'call failed')
-  else log.debug(fields, 'call')
+  const isTold = error instanceof ForeignStatus || (error instanceof WindlassError && error.failure.kind !== 'internal')
+  if (error === undefined || isTold) log.debug(fields, 'call')
+  else log.error({ ...fields, err: error }, 'call failed')
 }

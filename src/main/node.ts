@@ -1,12 +1,15 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
 
-import type { Config } from '../config/config.ts'
+import { type Config, defaults } from '../config/config.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller } from '../pull/puller.ts'
+import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
+import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
+import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
 import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
@@ -22,31 +25,35 @@ export interface PullNode extends AsyncDisposable {
   readonly platform: Platform
 }
 
+/** The runtime to pull for, and what it says of itself. */
+export type PullFor = { readonly address: RuntimeAddress; readonly facts: RuntimeFacts }
+
+type NodeOptions = Abortable & {
+  readonly runtime?: PullFor
+  /** Called once if the store can change nothing any more. */
+  readonly onLost?: (error: Error) => void
+}
+
+/** A store, where it stages layers, and where it keeps those that copies are made of. */
+type OpenStore = { readonly store: Store; readonly staging: string; readonly layers?: string }
+
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. */
-export async function openNode(
-  config: Config,
-  version: string,
-  log: Logger,
-  { onLost, ...options }: Abortable & { readonly onLost?: (error: Error) => void },
-): Promise<PullNode> {
+export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
   const platform = hostPlatform()
-  const store = opened.use(
-    await openLocalStore({ root: config.rootDir, log, ...(onLost === undefined ? {} : { onLost }) }, options),
-  )
-  const { staging, overlay } = layoutOf(config.rootDir)
+  const { store, ...places } = await openStore(config, platform, log, options)
+  opened.use(store)
   const unpacker = opened.use(
     createUnpacker({
       workers: workersFor(config),
       limits: config.limits,
-      staging,
-      layers: overlay,
+      ...places,
       warn: (fields, message) => log.warn(fields, message),
     }),
   )
   const registry = opened.use(
     createRegistry({
-      hostsDir: config.registry.configPath,
+      hostsDir: hostsDirFor(config, options.runtime),
       progressTimeoutMs: config.registry.progressTimeoutMs,
       userAgent: `windlass/${version}`,
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
@@ -57,6 +64,37 @@ export async function openNode(
   const collector = createCollector(store)
   const kept = opened.move()
   return { puller, store, collector, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** In containerd, or on this node's own disk, where CRI-O reads it too. */
+async function openStore(
+  { rootDir: root }: Config,
+  platform: Platform,
+  log: Logger,
+  { runtime, onLost, signal }: NodeOptions,
+): Promise<OpenStore> {
+  const lost = onLost === undefined ? {} : { onLost }
+  if (runtime?.address.kind === 'containerd') {
+    const { address, facts } = runtime
+    const isPinned = isSandboxImage(facts)
+    const store = await openContainerdStore({ root, socket: address.socket, platform, isPinned, log, ...lost }, { signal })
+    return { store, staging: store.stagingDir }
+  }
+  const { staging, overlay } = layoutOf(root)
+  return { store: await openLocalStore({ root, log, ...lost }, { signal }), staging, layers: overlay }
+}
+
+/** Pods cannot start without it, so kubelet's collection must leave it. */
+function isSandboxImage({ sandboxImage }: RuntimeFacts): (tag: string) => boolean {
+  if (sandboxImage === undefined) return () => false
+  const name = formatReference(parseReference(sandboxImage))
+  return (tag) => tag === name
+}
+
+/** What the runtime itself goes by, unless the configuration names something else. */
+function hostsDirFor({ registry }: Config, runtime: PullFor | undefined): string {
+  const isDefault = registry.configPath === defaults.registry.configPath
+  return isDefault ? (runtime?.facts.hostsDir ?? registry.configPath) : registry.configPath
 }
 
 /** One more than there are CPUs: while one worker waits for bytes, another uses its core. */

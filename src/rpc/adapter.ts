@@ -6,8 +6,8 @@ import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import * as grpc from '@grpc/grpc-js'
 import { asWindlassError, type Failure, failureOf, WindlassError } from '../failure/failure.ts'
-import type { CallContext, Service } from './services.ts'
-import { kindTrailer, type RpcStatus, type StatusName, type StatusOf } from './status.ts'
+import type { RawContext, RawService, Service } from './services.ts'
+import { ForeignStatus, kindTrailer, type RpcStatus, type StatusName, type StatusOf } from './status.ts'
 
 /** A call that has ended, for the log and the metrics. `error` holds what was thrown, with its causes. */
 export type CallRecord = {
@@ -30,23 +30,44 @@ const clockSlack = 50
 /** HTTP/2 clients bound the size of the trailers they take. */
 const longestMessage = 4_096
 
-type Unary = (request: unknown, call: CallContext) => Promise<unknown>
-type Streaming = (request: unknown, call: CallContext) => AsyncIterable<unknown>
+type Unary = (request: unknown, call: RawContext) => Promise<unknown>
+type Streaming = (request: unknown, call: RawContext) => AsyncIterable<unknown>
 
-/** A service's handlers in the form gRPC takes. */
+/** A service with its handlers, in the form gRPC takes. */
+export type Adapted = readonly [grpc.ServiceDefinition, grpc.UntypedServiceImplementation]
+
+/** Handlers of messages or of bytes, as gRPC takes them. */
 export function adapt<H extends object>(
   definition: grpc.ServiceDefinition,
-  service: Service<H>,
+  service: Service<H> | RawService<H>,
+  adapter: Adapter,
+): Adapted {
+  return 'raw' in service
+    ? [unparsed(definition), implement(definition, service.raw, service.statusOf, adapter)]
+    : [definition, implement(definition, service.handlers, service.statusOf, adapter)]
+}
+
+/** The same methods, their messages left as they are. */
+function unparsed(definition: grpc.ServiceDefinition): grpc.ServiceDefinition {
+  const asIs = (bytes: Buffer): Buffer => bytes
+  const codec = { requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs }
+  return Object.fromEntries(Object.entries(definition).map(([name, method]) => [name, { ...method, ...codec }]))
+}
+
+function implement(
+  definition: grpc.ServiceDefinition,
+  methods: object,
+  statusOf: StatusOf,
   adapter: Adapter,
 ): grpc.UntypedServiceImplementation {
-  const handlers = new Map(Object.entries(service.handlers))
+  const handlers = new Map(Object.entries(methods))
   const entries = Object.entries<grpc.MethodDefinition<unknown, unknown>>(definition).map(([name, method]) => {
     const handler: unknown = handlers.get(name.charAt(0).toLowerCase() + name.slice(1))
     if (typeof handler !== 'function') throw new Error(`no handler for ${method.path}`)
-    // `Service<H>` holds the handlers to the generated types; gRPC gives them what those types say.
+    // `Service<H>` and `RawService<H>` hold the handlers to the generated types; gRPC gives them what those types say.
     const run = method.responseStream
-      ? streaming(method.path, handler as Streaming, service.statusOf, adapter)
-      : unary(method.path, handler as Unary, service.statusOf, adapter)
+      ? streaming(method.path, handler as Streaming, statusOf, adapter)
+      : unary(method.path, handler as Unary, statusOf, adapter)
     return [name, run]
   })
   return Object.fromEntries(entries)
@@ -58,7 +79,7 @@ function unary(method: string, handler: Unary, statusOf: StatusOf, adapter: Adap
     using context = openContext(call, adapter.shutdown)
     try {
       const response = await handler(call.request, context)
-      callback(null, response)
+      callback(null, response, context.trailers())
       adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
@@ -82,7 +103,7 @@ function streaming(
         context.signal.throwIfAborted()
         if (!call.write(message)) await once(call, 'drain', { signal: context.signal })
       }
-      call.end()
+      call.end(context.trailers())
       adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
@@ -95,12 +116,15 @@ function streaming(
 
 type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>
 
+type OpenContext = RawContext & Disposable & { trailers(): grpc.Metadata | undefined }
+
 /**
  * The context of one call. The deadline has a timer of its own here: gRPC's ends the call towards the client, but tells us only once the
  * client has read what was sent before.
  */
-function openContext(call: AnyCall, shutdown: AbortSignal): CallContext & Disposable {
+function openContext(call: AnyCall, shutdown: AbortSignal): OpenContext {
   const controller = new AbortController()
+  let trailers: grpc.Metadata | undefined
   const abort = (reason: 'cancelled' | 'deadline' | 'shutdown') =>
     controller.abort(new WindlassError({ kind: 'cancelled', reason }))
   const deadline = deadlineOf(call)
@@ -116,6 +140,12 @@ function openContext(call: AnyCall, shutdown: AbortSignal): CallContext & Dispos
   if (call.cancelled) left()
   return {
     signal: controller.signal,
+    metadata: call.metadata,
+    sendHeaders: (headers) => call.sendMetadata(headers),
+    sendTrailers: (given) => {
+      trailers = given
+    },
+    trailers: () => trailers,
     ...(deadline === undefined ? {} : { deadline }),
     [Symbol.dispose]: () => {
       clearTimeout(timer)
@@ -133,6 +163,8 @@ function deadlineOf(call: AnyCall): Date | undefined {
 
 /** How a failed call ends: towards the client, and in the log. */
 function ending(error: unknown, signal: AbortSignal, statusOf: StatusOf) {
+  if (error instanceof ForeignStatus)
+    return { status: Object.assign(new Error(error.message), error.status), record: { code: error.code, error } }
   const failure = causeOf(error, signal)
   const { code, message }: RpcStatus = statusOf(failure)
   const metadata = new grpc.Metadata()

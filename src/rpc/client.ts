@@ -12,7 +12,7 @@ import type { Abortable } from '../task/task.ts'
 import { serviceDefinitions } from './proto.ts'
 import type { CallOptions, ImageCalls, RuntimeCalls, WindlassCalls } from './services.ts'
 import { checkSocketPath, probe } from './socket.ts'
-import { kindTrailer, RpcError, statusNames } from './status.ts'
+import { kindTrailer, nameOf, RpcError } from './status.ts'
 
 /** Disposing it cancels its calls and closes it. */
 export interface Connection extends Disposable {
@@ -46,13 +46,14 @@ export async function connect(socketPath: string, options: Abortable): Promise<C
 }
 
 /** A client of whoever listens on the socket at `path`. */
-export const clientOf = (path: string): grpc.Client =>
+export const clientOf = (path: string, options: grpc.ChannelOptions = {}): grpc.Client =>
   new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), {
     // The default authority of a unix target holds slashes, which HTTP/2 servers refuse.
     'grpc.default_authority': 'localhost',
     'grpc.max_receive_message_length': receiveLimit,
     // A pull is never repeated behind the caller's back.
     'grpc.enable_retries': 0,
+    ...options,
   })
 
 type Method = grpc.MethodDefinition<unknown, unknown>
@@ -129,18 +130,12 @@ async function* stream(
 
 export const cancelled = (reason: unknown): RpcError => new RpcError('CANCELLED', 'cancelled by the caller', 'cancelled', reason)
 
-const isServiceError = (error: unknown): error is grpc.ServiceError =>
+export const isServiceError = (error: unknown): error is grpc.ServiceError =>
   error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error && 'metadata' in error
 
 /** What gRPC reports as our own error; anything else is passed on as it is. */
 export function rpcError(error: unknown): unknown {
   if (!isServiceError(error)) return error
-  const name = statusNames[error.code]
   const kind = error.metadata.get(kindTrailer)[0]
-  return new RpcError(
-    name === undefined || name === 'OK' ? 'UNKNOWN' : name,
-    error.details,
-    typeof kind === 'string' ? kind : undefined,
-    error,
-  )
+  return new RpcError(nameOf(error.code), error.details, typeof kind === 'string' ? kind : undefined, error)
 }

@@ -3,16 +3,17 @@ import { createServer, type Socket } from 'node:net'
 import * as grpc from '@grpc/grpc-js'
 import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
+import type { Inherited } from './activation.ts'
 import { type Adapter, adapt, type CallRecord } from './adapter.ts'
 import { serviceDefinitions } from './proto.ts'
-import type { ImageHandlers, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
-import { listenUnix } from './socket.ts'
+import type { ImageHandlers, RawService, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
+import { listenOn, listenUnix } from './socket.ts'
 
 export type { CallRecord } from './adapter.ts'
 
 export type Services = {
-  readonly image: Service<ImageHandlers>
-  readonly runtime: Service<RuntimeHandlers>
+  readonly image: Service<ImageHandlers> | RawService<ImageHandlers>
+  readonly runtime: Service<RuntimeHandlers> | RawService<RuntimeHandlers>
   readonly windlass: Service<WindlassHandlers>
 }
 
@@ -20,6 +21,8 @@ export type ServeOptions = Abortable & {
   readonly path: string
   /** As chmod takes it: 0o660. */
   readonly mode: number
+  /** A socket that listens already, in place of the path; it is somebody else's and stays. */
+  readonly inherited?: Inherited
   /** Called once for every call that has ended; must not throw. */
   readonly onCall: (record: CallRecord) => void
   /** Called for what goes wrong outside any call: a connection that could not be accepted. Must not throw. */
@@ -30,7 +33,7 @@ export interface RunningServer {
   readonly path: string
   /**
    * Takes no more calls, aborts those under way with `cancelled: shutdown`, and waits for their answers, `graceMs` at most; then cuts
-   * what is left. The socket is gone afterwards. Calling it again waits for the same end.
+   * what is left. A socket of our own is gone afterwards. Calling it again waits for the same end.
    */
   close(graceMs: number): Promise<void>
 }
@@ -42,7 +45,10 @@ const callsPerConnection = 1_000
 const maxConnections = 4_096
 
 /** Listens on `path` and answers. `signal` aborts only the start. Throws as `listenUnix`. */
-export async function serve(services: Services, { path, mode, onCall, onError, signal }: ServeOptions): Promise<RunningServer> {
+export async function serve(
+  services: Services,
+  { mode, inherited, onCall, onError, signal, ...named }: ServeOptions,
+): Promise<RunningServer> {
   const rpc = new grpc.Server({
     'grpc.max_receive_message_length': receiveLimit,
     'grpc.max_concurrent_streams': callsPerConnection,
@@ -51,9 +57,9 @@ export async function serve(services: Services, { path, mode, onCall, onError, s
   const shutdown = new AbortController()
   const adapter: Adapter = { shutdown: shutdown.signal, onCall }
   const definitions = serviceDefinitions()
-  rpc.addService(definitions.image, adapt(definitions.image, services.image, adapter))
-  rpc.addService(definitions.runtime, adapt(definitions.runtime, services.runtime, adapter))
-  rpc.addService(definitions.windlass, adapt(definitions.windlass, services.windlass, adapter))
+  rpc.addService(...adapt(definitions.image, services.image, adapter))
+  rpc.addService(...adapt(definitions.runtime, services.runtime, adapter))
+  rpc.addService(...adapt(definitions.windlass, services.windlass, adapter))
 
   // Our own listener in front of gRPC's: bound in one step under our umask, and with a limit on connections.
   const injector = rpc.createConnectionInjector(grpc.ServerCredentials.createInsecure())
@@ -66,7 +72,9 @@ export async function serve(services: Services, { path, mode, onCall, onError, s
     injector.injectConnection(socket)
   })
   listener.maxConnections = maxConnections
-  await listenUnix(listener, path, mode, { signal })
+  const path = inherited?.path ?? named.path
+  if (inherited === undefined) await listenUnix(listener, path, mode, { signal })
+  else await listenOn(listener, inherited)
   // No file descriptor left, say. The daemon goes on; unheard, the event would end the process.
   listener.on('error', (error) => onError(asWindlassError(error)))
 

@@ -2,6 +2,7 @@
  * The services on our socket, as types: what a room implements (`Handlers`) and what a client calls (`Calls`), both derived from the
  * types that `npm run proto` makes of proto/. Types only: importing this loads nothing.
  */
+import type { Metadata } from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { Abortable } from '../task/task.ts'
 import type { ContentDefinition } from './generated/containerd/services/content/v1/Content.ts'
@@ -69,3 +70,19 @@ export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls'>
 
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }
+
+/** What a handler of bytes knows of its call, and what it may tell the caller beside its messages. */
+export type RawContext = CallContext & {
+  readonly metadata: Metadata
+  /** Before the first message; else they have gone without. */
+  sendHeaders(headers: Metadata): void
+  /** With the status, where the call ends well; a failure brings its own. */
+  sendTrailers(trailers: Metadata): void
+}
+/** The same methods, message by message as bytes that nobody has parsed: fields we do not know pass through whole. */
+export type RawHandlers<H> = {
+  readonly [M in keyof H]: H[M] extends (...args: never) => AsyncIterable<unknown>
+    ? (request: Buffer, call: RawContext) => AsyncIterable<Buffer>
+    : (request: Buffer, call: RawContext) => Promise<Buffer>
+}
+export type RawService<H> = { readonly raw: RawHandlers<H>; readonly statusOf: StatusOf }

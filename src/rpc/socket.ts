@@ -7,6 +7,7 @@ import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { asWindlassError, fail, systemFailure, WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
+import type { Inherited } from './activation.ts'
 
 /** sun_path holds 108 bytes with its terminating zero (unix(7)). */
 const maxSocketPath = 107
@@ -77,6 +78,19 @@ export async function listenUnix(server: Server, path: string, mode: number, opt
     server.close()
     fail({ kind: 'internal', what: `socket ${path} came out with mode ${made.toString(8)} instead of ${mode.toString(8)}` })
   }
+}
+
+/** Makes `server` accept on a socket that listens already. */
+export async function listenOn(server: Server, { fd, path }: Inherited): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const failed = (error: NodeJS.ErrnoException) =>
+    reject(new WindlassError(systemFailure('listen', error.code ?? error.message, path), error))
+  server.once('error', failed)
+  server.listen({ fd }, () => {
+    server.off('error', failed)
+    resolve()
+  })
+  await promise
 }
 
 async function clearTheWay(path: string, options: Abortable): Promise<void> {

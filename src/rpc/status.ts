@@ -1,4 +1,5 @@
 /** Outcomes of a call, by the names gRPC gives them. Nothing here loads gRPC itself. */
+import type { ServiceError } from '@grpc/grpc-js'
 import type { Failure } from '../failure/failure.ts'
 
 /** The status names of gRPC (grpc/doc/statuscodes.md), at their numbers. */
@@ -44,6 +45,25 @@ export class RpcError extends Error {
     this.code = code
     this.kind = kind
   }
+}
+
+/** The end of a call that another daemon answered for us: handed on as it came. */
+export class ForeignStatus extends Error {
+  readonly code: Exclude<StatusName, 'OK'>
+  readonly status: Pick<ServiceError, 'code' | 'details' | 'metadata'>
+
+  constructor({ code, details, metadata }: Pick<ServiceError, 'code' | 'details' | 'metadata'>, cause?: unknown) {
+    super(details, { cause })
+    this.name = 'ForeignStatus'
+    this.code = nameOf(code)
+    this.status = { code, details, metadata }
+  }
+}
+
+/** gRPC's name for a status number; what has none is unknown. */
+export function nameOf(code: number): Exclude<StatusName, 'OK'> {
+  const name = statusNames[code]
+  return name === undefined || name === 'OK' ? 'UNKNOWN' : name
 }
 
 /** The trailer that carries a failure's kind beside the status. */

@@ -8,12 +8,12 @@ export type RuntimeKind = 'containerd' | 'crio'
 /** Where a runtime listens; nobody need answer there yet. */
 export type RuntimeAddress = { readonly kind: RuntimeKind; readonly socket: string }
 
-/** What a runtime that answers says of itself. */
+/** What a runtime that answers says of itself. What it does not say is absent. */
 export type RuntimeFacts = {
   /** As its Version call has them: `containerd`, `1.6.20~ds1`. */
   readonly name: string
   readonly version: string
-  /** containerd's default snapshotter; undefined for CRI-O. */
+  /** containerd's default snapshotter. */
   readonly snapshotter?: string
   /** Runtime handlers that use another snapshotter than the default, by name. */
   readonly otherSnapshotters: ReadonlyMap<string, string>

@@ -19,8 +19,8 @@ export type UnpackerOptions = {
   readonly limits: UnpackLimits
   /** The directory that jobs' directories lie in: all that may be written to. */
   readonly staging: string
-  /** Where local copies lie, beside those in `staging`. */
-  readonly layers: string
+  /** Where local copies lie, beside those in `staging`; absent where there are none. */
+  readonly layers?: string
   readonly warn: Warn
 }
 
@@ -195,7 +195,7 @@ function territoryOf({ staging, layers }: UnpackerOptions): Territory {
   return {
     // The null device is what its standard input and output are.
     writable: [staging, '/dev/null'],
-    readable: [layers, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    readable: [...(layers === undefined ? [] : [layers]), at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
     executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

@@ -144,9 +144,9 @@ describe('config and version', () => {
 
   test('config warns of what has no effect', async () => {
     const file = join(temporary.path, 'warn.yaml')
-    writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nmetrics: {bindAddress: ":9477"}\n')
+    writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nprepull: {minFreePercent: 20}\n')
     const { code, stderr } = await windlass(['-o', 'json', 'config', '--config', file], depsWith())
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('warning: metrics: not in this version') })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('warning: prepull: not in this version') })
   })
 
   test('version without a daemon', async () => {

@@ -83,10 +83,11 @@ describe('what is in force', () => {
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
       limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 2 ** 20 },
+      metrics: { host: '127.0.0.1', port: 9477 },
       logging: { format: 'text', level: 'debug' },
       file,
     })
-    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['metrics', 'prepull', 'ImageList'])
+    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['prepull', 'ImageList'])
   })
 
   test('flags beat variables, variables beat the file, an empty variable is none', () => {

@@ -275,5 +275,7 @@ it('says which daemon this is', async () => {
     root: '/store',
     pid: process.pid,
     platform: 'linux/arm64/v9',
+    runtime: null,
+    passthrough: null,
   })
 })

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { createRuntimeService } from '../../src/cri/runtime-service.ts'
 import { startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
 
 const signal = unbounded
@@ -22,4 +23,20 @@ it('says that it runs no pods, where crictl info and a misdirected kubelet look'
     { type: 'NetworkReady', ...because },
   ])
   expect(JSON.parse(info.windlass ?? '')).toEqual({ version: '1.2.3' })
+})
+
+it('says where pods are run, beside a runtime', async () => {
+  const address = { kind: 'crio', socket: '/run/crio/crio.sock' } as const
+  await using daemon = await startDaemon({ ...testServices().services, runtime: createRuntimeService('1.2.3', address) })
+  const { status, info } = await daemon.client.runtime.status({ verbose: true }, { signal })
+  expect(status?.conditions).toEqual(
+    ['RuntimeReady', 'NetworkReady'].map((type) => ({
+      type,
+      status: false,
+      reason: 'ImageServiceOnly',
+      message: expect.stringMatching(/here crio: --container-runtime-endpoint=unix:\/\/\/run\/crio\/crio\.sock$/),
+    })),
+  )
+  expect(JSON.parse(info.windlass ?? '')).toEqual({ version: '1.2.3', runtime: address })
+  expect(await daemon.client.runtime.version({}, { signal })).toMatchObject({ runtimeName: 'windlass' })
 })

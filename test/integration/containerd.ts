@@ -8,7 +8,12 @@ import type { Abortable } from '../../src/task/task.ts'
 import { type Daemon, run, start } from './process.ts'
 
 export interface Containerd extends AsyncDisposable {
+  readonly kind: 'containerd'
   readonly socket: string
+  /** Runs ctr in the CRI plugin's namespace; its stdout. */
+  ctr(args: readonly string[], options: Abortable): Promise<string>
+  /** Ends it with SIGKILL and starts it anew on what it has left. */
+  crash(options: Abortable): Promise<void>
   readonly daemon: Daemon
   /** Its CRI services; registries on loopback are tried over plain HTTP by default. */
   readonly cri: Connection
@@ -16,32 +21,58 @@ export interface Containerd extends AsyncDisposable {
   mount(reference: string, target: string, options: Abortable): Promise<AsyncDisposable>
 }
 
-/** Starts containerd with everything below `dir`, which must support overlay's upper directories. Downloads run eight at a time. */
-export async function startContainerd(dir: string, { signal }: Abortable): Promise<Containerd> {
+/** What its configuration may add: lines of the CRI plugin's table. */
+export type ContainerdOptions = Abortable & { readonly cri?: string }
+
+/**
+ * Starts containerd with everything below `dir`, which must support overlay's upper directories. Downloads run eight at a time. Which
+ * containerd that is, and its ctr, WINDLASS_TEST_CONTAINERD says, a directory of programs; else it is the one on PATH.
+ */
+export async function startContainerd(dir: string, { signal, cri: lines = '' }: ContainerdOptions): Promise<Containerd> {
   await mkdir(dir, { recursive: true })
   const socket = join(dir, 'containerd.sock')
   const config = join(dir, 'config.toml')
-  await writeFile(config, configuration(dir, socket))
-  const daemon = start('containerd', ['--config', config])
-  try {
-    await daemon.line(/containerd successfully booted/, { signal })
-    const cri = await connect(socket, { signal })
-    await initialized(cri, { signal })
-    return {
-      socket,
-      daemon,
-      cri,
-      mount: (reference, target, options) => mountView(socket, reference, target, options),
-      [Symbol.asyncDispose]: async () => {
-        cri[Symbol.dispose]()
-        await daemon.stop()
-      },
+  await writeFile(config, configuration(dir, socket, lines))
+  const boot = async (): Promise<{ readonly daemon: Daemon; readonly cri: Connection }> => {
+    const daemon = start(program('containerd'), ['--config', config], { PATH: `${programs ?? ''}:${process.env.PATH ?? ''}` })
+    try {
+      await daemon.line(/containerd successfully booted/, { signal })
+      const cri = await connect(socket, { signal })
+      await initialized(cri, { signal })
+      return { daemon, cri }
+    } catch (error) {
+      await daemon.stop()
+      throw error
     }
-  } catch (error) {
-    await daemon.stop()
-    throw error
+  }
+  let running = await boot()
+  const ctr: Containerd['ctr'] = (args, options) =>
+    run(program('ctr'), ['--address', socket, '--namespace', 'k8s.io', ...args], options)
+  return {
+    kind: 'containerd',
+    socket,
+    get daemon() {
+      return running.daemon
+    },
+    get cri() {
+      return running.cri
+    },
+    ctr,
+    crash: async () => {
+      await running.daemon.stop('SIGKILL')
+      running.cri[Symbol.dispose]()
+      running = await boot()
+    },
+    mount: (reference, target, options) => mountView(ctr, reference, target, options),
+    [Symbol.asyncDispose]: async () => {
+      running.cri[Symbol.dispose]()
+      await running.daemon.stop()
+    },
   }
 }
+
+const programs = process.env.WINDLASS_TEST_CONTAINERD
+const program = (name: string): string => (programs === undefined ? name : join(programs, name))
 
 /** The socket answers a moment before the CRI plugin behind it is ready, and no message says when that is. */
 async function initialized(cri: Connection, { signal }: Abortable): Promise<void> {
@@ -57,7 +88,7 @@ async function initialized(cri: Connection, { signal }: Abortable): Promise<void
   }
 }
 
-const configuration = (dir: string, socket: string): string => `version = 2
+const configuration = (dir: string, socket: string, lines: string): string => `version = 2
 root = ${JSON.stringify(join(dir, 'root'))}
 state = ${JSON.stringify(join(dir, 'state'))}
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.internal.v1.opt"]
@@ -69,6 +100,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   disable_tcp_service = true
   restrict_oom_score_adj = true
   max_concurrent_downloads = 8
+${lines}
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -77,9 +109,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 `
 
 /** ctr mounts a read-only view of the image's last snapshot. */
-async function mountView(socket: string, reference: string, target: string, options: Abortable): Promise<AsyncDisposable> {
-  const ctr = (args: readonly string[], { signal }: Abortable) =>
-    run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { signal })
+async function mountView(
+  ctr: Containerd['ctr'],
+  reference: string,
+  target: string,
+  options: Abortable,
+): Promise<AsyncDisposable> {
   await mkdir(target, { recursive: true })
   await ctr(['images', 'mount', reference, target], options)
   return {

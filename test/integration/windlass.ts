@@ -21,13 +21,26 @@ export interface Windlass extends AsyncDisposable {
   mount(reference: string, target: string, options: Abortable): Promise<AsyncDisposable>
 }
 
-type Env = Readonly<Record<string, string>>
-
-/** Starts a daemon with everything below `dir`. It reads no hosts.toml but what the caller puts into `dir/hosts`. */
-export async function startWindlass(dir: string, { signal, env = {} }: Abortable & { readonly env?: Env }): Promise<Windlass> {
+/**
+ * Starts a daemon with everything below `dir`. It reads no hosts.toml but what the caller puts into `dir/hosts`. Its images are its own,
+ * unless `runtime` names whose they are.
+ */
+export async function startWindlass(
+  dir: string,
+  {
+    signal,
+    runtime,
+    env,
+  }: Abortable & {
+    readonly runtime?: { readonly kind: string; readonly socket: string }
+    readonly env?: Readonly<Record<string, string>>
+  },
+): Promise<Windlass> {
   const [root, hosts, socket] = [join(dir, 'root'), join(dir, 'hosts'), join(dir, 'windlass.sock')]
   await mkdir(hosts, { recursive: true })
-  const daemon = start(process.execPath, [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts], env)
+  const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
+  const args = [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts, ...beside]
+  const daemon = start(process.execPath, args, env)
   try {
     const cri = await answering(socket, daemon, { signal })
     return {

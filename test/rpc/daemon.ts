@@ -29,14 +29,13 @@ export function testServices(...images: StoredImage[]) {
   const collector = createCollector(store)
   const logged: object[] = []
   const log = { info: (fields: object) => void logged.push(fields), warn: () => {} }
-  const services: Services = {
+  const services = {
     image: createImageService({ puller, store, collector, log }),
     runtime: createRuntimeService('1.2.3'),
     windlass: createControlService({
-      puller,
-      store,
-      collector,
+      node: () => ({ puller, store, collector }),
       log,
+      root: store.root,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
       version: '1.2.3',
     }),

@@ -1,7 +1,7 @@
 /** Layers and images made by hand, for whatever store is under test. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DiffId, type Digest, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { type DiffId, type Digest, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import { type ImageConfig, mediaTypes } from '../../src/oci/oci.ts'
 import type { UnpackedFacts } from '../../src/store/facts.ts'
 import type { NewImage, Store, StoredLayer } from '../../src/store/store.ts'
@@ -43,20 +43,26 @@ export function imageOver(layerNames: readonly string[], { tag, label = '' }: { 
     run: { env: ['A=1'], exposedPorts: [], entrypoint: [], cmd: ['sh'], volumes: [], labels: { label } },
     diffIds,
   }
-  const configBytes = Buffer.from(JSON.stringify(config))
-  const manifestBytes = Buffer.from(`{"manifest of":"${sha256(configBytes)}"}`)
+  const { os, architecture } = config.platform
+  const { env: Env, cmd: Cmd, labels: Labels } = config.run
+  const rootfs = { type: 'layers', diff_ids: diffIds }
+  const configBytes = Buffer.from(JSON.stringify({ os, architecture, config: { Env, Cmd, Labels }, rootfs }))
+  const layers = layerNames.map((name) => ({
+    mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+    digest: sha256(`blob of ${name}`),
+    size: 100,
+  }))
+  const mediaType = mediaTypes.ociManifest
+  const ofConfig = { mediaType: mediaTypes.ociConfig, digest: sha256(configBytes), size: configBytes.length }
+  const manifestBytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config: ofConfig, layers }))
   const repository = tag === undefined ? 'registry.test/by-digest' : tag.slice(0, tag.lastIndexOf(':'))
   return {
     id: sha256(configBytes),
-    manifest: { mediaType: mediaTypes.ociManifest, digest: sha256(manifestBytes), size: manifestBytes.length },
+    manifest: { mediaType, digest: sha256(manifestBytes), size: manifestBytes.length },
     config,
     configBytes,
     manifestBytes,
-    layers: layerNames.map((name) => ({
-      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
-      digest: sha256(`blob of ${name}`),
-      size: 100,
-    })),
+    layers,
     ...(tag === undefined ? {} : { tag }),
     digest: `${repository}@${sha256(manifestBytes)}`,
   }
@@ -70,7 +76,7 @@ export async function pullByHand(
 ): Promise<Digest> {
   const image = imageOver(layerNames, names)
   await using lease = store.lease()
-  await lease.retain(layerIds(image.config.diffIds))
+  await lease.retain(store.layerIds(image.config.diffIds))
   await commitChain(
     store,
     layerNames.map((name) => ({ name })),

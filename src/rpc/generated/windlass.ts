@@ -13,6 +13,7 @@ import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlas
 import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
+import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from './windlass/v1/Passthrough.ts';
 import type { Plan as _windlass_v1_Plan, Plan__Output as _windlass_v1_Plan__Output } from './windlass/v1/Plan.ts';
 import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from './windlass/v1/PlanRequest.ts';
 import type { PlanResponse as _windlass_v1_PlanResponse, PlanResponse__Output as _windlass_v1_PlanResponse__Output } from './windlass/v1/PlanResponse.ts';
@@ -25,7 +26,10 @@ import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _w
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
 import type { Resolved as _windlass_v1_Resolved, Resolved__Output as _windlass_v1_Resolved__Output } from './windlass/v1/Resolved.ts';
+import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_Runtime__Output } from './windlass/v1/Runtime.ts';
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
+import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from './windlass/v1/SetPassthroughRequest.ts';
+import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from './windlass/v1/SetPassthroughResponse.ts';
 import type { WindlassClient as _windlass_v1_WindlassClient, WindlassDefinition as _windlass_v1_WindlassDefinition } from './windlass/v1/Windlass.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -47,6 +51,7 @@ export interface ProtoGrpcType {
       LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
+      Passthrough: MessageTypeDefinition<_windlass_v1_Passthrough, _windlass_v1_Passthrough__Output>
       Plan: MessageTypeDefinition<_windlass_v1_Plan, _windlass_v1_Plan__Output>
       PlanRequest: MessageTypeDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanRequest__Output>
       PlanResponse: MessageTypeDefinition<_windlass_v1_PlanResponse, _windlass_v1_PlanResponse__Output>
@@ -59,7 +64,10 @@ export interface ProtoGrpcType {
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
       Resolved: MessageTypeDefinition<_windlass_v1_Resolved, _windlass_v1_Resolved__Output>
+      Runtime: MessageTypeDefinition<_windlass_v1_Runtime, _windlass_v1_Runtime__Output>
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
+      SetPassthroughRequest: MessageTypeDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughRequest__Output>
+      SetPassthroughResponse: MessageTypeDefinition<_windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughResponse__Output>
       Windlass: SubtypeConstructor<typeof grpc.Client, _windlass_v1_WindlassClient> & { service: _windlass_v1_WindlassDefinition }
     }
   }

@@ -15,8 +15,8 @@ import { layerIdsOf, PINNED } from './names.ts'
 /** What a record's target leads to on this node's platform. */
 type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'>
 
-/** A record whose target is a digest we can follow. */
-export type Named = { readonly name: string; readonly target: Descriptor; readonly createdAt: Date; readonly pinned: boolean }
+/** A record whose target is a digest we can follow. `madeAt` in milliseconds, with a fraction. */
+export type Named = { readonly name: string; readonly target: Descriptor; readonly madeAt: number; readonly pinned: boolean }
 
 /** Documents kept in memory: some 10 KB each. */
 const MAX_DOCUMENTS = 128
@@ -70,7 +70,7 @@ export class Catalog {
     const named = images.flatMap((image) => namedOf(image) ?? [])
     // The CRI plugin names each image by its id too: that tells what a target leads to without reading it.
     for (const { name, target } of named) if (isDigest(name)) this.learn(target.digest, name)
-    return named.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
+    return named.sort((a, b) => a.madeAt - b.madeAt)
   }
 
   /** The image a target leads to. */
@@ -102,7 +102,7 @@ export class Catalog {
       digests: names.filter((name) => name.includes('@')),
       size: layers.reduce((sum, { size }) => sum + size, configBytes.length + manifestBytes.length),
       layerIds: layerIdsOf(documents.config.diffIds),
-      pulledAt: own[0]?.createdAt ?? new Date(0),
+      pulledAt: new Date(own[0]?.madeAt ?? 0),
       pinned: own.some(({ pinned }) => pinned),
     }
   }
@@ -171,7 +171,7 @@ function namedOf({ name, target, createdAt, labels }: Image__Output): Named | un
   return {
     name,
     target: { mediaType, digest, size },
-    createdAt: new Date((createdAt?.seconds ?? 0) * 1000 + (createdAt?.nanos ?? 0) / 1e6),
+    madeAt: (createdAt?.seconds ?? 0) * 1000 + (createdAt?.nanos ?? 0) / 1e6,
     pinned: pinned !== undefined && labels[pinned[0]] === pinned[1],
   }
 }

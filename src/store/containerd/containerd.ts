@@ -7,13 +7,17 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { asWindlassError, fail, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
-import { connect } from '../../rpc/client.ts'
+import { type Connection, connect } from '../../rpc/client.ts'
+import { untilKnown } from '../../rpc/known.ts'
 import type { Abortable } from '../../task/task.ts'
 import type { UnpackedFacts } from '../facts.ts'
+import { LOCK } from '../local/layout.ts'
+import { lockRoot } from '../local/lock.ts'
 import type { StoreLog } from '../local/log.ts'
 import { Sealer } from '../local/sealer.ts'
 import { Staged } from '../local/staged.ts'
@@ -45,6 +49,9 @@ export type ContainerdStoreOptions = {
 /** How long layers of a pull that failed wait for its next attempt. */
 const KEEP_MS = 300_000
 
+/** How long the CRI plugin may take to tell what the disk holds. */
+const USAGE_MS = 10_000
+
 /** A store with the directory its layers are staged in. */
 export type ContainerdStore = Store & { readonly stagingDir: string }
 
@@ -53,7 +60,11 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   if (signal.aborted) throw asWindlassError(signal.reason)
   const { root, socket, platform, log, onLost, isPinned = () => false } = options
   await using open = new AsyncDisposableStack()
+  // One process a root: the next thing we do is to drop the leases of whoever had it before.
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  open.use(lockRoot(root, join(root, LOCK)))
   const daemon = open.use(new Daemon(socket))
+  const cri = open.use(await connect(socket, { signal }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
   await leases.dropAbandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))
@@ -62,12 +73,13 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const snapshots = new Snapshots(daemon, staging, mover)
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.dir }, 'store open')
-  const parts = { daemon, leases, staging, sweeper, mover, snapshots, catalog, isPinned, log }
+  const parts = { daemon, cri, leases, staging, sweeper, mover, snapshots, catalog, isPinned, log }
   return new LandingStore(root, parts, open.move())
 }
 
 type Parts = {
   readonly daemon: Daemon
+  readonly cri: Connection
   readonly leases: Leases
   readonly staging: Staging
   readonly sweeper: Sweeper
@@ -78,6 +90,31 @@ type Parts = {
   readonly log: StoreLog
 }
 
+/** An image to land, and what holds it until it has. */
+type Landing = { readonly image: NewImage; readonly hold: Hold }
+
+/** What one pull counts on; its lease is taken when there is something in containerd to hold. */
+class Hold implements AsyncDisposable {
+  readonly ids: Set<LayerId>
+  readonly #leases: Leases
+  #lease: Promise<ContainerdLease> | undefined
+
+  constructor(leases: Leases, ids: readonly LayerId[] = []) {
+    this.#leases = leases
+    this.ids = new Set(ids)
+  }
+
+  lease(): Promise<ContainerdLease> {
+    this.#lease ??= this.#leases.create()
+    return this.#lease
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const lease = await this.#lease?.catch(() => undefined)
+    await lease?.[Symbol.asyncDispose]()
+  }
+}
+
 class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
@@ -85,8 +122,8 @@ class LandingStore implements ContainerdStore {
   readonly #parts: Parts
   readonly #open: AsyncDisposableStack
   readonly #pending = new Pending()
-  readonly #holds = new Set<ReadonlySet<LayerId>>()
-  readonly #sealer = new Sealer<NewImage, Published>((images) => this.#seal(images))
+  readonly #holds = new Set<Hold>()
+  readonly #sealer = new Sealer<Landing, Published>((landings) => this.#seal(landings))
 
   constructor(root: string, parts: Parts, open: AsyncDisposableStack) {
     this.root = root
@@ -120,21 +157,18 @@ class LandingStore implements ContainerdStore {
   }
 
   lease(): Lease {
-    const held = new Set<LayerId>()
-    this.#holds.add(held)
-    let lease: ContainerdLease | undefined
+    const hold = new Hold(this.#parts.leases)
+    this.#holds.add(hold)
     return {
       retain: async (layers) => {
-        for (const id of layers) held.add(id)
+        for (const id of layers) hold.ids.add(id)
         const top = await this.#topmost(layers)
-        if (top === undefined) return
-        lease ??= await this.#parts.leases.create()
-        await lease.hold({ snapshot: chainIdOf(top) })
+        if (top !== undefined) await (await hold.lease()).hold({ snapshot: chainIdOf(top) })
       },
       [Symbol.asyncDispose]: async () => {
-        this.#holds.delete(held)
-        if ([...held].some((id) => this.#pending.get(id) !== undefined)) this.#dropLooseLater()
-        await lease?.[Symbol.asyncDispose]()
+        this.#holds.delete(hold)
+        if ([...hold.ids].some((id) => this.#pending.get(id) !== undefined)) this.#dropLooseLater()
+        await hold[Symbol.asyncDispose]()
       },
     }
   }
@@ -150,24 +184,26 @@ class LandingStore implements ContainerdStore {
     const id = layerIdAbove(parent?.id, staged.diffId)
     const there = await this.layer(id)
     if (there === undefined) await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
-    const rival = there ?? (await this.layer(id))
-    if (rival !== undefined) {
-      await staged[Symbol.asyncDispose]()
-      return rival
+    const rival = this.#pending.get(id)
+    if (there === undefined && rival === undefined) {
+      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
+      this.#pending.add(layer, staged)
+      staged.moved()
+      return this.#layerOf(layer)
     }
-    const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
-    if (!this.#pending.add(layer, staged)) fail(this.#pending.missing(id))
-    staged.moved()
-    return this.#layerOf(layer)
+    await staged[Symbol.asyncDispose]()
+    if (rival !== undefined) return this.#layerOf(rival)
+    await this.#holdForAll(id)
+    return there ?? fail({ kind: 'internal', what: `layer ${id} is neither here nor missing` })
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    const held = new Set(this.layerIds(image.config.diffIds))
-    this.#holds.add(held)
+    await using hold = new Hold(this.#parts.leases, this.layerIds(image.config.diffIds))
+    this.#holds.add(hold)
     try {
-      return await this.#sealer.add(image, signal)
+      return await this.#sealer.add({ image, hold }, signal)
     } finally {
-      this.#holds.delete(held)
+      this.#holds.delete(hold)
     }
   }
 
@@ -194,7 +230,7 @@ class LandingStore implements ContainerdStore {
 
   /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
   async collect(): Promise<readonly StoredLayer[]> {
-    const loose = this.#pending.takeLoose(new Set([...this.#holds].flatMap((held) => [...held])))
+    const loose = this.#pending.takeLoose(new Set([...this.#holds].flatMap(({ ids }) => [...ids])))
     const layers = loose.map((layer) => this.#layerOf(layer))
     for (const { dir } of loose) await this.#discard(dir)
     return layers
@@ -203,8 +239,8 @@ class LandingStore implements ContainerdStore {
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
   async usage(): Promise<Usage> {
     const { signal } = new AbortController()
-    using cri = await connect(this.#parts.daemon.socket, { signal })
-    const { imageFilesystems } = await cri.image.imageFsInfo({}, { signal, deadline: new Date(Date.now() + 10_000) })
+    const deadline = new Date(Date.now() + USAGE_MS)
+    const { imageFilesystems } = await this.#parts.cri.image.imageFsInfo({}, { signal, deadline })
     const [fs] = imageFilesystems
     if (fs === undefined) fail({ kind: 'internal', what: 'containerd names no image file system' })
     return {
@@ -220,37 +256,38 @@ class LandingStore implements ContainerdStore {
   }
 
   /** Lands a group of images behind one sync. */
-  async #seal(images: readonly NewImage[]): Promise<readonly (Published | WindlassError)[]> {
+  async #seal(landings: readonly Landing[]): Promise<readonly (Published | WindlassError)[]> {
     const { mover } = this.#parts
     const started = performance.now()
     const unsynced = await mover.call('sync', null)
     if (unsynced !== null) {
       for (const { dir } of this.#pending.takeAll(unsynced)) await this.#discard(dir)
-      return images.map(() => new WindlassError(unsynced))
+      return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
     const outcomes: (Published | WindlassError)[] = []
-    for (const image of images) outcomes.push(await this.#land(image, syncMs).catch((error) => asWindlassError(error)))
+    for (const landing of landings) outcomes.push(await this.#land(landing, syncMs).catch((error) => asWindlassError(error)))
     return outcomes
   }
 
-  async #land(image: NewImage, syncMs: number): Promise<Published> {
-    const { daemon, leases, snapshots, catalog, isPinned } = this.#parts
+  async #land({ image, hold }: Landing, syncMs: number): Promise<Published> {
+    const { daemon, cri, snapshots, catalog, isPinned } = this.#parts
     const started = performance.now()
-    await using lease = await leases.create()
     const ids = this.layerIds(image.config.diffIds)
     const [top] = ids.slice(-1)
+    const lease = await hold.lease()
     for (const id of ids) {
       const pending = this.#pending.get(id)
       if (pending !== undefined) await this.#commitOne(pending, lease)
     }
-    // Not ours, or of another pull: held before it is looked for, so that what is found stays.
+    // Committed by us or anybody: held before it is looked for, so that what is found stays.
     if (top !== undefined) {
-      await lease.hold({ snapshot: chainIdOf(top) })
+      await this.#holdForAll(top)
       if (!(await snapshots.exists(top))) fail(this.#pending.missing(top))
     }
     const target = await landImage(daemon, image, lease, image.tag !== undefined && isPinned(image.tag))
     catalog.learn(target.digest, image.id)
+    await untilKnown(cri, image.id, { runtime: 'containerd', socket: daemon.socket })
     // Read back what was written: only that is an answer.
     const landed = await catalog.find(image.tag ?? image.digest)
     if (landed?.id !== image.id)
@@ -260,8 +297,22 @@ class LandingStore implements ContainerdStore {
 
   async #commitOne(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
     await this.#parts.snapshots.commit(layer, lease)
+    await this.#holdForAll(layer.id)
     this.#pending.drop(layer.id)
     await this.#discard(layer.dir)
+  }
+
+  /** For each pull that counts on the layer: what it saw waiting here may be another's image by now, and go with that. */
+  async #holdForAll(id: LayerId): Promise<void> {
+    for (const hold of this.#holds) {
+      if (!hold.ids.has(id)) continue
+      try {
+        await (await hold.lease()).hold({ snapshot: chainIdOf(id) })
+      } catch (error) {
+        // Given back meanwhile, and its lease with it.
+        if (this.#holds.has(hold)) throw error
+      }
+    }
   }
 
   async #attribute(diff: string, parent: LayerId | undefined, implied: readonly string[]): Promise<void> {

@@ -3,7 +3,7 @@
  * snapshot at once, so a layer becomes one only when everything below its image is on disk; until then it lives here and is found by
  * other pulls of this node.
  */
-import type { Failure } from '../../failure/failure.ts'
+import { type Failure, fail } from '../../failure/failure.ts'
 import type { DiffId, LayerId } from '../../oci/digest.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Staged } from '../local/staged.ts'
@@ -34,11 +34,10 @@ export class Pending {
     return this.#layers.values().find((layer) => layer.diffId === diffId)
   }
 
-  /** False for what was staged before a sync failed: it must not be used. */
-  add(layer: PendingLayer, staged: Staged): boolean {
-    if (staged.lostBefore !== this.#lost.times) return false
+  /** Throws why it was lost for what was staged before a sync failed. */
+  add(layer: PendingLayer, staged: Staged): void {
+    if (staged.lostBefore !== this.#lost.times) fail(this.missing(layer.id))
     this.#layers.set(layer.id, layer)
-    return true
   }
 
   drop(id: LayerId): void {

@@ -14,17 +14,19 @@ import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlas
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from '../../windlass/v1/PullRequest.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from '../../windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from '../../windlass/v1/RemoveImageResponse.ts';
+import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from '../../windlass/v1/SetPassthroughRequest.ts';
+import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from '../../windlass/v1/SetPassthroughResponse.ts';
 
 export interface WindlassClient extends grpc.Client {
   /**
-   * Which daemon this is.
+   * Which daemon this is, and what it serves.
    */
   Info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
   Info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
   Info(argument: _windlass_v1_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
   Info(argument: _windlass_v1_InfoRequest, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Which daemon this is.
+   * Which daemon this is, and what it serves.
    */
   info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
   info(argument: _windlass_v1_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InfoResponse__Output>): grpc.ClientUnaryCall;
@@ -105,6 +107,23 @@ export interface WindlassClient extends grpc.Client {
   removeImage(argument: _windlass_v1_RemoveImageRequest, callback: grpc.requestCallback<_windlass_v1_RemoveImageResponse__Output>): grpc.ClientUnaryCall;
   
   /**
+   * Hands every CRI call to the runtime as it comes, or does pulls itself again. FAILED_PRECONDITION where there is no runtime, or
+   * nothing but it.
+   */
+  SetPassthrough(argument: _windlass_v1_SetPassthroughRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  SetPassthrough(argument: _windlass_v1_SetPassthroughRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  SetPassthrough(argument: _windlass_v1_SetPassthroughRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  SetPassthrough(argument: _windlass_v1_SetPassthroughRequest, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Hands every CRI call to the runtime as it comes, or does pulls itself again. FAILED_PRECONDITION where there is no runtime, or
+   * nothing but it.
+   */
+  setPassthrough(argument: _windlass_v1_SetPassthroughRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  setPassthrough(argument: _windlass_v1_SetPassthroughRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  setPassthrough(argument: _windlass_v1_SetPassthroughRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  setPassthrough(argument: _windlass_v1_SetPassthroughRequest, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
@@ -119,7 +138,7 @@ export interface WindlassClient extends grpc.Client {
 
 export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * Which daemon this is.
+   * Which daemon this is, and what it serves.
    */
   Info: grpc.handleUnaryCall<_windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse>;
   
@@ -150,6 +169,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   RemoveImage: grpc.handleUnaryCall<_windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse>;
   
   /**
+   * Hands every CRI call to the runtime as it comes, or does pulls itself again. FAILED_PRECONDITION where there is no runtime, or
+   * nothing but it.
+   */
+  SetPassthrough: grpc.handleUnaryCall<_windlass_v1_SetPassthroughRequest__Output, _windlass_v1_SetPassthroughResponse>;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls: grpc.handleServerStreamingCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
@@ -163,5 +188,6 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
   Pull: MethodDefinition<_windlass_v1_PullRequest, _windlass_v1_PullEvent, _windlass_v1_PullRequest__Output, _windlass_v1_PullEvent__Output>
   RemoveImage: MethodDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse__Output>
+  SetPassthrough: MethodDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughRequest__Output, _windlass_v1_SetPassthroughResponse__Output>
   WatchPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
 }

@@ -1,0 +1,115 @@
+/**
+ * Our own way of pulling beside a runtime: open whenever it can be, while the socket answers either way. The runtime may start after us,
+ * be restarted, or be replaced; what cannot be opened now is tried again.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import { describe, failureOf } from '../failure/failure.ts'
+import { type Connection, connect } from '../rpc/client.ts'
+import { inspectRuntime } from '../runtime/inspect.ts'
+import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
+import type { Logger } from './log.ts'
+import { openNode, type PullNode } from './node.ts'
+
+const FIRST_WAIT_MS = 250
+const LONGEST_WAIT_MS = 15_000
+/** How long a runtime may take to describe itself. */
+const PATIENCE_MS = 10_000
+/** A runtime that was restarted may have another configuration. */
+const ASK_AGAIN_MS = 30_000
+
+/** What is there while the path is open. */
+export type OpenPath = { readonly node: PullNode; readonly facts: RuntimeFacts; readonly cri: Connection }
+export type PathState = OpenPath | { readonly missing: string }
+
+export class OwnPath implements AsyncDisposable {
+  readonly address: RuntimeAddress
+  readonly #config: Config
+  readonly #version: string
+  readonly #log: Logger
+  readonly #closing = new AbortController()
+  readonly #kept: Promise<void>
+  #state: PathState = { missing: 'it is being opened' }
+
+  constructor(config: Config, version: string, log: Logger, address: RuntimeAddress) {
+    this.address = address
+    this.#config = config
+    this.#version = version
+    this.#log = log
+    this.#kept = this.#keepOpen()
+  }
+
+  get state(): PathState {
+    return this.#state
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    await this.#kept
+  }
+
+  async #keepOpen(): Promise<void> {
+    const { signal } = this.#closing
+    for (let wait = FIRST_WAIT_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+      try {
+        await this.#open(() => {
+          wait = FIRST_WAIT_MS
+        })
+      } catch (error) {
+        if (signal.aborted) return
+        const missing = describe(failureOf(error))
+        // A runtime that is down says the same each time.
+        if (!('missing' in this.#state) || this.#state.missing !== missing)
+          this.#log.error({ runtime: this.address, err: error }, 'pulls go to the runtime until our own path can be opened')
+        this.#state = { missing }
+      }
+      await delay(wait, undefined, { signal, ref: false }).catch(() => {})
+    }
+  }
+
+  /** Opens it, and stays until it is closed or lost. */
+  async #open(onOpen: () => void): Promise<void> {
+    const { signal } = this.#closing
+    const ended = Promise.withResolvers<void>()
+    using cri = await connect(this.address.socket, { signal })
+    let facts = await this.#inspect(cri)
+    await using node = await openNode(this.#config, this.#version, this.#log, {
+      signal,
+      runtime: { address: this.address, facts },
+      onLost: ended.reject,
+    })
+    const enter = (): void => {
+      this.#state = { node, facts, cri }
+    }
+    enter()
+    onOpen()
+    const { name, version, obstacles } = facts
+    this.#log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
+    // What a crash left behind; nobody waits for it.
+    node.collector.collect().catch((error: unknown) => this.#log.error({ err: error }, 'the collection at the start failed'))
+    const asking = setInterval(() => {
+      this.#inspect(cri).then(
+        (now) => {
+          facts = now
+          enter()
+        },
+        // It does not answer: a pull will find out for itself.
+        () => {},
+      )
+    }, ASK_AGAIN_MS).unref()
+    signal.addEventListener('abort', () => ended.resolve(), { once: true })
+    try {
+      await ended.promise
+    } finally {
+      clearInterval(asking)
+      this.#state = { missing: 'it is being closed' }
+    }
+  }
+
+  #inspect(cri: Connection): Promise<RuntimeFacts> {
+    return inspectRuntime(this.address.kind, cri, {
+      signal: this.#closing.signal,
+      deadline: new Date(Date.now() + PATIENCE_MS),
+    })
+  }
+}

@@ -1,0 +1,92 @@
+/** What the daemon's socket offers, with a store of its own and beside a runtime. */
+import type { Config } from '../config/config.ts'
+import { createControlService } from '../control/control-service.ts'
+import { createImageService } from '../cri/image-service.ts'
+import { type OwnPath as CriPath, createRuntimeImageService, type RuntimeImageParts } from '../cri/runtime-image-service.ts'
+import { createRuntimeService } from '../cri/runtime-service.ts'
+import { fail } from '../failure/failure.ts'
+import { hexOf } from '../oci/digest.ts'
+import { hostPlatform } from '../platform/platform.ts'
+import type { Connection } from '../rpc/client.ts'
+import { untilKnown } from '../rpc/known.ts'
+import type { Services } from '../rpc/server.ts'
+import type { Upstream } from '../rpc/upstream.ts'
+import type { Passthrough } from '../runtime/passthrough.ts'
+import type { RuntimeAddress } from '../runtime/runtime.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Logger } from './log.ts'
+import type { PullNode } from './node.ts'
+import type { PathState } from './own-path.ts'
+
+/** Over a store of our own. */
+export function servicesOf(config: Config, version: string, log: Logger, node: PullNode): Services {
+  return {
+    image: createImageService({ ...node, log }),
+    runtime: createRuntimeService(version),
+    windlass: createControlService({
+      node: () => node,
+      log,
+      root: config.rootDir,
+      platform: node.platform,
+      version,
+    }),
+  }
+}
+
+export type BesideRuntime = {
+  readonly address: RuntimeAddress
+  readonly upstream: Upstream
+  readonly passthrough: Passthrough
+  readonly path: () => PathState
+  readonly onForwarded: RuntimeImageParts['onForwarded']
+}
+
+/** Beside a runtime, whose images these are. */
+export function servicesBeside(config: Config, version: string, log: Logger, beside: BesideRuntime): Services {
+  const { address, upstream, passthrough, path, onForwarded } = beside
+  const own = (): CriPath | { readonly missing: string } => {
+    const state = path()
+    if ('missing' in state) return state
+    const { node, facts, cri } = state
+    const common = { puller: node.puller, facts, failurePolicy: config.runtime.failurePolicy }
+    if (address.kind === 'containerd') return common
+    const confirm = confirmBy(cri, address)
+    return { ...common, confirm, store: createImageService({ ...node, log }) }
+  }
+  return {
+    image: createRuntimeImageService({ runtime: address.kind, upstream, passthrough, own, onForwarded, log }),
+    runtime: createRuntimeService(version, address),
+    windlass: createControlService({
+      node: () => {
+        const state = path()
+        if ('missing' in state) return fail({ kind: 'passthrough', reason: state.missing })
+        // containerd's store does not publish what containerd has not taken in.
+        if (address.kind === 'containerd') return state.node
+        const confirm = confirmBy(state.cri, address)
+        return { ...state.node, confirm: (id, options) => confirm(hexOf(id), options) }
+      },
+      runtime: {
+        address,
+        passthrough,
+        facts: () => {
+          const state = path()
+          return 'missing' in state ? undefined : state.facts
+        },
+        missing: () => {
+          const state = path()
+          return 'missing' in state ? state.missing : undefined
+        },
+      },
+      log,
+      root: config.rootDir,
+      platform: hostPlatform(),
+      version,
+    }),
+  }
+}
+
+/** CRI-O sees what is in its additional store when it next looks. */
+const confirmBy =
+  (cri: Connection, { socket }: RuntimeAddress) =>
+  (imageRef: string, { signal }: Abortable): Promise<void> =>
+    untilKnown(cri, imageRef, { runtime: 'CRI-O', socket, signal })

@@ -1,0 +1,15 @@
+/**
+ * What the daemon counts. Rooms are given the few functions they need; that there are metrics at all is the composition root's business.
+ * `serve.ts` shows them over HTTP, and loads the library that writes them.
+ */
+
+/** Labels are of closed sets: kinds of failures, and words of ours. */
+export interface Metrics {
+  /** A pull was handed to the runtime, and why: a failure's kind, or `passthrough`, `not-ready`, `unreadable`, `obstacle`, `runtime-handler`. */
+  forwarded(reason: string): void
+  /** Whether every call goes to the runtime. */
+  passthrough(on: boolean): void
+}
+
+/** Where nobody asks for figures. */
+export const uncounted: Metrics = { forwarded: () => {}, passthrough: () => {} }

@@ -1,0 +1,87 @@
+/** Metrics in Prometheus' text form, and the probes, over HTTP. Loads prom-client: only imported where an address is configured. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { Metrics } from './metrics.ts'
+
+export type ServedMetrics = Metrics &
+  AsyncDisposable & {
+    /** The port it listens on. */
+    readonly port: number
+  }
+
+export type MetricsOptions = {
+  readonly host: string
+  readonly port: number
+  readonly version: string
+  /** What the gauge of pulls under way says. */
+  readonly pullsInFlight: () => number
+  /** Whether the daemon answers its socket. */
+  readonly isReady: () => boolean
+}
+
+/** A scrape is one small GET; whoever sends more is not Prometheus. */
+const LIMITS = { maxHeaderSize: 8_192, requestTimeout: 10_000, headersTimeout: 5_000, connectionsCheckingInterval: 5_000 }
+const MAX_CONNECTIONS = 64
+
+/** Listens. Rejects with the system's error where it cannot: the port is taken, say. */
+export async function serveMetrics({ host, port, version, pullsInFlight, isReady }: MetricsOptions): Promise<ServedMetrics> {
+  const registry = new Registry()
+  const registers = [registry]
+  new Gauge({ name: 'windlass_build_info', help: 'The version of the daemon.', labelNames: ['version'], registers }).set(
+    { version },
+    1,
+  )
+  const passthrough = new Gauge({
+    name: 'windlass_passthrough',
+    help: '1 while every call is handed to the container runtime as it comes.',
+    registers,
+  })
+  const forwarded = new Counter({
+    name: 'windlass_image_pulls_forwarded_total',
+    help: 'Pulls handed to the container runtime, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  new Gauge({
+    name: 'windlass_image_pulls_in_progress',
+    help: 'Pulls under way.',
+    registers,
+    collect() {
+      this.set(pullsInFlight())
+    },
+  })
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const say = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
+      response.writeHead(status, { 'content-type': type, connection: 'close' }).end(request.method === 'HEAD' ? undefined : text)
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return say(405, 'GET or HEAD\n')
+    switch (request.url?.split('?', 1)[0]) {
+      case '/metrics':
+        return say(200, await registry.metrics(), registry.contentType)
+      case '/livez':
+      case '/healthz':
+        return say(200, 'ok\n')
+      case '/readyz':
+        return isReady() ? say(200, 'ok\n') : say(503, 'not ready\n')
+      default:
+        return say(404, 'here are /metrics, /livez, /readyz and /healthz\n')
+    }
+  }
+  const server = createServer(LIMITS, (request, response) => {
+    answer(request, response).catch(() => response.destroy())
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  server.listen({ host, port })
+  await once(server, 'listening')
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    forwarded: (reason) => forwarded.inc({ reason }),
+    passthrough: (on) => passthrough.set(on ? 1 : 0),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * A runtime takes new images in a moment after they are in its store: containerd's CRI plugin by events, CRI-O when it next looks. Only
+ * then can kubelet see an image and start containers from it, so only then has it landed. No runtime tells when that is.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { asWindlassError, WindlassError } from '../failure/failure.ts'
+import type { Connection } from './client.ts'
+import { RpcError } from './status.ts'
+
+/** Who is asked, for its failure, and how long. */
+export type Wanted = { readonly runtime: string; readonly socket: string; readonly signal?: AbortSignal }
+
+/** It takes milliseconds; a runtime that has not seen an image for this long will not come round. */
+const PATIENCE_MS = 10_000
+const FIRST_WAIT_MS = 2
+const LONGEST_WAIT_MS = 100
+
+/**
+ * Resolves when the runtime behind `cri` knows the image. Throws runtime where it does not in time, cancelled where `signal` aborts; without
+ * a signal it stays to the end.
+ */
+export async function untilKnown(
+  cri: Pick<Connection, 'image'>,
+  id: string,
+  { runtime, socket, signal = new AbortController().signal }: Wanted,
+): Promise<void> {
+  const deadline = new Date(Date.now() + PATIENCE_MS)
+  let refusal: unknown
+  for (let wait = FIRST_WAIT_MS; Date.now() < deadline.getTime(); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    try {
+      const { image } = await cri.image.imageStatus({ image: { image: id } }, { signal, deadline })
+      if (image !== null) return
+    } catch (error) {
+      refusal = error
+    }
+    await delay(wait, undefined, { signal }).catch(() => {})
+    if (signal.aborted) throw asWindlassError(signal.reason)
+  }
+  const [code, detail] =
+    refusal instanceof RpcError ? [refusal.code, refusal.message] : ['NOT_FOUND', 'it is in its store, but not among its images']
+  throw new WindlassError({ kind: 'runtime', runtime, socket, operation: `take in image ${id}`, code, detail }, refusal)
+}

@@ -1,0 +1,131 @@
+/**
+ * containerd's own configuration files, for what its CRI plugin no longer tells since 2.0: how images are pulled. Read leniently, because
+ * they are another program's: what is not as expected counts as not said.
+ */
+import { accessSync, constants, globSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parse } from 'smol-toml'
+import { z } from 'zod'
+
+export const CONFIG_FILE = '/etc/containerd/config.toml'
+const MAX_BYTES = 2 ** 20
+const MAX_FILES = 100
+/** Imported since 2.2 where nothing else is; taken for imported before too: to see too much leaves a pull to the runtime. */
+const DROP_INS = '/etc/containerd/conf.d/*.toml'
+/** Where verifiers are looked for unless the file says otherwise. */
+const VERIFIERS = '/opt/containerd/image-verifier/bin'
+const VERIFIER = 'io.containerd.image-verifier.v1.bindir'
+
+/** Anything that is not of this shape is as if it were not there. */
+export const lenient = <T extends z.ZodType>(schema: T) => schema.nullish().catch(undefined)
+const text = lenient(z.string())
+const table = lenient(z.record(z.string(), z.unknown()))
+const names = lenient(z.array(z.string()))
+
+const registrySchema = z.object({ config_path: text, mirrors: table, configs: table, auths: table })
+export type RegistrySettings = z.output<typeof registrySchema>
+
+/** CRI's plugin before it was split in 2.0; files of that shape are read by all that came after, too. */
+const whole = lenient(
+  z.object({
+    sandbox_image: text,
+    registry: lenient(registrySchema),
+    containerd: lenient(z.object({ snapshotter: text })),
+  }),
+)
+const schema = z.object({
+  disabled_plugins: names,
+  plugins: lenient(
+    z.object({
+      'io.containerd.cri.v1.images': lenient(
+        z.object({ snapshotter: text, registry: lenient(registrySchema), pinned_images: lenient(z.object({ sandbox: text })) }),
+      ),
+      'io.containerd.grpc.v1.cri': whole,
+      cri: whole,
+      [VERIFIER]: lenient(z.object({ bin_dir: text })),
+    }),
+  ),
+})
+
+export type ImageSettings = {
+  readonly snapshotter?: string
+  readonly registry?: RegistrySettings
+  readonly sandboxImage?: string
+  /** Programs that containerd asks before it pulls. */
+  readonly verifiers: readonly string[]
+}
+
+/** What the file at `path` and those it imports say of images; of a file that is not there, nothing. */
+export function readImageSettings(path: string = CONFIG_FILE): ImageSettings {
+  const { plugins, disabled_plugins: disabled } = schema.parse(documentAt(path))
+  const images = plugins?.['io.containerd.cri.v1.images']
+  const before = plugins?.['io.containerd.grpc.v1.cri'] ?? plugins?.cri
+  const binDir = plugins?.[VERIFIER]?.bin_dir ?? VERIFIERS
+  const snapshotter = images?.snapshotter ?? before?.containerd?.snapshotter
+  const registry = images?.registry ?? before?.registry
+  const sandboxImage = images?.pinned_images?.sandbox ?? before?.sandbox_image
+  return {
+    ...(snapshotter ? { snapshotter } : {}),
+    ...(registry ? { registry } : {}),
+    ...(sandboxImage ? { sandboxImage } : {}),
+    // An empty bin_dir switches them off, as does the plugin's name among the disabled.
+    verifiers: binDir === '' || disabled?.includes(VERIFIER) === true ? [] : executablesIn(binDir),
+  }
+}
+
+type Document = { readonly [key: string]: unknown }
+
+/** The file with all it imports, what comes later laid over what came before. */
+function documentAt(path: string): Document {
+  const pending = [path]
+  const read = new Set<string>()
+  let merged: Document = {}
+  for (const file of pending) {
+    if (read.has(file) || read.size === MAX_FILES) continue
+    read.add(file)
+    const document = parsedFile(file)
+    merged = laidOver(merged, document)
+    const { data: imports } = z.array(z.string()).safeParse(document.imports)
+    pending.push(...(imports ?? (file === CONFIG_FILE ? [DROP_INS] : [])).flatMap((each) => filesBy(each, dirname(file))))
+  }
+  return merged
+}
+
+function parsedFile(path: string): Document {
+  try {
+    const bytes = readFileSync(path)
+    return bytes.length > MAX_BYTES ? {} : parse(bytes.toString('utf8'))
+  } catch {
+    // Not there, or containerd itself would not start with it.
+    return {}
+  }
+}
+
+const filesBy = (pattern: string, from: string): readonly string[] => globSync(resolve(from, pattern)).toSorted()
+
+const isTable = (value: unknown): value is Document => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function laidOver(below: Document, above: Document): Document {
+  const merged = Object.entries(above).map(([key, value]) => {
+    const under = below[key]
+    return [key, isTable(value) && isTable(under) ? laidOver(under, value) : value] as const
+  })
+  return { ...below, ...Object.fromEntries(merged) }
+}
+
+function executablesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir).filter((name) => isExecutable(join(dir, name)))
+  } catch {
+    return []
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

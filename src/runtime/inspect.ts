@@ -1,0 +1,96 @@
+/** What a runtime that answers says of itself. Its configuration comes as JSON of its own shape, which differs between versions. */
+import { basename } from 'node:path'
+import { z } from 'zod'
+import type { Connection } from '../rpc/client.ts'
+import type { CallOptions } from '../rpc/services.ts'
+import { type ImageSettings, lenient, readImageSettings } from './containerd-config.ts'
+import { crioObstacles } from './crio-config.ts'
+import type { RuntimeFacts, RuntimeKind } from './runtime.ts'
+
+/** The one snapshotter whose snapshots are directories we can unpack into. */
+const OVERLAYFS = 'overlayfs'
+
+const text = lenient(z.string())
+const table = lenient(z.record(z.string(), z.unknown()))
+
+/** `info.config` of containerd's Status (1.6 and 1.7 whole; 2.x without what concerns images). */
+const statusConfig = z.object({
+  containerd: lenient(
+    z.object({
+      snapshotter: text,
+      runtimes: lenient(z.record(z.string(), lenient(z.object({ snapshotter: text })))),
+    }),
+  ),
+  registry: lenient(z.object({ configPath: text, mirrors: table, configs: table, auths: table })),
+  sandboxImage: text,
+})
+type StatusConfig = z.output<typeof statusConfig>
+
+/** What is read beside: containerd's own files, and those that bind CRI-O. */
+export type Files = { readonly containerd: () => ImageSettings; readonly crio: () => readonly string[] }
+const files: Files = { containerd: readImageSettings, crio: crioObstacles }
+
+/** Asks the runtime. Rejects with RpcError where it does not answer. */
+export async function inspectRuntime(
+  kind: RuntimeKind,
+  { runtime, image }: Pick<Connection, 'runtime' | 'image'>,
+  options: CallOptions,
+  { containerd: settings, crio }: Files = files,
+): Promise<RuntimeFacts> {
+  const { runtimeName: name, runtimeVersion: version } = await runtime.version({}, options)
+  if (kind === 'crio') return { name, version, otherSnapshotters: new Map(), obstacles: crio() }
+  const { info } = await runtime.status({ verbose: true }, options)
+  const config = configIn(info.config)
+  const { imageFilesystems } = await image.imageFsInfo({}, options)
+  const file: ImageSettings = isSinceTwo(version) ? settings() : { verifiers: [] }
+  // The image file system is the default snapshotter's directory, whatever the version: io.containerd.snapshotter.v1.NAME.
+  const root = basename(imageFilesystems[0]?.fsId?.mountpoint ?? '')
+  const snapshotter =
+    config.containerd?.snapshotter ?? /^io\.containerd\.snapshotter\.v1\.(.+)$/.exec(root)?.[1] ?? file.snapshotter
+  const sandboxImage = config.sandboxImage ?? file.sandboxImage
+  const hostsDir = config.registry?.configPath ?? file.registry?.config_path
+  return {
+    name,
+    version,
+    ...(snapshotter === undefined ? {} : { snapshotter }),
+    otherSnapshotters: otherSnapshotters(config, snapshotter),
+    ...(sandboxImage ? { sandboxImage } : {}),
+    ...(hostsDir ? { hostsDir } : {}),
+    obstacles: obstaclesOf(config, file, snapshotter),
+  }
+}
+
+function configIn(json: string | undefined): StatusConfig {
+  try {
+    return statusConfig.catch({}).parse(JSON.parse(json ?? '{}'))
+  } catch {
+    return {}
+  }
+}
+
+const isSinceTwo = (version: string): boolean => Number(/^v?(\d+)\./.exec(version)?.[1] ?? 0) >= 2
+
+function otherSnapshotters(config: StatusConfig, own: string | undefined): ReadonlyMap<string, string> {
+  const runtimes = Object.entries(config.containerd?.runtimes ?? {})
+  return new Map(
+    runtimes.flatMap(([name, each]) => (each?.snapshotter && each.snapshotter !== own ? [[name, each.snapshotter]] : [])),
+  )
+}
+
+/** What of containerd's own way of pulling ours would leave out. */
+function obstaclesOf(config: StatusConfig, file: ImageSettings, snapshotter: string | undefined): readonly string[] {
+  const registry = config.registry ?? file.registry
+  const inline = ['mirrors', 'configs', 'auths'] as const
+  const said = inline.filter((key) => Object.keys(registry?.[key] ?? {}).length > 0)
+  return [
+    ...(snapshotter === OVERLAYFS
+      ? []
+      : [`its default snapshotter is ${snapshotter ?? 'unknown'}; images can be landed in ${OVERLAYFS} only`]),
+    ...(said.length === 0
+      ? []
+      : [
+          `its configuration has registry.${said.join(', registry.')}, which only containerd reads; move them to hosts.toml files`,
+        ]),
+    ...(file.verifiers.length === 0 ? [] : [`it asks image verifiers before it pulls (${file.verifiers.join(', ')})`]),
+  ]
+}

@@ -1,0 +1,141 @@
+/** The control service of a daemon beside a runtime. */
+import { expect, it, onTestFinished } from 'vitest'
+import { type ControlServiceParts, createControlService } from '../../src/control/control-service.ts'
+import { fail, WindlassError } from '../../src/failure/failure.ts'
+import { createCollector } from '../../src/gc/gc.ts'
+import { RpcError } from '../../src/rpc/status.ts'
+import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
+import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
+import { collect, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
+import { drivenPuller, memoryStore, storedImage } from '../rpc/parts.ts'
+
+const signal = unbounded
+const app = storedImage('app', { tags: ['r.example/app:1'] })
+const facts: RuntimeFacts = { name: 'containerd', version: '2.1.9', otherSnapshotters: new Map(), obstacles: [] }
+const address = { kind: 'containerd', socket: '/run/containerd/containerd.sock' } as const
+
+const rejection = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'no error' as const,
+    (error: unknown) => (error instanceof RpcError ? { code: error.code, kind: error.kind, message: error.message } : error),
+  )
+
+type Wishes = {
+  readonly passthrough?: Passthrough
+  readonly obstacles?: readonly string[]
+  readonly missing?: string
+  readonly confirm?: ReturnType<ControlServiceParts['node']>['confirm']
+}
+
+async function start({ passthrough = createPassthrough(() => {}), obstacles = [], missing, confirm }: Wishes = {}) {
+  const { store } = memoryStore(app)
+  const driven = drivenPuller()
+  const { puller } = driven
+  const node = { puller, store, collector: createCollector(store), ...(confirm === undefined ? {} : { confirm }) }
+  const windlass = createControlService({
+    node: () => (missing === undefined ? node : fail({ kind: 'passthrough', reason: missing })),
+    runtime: {
+      address,
+      passthrough,
+      facts: () => (missing === undefined ? { ...facts, obstacles } : undefined),
+      missing: () => missing,
+    },
+    log: { info: () => {}, warn: () => {} },
+    root: '/store',
+    platform: { os: 'linux', architecture: 'amd64' },
+    version: '1.2.3',
+  })
+  const daemon = await startDaemon({ ...testServices().services, windlass })
+  onTestFinished(() => daemon[Symbol.asyncDispose]())
+  return { windlass: daemon.client.windlass, driven }
+}
+
+it('tells whose images these are, and whether pulls are ours', async () => {
+  const { windlass } = await start({ obstacles: ['it asks verifiers'] })
+  const { runtime, passthrough } = await windlass.info({}, { signal })
+  expect(runtime).toEqual({ ...address, version: '2.1.9', obstacles: ['it asks verifiers'], missing: '' })
+  expect(passthrough).toEqual({ on: false, reason: '', sinceMs: 0 })
+})
+
+it('switches passthrough on and off, with the reason and the time', async () => {
+  const { windlass } = await start()
+  const before = Date.now()
+  const { passthrough } = await windlass.setPassthrough({ on: true, reason: 'incident 4711' }, { signal })
+  expect(passthrough).toMatchObject({ on: true, reason: 'incident 4711' })
+  expect(passthrough?.sinceMs).toBeGreaterThanOrEqual(before)
+  expect((await windlass.info({}, { signal })).passthrough).toEqual(passthrough)
+  expect((await windlass.setPassthrough({ on: false }, { signal })).passthrough).toMatchObject({ on: false })
+})
+
+it.each<[string, Wishes]>([
+  ['while passthrough is on', { passthrough: fixedPassthrough('because of it') }],
+  ['past what the runtime would ask', { obstacles: ['because of it'] }],
+  ['without a path of our own', { missing: 'because of it' }],
+])('lands nothing %s', async (_, wishes) => {
+  const { windlass, driven } = await start(wishes)
+  expect(await rejection(collect(windlass.pull({ reference: 'app' }, { signal })))).toEqual({
+    code: 'FAILED_PRECONDITION',
+    kind: 'passthrough',
+    message: 'this is left to the runtime: because of it',
+  })
+  expect(driven.untaken()).toBe(0)
+})
+
+it('cannot be told to pull by itself where there is no way to', async () => {
+  const { windlass } = await start({
+    passthrough: fixedPassthrough('the configuration is bad'),
+    missing: 'the configuration is bad',
+  })
+  expect(await rejection(windlass.setPassthrough({ on: false }, { signal }))).toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringContaining('the configuration is bad'),
+  })
+  for (const call of [
+    windlass.plan({ reference: 'app' }, { signal }),
+    windlass.inspectImage({ image: 'app' }, { signal }),
+    windlass.removeImage({ image: 'app' }, { signal }),
+  ])
+    expect(await rejection(call)).toMatchObject({ code: 'FAILED_PRECONDITION', kind: 'passthrough' })
+  expect((await windlass.info({}, { signal })).runtime).toMatchObject({ missing: 'the configuration is bad', version: '' })
+})
+
+it('ends a pull once the runtime knows the image, or fails it', async () => {
+  const known = Promise.withResolvers<void>()
+  const asked: string[] = []
+  const { windlass, driven } = await start({
+    confirm: async (id) => {
+      asked.push(id)
+      await known.promise
+    },
+  })
+  let ended = false
+  const pulled = collect(windlass.pull({ reference: 'app' }, { signal })).then((events) => {
+    ended = true
+    return events
+  })
+  ;(await driven.next()).succeed(app)
+  await expect.poll(() => asked).toEqual([app.id])
+  expect(ended).toBe(false)
+  known.resolve()
+  expect(await pulled).toEqual([])
+
+  const detail = 'not among its images'
+  const silent = await start({
+    confirm: () =>
+      Promise.reject(
+        new WindlassError({ kind: 'runtime', runtime: 'CRI-O', socket: '/s', operation: 'o', code: 'NOT_FOUND', detail }),
+      ),
+  })
+  const failed = rejection(collect(silent.windlass.pull({ reference: 'app' }, { signal })))
+  ;(await silent.driven.next()).succeed(app)
+  expect(await failed).toMatchObject({ kind: 'runtime', message: expect.stringContaining(detail) })
+})
+
+it('has no switch without a runtime', async () => {
+  const daemon = await startDaemon(testServices().services)
+  onTestFinished(() => daemon[Symbol.asyncDispose]())
+  expect(await rejection(daemon.client.windlass.setPassthrough({ on: true }, { signal }))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('there is no runtime to hand calls to'),
+  })
+})

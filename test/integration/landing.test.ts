@@ -1,0 +1,172 @@
+/** Images that Windlass pulled into Debian's containerd, as containerd has them. */
+import { mkdtempDisposable, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { Abortable } from '../../src/task/task.ts'
+import { startRegistry } from '../registry/embedded-registry.ts'
+import { publish } from '../support/image.ts'
+import { type Containerd, type ContainerdOptions, startContainerd } from './containerd.ts'
+import { inShellImage, pauseImage, shellImage } from './images.ts'
+import { lacking } from './lacking.ts'
+import { impliedDirectories, nastyImage } from './nasty.ts'
+import { eventually } from './node.ts'
+import { runPod } from './pod.ts'
+import { mounted } from './process.ts'
+import { differences, readTree } from './tree.ts'
+import { startWindlass, type Windlass } from './windlass.ts'
+
+interface Pair extends AsyncDisposable {
+  readonly containerd: Containerd
+  readonly windlass: Windlass
+  at(name: string): string
+}
+
+async function startPair({ signal, ...options }: ContainerdOptions): Promise<Pair> {
+  await using resources = new AsyncDisposableStack()
+  const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-landing-')))
+  resources.use(mounted(temporary.path, ['-t', 'tmpfs', '-o', 'size=2g,nr_inodes=0', 'tmpfs']))
+  const at = (name: string): string => join(temporary.path, name)
+  const containerd = resources.use(await startContainerd(at('containerd'), { signal, ...options }))
+  const windlass = resources.use(await startWindlass(at('windlass'), { signal, runtime: containerd }))
+  await ready(windlass, { signal })
+  const owned = resources.move()
+  return { containerd, windlass, at, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** Calls are answered from the first moment; pulls are ours a moment later. */
+async function ready({ cri }: Windlass, { signal }: Abortable): Promise<void> {
+  await eventually(async () => (await cri.windlass.info({}, { signal })).runtime?.missing === '', { signal })
+}
+
+const pull = async ({ cri }: Windlass, reference: string, { signal }: Abortable): Promise<string> =>
+  (await cri.image.pullImage({ image: { image: reference } }, { signal })).imageRef
+
+describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd', () => {
+  it('an image is landed, and a container starts from it', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const image = shellImage()
+    publish(registry, 'test/shell', '1', image)
+    const reference = `${registry.host}/test/shell:1`
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    const id = await pull(windlass, reference, { signal })
+    expect(id).toBe(image.images[0]?.id)
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
+    // The runtime's own word, through either socket.
+    for (const cri of [containerd.cri, windlass.cri]) {
+      const { image: status } = await cri.image.imageStatus({ image: { image: id } }, { signal })
+      expect(status).toMatchObject({
+        id,
+        repoTags: [reference],
+        repoDigests: [`${registry.host}/test/shell@${image.descriptor.digest}`],
+      })
+    }
+    const shell = (script: string): Promise<string> =>
+      containerd.ctr(
+        ['run', '--rm', '--net-host', '--snapshotter', 'overlayfs', reference, `c${Date.now()}`, '/bin/sh', '-c', script],
+        { signal },
+      )
+    const { script, says } = inShellImage
+    expect(await shell(script)).toBe(says)
+    // No layer's blob is kept.
+    const blobs = await containerd.ctr(['content', 'ls', '-q'], { signal })
+    expect(blobs.trim().split('\n').toSorted()).toEqual(
+      [image.descriptor.digest, image.images[0]?.descriptor.digest, id].toSorted(),
+    )
+    // The image holds itself, through a whole collection and a crash.
+    await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+    await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
+    await containerd.crash({ signal })
+    expect(await shell(script)).toBe(says)
+    await ready(windlass, { signal })
+    expect(await pull(windlass, reference, { signal })).toBe(id)
+  })
+
+  it('the tree is the one containerd itself unpacks, but for the times of implied directories and the root', async ({
+    signal,
+  }) => {
+    await using registry = await startRegistry()
+    publish(registry, 'test/nasty', '1', nastyImage())
+    const reference = `${registry.host}/test/nasty:1`
+    await using ours = await startPair({ signal })
+    await using theirs = await startContainerd(ours.at('other'), { signal })
+    const id = await pull(ours.windlass, reference, { signal })
+    expect((await theirs.cri.image.pullImage({ image: { image: reference } }, { signal })).imageRef).toBe(id)
+    await using _ourMount = await ours.containerd.mount(reference, ours.at('our-tree'), { signal })
+    await using _theirMount = await theirs.mount(reference, ours.at('their-tree'), { signal })
+    const differing = differences(readTree(ours.at('our-tree')), readTree(ours.at('their-tree')))
+    expect(differing.map((line) => line.split(': ').slice(0, 2).join(': ')).toSorted()).toEqual(
+      ['.', ...impliedDirectories].map((path) => `${path}: mtime`).toSorted(),
+    )
+  })
+
+  it('removal through either side frees the snapshots', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const image = shellImage()
+    publish(registry, 'test/shell', '1', image)
+    const reference = `${registry.host}/test/shell:1`
+    await using pair = await startPair({ signal })
+    const { containerd, windlass } = pair
+    const committed = async (): Promise<number> =>
+      (await containerd.ctr(['snapshots', 'ls'], { signal })).split('\n').filter((line) => line.includes('Committed')).length
+    for (const side of [containerd, windlass]) {
+      const id = await pull(windlass, reference, { signal })
+      expect(await committed()).toBe(3)
+      await side.cri.image.removeImage({ image: { image: id } }, { signal })
+      await side.cri.image.removeImage({ image: { image: id } }, { signal })
+      expect((await windlass.cri.image.listImages({}, { signal })).images).toEqual([])
+      await eventually(async () => (await committed()) === 0, { signal })
+    }
+  })
+
+  it('a pull that is killed leaves nothing but a lease, and the next start drops that', async ({ signal }) => {
+    await using registry = await startRegistry({ blobBytesPerSecond: 200_000 })
+    const image = shellImage()
+    publish(registry, 'test/shell', '1', image)
+    await using pair = await startPair({ signal })
+    const { containerd, windlass, at } = pair
+    const cut = pull(windlass, `${registry.host}/test/shell:1`, { signal }).catch((error: unknown) => error)
+    for await (const { pulls } of windlass.cri.windlass.watchPulls({}, { signal }))
+      if (pulls.some(({ layers }) => layers.some(({ bytes }) => bytes > 0))) break
+    await windlass.daemon.stop('SIGKILL')
+    await cut
+    const leases = async (): Promise<number> =>
+      (await containerd.ctr(['leases', 'ls', '-q'], { signal })).split('\n').filter(Boolean).length
+    expect(await leases()).toBeGreaterThan(0)
+    expect((await containerd.cri.image.listImages({}, { signal })).images).toEqual([])
+    await using again = await startWindlass(at('windlass'), { signal, runtime: containerd })
+    await ready(again, { signal })
+    // Its own staging area, and none of the first one's.
+    await eventually(async () => (await leases()) === 1, { signal })
+    await again.daemon.stop()
+    await eventually(async () => (await leases()) === 0, { signal })
+    const snapshots = at('containerd/root/io.containerd.snapshotter.v1.overlayfs/snapshots')
+    await eventually(async () => (await readdir(snapshots)).length === 0, { signal })
+  })
+
+  it('a pod starts from it through containerd’s own CRI, its sandbox from an image that is pinned', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const [shell, pause] = [shellImage(), pauseImage()]
+    publish(registry, 'test/shell', '1', shell)
+    publish(registry, 'test/pause', '1', pause)
+    const sandboxImage = `${registry.host}/test/pause:1`
+    await using pair = await startPair({ signal, cri: `  sandbox_image = ${JSON.stringify(sandboxImage)}` })
+    const { windlass, containerd, at } = pair
+    const pauseId = await pull(windlass, sandboxImage, { signal })
+    const id = await pull(windlass, `${registry.host}/test/shell:1`, { signal })
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
+    expect(await containerd.ctr(['images', 'ls', `name==${sandboxImage}`], { signal })).toContain(
+      'io.cri-containerd.pinned=pinned',
+    )
+
+    await using pod = await runPod(containerd.socket, at('pods'), 'landed')
+    const container = await pod.container(id, ['/bin/sleep', '1000'])
+    expect(await pod.exec(container, ['/bin/sh', '-c', inShellImage.script])).toBe(inShellImage.says)
+    // kubelet's collection compares these, and deletes what seems unused where they differ.
+    expect(await pod.imageRefOf(container)).toBe(id)
+    expect((await windlass.cri.image.listImages({}, { signal })).images.map((image) => image.id).toSorted()).toEqual(
+      [id, pauseId].toSorted(),
+    )
+  })
+})

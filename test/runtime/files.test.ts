@@ -1,0 +1,132 @@
+/** The configuration files of runtimes, as far as they bind pulls. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { readImageSettings } from '../../src/runtime/containerd-config.ts'
+import { crioObstacles } from '../../src/runtime/crio-config.ts'
+
+async function directory() {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'windlass-runtime-'))
+  onTestFinished(() => dir.remove())
+  return (name: string, content?: string): string => {
+    const path = join(dir.path, name)
+    mkdirSync(dirname(path), { recursive: true })
+    if (content !== undefined) writeFileSync(path, content)
+    return path
+  }
+}
+const noVerifiers = "[plugins.'io.containerd.image-verifier.v1.bindir']\nbin_dir = ''\n"
+
+it('a file of version 3 says how images are pulled', async () => {
+  const at = await directory()
+  const file = at(
+    'config.toml',
+    `version = 3
+${noVerifiers}
+[plugins.'io.containerd.cri.v1.images']
+  snapshotter = 'overlayfs'
+  [plugins.'io.containerd.cri.v1.images'.pinned_images]
+    sandbox = 'r.example/pause:3.10'
+  [plugins.'io.containerd.cri.v1.images'.registry]
+    config_path = '/etc/containerd/certs.d'
+`,
+  )
+  expect(readImageSettings(file)).toEqual({
+    snapshotter: 'overlayfs',
+    sandboxImage: 'r.example/pause:3.10',
+    registry: { config_path: '/etc/containerd/certs.d' },
+    verifiers: [],
+  })
+})
+
+it('so does one of version 2, which containerd 2 still reads', async () => {
+  const at = await directory()
+  const file = at(
+    'config.toml',
+    `version = 2
+${noVerifiers}
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "r.example/pause:3.6"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "zfs"
+  [plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]
+    endpoint = ["https://mirror.example"]
+`,
+  )
+  expect(readImageSettings(file)).toEqual({
+    snapshotter: 'zfs',
+    sandboxImage: 'r.example/pause:3.6',
+    registry: { mirrors: { 'docker.io': { endpoint: ['https://mirror.example'] } } },
+    verifiers: [],
+  })
+})
+
+it('what it imports counts too, in any depth, and once', async () => {
+  const at = await directory()
+  at('conf.d/b.toml', `imports = ["../config.toml", "${at('more.toml')}"]\n[plugins."cri".registry.auths."r.example"]\n`)
+  at('more.toml', noVerifiers)
+  at('conf.d/a.toml', '[plugins.cri.registry]\nconfig_path = "/a"\n')
+  at('conf.d/c.toml', 'this is no TOML')
+  const file = at('config.toml', 'imports = ["conf.d/*.toml"]\n[plugins.cri.registry]\nconfig_path = "/main"\n')
+  expect(readImageSettings(file)).toEqual({
+    registry: { config_path: '/a', auths: { 'r.example': {} } },
+    verifiers: [],
+  })
+})
+
+it('verifiers are the programs in their directory, unless they are switched off', async () => {
+  const at = await directory()
+  chmodSync(at('bin/check', '#!/bin/sh\n'), 0o755)
+  chmodSync(at('bin/README', ''), 0o644)
+  const table = `[plugins.'io.containerd.image-verifier.v1.bindir']\nbin_dir = '${at('bin')}'\n`
+  expect(readImageSettings(at('config.toml', table)).verifiers).toEqual(['check'])
+  const disabled = 'disabled_plugins = ["io.containerd.image-verifier.v1.bindir"]\n'
+  expect(readImageSettings(at('config.toml', disabled + table)).verifiers).toEqual([])
+  expect(readImageSettings(at('config.toml', noVerifiers)).verifiers).toEqual([])
+})
+
+it('of a file that is not there, nothing is said', async () => {
+  const at = await directory()
+  expect(readImageSettings(at('config.toml'))).toEqual({ verifiers: [] })
+})
+
+const open = JSON.stringify({
+  default: [{ type: 'insecureAcceptAnything' }],
+  transports: { 'docker-daemon': { '': [{ type: 'insecureAcceptAnything' }] } },
+})
+
+it.each<[string, policy: string | undefined, registries: string | undefined, RegExp | undefined]>([
+  ['nothing', undefined, undefined, undefined],
+  [
+    'an open policy and short names',
+    open,
+    'unqualified-search-registries = ["docker.io"]\n[[registry]]\nlocation = "r.example"\ninsecure = true\n',
+    undefined,
+  ],
+  ['signatures for all', JSON.stringify({ default: [{ type: 'reject' }] }), undefined, /policy\.json wants signatures/],
+  [
+    'signatures for some',
+    JSON.stringify({
+      default: [{ type: 'insecureAcceptAnything' }],
+      transports: { docker: { 'r.example': [{ type: 'signedBy' }] } },
+    }),
+    undefined,
+    /policy\.json wants signatures/,
+  ],
+  ['a policy nobody can read', '{', undefined, /cannot be read as a signature policy/],
+  [
+    'a blocked registry',
+    open,
+    '[[registry]]\nlocation = "bad.example"\nblocked = true\n',
+    /blocks, mirrors or moves bad\.example/,
+  ],
+  ['mirrors', open, '[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "m.example"\n', /r\.example/],
+  ['a registry that is elsewhere', open, '[[registry]]\nprefix = "r.example"\nlocation = "other.example"\n', /r\.example/],
+])('CRI-O with %s', async (_, policy, registries, words) => {
+  const at = await directory()
+  if (policy !== undefined) at('policy.json', policy)
+  if (registries !== undefined) at('registries.conf.d/50-own.conf', registries)
+  expect(crioObstacles(dirname(at('any')))).toEqual(words === undefined ? [] : [expect.stringMatching(words)])
+})
