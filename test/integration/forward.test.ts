@@ -93,7 +93,7 @@ describe.skipIf(lacking('root', 'containerd', 'busybox'))('through Windlass, con
     expect(streamed?.status.details).toBe(direct?.status.details)
     expect(streamed?.messages).toEqual(direct?.messages)
 
-    const facts = await inspectRuntime('containerd', containerd.cri, { signal })
+    const facts = await inspectRuntime(containerd, containerd.cri, { signal })
     expect(facts).toMatchObject({ name: 'containerd', snapshotter: 'overlayfs', otherSnapshotters: new Map(), obstacles: [] })
     expect(containerd.daemon.output()).toContain(facts.version)
   })
@@ -104,14 +104,11 @@ describe.skipIf(lacking('root', 'containerd', 'busybox'))('through Windlass, con
     const mirror = `[plugins."io.containerd.grpc.v1.cri".registry.mirrors."${registry.host}"]\n  endpoint = ["http://${registry.host}"]`
     await using beside = await start({ signal, cri: mirror })
     const { containerd, windlass } = beside
-    const facts = await inspectRuntime('containerd', containerd.cri, { signal })
-    // Since 2.0 it does not tell; its own file, elsewhere here, does.
-    if (facts.version.startsWith('1.')) {
-      expect(facts.obstacles).toEqual([expect.stringContaining('registry.mirrors')])
-      await ready(windlass, { signal })
-      await pull(windlass, `${registry.host}/test/shell:1`, { signal })
-      expect(handedOn(windlass)).toEqual(['obstacle'])
-    }
+    const facts = await inspectRuntime(containerd, containerd.cri, { signal })
+    expect(facts.obstacles).toEqual([expect.stringContaining('registry.mirrors')])
+    await ready(windlass, { signal })
+    await pull(windlass, `${registry.host}/test/shell:1`, { signal })
+    expect(handedOn(windlass)).toEqual(['obstacle'])
   })
 
   it('pulls itself while passthrough is on', async ({ signal }) => {
