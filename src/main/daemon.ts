@@ -128,7 +128,9 @@ async function openMetrics(
   if (metrics === undefined) return none
   const { serveMetrics } = await import('../metrics/serve.ts')
   try {
-    return await serveMetrics({ ...metrics, version, pullsInFlight, isReady: () => true })
+    const served = await serveMetrics({ ...metrics, version, pullsInFlight, isReady: () => true })
+    log.info({ metrics: { host: metrics.host, port: served.port } }, 'metrics are served')
+    return served
   } catch (error) {
     log.error({ ...metrics, err: error }, 'metrics are not served')
     return none
