@@ -30,7 +30,7 @@ async function asked(address: RuntimeAddress, { signal }: Abortable): Promise<re
   try {
     using cri = await connect(socket, { signal })
     const options = { signal, deadline: new Date(Date.now() + PATIENCE_MS) }
-    const facts = await inspectRuntime(kind, cri, options)
+    const facts = await inspectRuntime(address, cri, options)
     const { imageFilesystems } = await cri.image.imageFsInfo({}, options)
     const mountpoint = imageFilesystems[0]?.fsId?.mountpoint ?? ''
     const ids = kind === 'containerd' ? 'sha256: and the digest of the config' : 'the bare digest of the config'
