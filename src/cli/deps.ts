@@ -2,7 +2,7 @@
  * What the CLI needs of the rest: the composition root gives it, so that `--help` loads none of it. `C` is the configuration, which the
  * CLI carries from one door to the next without looking further in than `InForce`.
  */
-import type { Finding } from '../doctor/doctor.ts'
+import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'

@@ -1,7 +1,7 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Finding } from '../doctor/doctor.ts'
+import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'

@@ -2,7 +2,7 @@
  * Looks a node over: whether Windlass can do its work here, and what to change where it cannot. Everything is tried rather than looked
  * up where that leaves nothing behind. Needs no daemon.
  */
-import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { getCACertificates } from 'node:tls'
 import { describe, failureOf } from '../failure/failure.ts'
@@ -10,32 +10,11 @@ import { hostsOf } from '../registry/hosts.ts'
 import { probe } from '../rpc/socket.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
 import type { Abortable } from '../task/task.ts'
+import { bad, type Finding, freeSpace, ok, type Settings, warn } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
 import { runtimeFindings } from './runtime.ts'
 
-export type Finding = {
-  readonly level: 'ok' | 'warn' | 'fail'
-  /** What was looked at: `kernel`, `disk`. */
-  readonly about: string
-  /** What was found, and what to do about it where it is not well. */
-  readonly text: string
-}
-
-/** Of the configuration in force. */
-export type Settings = {
-  readonly rootDir: string
-  readonly socket: { readonly path: string }
-  readonly runtime: { readonly kind: 'auto' | 'containerd' | 'crio' | 'none'; readonly endpoint?: string }
-  readonly registry: { readonly configPath: string }
-}
-
-export const ok = (about: string, text: string): Finding => ({ level: 'ok', about, text })
-export const warn = (about: string, text: string): Finding => ({ level: 'warn', about, text })
-export const bad = (about: string, text: string): Finding => ({ level: 'fail', about, text })
-
-/** Below these a node is near its end: an image does not fit, or the file system has no more names for files. */
-const LOW_PERCENT = 10
-/** The root directory's file system is written to before an image is; the clock decides whether certificates hold. */
+/** The clock decides whether certificates hold: it cannot be earlier than this. */
 const BUILT = Date.UTC(2026, 0, 1)
 
 /** All findings, in the order a person reads them. */
@@ -71,15 +50,6 @@ function diskFindings(root: string): readonly Finding[] {
     return [bad('disk', `${at}: ${describe(failureOf(error))}`)]
   }
   return [freeSpace(at), ...privacy(root)]
-}
-
-/** Free blocks and inodes of the file system at `path`. */
-export function freeSpace(path: string): Finding {
-  const { blocks, bavail, bsize, files, ffree } = statfsSync(path)
-  const percent = (free: number, all: number): number => (all === 0 ? 100 : Math.floor((100 * free) / all))
-  const [space, inodes] = [percent(bavail, blocks), percent(ffree, files)]
-  const text = `${path}: ${((bavail * bsize) / 1e9).toFixed(1)} GB (${space} %) and ${inodes} % of the inodes are free`
-  return Math.min(space, inodes) < LOW_PERCENT ? warn('disk', `${text}; remove images, or enlarge it`) : ok('disk', text)
 }
 
 function privacy(root: string): readonly Finding[] {

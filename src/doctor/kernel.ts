@@ -5,7 +5,7 @@ import { describe, failureOf } from '../failure/failure.ts'
 import { landlockVersion } from '../sys/confine.ts'
 import { AT, check, close, cstr, lsetxattr, mknodat, O, openat, openat2, RESOLVE, S, syncfs } from '../sys/libc.ts'
 import { mountOverlay, unmount } from '../sys/mount.ts'
-import { bad, type Finding, ok, warn } from './doctor.ts'
+import { bad, type Finding, ok, warn } from './finding.ts'
 
 /** Below this, links between directories would be refused to extractors (landlock(7), LANDLOCK_ACCESS_FS_REFER). */
 const LANDLOCK_REFER = 2

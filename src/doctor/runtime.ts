@@ -7,7 +7,7 @@ import { findRuntime } from '../runtime/find.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import type { Abortable } from '../task/task.ts'
-import { bad, type Finding, freeSpace, ok, type Settings, warn } from './doctor.ts'
+import { bad, type Finding, freeSpace, ok, type Settings, warn } from './finding.ts'
 
 const PATIENCE_MS = 5_000
 const KUBELET_CONFIG = '/var/lib/kubelet/config.yaml'
