@@ -9,7 +9,7 @@ import { createUpstream } from '../rpc/upstream.ts'
 import { findRuntime } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
-import { type Notifier, openNotifier } from '../sys/notify.ts'
+import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
@@ -31,23 +31,30 @@ export async function runDaemon(config: Config, version: string, options: Daemon
   for (const warning of config.warnings) log.warn({ file: config.file }, warning)
   using manager = openNotifier(process.env, (error) => log.warn({ err: error }, 'the service manager could not be told'))
   const socket = inheritedSocket(process.env)
-  const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }) }
-  const runtime = await findRuntime(config.runtime, { own: config.socket.path, signal: options.signal })
+  const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }), isOpen: false }
+  const own = socket?.path ?? config.socket.path
+  const runtime = await findRuntime(config.runtime, { own, signal: options.signal })
   if (runtime !== undefined) return await serveBeside(runtime, config, version, log, door, options)
   if (options.broken !== undefined) throw options.broken
   await serveOwn(config, version, log, door, options)
 }
 
-/** How the daemon meets the world: who started it, and the socket it was given, if any. */
-type Door = { readonly manager: Notifier; readonly inherited?: Inherited }
+/** How the daemon meets the world: who started it, the socket it was given, if any, and whether calls are answered. */
+type Door = { readonly manager: Notifier; readonly inherited?: Inherited; isOpen: boolean }
 
 /** With a store of its own. */
 async function serveOwn(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
-  await using node = await openNode(config, version, log, { signal: options.signal, onLost: (error) => lost.abort(error) })
+  let pulls = (): number => 0
+  await using metrics = await openMetrics(config, version, log, door, () => pulls())
+  await using node = await openNode(config, version, log, {
+    signal: options.signal,
+    onPullEnd: metrics.pull,
+    onLost: (error) => lost.abort(error),
+  })
+  pulls = () => node.puller.inFlight().length
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
-  await using _metrics = await openMetrics(config, version, log, () => node.puller.inFlight().length)
   const end = AbortSignal.any([options.signal, lost.signal])
   await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, () => node.puller.close())
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
@@ -70,15 +77,17 @@ async function serveBeside(
     const state = own?.state
     return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
   }
-  const metrics = open.use(await openMetrics(config, version, log, pulls))
+  const metrics = open.use(await openMetrics(config, version, log, door, pulls))
   const onSwitch = (state: PassthroughState): void => {
     log.warn({ ...address, ...state }, 'passthrough')
-    metrics.passthrough(state.on)
+    metrics.passthrough(state.on, 'switched')
+    door.manager.notify(status(state.on ? `passthrough: ${state.reason}` : 'answering'))
   }
-  metrics.passthrough(broken !== undefined)
+  metrics.passthrough(broken !== undefined, 'bad-config')
   if (broken !== undefined) log.error({ ...address, err: broken }, 'every call goes to the runtime until this is mended')
   const passthrough = broken === undefined ? createPassthrough(onSwitch) : fixedPassthrough(broken.message)
-  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address)) : undefined
+  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull)) : undefined
+  if (broken !== undefined) door.manager.notify(status(`passthrough: ${broken.message}`))
   const services = servicesBeside(config, version, log, {
     address,
     upstream,
@@ -96,10 +105,11 @@ async function serveUntil(
   services: Services,
   { socket, rootDir }: Config,
   log: Logger,
-  { manager, inherited }: Door,
+  door: Door,
   { signal, onReady }: DaemonOptions,
   stop: () => Promise<void>,
 ): Promise<void> {
+  const { manager, inherited } = door
   const server = await serve(services, {
     path: socket.path,
     mode: socket.mode,
@@ -109,10 +119,12 @@ async function serveUntil(
     signal,
   })
   log.info({ socket: server.path, root: rootDir, pid: process.pid, ms: Math.round(performance.now()) }, 'ready')
+  door.isOpen = true
   manager.notify('READY=1')
   onReady?.()
   await aborted(end)
   log.info({}, 'stopping')
+  door.isOpen = false
   manager.notify('STOPPING=1')
   await Promise.all([server.close(GRACE_MS), stop()])
 }
@@ -122,13 +134,20 @@ async function openMetrics(
   { metrics }: Config,
   version: string,
   log: Logger,
+  door: Door,
   pullsInFlight: () => number,
 ): Promise<Metrics & AsyncDisposable> {
   const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
   if (metrics === undefined) return none
   const { serveMetrics } = await import('../metrics/serve.ts')
   try {
-    const served = await serveMetrics({ ...metrics, version, pullsInFlight, isReady: () => true })
+    const served = await serveMetrics({
+      ...metrics,
+      version,
+      pullsInFlight,
+      isReady: () => door.isOpen,
+      onError: (error) => log.error({ err: error }, 'a connection for metrics could not be accepted'),
+    })
     log.info({ metrics: { host: metrics.host, port: served.port } }, 'metrics are served')
     return served
   } catch (error) {

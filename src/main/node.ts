@@ -5,7 +5,7 @@ import { type Collector, createCollector } from '../gc/gc.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
 import type { Puller } from '../pull/pull.ts'
-import { createPuller } from '../pull/puller.ts'
+import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
@@ -30,6 +30,8 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Told how each pull ended; must not throw. */
+  readonly onPullEnd?: PullerOptions['onEnd']
   /** Called once if the store can change nothing any more. */
   readonly onLost?: (error: Error) => void
 }
@@ -59,7 +61,9 @@ export async function openNode(config: Config, version: string, log: Logger, opt
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
     }),
   )
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls: config.maxParallelImagePulls, log })
+  const onEnd = options.onPullEnd === undefined ? {} : { onEnd: options.onPullEnd }
+  const maxParallelPulls = config.maxParallelImagePulls
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, log, ...onEnd })
   opened.defer(() => puller.close())
   const collector = createCollector(store)
   const kept = opened.move()

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { describe, failureOf } from '../failure/failure.ts'
+import type { PullerOptions } from '../pull/puller.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
@@ -27,12 +28,14 @@ export class OwnPath implements AsyncDisposable {
   readonly #config: Config
   readonly #version: string
   readonly #log: Logger
+  readonly #onPullEnd: PullerOptions['onEnd']
   readonly #closing = new AbortController()
   readonly #kept: Promise<void>
   #state: PathState = { missing: 'it is being opened' }
 
-  constructor(config: Config, version: string, log: Logger, address: RuntimeAddress) {
+  constructor(config: Config, version: string, log: Logger, address: RuntimeAddress, onPullEnd: PullerOptions['onEnd']) {
     this.address = address
+    this.#onPullEnd = onPullEnd
     this.#config = config
     this.#version = version
     this.#log = log
@@ -76,6 +79,7 @@ export class OwnPath implements AsyncDisposable {
     await using node = await openNode(this.#config, this.#version, this.#log, {
       signal,
       runtime: { address: this.address, facts },
+      onPullEnd: this.#onPullEnd,
       onLost: ended.reject,
     })
     const enter = (): void => {

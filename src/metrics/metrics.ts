@@ -7,9 +7,15 @@
 export interface Metrics {
   /** A pull was handed to the runtime, and why: a failure's kind, or `passthrough`, `not-ready`, `unreadable`, `obstacle`, `runtime-handler`. */
   forwarded(reason: string): void
-  /** Whether every call goes to the runtime. */
-  passthrough(on: boolean): void
+  /** A pull of ours has ended: `pulled`, or its failure's kind. */
+  pull(registry: string, result: string): void
+  /** Whether every call goes to the runtime, and why. */
+  passthrough(on: boolean, reason: PassthroughReason): void
 }
 
+/** Switched by a person; for lack of a configuration that can be used. */
+export const PASSTHROUGH_REASONS = ['switched', 'bad-config'] as const
+export type PassthroughReason = (typeof PASSTHROUGH_REASONS)[number]
+
 /** Where nobody asks for figures. */
-export const uncounted: Metrics = { forwarded: () => {}, passthrough: () => {} }
+export const uncounted: Metrics = { forwarded: () => {}, pull: () => {}, passthrough: () => {} }

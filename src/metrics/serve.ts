@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { Metrics } from './metrics.ts'
+import { type Metrics, PASSTHROUGH_REASONS } from './metrics.ts'
 
 export type ServedMetrics = Metrics &
   AsyncDisposable & {
@@ -18,14 +18,26 @@ export type MetricsOptions = {
   readonly pullsInFlight: () => number
   /** Whether the daemon answers its socket. */
   readonly isReady: () => boolean
+  /** Called for a connection that could not be accepted; must not throw. */
+  readonly onError: (error: Error) => void
 }
 
 /** A scrape is one small GET; whoever sends more is not Prometheus. */
 const LIMITS = { maxHeaderSize: 8_192, requestTimeout: 10_000, headersTimeout: 5_000, connectionsCheckingInterval: 5_000 }
 const MAX_CONNECTIONS = 64
+const SILENCE_MS = 10_000
+/** Pods name registries, and each name is a time series for ever: those beyond this many are counted together. */
+const MAX_REGISTRIES = 50
 
 /** Listens. Rejects with the system's error where it cannot: the port is taken, say. */
-export async function serveMetrics({ host, port, version, pullsInFlight, isReady }: MetricsOptions): Promise<ServedMetrics> {
+export async function serveMetrics({
+  host,
+  port,
+  version,
+  pullsInFlight,
+  isReady,
+  onError,
+}: MetricsOptions): Promise<ServedMetrics> {
   const registry = new Registry()
   const registers = [registry]
   new Gauge({ name: 'windlass_build_info', help: 'The version of the daemon.', labelNames: ['version'], registers }).set(
@@ -34,15 +46,25 @@ export async function serveMetrics({ host, port, version, pullsInFlight, isReady
   )
   const passthrough = new Gauge({
     name: 'windlass_passthrough',
-    help: '1 while every call is handed to the container runtime as it comes.',
+    help: '1 while every call is handed to the container runtime as it comes, by reason.',
+    labelNames: ['reason'],
     registers,
   })
+  // Series that are there from the start can be watched for a change.
+  for (const reason of PASSTHROUGH_REASONS) passthrough.set({ reason }, 0)
   const forwarded = new Counter({
     name: 'windlass_image_pulls_forwarded_total',
     help: 'Pulls handed to the container runtime, by reason.',
     labelNames: ['reason'],
     registers,
   })
+  const pulls = new Counter({
+    name: 'windlass_image_pulls_total',
+    help: 'Pulls done here, by registry and result: pulled, or the kind of failure. Callers who share a pull count once.',
+    labelNames: ['registry', 'result'],
+    registers,
+  })
+  const named = boundedNames(MAX_REGISTRIES)
   new Gauge({
     name: 'windlass_image_pulls_in_progress',
     help: 'Pulls under way.',
@@ -72,16 +94,29 @@ export async function serveMetrics({ host, port, version, pullsInFlight, isReady
     answer(request, response).catch(() => response.destroy())
   })
   server.maxConnections = MAX_CONNECTIONS
+  server.setTimeout(SILENCE_MS)
   server.listen({ host, port })
   await once(server, 'listening')
+  // No descriptor left, say. Unheard, the event would end the daemon.
+  server.on('error', onError)
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
     forwarded: (reason) => forwarded.inc({ reason }),
-    passthrough: (on) => passthrough.set(on ? 1 : 0),
+    pull: (registry, result) => pulls.inc({ registry: named(registry), result }),
+    passthrough: (on, reason) => passthrough.set({ reason }, on ? 1 : 0),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
+  }
+}
+
+/** Names as they come, until there are `most` of them; then `other`. */
+function boundedNames(most: number): (name: string) => string {
+  const known = new Set<string>()
+  return (name) => {
+    if (known.size < most) known.add(name)
+    return known.has(name) ? name : 'other'
   }
 }

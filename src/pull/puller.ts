@@ -1,6 +1,6 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
 import { createHash } from 'node:crypto'
-import { asWindlassError, WindlassError } from '../failure/failure.ts'
+import { asWindlassError, type Failure, WindlassError } from '../failure/failure.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { formatReference } from '../reference/parse.ts'
@@ -22,6 +22,8 @@ export type PullerOptions = {
   /** This node's. */
   readonly platform: Platform
   readonly maxParallelPulls: number
+  /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
+  readonly onEnd?: (registry: string, result: 'pulled' | Failure['kind']) => void
   readonly log?: Log
 }
 
@@ -37,6 +39,7 @@ class NodePuller implements Puller {
   readonly #crew: Crew
   readonly #limiter: Limiter
   readonly #log: Log
+  readonly #onEnd: NonNullable<PullerOptions['onEnd']>
   readonly #entries = new Map<string, Entry>()
   /** Every pull that has not let go of everything yet, those nobody waits for any more included. */
   readonly #running = new Set<Entry>()
@@ -45,10 +48,11 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, log = silent }: PullerOptions) {
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, log = silent }: PullerOptions) {
     this.#crew = { registry, store, platform, layers: new LayerWork(store, unpacker, log) }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
+    this.#onEnd = onEnd ?? (() => {})
   }
 
   async pull(
@@ -110,10 +114,12 @@ class NodePuller implements Puller {
       const started = performance.now()
       const result = await runPull(this.#crew, request, pull, { signal })
       this.#log.info({ pull: id, reference, image: result.image.id, ms: Math.round(performance.now() - started) }, 'pulled')
+      this.#onEnd(request.reference.registry, 'pulled')
       return result
     } catch (error) {
       const failure = asWindlassError(signal.aborted ? signal.reason : error)
       this.#log.warn({ pull: id, reference, failure: failure.failure.kind, err: failure }, 'pull failed')
+      this.#onEnd(request.reference.registry, failure.failure.kind)
       // Whatever else runs for this pull has lost its purpose.
       pull.stop(failure)
       throw failure

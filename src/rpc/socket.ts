@@ -86,7 +86,8 @@ export async function listenOn(server: Server, { fd, path }: Inherited): Promise
   const failed = (error: NodeJS.ErrnoException) =>
     reject(new WindlassError(systemFailure('listen', error.code ?? error.message, path), error))
   server.once('error', failed)
-  server.listen({ fd }, () => {
+  // Listening again sets the length of the queue, in which clients wait while no daemon runs.
+  server.listen({ fd }, backlog, () => {
     server.off('error', failed)
     resolve()
   })

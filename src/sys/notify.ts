@@ -20,9 +20,12 @@ const MSG_NOSIGNAL = 0x4000
 const MAX_PATH = 108
 
 export interface Notifier extends Disposable {
-  /** `READY=1`, `STATUS=…`; several at once, newline between them. Never throws: nobody must stop for a manager that does not listen. */
-  notify(state: string): void
+  /** `READY=1`, `status(…)`. Never throws: nobody must stop for a manager that does not listen. */
+  notify(...state: readonly string[]): void
 }
+
+/** What `systemctl status` shows. One line, whatever was put into the text: a second one would be another message. */
+export const status = (text: string): string => `STATUS=${text.replace(/\p{Cc}+/gu, ' ')}`
 
 export type Environment = Record<string, string | undefined>
 
@@ -36,8 +39,8 @@ export function openNotifier(env: Environment, onError: (error: Error) => void):
   if (path === '') return { notify: () => {}, [Symbol.dispose]: () => {} }
   const address = addressOf(path)
   const fd = check(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
-  const notify = (state: string): void => {
-    const bytes = Buffer.from(state)
+  const notify = (...state: readonly string[]): void => {
+    const bytes = Buffer.from(state.join('\n'))
     const sent = sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length)
     if (sent < 0) onError(new Error(`sendto ${path}: ${JSON.stringify(failureFor(sent, 'sendto', path))}`))
   }

@@ -197,6 +197,7 @@ const samples = {
   'not-permitted': [{ kind: 'not-permitted', what: 'w', missing: ['CAP_MKNOD'] }, true],
   'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
   passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
+  unhealthy: [{ kind: 'unhealthy', failed: 1 }, false],
   'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
   'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],
   runtime: [{ kind: 'runtime', runtime: 'containerd', socket: '/s', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
