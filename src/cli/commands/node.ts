@@ -21,10 +21,15 @@ Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says oth
   --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
   --config     none; windlass config prints a whole file to start from
 
+Whose images these are to be: --runtime, else runtime.kind of the file, else
+the runtime whose socket is there (containerd, then CRI-O), else nobody's, and
+they stay in the root. --root on the command line means the root, too. Beside
+a runtime, pulls land where it looks for images, and every other call is
+answered by it; windlass passthrough leaves it the pulls as well.
+
 crictl uses it with:
   S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
-kubelet does not, in this version: images land in Windlass's own store, from
-which no runtime starts containers.
+kubelet is given the socket as its image service endpoint: deploy/README.md.
 It stops at SIGTERM, SIGINT and SIGHUP: pulls in flight end, their staging is
 removed, images stay.
 
