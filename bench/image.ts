@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createWriteStream, existsSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,9 +32,6 @@ type Layer = z.infer<typeof Layer>
 
 /** Where it is kept. */
 export const benchCache = join(tmpdir(), 'windlass-bench')
-
-/** Whether the image has been made on this machine. */
-export const hasBenchImage = (): boolean => existsSync(join(benchCache, 'image.json'))
 
 export type BenchImage = {
   readonly config: string

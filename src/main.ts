@@ -19,6 +19,10 @@ process.exitCode = await run(process.argv.slice(2), {
     const { runDaemon } = await import('./main/daemon.ts')
     await runDaemon(config, version, options)
   },
+  examine: async (config, options) => {
+    const { examine } = await import('./doctor/doctor.ts')
+    return await examine(config, options)
+  },
   openEmbedded: async (config, options) => {
     const [{ openNode }, { createLogger }] = await Promise.all([import('./main/node.ts'), import('./main/log.ts')])
     // A person watches: what they need to know comes as progress and errors, not as a log.

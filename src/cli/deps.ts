@@ -2,6 +2,7 @@
  * What the CLI needs of the rest: the composition root gives it, so that `--help` loads none of it. `C` is the configuration, which the
  * CLI carries from one door to the next without looking further in than `InForce`.
  */
+import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
@@ -43,6 +44,8 @@ export type Deps<C extends InForce = InForce> = {
   readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void; readonly broken?: Error }) => Promise<void>
   /** What can be made of sources that `loadConfig` refuses. */
   readonly salvageConfig: (sources: Sources) => C
+  /** Looks this node over. */
+  readonly examine: (config: C, options: Abortable) => Promise<readonly Finding[]>
   readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
   /** Of Windlass itself. */
   readonly version: string

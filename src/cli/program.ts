@@ -1,6 +1,7 @@
 /** Every command and option in one place, in the order `--help` shows them. */
 import { Command, Option } from 'commander'
 import { addCompletion } from './commands/completion.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
@@ -70,7 +71,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')
-  for (const add of [addServe, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
+  for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)
   for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
 }

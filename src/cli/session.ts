@@ -1,6 +1,7 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
@@ -29,6 +30,8 @@ export type Session = {
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
+  /** Looks this node over, as the configuration in force would use it. */
+  examine(): Promise<readonly Finding[]>
   /** `runtime` are the flags of serve alone, as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
@@ -77,6 +80,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
     },
+    examine: async () => await deps.examine(await load(), { signal }),
     serve: async (runtime, onReady) => {
       const serve = (config: C, broken?: Error): Promise<void> =>
         deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })

@@ -24,6 +24,7 @@ const codes = {
   'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
   passthrough: 'FAILED_PRECONDITION',
+  unhealthy: 'INTERNAL',
   'no-daemon': 'UNAVAILABLE',
   'runtime-down': 'UNAVAILABLE',
   runtime: 'INTERNAL',

@@ -38,6 +38,7 @@ const isForwardable = {
   'bad-config': true,
   'root-in-use': true,
   passthrough: true,
+  unhealthy: false,
   'no-daemon': true,
   runtime: true,
   // A call waits for it: a runtime that was restarted under our pull can do its own.

@@ -31,6 +31,7 @@ const sayings = {
   'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
   passthrough: { code: 'UNKNOWN' },
+  unhealthy: { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
   // What kubelet hears from a runtime that is down.
   'runtime-down': { code: 'UNAVAILABLE' },

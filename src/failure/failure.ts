@@ -83,6 +83,8 @@ export type Failure =
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
   /** Not done here just now: calls, or pulls, go to the runtime. */
   | { readonly kind: 'passthrough'; readonly reason: string }
+  /** This node is not as it must be; each finding has been told. */
+  | { readonly kind: 'unhealthy'; readonly failed: number }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
   /** The container runtime does not listen, or went away during a call. */
@@ -233,6 +235,8 @@ export function describe(f: Failure): string {
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
     case 'passthrough':
       return `this is left to the runtime: ${f.reason}`
+    case 'unhealthy':
+      return `${f.failed} ${f.failed === 1 ? 'finding is' : 'findings are'} marked FAIL; mend what they name`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
     case 'runtime-down':

@@ -111,7 +111,7 @@ export class OwnPath implements AsyncDisposable {
   }
 
   #inspect(cri: Connection): Promise<RuntimeFacts> {
-    return inspectRuntime(this.address.kind, cri, {
+    return inspectRuntime(this.address, cri, {
       signal: this.#closing.signal,
       deadline: new Date(Date.now() + PATIENCE_MS),
     })

@@ -8,7 +8,12 @@ import type { Connection } from './client.ts'
 import { RpcError } from './status.ts'
 
 /** Who is asked, for its failure, and how long. */
-export type Wanted = { readonly runtime: string; readonly socket: string; readonly signal?: AbortSignal }
+export type Wanted = {
+  readonly runtime: string
+  readonly socket: string
+  readonly signal?: AbortSignal
+  readonly patienceMs?: number
+}
 
 /** It takes milliseconds; a runtime that has not seen an image for this long will not come round. */
 const PATIENCE_MS = 10_000
@@ -22,9 +27,9 @@ const LONGEST_WAIT_MS = 100
 export async function untilKnown(
   cri: Pick<Connection, 'image'>,
   id: string,
-  { runtime, socket, signal = new AbortController().signal }: Wanted,
+  { runtime, socket, signal = new AbortController().signal, patienceMs = PATIENCE_MS }: Wanted,
 ): Promise<void> {
-  const deadline = new Date(Date.now() + PATIENCE_MS)
+  const deadline = new Date(Date.now() + patienceMs)
   let refusal: unknown
   for (let wait = FIRST_WAIT_MS; Date.now() < deadline.getTime(); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     try {

@@ -91,7 +91,8 @@ function documentAt(path: string): Document {
   return merged
 }
 
-function parsedFile(path: string): Document {
+/** A TOML file; one that is not there, or is none, is empty. */
+export function parsedFile(path: string): Document {
   try {
     const bytes = readFileSync(path)
     return bytes.length > MAX_BYTES ? {} : parse(bytes.toString('utf8'))

@@ -1,9 +1,9 @@
 /** Which runtime this node has. */
-import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { fail } from '../failure/failure.ts'
 import { RpcError } from '../rpc/status.ts'
 import type { Abortable } from '../task/task.ts'
+import { resolved } from './containerd-process.ts'
 import type { RuntimeAddress, RuntimeKind } from './runtime.ts'
 
 /** What the configuration says of it; `endpoint` is a path. */
@@ -72,14 +72,5 @@ async function nameAt(socket: string, { signal }: Abortable): Promise<string | u
   } catch (error) {
     signal.throwIfAborted()
     return error instanceof RpcError && error.code === 'UNIMPLEMENTED' ? 'no CRI' : undefined
-  }
-}
-
-/** Through symlinks on the way, of which /var/run is one; the socket itself need not be there. */
-function resolved(socket: string): string {
-  try {
-    return join(realpathSync(dirname(socket)), basename(socket))
-  } catch {
-    return socket
   }
 }

@@ -4,8 +4,9 @@ import { z } from 'zod'
 import type { Connection } from '../rpc/client.ts'
 import type { CallOptions } from '../rpc/services.ts'
 import { type ImageSettings, lenient, readImageSettings } from './containerd-config.ts'
+import { configFileOf } from './containerd-process.ts'
 import { crioObstacles } from './crio-config.ts'
-import type { RuntimeFacts, RuntimeKind } from './runtime.ts'
+import type { RuntimeAddress, RuntimeFacts } from './runtime.ts'
 
 /** The one snapshotter whose snapshots are directories we can unpack into. */
 const OVERLAYFS = 'overlayfs'
@@ -27,12 +28,12 @@ const statusConfig = z.object({
 type StatusConfig = z.output<typeof statusConfig>
 
 /** What is read beside: containerd's own files, and those that bind CRI-O. */
-export type Files = { readonly containerd: () => ImageSettings; readonly crio: () => readonly string[] }
-const files: Files = { containerd: readImageSettings, crio: crioObstacles }
+export type Files = { readonly containerd: (socket: string) => ImageSettings; readonly crio: () => readonly string[] }
+const files: Files = { containerd: (socket) => readImageSettings(configFileOf(socket)), crio: crioObstacles }
 
 /** Asks the runtime. Rejects with RpcError where it does not answer. */
 export async function inspectRuntime(
-  kind: RuntimeKind,
+  { kind, socket }: RuntimeAddress,
   { runtime, image }: Pick<Connection, 'runtime' | 'image'>,
   options: CallOptions,
   { containerd: settings, crio }: Files = files,
@@ -42,7 +43,7 @@ export async function inspectRuntime(
   const { info } = await runtime.status({ verbose: true }, options)
   const config = configIn(info.config)
   const { imageFilesystems } = await image.imageFsInfo({}, options)
-  const file: ImageSettings = isSinceTwo(version) ? settings() : { verifiers: [] }
+  const file: ImageSettings = isSinceTwo(version) ? settings(socket) : { verifiers: [] }
   // The image file system is the default snapshotter's directory, whatever the version: io.containerd.snapshotter.v1.NAME.
   const root = basename(imageFilesystems[0]?.fsId?.mountpoint ?? '')
   const snapshotter =

@@ -132,8 +132,11 @@ const SCOPES = 3
 const MIN_VERSION = 2
 const FILE_RIGHTS = FS.EXECUTE | FS.WRITE_FILE | FS.READ_FILE | FS.TRUNCATE | FS.IOCTL_DEV
 
+/** The version of Landlock this kernel has; −errno where it has none. */
+export const landlockVersion = (): number => createRuleset(SYS.create_ruleset, null, 0, CREATE_RULESET_VERSION)
+
 function landlock({ writable, readable, executable }: Territory): number {
-  const version = createRuleset(SYS.create_ruleset, null, 0, CREATE_RULESET_VERSION)
+  const version = landlockVersion()
   if (version < 0) return version
   if (version < MIN_VERSION) return -EOPNOTSUPP
   const handled = FS_UNTIL[version] ?? ALL_FS

@@ -58,6 +58,7 @@ export const depsWith = (parts: Partial<Deps<Config>> = {}): Deps<Config> => ({
   serve: async (_config, { broken }) => {
     throw broken ?? unreachable()
   },
+  examine: unreachable,
   openEmbedded: unreachable,
   ...parts,
 })

@@ -197,6 +197,7 @@ const samples = {
   'not-permitted': [{ kind: 'not-permitted', what: 'w', missing: ['CAP_MKNOD'] }, true],
   'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
   passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
+  unhealthy: [{ kind: 'unhealthy', failed: 1 }, false],
   'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
   'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],
   runtime: [{ kind: 'runtime', runtime: 'containerd', socket: '/s', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
@@ -260,7 +261,7 @@ describe('a pull that failed here', () => {
 
   it('because its caller left is not made again', async () => {
     const leaving = new AbortController()
-    const { call, daemon, happened } = await start({
+    const { call, daemon, happened, forwarded } = await start({
       pulls: async (_request, signal) => {
         leaving.abort()
         await new Promise((resolve) => signal.addEventListener('abort', resolve))
@@ -270,7 +271,7 @@ describe('a pull that failed here', () => {
     const { status } = await call('pullImage', pullBytes(), { signal: leaving.signal })
     expect(status.code).toBe(grpc.status.CANCELLED)
     await expect.poll(() => daemon.records).toHaveLength(1)
-    expect(happened).toEqual(['our pull'])
+    expect([happened, forwarded]).toEqual([['our pull'], []])
   })
 })
 

@@ -21,6 +21,9 @@ it.each<[Failure, cri: string, control: string]>([
   [{ kind: 'cancelled', reason: 'deadline' }, 'DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'],
   [{ kind: 'cancelled', reason: 'shutdown' }, 'UNAVAILABLE', 'UNAVAILABLE'],
   [{ kind: 'internal', what: 'w' }, 'UNKNOWN', 'INTERNAL'],
+  [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, 'UNAVAILABLE', 'UNAVAILABLE'],
+  [{ kind: 'passthrough', reason: 'r' }, 'UNKNOWN', 'FAILED_PRECONDITION'],
+  [{ kind: 'both-failed', ours: { kind: 'registry-unavailable', reference, tried }, said: 's' }, 'UNKNOWN', 'UNAVAILABLE'],
 ])('%o is %s to kubelet and %s to our own clients', (failure, cri, control) => {
   expect(statusOf(failure).code).toBe(cri)
   expect(controlStatusOf(failure).code).toBe(control)

@@ -22,6 +22,15 @@ test.each<[Failure, RegExp]>([
   [platformless(['linux/amd64', 'windows(10.0)/amd64']), /build it for linux\/arm64/],
   [platformless(['windows(10.0)/amd64']), /does not pull Windows images$/],
   [{ kind: 'root-in-use', root: '/r', pid: 7 }, /pid 7\).*--socket/],
+  [
+    { kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'no such socket' },
+    /^containerd does not answer on \/s \(no such socket\); see that it runs and what it logs/,
+  ],
+  [
+    { kind: 'both-failed', ours: { kind: 'internal', what: 'w' }, said: 'not found' },
+    /^internal error: w; the runtime tried too: not found$/,
+  ],
+  [{ kind: 'passthrough', reason: 'by hand' }, /^this is left to the runtime: by hand$/],
   [{ kind: 'bad-config', file: 'f', line: 1, field: 'a', reason: 'x', more: [{ line: 2, reason: 'y' }] }, /^f:1: a: x; f:2: y$/],
 ])('%j in words', (failure, words) => {
   expect(describe(failure)).toMatch(words)

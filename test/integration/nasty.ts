@@ -1,6 +1,6 @@
 /** A small image with everything in it that has gone wrong in somebody's extractor: what Windlass and containerd must agree on. */
 import { randomBytes } from 'node:crypto'
-import { type BuiltImage, buildImage } from '../support/image.ts'
+import { type BuiltImage, buildImage, type LayerSpec } from '../support/image.ts'
 import type { TarPart } from '../support/tar.ts'
 
 /** A VFS_CAP_REVISION_2 capability (linux/capability.h): cap_net_raw, effective and permitted; NULs and all. */
@@ -124,17 +124,16 @@ const again: readonly TarPart[] = [
   { name: 'tmp/again', content: 'still 1777' },
 ]
 
-/** Four layers: gzip, zstd, plain, and one with nothing in it. */
+/** gzip, zstd, plain, and one with nothing in it. */
+export const nastyLayers: readonly LayerSpec[] = [
+  { tar: base, compression: 'gzip' },
+  { tar: changes, compression: 'zstd' },
+  { tar: again, compression: 'none' },
+  { tar: [], compression: 'gzip' },
+]
+
 export const nastyImage = (): BuiltImage =>
-  buildImage({
-    platform: { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' },
-    layers: [
-      { tar: base, compression: 'gzip' },
-      { tar: changes, compression: 'zstd' },
-      { tar: again, compression: 'none' },
-      { tar: [], compression: 'gzip' },
-    ],
-  })
+  buildImage({ platform: { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }, layers: nastyLayers })
 
 /**
  * Directories that a layer leaves out of its tar, though it holds something below them: containerd gives them the time of

@@ -54,7 +54,11 @@ async function inspect(
     },
   })
   onTestFinished(() => daemon[Symbol.asyncDispose]())
-  return await inspectRuntime(kind, daemon.client, options, { containerd: () => nothing, crio: () => [], ...files })
+  return await inspectRuntime({ kind, socket: '/run/it.sock' }, daemon.client, options, {
+    containerd: () => nothing,
+    crio: () => [],
+    ...files,
+  })
 }
 const config = (value: unknown): Record<string, string> => ({ config: JSON.stringify(value), golang: '"go1.24"' })
 

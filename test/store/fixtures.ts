@@ -3,10 +3,16 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DiffId, type Digest, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import { type ImageConfig, mediaTypes } from '../../src/oci/oci.ts'
+import type { UnpackedFacts } from '../../src/store/facts.ts'
 import type { NewImage, Store, StoredLayer } from '../../src/store/store.ts'
 
-/** A layer to be: a name that its diffID comes from, what writes its tree, and the directories it implies. */
-export type LayerSpec = { readonly name: string; readonly write?: (diff: string) => void; readonly implied?: readonly string[] }
+/** A layer to be: a name that its diffID comes from, what writes its tree, the directories it implies, and the blob it came as. */
+export type LayerSpec = {
+  readonly name: string
+  readonly write?: (diff: string) => void
+  readonly implied?: readonly string[]
+  readonly blob?: NonNullable<UnpackedFacts['blob']>
+}
 
 export const diffIdOf = (name: string): DiffId => parseDiffId(sha256(`tar of ${name}`))
 
@@ -18,7 +24,8 @@ export async function commitLayer(store: Store, spec: LayerSpec, parent?: Stored
   const write = spec.write ?? ((dir: string) => writeFileSync(join(dir, spec.name), `content of ${spec.name}`))
   write(diff)
   writeFileSync(join(staged.dir, 'tar-split.gz'), `tar-split of ${spec.name}`)
-  return await store.commit(staged, { diffSize: 1000, entries: 1, whiteouts: 0, implied: spec.implied ?? [] }, parent)
+  const facts = { diffSize: 1000, entries: 1, whiteouts: 0, implied: spec.implied ?? [] }
+  return await store.commit(staged, spec.blob === undefined ? facts : { ...facts, blob: spec.blob }, parent)
 }
 
 /** Commits a chain, base first; the last one is the top. */

@@ -1,14 +1,18 @@
 /** The database and what podman and CRI-O read of it, changed together. */
+import { asWindlassError } from '../../failure/failure.ts'
 import type { Catalogue, Change } from './catalogue.ts'
 import type { Ledger } from './ledger.ts'
+import type { Reserve } from './reserve.ts'
 
 export class Books {
   readonly #ledger: Ledger
   readonly #catalogue: Catalogue
+  readonly #reserve: Reserve
 
-  constructor(ledger: Ledger, catalogue: Catalogue) {
+  constructor(ledger: Ledger, catalogue: Catalogue, reserve: Reserve) {
     this.#ledger = ledger
     this.#catalogue = catalogue
+    this.#reserve = reserve
   }
 
   /**
@@ -23,6 +27,18 @@ export class Books {
       return { result, edition: change === undefined ? undefined : open.use(this.#catalogue.prepare(change)) }
     })
     edition?.show()
+    this.#reserve.fill(this.#catalogue.bytes)
     return result
+  }
+
+  /** The same for a change that makes room: it has the reserve to use. */
+  shrink<T>(work: () => T, changeOf: (result: T) => Change | undefined): T {
+    try {
+      return this.change(work, changeOf)
+    } catch (error) {
+      if (asWindlassError(error).failure.kind !== 'no-space') throw error
+      this.#reserve.release()
+      return this.change(work, changeOf)
+    }
   }
 }

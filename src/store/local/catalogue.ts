@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { failureOf } from '../../failure/failure.ts'
 import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import { type Pending, writeBeside } from './durable.ts'
-import { type ImageEntry, imageEntry, type LayerEntry, layerEntry, type NamelessEntry } from './entries.ts'
+import { imageText, layerEntry, type NamelessText, namedText } from './entries.ts'
 import type { Layout } from './layout.ts'
 import type { StoreLog } from './log.ts'
 import { tellReaders } from './reader-lock.ts'
@@ -32,9 +32,13 @@ export interface Edition extends Disposable {
   show(): void
 }
 
+/** A layer that is listed, and its entry. */
+export type ListedLayer = { readonly id: LayerId; readonly parent?: LayerId; readonly text: string }
+
+/** Texts are made once: with thousands of entries, that is most of the work of a change. */
 type Entries = {
-  readonly layers: ReadonlyMap<string, LayerEntry>
-  readonly images: ReadonlyMap<Digest, NamelessEntry>
+  readonly layers: ReadonlyMap<string, ListedLayer>
+  readonly images: ReadonlyMap<Digest, NamelessText>
   readonly names: ReadonlyMap<Digest, readonly string[]>
 }
 
@@ -49,6 +53,7 @@ export class Catalogue {
   #entries: Entries = { layers: new Map(), images: new Map(), names: new Map() }
   /** Whether a file is known to say what `#entries` says. */
   #isShown: Files<boolean> = { layers: false, images: false }
+  #bytes: Files<number> = { layers: 0, images: 0 }
 
   constructor(at: Layout, log: StoreLog) {
     this.#json = { layers: join(at.layers, 'layers.json'), images: join(at.images, 'images.json') }
@@ -56,13 +61,18 @@ export class Catalogue {
     this.#log = log
   }
 
-  /** The lock file that readers of layers.json hold. */
-  get layersLock(): string {
-    return this.#locks.layers
+  /** The lock files that readers hold. */
+  get locks(): readonly string[] {
+    return FILES.map((which) => this.#locks[which])
+  }
+
+  /** How large the two files are together. */
+  get bytes(): number {
+    return this.#bytes.layers + this.#bytes.images
   }
 
   /** A layer that readers may know of. */
-  layer(id: string): LayerEntry | undefined {
+  layer(id: string): ListedLayer | undefined {
     return this.#entries.layers.get(id)
   }
 
@@ -72,12 +82,12 @@ export class Catalogue {
    */
   restore(change: Change): void {
     this.#entries = this.#after(change)
+    const texts = { layers: Buffer.from(TEXT.layers(this.#entries)), images: Buffer.from(TEXT.images(this.#entries)) }
+    this.#bytes = { layers: texts.layers.length, images: texts.images.length }
     try {
       using written = new DisposableStack()
-      const differing = FILES.map((which) => ({ file: this.#json[which], text: TEXT[which](this.#entries) })).filter(
-        ({ file, text }) => contentsOf(file) !== text,
-      )
-      const pending = differing.map(({ file, text }) => written.use(writeBeside(file, text)))
+      const differing = FILES.filter((which) => !contentsOf(this.#json[which])?.equals(texts[which]))
+      const pending = differing.map((which) => written.use(writeBeside(this.#json[which], texts[which])))
       for (const each of pending) each.place()
       for (const which of FILES) tellReaders(this.#locks[which])
       this.#isShown = { layers: true, images: true }
@@ -96,7 +106,7 @@ export class Catalogue {
     using written = new DisposableStack()
     const pending = FILES.filter((which) => changes[which] || !this.#isShown[which]).map((which) => ({
       which,
-      file: written.use(writeBeside(this.#json[which], TEXT[which](entries))),
+      file: written.use(this.#write(which, entries)),
     }))
     const kept = written.move()
     return {
@@ -108,10 +118,16 @@ export class Catalogue {
     }
   }
 
+  #write(which: File, entries: Entries): Pending {
+    const text = Buffer.from(TEXT[which](entries))
+    this.#bytes = { ...this.#bytes, [which]: text.length }
+    return writeBeside(this.#json[which], text)
+  }
+
   #after({ layers = [], images = [], goneLayers = [], goneImages = [], names = this.#entries.names }: Change): Entries {
     const after = { layers: new Map(this.#entries.layers), images: new Map(this.#entries.images), names }
-    for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? layerEntry(layer))
-    for (const image of images) after.images.set(image.id, imageEntry(image, layerIds(image.config.diffIds).at(-1)))
+    for (const layer of layers) after.layers.set(layer.id, this.#entries.layers.get(layer.id) ?? listed(layer))
+    for (const image of images) after.images.set(image.id, imageText(image, layerIds(image.config.diffIds).at(-1)))
     for (const id of goneLayers) after.layers.delete(id)
     for (const id of goneImages) after.images.delete(id)
     return after
@@ -141,20 +157,23 @@ export class Catalogue {
 }
 
 const TEXT: Files<(entries: Entries) => string> = {
-  layers: ({ layers }) => textOf([...layers.values()]),
-  images: ({ images, names }) => textOf([...images].map(([id, entry]) => named(entry, names.get(id)))),
+  layers: ({ layers }) => textOf([...layers.values()].map(({ text }) => text)),
+  images: ({ images, names }) => textOf([...images].map(([id, text]) => namedText(text, names.get(id)))),
 }
 
-const named = ({ id, digest, ...rest }: NamelessEntry, names: readonly string[] = []): ImageEntry =>
-  names.length === 0 ? { id, digest, ...rest } : { id, digest, names, ...rest }
+const listed = (layer: LayerRecord): ListedLayer => ({
+  id: layer.id,
+  ...(layer.parent === undefined ? {} : { parent: layer.parent }),
+  text: JSON.stringify(layerEntry(layer)),
+})
 
 /** An entry a line, so that a person can read it too. */
-const textOf = (entries: readonly object[]): string => `[${entries.map((entry) => JSON.stringify(entry)).join(',\n')}]`
+const textOf = (entries: readonly string[]): string => `[${entries.join(',\n')}]`
 
 /** Nothing, where the file is not there or cannot be read: it is written anew. */
-function contentsOf(file: string): string | undefined {
+function contentsOf(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch {
     return undefined
   }

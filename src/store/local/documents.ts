@@ -13,16 +13,16 @@ const directoryOf = (at: Layout, image: Digest): string => join(at.images, hexOf
 /** Writes those that are not there as they must be; true if any was. Nothing is synced: that is for the caller to do. */
 export function writeDocuments(at: Layout, image: Documented): boolean {
   const directory = directoryOf(at, image.id)
+  const missing = bigDataOf(image)
+    .map(({ key, bytes }) => ({ key, bytes, file: join(directory, bigDataFile(key)) }))
+    .filter(({ key, bytes, file }) => !isThere(file, key, bytes))
+  if (missing.length === 0) return false
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  let wrote = false
-  for (const [key, bytes] of bigDataOf(image)) {
-    const file = join(directory, bigDataFile(key))
-    if (isThere(file, key, bytes)) continue
+  for (const { bytes, file } of missing) {
     writeFileSync(`${file}.new`, bytes, { mode: 0o600 })
     renameSync(`${file}.new`, file)
-    wrote = true
   }
-  return wrote
+  return true
 }
 
 /** What is named by a digest was written once and is never another; an image's `manifest` may come to be. */
@@ -33,7 +33,7 @@ function isThere(file: string, key: string, bytes: Uint8Array): boolean {
 
 /** Removes the files that are none of the image's documents, an earlier manifest's, say. */
 export function dropOtherDocuments(at: Layout, image: Documented): void {
-  const files = new Set([...bigDataOf(image).keys()].map(bigDataFile))
+  const files = new Set(bigDataOf(image).map(({ key }) => bigDataFile(key)))
   const directory = directoryOf(at, image.id)
   for (const name of readdirSync(directory)) if (!files.has(name)) rmSync(join(directory, name), { recursive: true })
 }

@@ -20,20 +20,8 @@ export type LayerEntry = {
   readonly gidset?: readonly number[]
 }
 
-export type ImageEntry = {
-  readonly id: string
-  readonly digest: Digest
-  readonly names?: readonly string[]
-  readonly layer?: string
-  readonly metadata: string
-  readonly 'big-data-names': readonly string[]
-  readonly 'big-data-sizes': Readonly<Record<string, number>>
-  readonly 'big-data-digests': Readonly<Record<string, Digest>>
-  readonly created: string
-}
-
 /** A document of an image as containers/storage keys it. */
-export type BigData = { readonly key: string; readonly digest: Digest; readonly size: number }
+export type BigData = { readonly key: string; readonly digest: Digest; readonly bytes: Uint8Array }
 
 /** containers/storage's numbers (pkg/archive); an uncompressed layer's is left out. */
 const COMPRESSIONS: Readonly<Record<Compression, number | undefined>> = { none: undefined, gzip: 2, zstd: 4 }
@@ -53,40 +41,51 @@ export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: L
   }
 }
 
-/** All of an image's entry but its names. */
-export type NamelessEntry = Omit<ImageEntry, 'names'>
+/** An image's entry as text, but for its names, which change on their own. */
+export type NamelessText = { readonly before: string; readonly after: string }
 
-export function imageEntry(image: ImageRecord, layer: string | undefined): NamelessEntry {
-  const documents = [...bigDataOf(image)].map(([key, bytes]): BigData => ({ key, digest: sha256(bytes), size: bytes.length }))
-  return {
+export function imageText(image: ImageRecord, layer: string | undefined): NamelessText {
+  const documents = bigDataOf(image)
+  const before = {
     id: hexOf(image.id),
     // What the reference led to.
     digest: image.indexBytes === undefined ? image.manifest.digest : sha256(image.indexBytes),
+  }
+  const after = {
     ...(layer === undefined ? {} : { layer }),
     // How long the signatures in the one signature file are; images.json of podman says the same where there are none.
     metadata: JSON.stringify({ 'signatures-sizes': { [image.manifest.digest]: [] } }),
     'big-data-names': documents.map(({ key }) => key),
-    'big-data-sizes': Object.fromEntries(documents.map(({ key, size }) => [key, size])),
+    'big-data-sizes': Object.fromEntries(documents.map(({ key, bytes }) => [key, bytes.length])),
     'big-data-digests': Object.fromEntries(documents.map(({ key, digest }) => [key, digest])),
     created: createdOf(image),
   }
+  return { before: JSON.stringify(before).slice(0, -1), after: JSON.stringify(after).slice(1) }
 }
 
-/** An image's documents by key; readers look a manifest or an index up by its digest, and take `manifest` for the one that runs here. */
+/** The whole entry. */
+export const namedText = ({ before, after }: NamelessText, names: readonly string[] = []): string =>
+  names.length === 0 ? `${before},${after}` : `${before},"names":${JSON.stringify(names)},${after}`
+
+const NOTHING = new Uint8Array()
+const DIGEST_OF_NOTHING = sha256(NOTHING)
+
+/** An image's documents; readers look a manifest or an index up by its digest, and take `manifest` for the one that runs here. */
 export function bigDataOf({
   id,
   manifest,
   configBytes,
   manifestBytes,
   indexBytes,
-}: Pick<ImageRecord, 'id' | 'manifest' | 'configBytes' | 'manifestBytes' | 'indexBytes'>): ReadonlyMap<string, Uint8Array> {
-  return new Map([
-    [id, configBytes],
-    ...(indexBytes === undefined ? [] : [[`manifest-${sha256(indexBytes)}`, indexBytes] as const]),
-    [`manifest-${manifest.digest}`, manifestBytes],
-    ['manifest', manifestBytes],
-    [`signature-${hexOf(manifest.digest)}`, new Uint8Array()],
-  ])
+}: Pick<ImageRecord, 'id' | 'manifest' | 'configBytes' | 'manifestBytes' | 'indexBytes'>): readonly BigData[] {
+  const index = indexBytes === undefined ? undefined : sha256(indexBytes)
+  return [
+    { key: id, digest: id, bytes: configBytes },
+    ...(index === undefined || indexBytes === undefined ? [] : [{ key: `manifest-${index}`, digest: index, bytes: indexBytes }]),
+    { key: `manifest-${manifest.digest}`, digest: manifest.digest, bytes: manifestBytes },
+    { key: 'manifest', digest: manifest.digest, bytes: manifestBytes },
+    { key: `signature-${hexOf(manifest.digest)}`, digest: DIGEST_OF_NOTHING, bytes: NOTHING },
+  ]
 }
 
 /** The file a document is in (images.go, `makeBigDataBaseName`). */

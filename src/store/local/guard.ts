@@ -43,17 +43,18 @@ export class Guard {
   }
 
   /**
-   * A reader holds the lock from the moment it has found a layer to build on until its own record names it (store.go, `PutLayer`). So
-   * with the lock held here, either that record is there to be seen, or the reader will find the layer gone.
+   * A reader holds a lock from the moment it has found what to build on until its own record names it: that of layers.json for a layer
+   * of its own (store.go, `PutLayer`), that of images.json for a container (`CreateContainer`). So with both held here, either that
+   * record is there to be seen, or the reader will find the layer gone.
    */
   ask(layers: readonly LayerId[]): Asked {
     const known = layers.filter((id) => this.#catalogue.layer(id) !== undefined)
     // No reader can know of layers that were never listed.
     if (known.length === 0) return { answer: { kind: 'asked', free: layers, kept: [] }, [Symbol.dispose]: () => {} }
-    const lock = lockOutReaders(this.#catalogue.layersLock)
-    if (lock === undefined) return { answer: { kind: 'busy' }, [Symbol.dispose]: () => {} }
     using held = new DisposableStack()
-    held.use(lock)
+    for (const lock of this.#catalogue.locks) {
+      if (held.use(lockOutReaders(lock)) === undefined) return { answer: { kind: 'busy' }, [Symbol.dispose]: () => {} }
+    }
     const needed = this.#needed(this.look(), known)
     const kept = layers.filter((id) => needed.has(id))
     this.#tell(kept)

@@ -16,6 +16,7 @@ import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover } from './recover.ts'
+import { Reserve } from './reserve.ts'
 import { type PublishOrder, type Sealed, seal } from './seal.ts'
 import { logToMain, serve } from './thread.ts'
 
@@ -45,11 +46,12 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
   const sync = (): void => void check(syncfs(mount.fd), 'syncfs', root)
   const ledger = new Ledger(openDatabase(at.database, logToMain), at.database)
   const catalogue = new Catalogue(at, logToMain)
-  const books = new Books(ledger, catalogue)
+  const reserve = new Reserve(at.reserve)
+  const books = new Books(ledger, catalogue, reserve)
   const guard = new Guard(at, catalogue, primaryGraphRoots, logToMain)
 
   const unname = (work: () => NamesChanged): NamesChanged => {
-    const changed = books.change(work, ({ names, gone }) =>
+    const changed = books.shrink(work, ({ names, gone }) =>
       names.length + gone.length === 0 ? undefined : { goneImages: gone, names: ledger.uniqueNames() },
     )
     for (const id of changed.gone) removeDocuments(at, id)
@@ -62,7 +64,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     const recorded = answer.free.filter((id) => catalogue.layer(id) !== undefined)
     try {
       if (recorded.length > 0)
-        books.change(
+        books.shrink(
           () => ledger.forget([], recorded),
           () => ({ goneLayers: recorded }),
         )
@@ -74,7 +76,11 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
   }
 
   return {
-    open: () => recover({ at, ledger, catalogue, guard, sync, log: logToMain }),
+    open: () => {
+      const recovered = recover({ at, ledger, catalogue, guard, sync, log: logToMain })
+      reserve.fill(catalogue.bytes)
+      return recovered
+    },
     commit: (order) => commitLayer(at, order),
     seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),

@@ -4,6 +4,7 @@
  *
  *     windlass.lock                     made first, so the mark of a root of ours; held by one process
  *     windlass.db                       images, names, layers
+ *     windlass.reserve                  room for a removal on a full disk
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
  *     overlay/l/<short>                 -> ../<layer id>/diff
  *     overlay-layers/{layers.json,layers.lock,<layer id>.tar-split.gz}
@@ -12,13 +13,15 @@
  *     staging/<uuid>/{diff,tar-split.gz}                 being unpacked
  *     trash/<uuid>                                       being removed
  */
+import { hash } from 'node:crypto'
 import { join } from 'node:path'
-import { hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
+import type { LayerId } from '../../oci/digest.ts'
 
 export type Layout = {
   readonly root: string
   readonly lock: string
   readonly database: string
+  readonly reserve: string
   readonly overlay: string
   readonly links: string
   readonly layers: string
@@ -36,6 +39,7 @@ export function layoutOf(root: string): Layout {
     root,
     lock: join(root, LOCK),
     database: join(root, 'windlass.db'),
+    reserve: join(root, 'windlass.reserve'),
     overlay,
     links: join(overlay, 'l'),
     layers: join(root, 'overlay-layers'),
@@ -69,8 +73,14 @@ const LINK_LENGTH = 26
  * the id rather than at random, so a commit that was interrupted can simply be done again.
  */
 export function linkOf(id: LayerId): string {
-  const bits = BigInt(`0x${hexOf(sha256(`link ${id}`))}`)
-  return Array.from({ length: LINK_LENGTH }, (_, i) => BASE32.charAt(Number((bits >> BigInt(5 * i)) & 31n))).join('')
+  const bits = hash('sha256', `link ${id}`, 'buffer')
+  let link = ''
+  for (let bit = 0; bit < 5 * LINK_LENGTH; bit += 5) {
+    // Five bits counted from the last byte's lowest; they may reach into the byte before.
+    const byte = bits.length - 1 - (bit >> 3)
+    link += BASE32.charAt(((bits.readUInt8(byte) | (bits.readUInt8(byte - 1) << 8)) >> (bit & 7)) & 31)
+  }
+  return link
 }
 
 /** `StoredLayer.short`: the same, relative to `overlay`. */

@@ -6,7 +6,7 @@ import { type Digest, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
-import { digestRow, type ImageNames, type ImageRecord, imageRow, type LayerRecord, layerRow, nameRow } from './records.ts'
+import { allNamesRow, type ImageNames, type ImageRecord, imageRow, type LayerRecord, layerRow, nameRow } from './records.ts'
 
 /** Everything at once, for the start. `unreadable` lists ids of rows that are not what they must be. */
 export type Loaded = {
@@ -106,13 +106,12 @@ export class Ledger {
   uniqueNames(): ReadonlyMap<Digest, readonly string[]> {
     const names = new Map<Digest, string[]>()
     const repositories = new Map<Digest, Set<string>>()
-    for (const { name, image } of this.#parsed(nameRow, 'SELECT name, image FROM tags ORDER BY rowid DESC').good) {
+    for (const [name, image] of this.#allNames('tags', '1')) {
       names.set(image, [...(names.get(image) ?? []), name])
       repositories.set(image, (repositories.get(image) ?? new Set()).add(repositoryOf(name)))
     }
     const taken = new Set<string>()
-    const digests = this.#parsed(digestRow, 'SELECT name, image, asked FROM digests ORDER BY rowid DESC').good
-    for (const { name, image, asked } of digests) {
+    for (const [name, image, asked] of this.#allNames('digests', 'asked')) {
       const isTagged = repositories.get(image)?.has(repositoryOf(name)) ?? false
       if (taken.has(name) || (asked === 0 && isTagged)) continue
       taken.add(name)
@@ -194,6 +193,12 @@ export class Ledger {
     const named = (table: 'tags' | 'digests'): string[] =>
       this.#names(`SELECT name, image FROM ${table} WHERE image = ? ORDER BY rowid`, image).map(({ name }) => name)
     return { image, tags: named('tags'), digests: named('digests') }
+  }
+
+  /** All names in one row, newest first: thousands of rows take their time. */
+  #allNames(table: 'tags' | 'digests', asked: string): z.infer<typeof allNamesRow>['names'] {
+    const sql = `SELECT json_group_array(json_array(name, image, ${asked}) ORDER BY rowid DESC) AS names FROM ${table}`
+    return allNamesRow.parse(this.#statement(sql).get()).names
   }
 
   #names(sql: string, ...values: string[]): z.infer<typeof nameRow>[] {

@@ -167,11 +167,14 @@ function complaintOf(kind: Kind, what: string, bytes: Uint8Array): string | unde
   const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
   if (isDeep(json)) return `${what} is nested deeper than ${MAX_DEPTH}`
   try {
-    return kind(JSON.parse(json, asGoSees), what)
+    return kind(MAY_HAVE_FRACTIONS.test(json) ? JSON.parse(json, asGoSees) : JSON.parse(json), what)
   } catch (error) {
     return `${what}: ${String(error)}`
   }
 }
+
+/** Finds every number of such a kind, and strings that look like one: they only cost time. */
+const MAY_HAVE_FRACTIONS = /[:,[]\s*-?\d+[.eE]/
 
 /** `5.0` and `5e0` are no integers to Go. */
 const asGoSees = (_: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown =>

@@ -147,5 +147,5 @@ export const imageRow = z
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })
 
-/** The same for a digest name, and whether somebody asked for this very digest. */
-export const digestRow = nameRow.extend({ asked: count })
+/** Many names in one row, each with the image it names and whether somebody asked for this very name. */
+export const allNamesRow = z.object({ names: json(z.array(z.tuple([z.string(), digest, count]))) })

@@ -1,0 +1,35 @@
+/** `doctor`: looks this node over and says what to change. */
+import type { Command } from 'commander'
+import { fail } from '../../failure/failure.ts'
+import { print } from '../output.ts'
+import type { Session } from '../session.ts'
+import { printable } from '../text.ts'
+
+const LABELS = { ok: 'ok', warn: 'warn', fail: 'FAIL' } as const
+
+export function addDoctor(program: Command, session: Session): void {
+  program
+    .command('doctor')
+    .description('look this node over: rights, kernel, disk, socket, runtime, registries; say what to change')
+    .addHelpText(
+      'after',
+      `
+Needs no daemon, and changes nothing: what it tries, it tries in a directory
+below the root that is gone afterwards. Run it as the daemon runs, as root.
+Exit code 1 if anything is FAIL.
+
+Examples:
+  windlass doctor
+  windlass doctor --config /etc/windlass/windlass.yaml
+  windlass -o json doctor | jq '.[] | select(.level != "ok")'`,
+    )
+    .action(async () => {
+      const { io } = session
+      const findings = await session.examine()
+      await print(io, session.format(), findings, (each) =>
+        each.map(({ level, about, text }) => `${LABELS[level].padEnd(5)} ${about.padEnd(11)} ${printable(text)}\n`).join(''),
+      )
+      const failed = findings.filter(({ level }) => level === 'fail').length
+      if (failed > 0) fail({ kind: 'unhealthy', failed })
+    })
+}

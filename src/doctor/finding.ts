@@ -1,0 +1,33 @@
+/** What was found of a node, and how it is told. */
+import { statfsSync } from 'node:fs'
+
+export type Finding = {
+  readonly level: 'ok' | 'warn' | 'fail'
+  /** What was looked at: `kernel`, `disk`. */
+  readonly about: string
+  /** What was found, and what to do about it where it is not well. */
+  readonly text: string
+}
+
+/** Of the configuration in force. */
+export type Settings = {
+  readonly rootDir: string
+  readonly socket: { readonly path: string }
+  readonly runtime: { readonly kind: 'auto' | 'containerd' | 'crio' | 'none'; readonly endpoint?: string }
+  readonly registry: { readonly configPath: string }
+}
+
+export const ok = (about: string, text: string): Finding => ({ level: 'ok', about, text })
+export const warn = (about: string, text: string): Finding => ({ level: 'warn', about, text })
+export const bad = (about: string, text: string): Finding => ({ level: 'fail', about, text })
+
+/** Below these a node is near its end: an image does not fit, or the file system has no more names for files. */
+const LOW_PERCENT = 10
+/** Free blocks and inodes of the file system at `path`. */
+export function freeSpace(path: string): Finding {
+  const { blocks, bavail, bsize, files, ffree } = statfsSync(path)
+  const percent = (free: number, all: number): number => (all === 0 ? 100 : Math.floor((100 * free) / all))
+  const [space, inodes] = [percent(bavail, blocks), percent(ffree, files)]
+  const text = `${path}: ${((bavail * bsize) / 1e9).toFixed(1)} GB (${space} %) and ${inodes} % of the inodes are free`
+  return Math.min(space, inodes) < LOW_PERCENT ? warn('disk', `${text}; remove images, or enlarge it`) : ok('disk', text)
+}
