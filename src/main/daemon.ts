@@ -87,7 +87,6 @@ async function serveBeside(
   if (broken !== undefined) log.error({ ...address, err: broken }, 'every call goes to the runtime until this is mended')
   const passthrough = broken === undefined ? createPassthrough(onSwitch) : fixedPassthrough(broken.message)
   const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull)) : undefined
-  if (broken !== undefined) door.manager.notify(status(`passthrough: ${broken.message}`))
   const services = servicesBeside(config, version, log, {
     address,
     upstream,
@@ -106,7 +105,7 @@ async function serveUntil(
   { socket, rootDir }: Config,
   log: Logger,
   door: Door,
-  { signal, onReady }: DaemonOptions,
+  { signal, onReady, broken }: DaemonOptions,
   stop: () => Promise<void>,
 ): Promise<void> {
   const { manager, inherited } = door
@@ -120,7 +119,7 @@ async function serveUntil(
   })
   log.info({ socket: server.path, root: rootDir, pid: process.pid, ms: Math.round(performance.now()) }, 'ready')
   door.isOpen = true
-  manager.notify('READY=1')
+  manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
   await aborted(end)
   log.info({}, 'stopping')

@@ -15,7 +15,8 @@ const sendto = wrap<[fd: number, bytes: Buffer, size: number, flags: number, add
 const AF_UNIX = 1
 const SOCK_DGRAM = 2
 const SOCK_CLOEXEC = 0o2000000
-const MSG_NOSIGNAL = 0x4000
+// A manager that is stuck must not have us wait with it.
+const FLAGS = 0x4000 | 0x40 // MSG_NOSIGNAL, MSG_DONTWAIT
 /** sun_path (unix(7)). */
 const MAX_PATH = 108
 
@@ -41,7 +42,7 @@ export function openNotifier(env: Environment, onError: (error: Error) => void):
   const fd = check(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
   const notify = (...state: readonly string[]): void => {
     const bytes = Buffer.from(state.join('\n'))
-    const sent = sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length)
+    const sent = sendto(fd, bytes, bytes.length, FLAGS, address, address.length)
     if (sent < 0) onError(new Error(`sendto ${path}: ${JSON.stringify(failureFor(sent, 'sendto', path))}`))
   }
   const isForUs = WATCHDOG_PID === undefined || WATCHDOG_PID === String(process.pid)
