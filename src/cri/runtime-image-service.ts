@@ -162,8 +162,13 @@ function ownFor({ passthrough, own }: RuntimeImageParts, bytes: Buffer): OurPull
   if ('missing' in path) return { reason: 'not-ready', text: path.missing }
   const request = requestIn(imageCodec('pullImage'), bytes)
   if (request === undefined) return { reason: 'unreadable', text: 'the request cannot be read here' }
-  const obstacle = obstacleFor(path.facts, request.image?.runtimeHandler ?? '')
+  const obstacle = obstacleFor(path.facts, handlerOf(request))
   return obstacle ?? { path, request }
+}
+
+/** The handler whose snapshotter containerd would take: since 1.7 it goes by an annotation of the pod. */
+function handlerOf({ image, sandboxConfig }: PullImageRequest__Output): string {
+  return sandboxConfig?.annotations['io.containerd.cri.runtime-handler'] ?? image?.runtimeHandler ?? ''
 }
 
 async function pullOurs(

@@ -40,10 +40,15 @@ const sayings = {
   internal: { code: 'UNKNOWN' },
 } satisfies Record<Exclude<FailureKind, 'cancelled' | 'both-failed'>, Saying>
 
+/** What kubelet knows by name (cri-api errors.go). */
+const KNOWN = /^(?:RegistryUnavailable|SignatureValidationFailed)\b/
+
 /** The status of a CRI call that failed. */
 export function statusOf(failure: Failure): RpcStatus {
-  // Of two failures ours counts: kubelet looks at the code and at the very start of the text.
+  // Of two failures ours counts, unless only the runtime's has a name for kubelet, which looks at the code and the start of the text.
   const { code, prefix = '' } = sayingOf(failure)
+  if (failure.kind === 'both-failed' && prefix === '' && KNOWN.test(failure.said))
+    return { code: 'UNKNOWN', message: `${failure.said}; Windlass had tried: ${describe(failure.ours)}` }
   return { code, message: prefix + describe(failure) }
 }
 

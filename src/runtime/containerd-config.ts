@@ -2,7 +2,7 @@
  * containerd's own configuration files, for what its CRI plugin no longer tells since 2.0: how images are pulled. Read leniently, because
  * they are another program's: what is not as expected counts as not said.
  */
-import { accessSync, constants, globSync, readdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -22,7 +22,7 @@ const text = lenient(z.string())
 const table = lenient(z.record(z.string(), z.unknown()))
 const names = lenient(z.array(z.string()))
 
-const registrySchema = z.object({ config_path: text, mirrors: table, configs: table, auths: table })
+const registrySchema = z.object({ config_path: text, mirrors: table, configs: table, auths: table, headers: table })
 export type RegistrySettings = z.output<typeof registrySchema>
 
 /** CRI's plugin before it was split in 2.0; files of that shape are read by all that came after, too. */
@@ -38,7 +38,12 @@ const schema = z.object({
   plugins: lenient(
     z.object({
       'io.containerd.cri.v1.images': lenient(
-        z.object({ snapshotter: text, registry: lenient(registrySchema), pinned_images: lenient(z.object({ sandbox: text })) }),
+        z.object({
+          snapshotter: text,
+          registry: lenient(registrySchema),
+          pinned_images: lenient(z.object({ sandbox: text })),
+          runtime_platforms: lenient(z.record(z.string(), lenient(z.object({ snapshotter: text })))),
+        }),
       ),
       'io.containerd.grpc.v1.cri': whole,
       cri: whole,
@@ -51,13 +56,18 @@ export type ImageSettings = {
   readonly snapshotter?: string
   readonly registry?: RegistrySettings
   readonly sandboxImage?: string
+  /** Snapshotters of runtime handlers that name one, by handler. */
+  readonly snapshotters: Readonly<Record<string, string>>
   /** Programs that containerd asks before it pulls. */
   readonly verifiers: readonly string[]
+  /** Files that are there and could not be read: what they say, containerd goes by, and we cannot. */
+  readonly unread: readonly string[]
 }
 
 /** What the file at `path` and those it imports say of images; of a file that is not there, nothing. */
 export function readImageSettings(path: string = CONFIG_FILE): ImageSettings {
-  const { plugins, disabled_plugins: disabled } = schema.parse(documentAt(path))
+  const { document, unread } = documentAt(path)
+  const { plugins, disabled_plugins: disabled } = schema.parse(document)
   const images = plugins?.['io.containerd.cri.v1.images']
   const before = plugins?.['io.containerd.grpc.v1.cri'] ?? plugins?.cri
   const binDir = plugins?.[VERIFIER]?.bin_dir ?? VERIFIERS
@@ -69,6 +79,8 @@ export function readImageSettings(path: string = CONFIG_FILE): ImageSettings {
     ...(registry ? { registry } : {}),
     ...(sandboxImage ? { sandboxImage } : {}),
     // An empty bin_dir switches them off, as does the plugin's name among the disabled.
+    snapshotters: snapshottersIn(images?.runtime_platforms ?? {}),
+    unread,
     verifiers: binDir === '' || disabled?.includes(VERIFIER) === true ? [] : executablesIn(binDir),
   }
 }
@@ -76,31 +88,39 @@ export function readImageSettings(path: string = CONFIG_FILE): ImageSettings {
 type Document = { readonly [key: string]: unknown }
 
 /** The file with all it imports, what comes later laid over what came before. */
-function documentAt(path: string): Document {
+function documentAt(path: string): { readonly document: Document; readonly unread: readonly string[] } {
   const pending = [path]
   const read = new Set<string>()
+  const unread: string[] = []
   let merged: Document = {}
   for (const file of pending) {
     if (read.has(file) || read.size === MAX_FILES) continue
     read.add(file)
-    const document = parsedFile(file)
+    const found = parsedFile(file)
+    if (found === undefined) unread.push(file)
+    const document = found ?? {}
     merged = laidOver(merged, document)
     const { data: imports } = z.array(z.string()).safeParse(document.imports)
     pending.push(...(imports ?? (file === CONFIG_FILE ? [DROP_INS] : [])).flatMap((each) => filesBy(each, dirname(file))))
   }
-  return merged
+  return { document: merged, unread }
 }
 
-/** A TOML file; one that is not there, or is none, is empty. */
-export function parsedFile(path: string): Document {
+/** A TOML file; one that is not there is empty, and one that is there and cannot be read undefined. */
+export function parsedFile(path: string): Document | undefined {
+  if (!existsSync(path)) return {}
   try {
     const bytes = readFileSync(path)
-    return bytes.length > MAX_BYTES ? {} : parse(bytes.toString('utf8'))
+    return bytes.length > MAX_BYTES ? undefined : parse(bytes.toString('utf8'))
   } catch {
-    // Not there, or containerd itself would not start with it.
-    return {}
+    return undefined
   }
 }
+
+const snapshottersIn = (platforms: Readonly<Record<string, { snapshotter?: string | null | undefined } | null | undefined>>) =>
+  Object.fromEntries(
+    Object.entries(platforms).flatMap(([handler, each]) => (each?.snapshotter ? [[handler, each.snapshotter]] : [])),
+  )
 
 const filesBy = (pattern: string, from: string): readonly string[] => globSync(resolve(from, pattern)).toSorted()
 

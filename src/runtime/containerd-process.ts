@@ -44,7 +44,7 @@ const isContainerd = (comm: string, args: readonly string[]): boolean =>
 function socketOf({ args, file }: Command): string {
   const said = flag(args, '--address', '-a')
   if (said !== undefined) return said
-  const { grpc, plugins } = schema.parse(parsedFile(file))
+  const { grpc, plugins } = schema.parse(parsedFile(file) ?? {})
   return plugins?.['io.containerd.server.v1.grpc']?.address ?? grpc?.address ?? SOCKET
 }
 

@@ -22,13 +22,14 @@ const statusConfig = z.object({
       runtimes: lenient(z.record(z.string(), lenient(z.object({ snapshotter: text })))),
     }),
   ),
-  registry: lenient(z.object({ configPath: text, mirrors: table, configs: table, auths: table })),
+  registry: lenient(z.object({ configPath: text, mirrors: table, configs: table, auths: table, headers: table })),
   sandboxImage: text,
 })
 type StatusConfig = z.output<typeof statusConfig>
 
 /** What is read beside: containerd's own files, and those that bind CRI-O. */
 export type Files = { readonly containerd: (socket: string) => ImageSettings; readonly crio: () => readonly string[] }
+const nothingSaid: ImageSettings = { verifiers: [], snapshotters: {}, unread: [] }
 const files: Files = { containerd: (socket) => readImageSettings(configFileOf(socket)), crio: crioObstacles }
 
 /** Asks the runtime. Rejects with RpcError where it does not answer. */
@@ -43,7 +44,7 @@ export async function inspectRuntime(
   const { info } = await runtime.status({ verbose: true }, options)
   const config = configIn(info.config)
   const { imageFilesystems } = await image.imageFsInfo({}, options)
-  const file: ImageSettings = isSinceTwo(version) ? settings(socket) : { verifiers: [] }
+  const file: ImageSettings = isSinceTwo(version) ? settings(socket) : nothingSaid
   // The image file system is the default snapshotter's directory, whatever the version: io.containerd.snapshotter.v1.NAME.
   const root = basename(imageFilesystems[0]?.fsId?.mountpoint ?? '')
   const snapshotter =
@@ -54,7 +55,7 @@ export async function inspectRuntime(
     name,
     version,
     ...(snapshotter === undefined ? {} : { snapshotter }),
-    otherSnapshotters: otherSnapshotters(config, snapshotter),
+    otherSnapshotters: otherSnapshotters(config, file, snapshotter),
     ...(sandboxImage ? { sandboxImage } : {}),
     ...(hostsDir ? { hostsDir } : {}),
     obstacles: obstaclesOf(config, file, snapshotter),
@@ -71,17 +72,16 @@ function configIn(json: string | undefined): StatusConfig {
 
 const isSinceTwo = (version: string): boolean => Number(/^v?(\d+)\./.exec(version)?.[1] ?? 0) >= 2
 
-function otherSnapshotters(config: StatusConfig, own: string | undefined): ReadonlyMap<string, string> {
+function otherSnapshotters(config: StatusConfig, file: ImageSettings, own: string | undefined): ReadonlyMap<string, string> {
   const runtimes = Object.entries(config.containerd?.runtimes ?? {})
-  return new Map(
-    runtimes.flatMap(([name, each]) => (each?.snapshotter && each.snapshotter !== own ? [[name, each.snapshotter]] : [])),
-  )
+  const said = runtimes.flatMap(([name, each]) => (each?.snapshotter ? [[name, each.snapshotter] as const] : []))
+  return new Map([...said, ...Object.entries(file.snapshotters)].filter(([, snapshotter]) => snapshotter !== own))
 }
 
 /** What of containerd's own way of pulling ours would leave out. */
 function obstaclesOf(config: StatusConfig, file: ImageSettings, snapshotter: string | undefined): readonly string[] {
   const registry = config.registry ?? file.registry
-  const inline = ['mirrors', 'configs', 'auths'] as const
+  const inline = ['mirrors', 'configs', 'auths', 'headers'] as const
   const said = inline.filter((key) => Object.keys(registry?.[key] ?? {}).length > 0)
   return [
     ...(snapshotter === OVERLAYFS
@@ -92,6 +92,7 @@ function obstaclesOf(config: StatusConfig, file: ImageSettings, snapshotter: str
       : [
           `its configuration has registry.${said.join(', registry.')}, which only containerd reads; move them to hosts.toml files`,
         ]),
+    ...file.unread.map((path) => `its configuration ${path} cannot be read here, so what it asks of a pull is not known`),
     ...(file.verifiers.length === 0 ? [] : [`it asks image verifiers before it pulls (${file.verifiers.join(', ')})`]),
   ]
 }

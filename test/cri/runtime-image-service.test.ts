@@ -165,6 +165,13 @@ describe('a pull', () => {
     expect(happened).toEqual(['our pull'])
   })
 
+  it('goes to the runtime where the pod’s annotation names such a handler', async () => {
+    const { call, happened } = await start({ path: { facts: { ...facts, otherSnapshotters: new Map([['kata', 'devmapper']]) } } })
+    const sandboxConfig = { annotations: { 'io.containerd.cri.runtime-handler': 'kata' } }
+    await call('pullImage', requestOf('PullImage', { image: { image: reference }, sandboxConfig }))
+    expect(happened).toEqual(['runtime pullImage'])
+  })
+
   it('goes to the runtime where we cannot read it', async () => {
     const { call, received, forwarded } = await start()
     const bytes = Buffer.from([0x0a, 0xff, 0x01])

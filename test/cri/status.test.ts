@@ -34,3 +34,13 @@ it('starts with RegistryUnavailable for an unreachable registry alone', () => {
   expect(unreachable.message).toMatch(/^RegistryUnavailable: r\.example\/app:1: /)
   expect(statusOf({ kind: 'rate-limited', reference, host: 'h' }).message).not.toContain('RegistryUnavailable')
 })
+
+it('of two failures the one that kubelet knows by name comes first', () => {
+  const ours: Failure = { kind: 'internal', what: 'w' }
+  const said = 'SignatureValidationFailed: not signed'
+  expect(statusOf({ kind: 'both-failed', ours, said })).toEqual({
+    code: 'UNKNOWN',
+    message: `${said}; Windlass had tried: internal error: w`,
+  })
+  expect(statusOf({ kind: 'both-failed', ours, said: 'no' }).message).toBe('internal error: w; the runtime tried too: no')
+})

@@ -31,13 +31,17 @@ ${noVerifiers}
     sandbox = 'r.example/pause:3.10'
   [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = '/etc/containerd/certs.d'
+  [plugins.'io.containerd.cri.v1.images'.runtime_platforms.kata]
+    snapshotter = 'devmapper'
 `,
   )
   expect(readImageSettings(file)).toEqual({
     snapshotter: 'overlayfs',
     sandboxImage: 'r.example/pause:3.10',
     registry: { config_path: '/etc/containerd/certs.d' },
+    snapshotters: { kata: 'devmapper' },
     verifiers: [],
+    unread: [],
   })
 })
 
@@ -59,7 +63,9 @@ ${noVerifiers}
     snapshotter: 'zfs',
     sandboxImage: 'r.example/pause:3.6',
     registry: { mirrors: { 'docker.io': { endpoint: ['https://mirror.example'] } } },
+    snapshotters: {},
     verifiers: [],
+    unread: [],
   })
 })
 
@@ -72,7 +78,10 @@ it('what it imports counts too, in any depth, and once', async () => {
   const file = at('config.toml', 'imports = ["conf.d/*.toml"]\n[plugins.cri.registry]\nconfig_path = "/main"\n')
   expect(readImageSettings(file)).toEqual({
     registry: { config_path: '/a', auths: { 'r.example': {} } },
+    snapshotters: {},
     verifiers: [],
+    // What cannot be read may say anything.
+    unread: [at('conf.d/c.toml')],
   })
 })
 
@@ -89,7 +98,7 @@ it('verifiers are the programs in their directory, unless they are switched off'
 
 it('of a file that is not there, nothing is said', async () => {
   const at = await directory()
-  expect(readImageSettings(at('config.toml'))).toEqual({ verifiers: [] })
+  expect(readImageSettings(at('config.toml'))).toEqual({ snapshotters: {}, verifiers: [], unread: [] })
 })
 
 const open = JSON.stringify({

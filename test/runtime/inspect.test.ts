@@ -4,9 +4,11 @@ import { type Files, inspectRuntime } from '../../src/runtime/inspect.ts'
 import { obstacleFor } from '../../src/runtime/obstacle.ts'
 import { startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
 
+const silent = { snapshotters: {}, unread: [] }
+
 const options = { signal: unbounded }
 const overlayfs = '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs'
-const nothing: ImageSettings = { verifiers: [] }
+const nothing: ImageSettings = { ...silent, verifiers: [] }
 
 /** What containerd's Status says of its configuration, cut to what is read of it: as 1.6.20 and 1.7.24 say it, and 2.1.9. */
 const status = {
@@ -77,7 +79,12 @@ it.each(['1.6.20~ds1', '1.7.24~ds1'] as const)('reads what containerd %s says', 
 
 it('reads of containerd 2 in its file what it does not say', async () => {
   const version = '2.1.9+unknown'
-  const file: ImageSettings = { registry: { config_path: '/etc/certs.d' }, sandboxImage: 'r.example/pause:1', verifiers: [] }
+  const file: ImageSettings = {
+    registry: { config_path: '/etc/certs.d' },
+    sandboxImage: 'r.example/pause:1',
+    ...nothing,
+    verifiers: [],
+  }
   expect(await inspect('containerd', { version, info: config(status[version]) }, { containerd: () => file })).toEqual({
     name: 'containerd',
     version,
@@ -115,13 +122,13 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
   [
     'logins that only it knows, in the file of 2.x',
     { version: '2.0.1', info: config(status['2.1.9+unknown']) },
-    { containerd: () => ({ registry: { configs: { 'r.example': {} }, auths: { x: {} } }, verifiers: [] }) },
+    { containerd: () => ({ registry: { configs: { 'r.example': {} }, auths: { x: {} } }, ...silent, verifiers: [] }) },
     /registry\.configs, registry\.auths/,
   ],
   [
     'image verifiers',
     { version: '2.1.9', info: config(status['2.1.9+unknown']) },
-    { containerd: () => ({ verifiers: ['cosign'] }) },
+    { containerd: () => ({ ...silent, verifiers: ['cosign'] }) },
     /image verifiers before it pulls \(cosign\)/,
   ],
 ])('leaves pulls to a containerd with %s', async (_, told, files, words) => {
@@ -132,7 +139,11 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
 
 it('asks for no verifiers before containerd has them', async () => {
   const info = config(status['1.7.24~ds1'])
-  const facts = await inspect('containerd', { version: '1.7.24', info }, { containerd: () => ({ verifiers: ['left over'] }) })
+  const facts = await inspect(
+    'containerd',
+    { version: '1.7.24', info },
+    { containerd: () => ({ ...silent, verifiers: ['left over'] }) },
+  )
   expect(facts.obstacles).toEqual([])
 })
 

@@ -7,6 +7,10 @@ import type { PodSandboxMetadata as _runtime_v1_PodSandboxMetadata, PodSandboxMe
  */
 export interface PodSandboxConfig {
   'metadata'?: (_runtime_v1_PodSandboxMetadata | null);
+  /**
+   * containerd picks the snapshotter by one of these.
+   */
+  'annotations'?: ({[key: string]: string});
 }
 
 /**
@@ -14,4 +18,8 @@ export interface PodSandboxConfig {
  */
 export interface PodSandboxConfig__Output {
   'metadata': (_runtime_v1_PodSandboxMetadata__Output | null);
+  /**
+   * containerd picks the snapshotter by one of these.
+   */
+  'annotations': ({[key: string]: string});
 }
