@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Abortable } from '../../src/task/task.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
-import { publish } from '../support/image.ts'
+import { buildImage, publish } from '../support/image.ts'
 import { type Containerd, type ContainerdOptions, startContainerd } from './containerd.ts'
-import { inShellImage, pauseImage, shellImage } from './images.ts'
+import { here, inShellImage, pauseImage, shellImage } from './images.ts'
 import { lacking } from './lacking.ts'
 import { impliedDirectories, nastyImage } from './nasty.ts'
 import { eventually } from './node.ts'
@@ -69,6 +69,25 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
       )
     const { script, says } = inShellImage
     expect(await shell(script)).toBe(says)
+    // In a user namespace the runtime makes a copy of the topmost snapshot with shifted owners: it finds all it needs.
+    const mapped = await containerd.ctr(
+      [
+        ...[
+          'run',
+          '--rm',
+
+          '--snapshotter',
+          'overlayfs',
+          '--uidmap',
+          '0:100000:65536',
+          '--gidmap',
+          '0:100000:65536',
+        ],
+        ...[reference, 'mapped', '/bin/sh', '-c', `cat /proc/self/uid_map; ${script}`],
+      ],
+      { signal },
+    )
+    expect(mapped.replaceAll(/ +/g, ' ')).toBe(` 0 100000 65536\n${says}`)
     // No layer's blob is kept.
     const blobs = await containerd.ctr(['content', 'ls', '-q'], { signal })
     expect(blobs.trim().split('\n').toSorted()).toEqual(
@@ -80,7 +99,35 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     await containerd.crash({ signal })
     expect(await shell(script)).toBe(says)
     await ready(windlass, { signal })
+    // kubelet pulls again to check credentials: the registry is asked, and nothing else moves.
+    const before = registry.requests.length
     expect(await pull(windlass, reference, { signal })).toBe(id)
+    const asked = registry.requests.slice(before).map(({ method, path }) => `${method} ${path}`)
+    expect(asked).toEqual(['HEAD /v2/test/shell/manifests/1'])
+  })
+
+  it('images that share layers land at once, each layer fetched once', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const [shell, pause] = [shellImage(), pauseImage()]
+    const platformImage = shell.images[0]
+    const child = buildImage({
+      platform: here,
+      layers: [...(platformImage?.layers ?? []), { tar: [{ name: 'child', content: 'c' }] }],
+    })
+    publish(registry, 'test/shell', '1', shell)
+    publish(registry, 'test/pause', '1', pause)
+    publish(registry, 'test/child', '1', child)
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    const names = ['shell', 'pause', 'child', 'shell'].map((name) => `${registry.host}/test/${name}:1`)
+    const ids = await Promise.all(names.map((name) => pull(windlass, name, { signal })))
+    expect(ids).toEqual([platformImage?.id, pause.images[0]?.id, child.id, platformImage?.id])
+    const blobs = registry.requests
+      .filter(({ method, path }) => method === 'GET' && path.includes('/blobs/'))
+      .map(({ path }) => path)
+    expect(blobs.toSorted()).toEqual([...new Set(blobs)].toSorted())
+    expect((await containerd.cri.image.listImages({}, { signal })).images).toHaveLength(3)
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
   })
 
   it('the tree is the one containerd itself unpacks, but for the times of implied directories and the root', async ({
