@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: a cold pull of one real image, Windlass and Debian's containerd in turn, each on a fresh file system.
  *
- *     npm run bench -- [--runs N] [--peer containerd|none] [--fs tmpfs|ext4] [--rebuild] [--write]
+ *     npm run bench -- [--runs N] [--peer containerd|none] [--fs tmpfs|ext4] [--into own|containerd] [--rebuild] [--write]
  *
  * Both daemons are up and empty before the clock starts; the registry is Debian's, on loopback; a warm-up pull of each comes first.
  */
@@ -13,7 +13,7 @@ import { installMissing, isal, isRoot, missingOf, type Part } from '../scripts/m
 import type { Abortable } from '../src/task/task.ts'
 import { mounted, run } from '../test/integration/process.ts'
 import { startDockerRegistry } from '../test/registry/docker-registry.ts'
-import { type Contender, containerd, windlass } from './contender.ts'
+import { type Contender, containerd, windlass, windlassInContainerd } from './contender.ts'
 import { type BenchImage, benchCache, benchImage, pushBenchImage } from './image.ts'
 import { type Measured, type Pair, results, summary } from './report.ts'
 import { enterSandbox, inSandbox } from './sandbox.ts'
@@ -31,6 +31,8 @@ type Choice = {
   readonly runs: number
   readonly peer: boolean
   readonly fs: FileSystem
+  /** Whether Windlass keeps what it pulls, or lands it in a containerd of its own. */
+  readonly into: 'own' | 'containerd'
   readonly rebuild: boolean
   readonly write: boolean
 }
@@ -43,16 +45,19 @@ function choose(): Choice {
       runs: { type: 'string', default: '3' },
       peer: { type: 'string', default: 'containerd' },
       fs: { type: 'string', default: 'tmpfs' },
+      into: { type: 'string', default: 'own' },
       rebuild: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
     },
   })
-  const { peer, fs } = values
+  const { peer, fs, into } = values
   const runs = Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: want a number of at least 1`)
   if (peer !== 'containerd' && peer !== 'none') throw new Error(`--peer ${peer}: want containerd or none`)
   if (fs !== 'tmpfs' && fs !== 'ext4') throw new Error(`--fs ${fs}: want tmpfs or ext4`)
-  return { runs, peer: peer === 'containerd', fs, rebuild: values.rebuild, write: values.write }
+  if (into !== 'own' && into !== 'containerd') throw new Error(`--into ${into}: want own or containerd`)
+  if (into === 'containerd' && values.write) throw new Error('--write: the record is of a store of our own')
+  return { runs, into, peer: peer === 'containerd', fs, rebuild: values.rebuild, write: values.write }
 }
 
 /** One cold pull: fresh file system, daemon up, then the clock. */
@@ -60,11 +65,11 @@ async function measure(contender: Contender, image: BenchImage, reference: strin
   const { signal } = at
   await using fs = await freshFileSystem(at)
   await using ready = await contender.start(join(fs.path, contender.name), { signal })
-  const before = ready.daemon.cost()
+  const before = ready.cost()
   const started = performance.now()
   const { imageRef } = await ready.cri.image.pullImage({ image: { image: reference } }, { signal })
   const seconds = (performance.now() - started) / 1000
-  const after = ready.daemon.cost()
+  const after = ready.cost()
   if (imageRef !== image.imageId) throw new Error(`${contender.name} pulled ${imageRef}, wanted ${image.imageId}`)
   return { seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakRssBytes: after.peakRssBytes }
 }
@@ -102,11 +107,12 @@ async function compare(choice: Choice, { signal }: Abortable): Promise<void> {
   const at: Bench = { fs: choice.fs, scratch: scratch.path, signal }
 
   say('warm-up', choice.peer ? 'windlass, containerd' : 'windlass')
-  await measure(windlass, image, reference, at)
+  const our = choice.into === 'own' ? windlass : windlassInContainerd
+  await measure(our, image, reference, at)
   if (choice.peer) await measure(containerd, image, reference, at)
   const pairs: Pair[] = []
   for (let index = 1; index <= choice.runs; index++) {
-    const ours = await measure(windlass, image, reference, at)
+    const ours = await measure(our, image, reference, at)
     const theirs = choice.peer ? await measure(containerd, image, reference, at) : undefined
     pairs.push({ ours, theirs })
     const against = theirs === undefined ? '' : `   containerd ${theirs.seconds.toFixed(2)} s`
