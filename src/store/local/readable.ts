@@ -3,8 +3,9 @@
  * podman and CRI-O list no image at all (cri-o#6457; podman 4.3: "you may need to remove the image to resolve the error"): such an image
  * must not be shown to them. Go takes null for anything, finds fields by their names in any case, and is strict about types and times.
  */
+
+import type { StoreLog } from '../common/log.ts'
 import { isGoTime } from './entries.ts'
-import type { StoreLog } from './log.ts'
 import type { ImageRecord } from './records.ts'
 
 /** What is wrong with a value, or nothing. */
