@@ -91,6 +91,19 @@ describe.skipIf(
       expect((await cri.image.imageStatus({ image: { image: id } }, { signal })).image?.id).toBe(id)
       expect(existsSync(machine.at('/var/lib/windlass'))).toBe(true)
 
+      const doctor = await machine.run(
+        [
+          '/opt/windlass/node_modules/.bin/node',
+          '/opt/windlass/src/main.ts',
+          '--config',
+          '/etc/windlass/windlass.yaml',
+          'doctor',
+        ],
+        { signal },
+      )
+      expect(doctor).toMatch(/^ok +socket +windlass \S+ answers on /m)
+      expect(doctor).not.toMatch(/^FAIL/m)
+
       const caller = callerOf(socket, { signal })
       for (let round = 0; round < 3; round++) {
         const pid = await property(machine, 'MainPID', signal)
