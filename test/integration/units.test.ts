@@ -27,11 +27,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
 `
-/** Stands for kubelet: what it is started with is all that is asked of it. */
+/** Stands for kubelet, with kubeadm's drop-in: what it is started with is all that is asked of it. */
 const kubeletService = `[Service]
-Environment=KUBELET_EXTRA_ARGS=--of-the-unit
+ExecStart=/bin/sleep infinity
+`
+const kubeadm = `[Service]
 EnvironmentFile=-/etc/default/kubelet
-ExecStart=/bin/sleep infinity $KUBELET_EXTRA_ARGS
 ExecStart=
 ExecStart=/bin/sh -c 'echo "$KUBELET_EXTRA_ARGS" > /run/kubelet-args; exec sleep infinity'
 `
@@ -43,6 +44,7 @@ const files = {
   'windlass.service.d/test.conf': '[Service]\nOOMScoreAdjust=0\nStandardError=append:/run/windlass.log\n',
   'containerd.service': containerdService,
   'kubelet.service': kubeletService,
+  'kubelet.service.d/10-kubeadm.conf': kubeadm,
   'kubelet.service.d/10-windlass.conf': deployed('kubelet/10-windlass.conf'),
   'etc/containerd/config.toml': containerdConfig,
   'etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
