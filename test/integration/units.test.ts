@@ -7,9 +7,9 @@ import { describe, expect, it } from 'vitest'
 import { connect } from '../../src/rpc/client.ts'
 import { probe } from '../../src/rpc/socket.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
-import { publish } from '../support/image.ts'
+import { buildImage, buildLayer, publish } from '../support/image.ts'
 import { callerOf } from './caller.ts'
-import { shellImage } from './images.ts'
+import { here, shellImage } from './images.ts'
 import { lacking } from './lacking.ts'
 import { eventually } from './node.ts'
 import { bootSystemd, type Machine, unifiedCgroups } from './systemd.ts'
@@ -27,11 +27,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
 `
-/** Stands for kubelet: what it is started with is all that is asked of it. */
+/** Stands for kubelet, with kubeadm's drop-in: what it is started with is all that is asked of it. */
 const kubeletService = `[Service]
-Environment=KUBELET_EXTRA_ARGS=--of-the-unit
+ExecStart=/bin/sleep infinity
+`
+const kubeadm = `[Service]
 EnvironmentFile=-/etc/default/kubelet
-ExecStart=/bin/sleep infinity $KUBELET_EXTRA_ARGS
 ExecStart=
 ExecStart=/bin/sh -c 'echo "$KUBELET_EXTRA_ARGS" > /run/kubelet-args; exec sleep infinity'
 `
@@ -43,6 +44,7 @@ const files = {
   'windlass.service.d/test.conf': '[Service]\nOOMScoreAdjust=0\nStandardError=append:/run/windlass.log\n',
   'containerd.service': containerdService,
   'kubelet.service': kubeletService,
+  'kubelet.service.d/10-kubeadm.conf': kubeadm,
   'kubelet.service.d/10-windlass.conf': deployed('kubelet/10-windlass.conf'),
   'etc/containerd/config.toml': containerdConfig,
   'etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
@@ -62,6 +64,8 @@ describe.skipIf(
     await using registry = await startRegistry()
     publish(registry, 'test/shell', '1', shellImage())
     const reference = `${registry.host}/test/shell:1`
+    const disk = { name: 'disk', type: 'block', devMajor: 7, devMinor: 0 } as const
+    publish(registry, 'test/devices', '1', buildImage({ platform: here, layers: [buildLayer({ tar: [disk] })] }))
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-systemd-'))
     await using machine = await bootSystemd(
       dir.path,
@@ -90,6 +94,27 @@ describe.skipIf(
       expect(log()).not.toContain('"level":"warn"')
       expect((await cri.image.imageStatus({ image: { image: id } }, { signal })).image?.id).toBe(id)
       expect(existsSync(machine.at('/var/lib/windlass'))).toBe(true)
+
+      // Device nodes of layers are made, and what is in the service's group cannot open them.
+      const devices = `${registry.host}/test/devices:1`
+      await cri.image.pullImage({ image: { image: devices } }, { signal })
+      expect(log()).not.toContain('handed to the runtime')
+      const inGroup = 'echo $$ > /sys/fs/cgroup/system.slice/windlass.service/cgroup.procs; mknod /run/loop b 7 0 &&'
+      const opened = await machine.run(['sh', '-c', `${inGroup} head -c 1 /run/loop 2>&1 || :`], { signal })
+      expect(opened).toContain('Operation not permitted')
+
+      const doctor = await machine.run(
+        [
+          '/opt/windlass/node_modules/.bin/node',
+          '/opt/windlass/src/main.ts',
+          '--config',
+          '/etc/windlass/windlass.yaml',
+          'doctor',
+        ],
+        { signal },
+      )
+      expect(doctor).toMatch(/^ok +socket +windlass \S+ answers on /m)
+      expect(doctor).not.toMatch(/^FAIL/m)
 
       const caller = callerOf(socket, { signal })
       for (let round = 0; round < 3; round++) {
