@@ -1,14 +1,15 @@
 /** What the kernel and the store's file system can do, tried in a directory that is gone again afterwards. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, failureOf } from '../failure/failure.ts'
-import { landlockVersion } from '../sys/confine.ts'
-import { AT, check, close, cstr, lsetxattr, mknodat, O, openat, openat2, RESOLVE, S, syncfs } from '../sys/libc.ts'
+import { describe, fail, failureOf } from '../failure/failure.ts'
+import { AT, check, close, cstr, lsetxattr, mknodat, O, openat, openat2, RESOLVE, S, syncfs, wrap } from '../sys/libc.ts'
 import { mountOverlay, unmount } from '../sys/mount.ts'
-import { bad, type Finding, ok, warn } from './finding.ts'
+import { bad, type Finding, ok } from './finding.ts'
 
-/** Below this, links between directories would be refused to extractors (landlock(7), LANDLOCK_ACCESS_FS_REFER). */
-const LANDLOCK_REFER = 2
+const getdents64 = wrap<[fd: number, into: Buffer, size: number]>('getdents64', 'int64', ['int', 'void *', 'size_t'])
+
+/** readdir(3). */
+const DT_UNKNOWN = 0
 
 /** `dir` is on the file system of the store. */
 export function kernelFindings(dir: string): readonly Finding[] {
@@ -44,10 +45,16 @@ export function kernelFindings(dir: string): readonly Finding[] {
         check(lsetxattr(cstr(at('opaque')), cstr('trusted.overlay.opaque'), Buffer.from('y'), 1, 0), 'lsetxattr')
       }),
       tryOut('files are made durable at once (syncfs)', 'without it no image can be published', () => sync(place)),
-      tryOut('overlay mounts', 'load the module (modprobe overlay); a rootDir that is itself on overlay cannot be one', () =>
-        overlay(at),
+      tryOut('overlay mounts', `${overlayAdvice()}; a rootDir that is itself on overlay cannot be one`, () => overlay(at)),
+      tryOut(
+        'directories tell the types of their entries (d_type)',
+        'make the file system anew with ftype=1 (xfs), or on ext4',
+        () => entryTypes(at),
       ),
-      confinement(),
+      tryOut('renames', 'choose a rootDir on a local disk', () => {
+        mkdirSync(at('tree'))
+        renameSync(at('tree'), at('renamed'))
+      }),
     ]
   } finally {
     rmSync(place, { recursive: true, force: true })
@@ -79,9 +86,22 @@ function overlay(at: (name: string) => string): void {
   unmount(at('merged'))
 }
 
-function confinement(): Finding {
-  const version = landlockVersion()
-  return version >= LANDLOCK_REFER
-    ? ok('kernel', `extractors are confined to their files (Landlock ${version})`)
-    : warn('kernel', 'extractors are not confined to their files: Landlock of Linux 5.19 or newer is needed, and enabled in lsm=')
+function entryTypes(at: (name: string) => string): void {
+  mkdirSync(at('entries'))
+  mkdirSync(at('entries/directory'))
+  const dir = check(openat(AT.FDCWD, cstr(at('entries')), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0), 'openat')
+  try {
+    const entries = Buffer.alloc(4_096)
+    const length = check(getdents64(dir, entries, entries.length), 'getdents64')
+    for (let next = 0; next < length; next += entries.readUInt16LE(next + 16))
+      if (entries[next + 18] === DT_UNKNOWN)
+        fail({ kind: 'unsupported', what: 'file system', mediaType: 'without entry types', hint: 'overlay needs them' })
+  } finally {
+    close(dir)
+  }
 }
+
+const overlayAdvice = (): string =>
+  /^nodev\toverlay$/m.test(readFileSync('/proc/filesystems', 'utf8'))
+    ? 'this process may not mount, or this file system cannot be one of its layers'
+    : 'the kernel has no overlay yet: modprobe overlay'

@@ -1,96 +1,116 @@
-/** The runtime that starts containers on this node, and what kubelet has been told. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+/** The runtime that starts containers on this node. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parse } from 'smol-toml'
+import { z } from 'zod'
 import { describe, failureOf } from '../failure/failure.ts'
-import { connect } from '../rpc/client.ts'
+import { type Connection, connect } from '../rpc/client.ts'
 import { RpcError } from '../rpc/status.ts'
 import { findRuntime } from '../runtime/find.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
-import type { RuntimeAddress } from '../runtime/runtime.ts'
+import type { RuntimeAddress, RuntimeFacts, RuntimeKind } from '../runtime/runtime.ts'
 import type { Abortable } from '../task/task.ts'
+import { sameMount } from './disk.ts'
 import { bad, type Finding, freeSpace, ok, type Settings, warn } from './finding.ts'
 
 const PATIENCE_MS = 5_000
-const KUBELET_CONFIG = '/var/lib/kubelet/config.yaml'
+const IDS = { containerd: 'sha256: and the digest of the config', crio: 'the bare digest of the config' } as const
+const ID_FORMS = { containerd: /^sha256:[0-9a-f]{64}$/, crio: /^[0-9a-f]{64}$/ } as const
 
-export async function runtimeFindings(
-  { runtime, socket }: Pick<Settings, 'runtime' | 'socket'>,
-  { signal }: Abortable,
-): Promise<readonly Finding[]> {
+/** `hostsDir` is where the runtime itself looks for hosts.toml files, and we with it. */
+export type RuntimeFindings = { readonly findings: readonly Finding[]; readonly hostsDir?: string }
+
+export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { signal }: Abortable): Promise<RuntimeFindings> {
   const address = await findRuntime(runtime, { signal, own: socket.path })
-  const kubelet = kubeletFinding()
   if (address === undefined) {
     const text = 'none is meant: images stay in the store of Windlass, which podman can read and windlass bundle can use'
-    return [ok('runtime', text), ...kubelet]
+    return { findings: [ok('runtime', text)] }
   }
-  return [...(await asked(address, { signal })), ...kubelet]
-}
-
-async function asked(address: RuntimeAddress, { signal }: Abortable): Promise<readonly Finding[]> {
-  const { kind, socket } = address
+  const store = address.kind === 'crio' ? storageConfFindings(rootDir) : []
   try {
-    using cri = await connect(socket, { signal })
+    using cri = await connect(address.socket, { signal })
     const options = { signal, deadline: new Date(Date.now() + PATIENCE_MS) }
     const facts = await inspectRuntime(address, cri, options)
-    const { imageFilesystems } = await cri.image.imageFsInfo({}, options)
-    const mountpoint = imageFilesystems[0]?.fsId?.mountpoint ?? ''
-    const ids = kind === 'containerd' ? 'sha256: and the digest of the config' : 'the bare digest of the config'
-    return [
-      ok('runtime', `${facts.name} ${facts.version} answers on ${socket}; image ids are ${ids}`),
-      ...facts.obstacles.map((text) => warn('runtime', `every pull is left to ${facts.name}: ${text}`)),
-      ...[...facts.otherSnapshotters].map(([handler, snapshotter]) =>
-        warn(
-          'runtime',
-          `pulls for the runtime handler ${handler} are left to ${facts.name}: it uses the snapshotter ${snapshotter}`,
-        ),
-      ),
-      facts.sandboxImage === undefined
-        ? warn('runtime', 'it does not say which image its sandboxes use; see that kubelet does not collect it')
-        : ok('runtime', `the sandbox image ${facts.sandboxImage} is pinned when it is pulled`),
-      ...(existsSync(mountpoint)
-        ? [freeSpace(mountpoint)]
-        : [
-            bad(
-              'runtime',
-              `its images are in ${mountpoint || 'a directory it does not name'}, which is not visible here; mount it at the same path`,
-            ),
-          ]),
-      ...(kind === 'crio' ? [storageConfFinding()] : []),
-    ]
+    const findings = [...factFindings(address, facts), ...store, ...(await imageFindings(address.kind, cri, options))]
+    return { findings, ...(facts.hostsDir === undefined ? {} : { hostsDir: facts.hostsDir }) }
   } catch (error) {
+    signal.throwIfAborted()
     const reason = error instanceof RpcError ? error.message : describe(failureOf(error))
-    return [bad('runtime', `${kind} at ${socket} cannot be asked: ${reason}; start it, or set runtime.endpoint`)]
-  }
-}
-
-/** CRI-O reads our store only where its configuration names it. */
-function storageConfFinding(): Finding {
-  const files = ['/etc/containers/storage.conf', '/usr/share/containers/storage.conf'].filter(existsSync)
-  const named = files.some((file) => /^\s*additionalimagestores\s*=/m.test(readFileSync(file, 'utf8')))
-  return named
-    ? ok('runtime', 'storage.conf names additional image stores')
-    : bad('runtime', 'storage.conf names no additionalimagestores: add the root of Windlass there, and restart CRI-O once')
-}
-
-/** What kubelet was started with, as far as this machine shows it. */
-function kubeletFinding(): readonly Finding[] {
-  const said = kubeletArguments()
-  const file = existsSync(KUBELET_CONFIG) ? readFileSync(KUBELET_CONFIG, 'utf8') : ''
-  const endpoint =
-    /--image-service-endpoint[=\s]+(\S+)/.exec(said ?? '')?.[1] ?? /^imageServiceEndpoint:\s*(\S+)/m.exec(file)?.[1]
-  if (said === undefined && file === '') return []
-  return endpoint === undefined
-    ? [warn('kubelet', 'it has no image service endpoint of its own, so it pulls through its runtime; see deploy/kubelet')]
-    : [ok('kubelet', `its images come from ${endpoint}`)]
-}
-
-function kubeletArguments(): string | undefined {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      if (/(?:^|\/)kubelet$/.test(words[0] ?? '')) return words.join(' ')
-    } catch {
-      // It has ended meanwhile.
+    const { kind, socket: at } = address
+    return {
+      findings: [bad('runtime', `${kind} at ${at} cannot be asked: ${reason}; start it, or set runtime.endpoint`), ...store],
     }
   }
-  return undefined
+}
+
+function factFindings({ kind, socket }: RuntimeAddress, facts: RuntimeFacts): readonly Finding[] {
+  const { name, version, obstacles, otherSnapshotters, sandboxImage } = facts
+  return [
+    ok('runtime', `${name} ${version} answers on ${socket}; image ids are ${IDS[kind]}`),
+    ...obstacles.map((text) => warn('runtime', `every pull is left to ${name}: ${text}`)),
+    ...[...otherSnapshotters].map(([handler, snapshotter]) =>
+      warn('runtime', `pulls for the runtime handler ${handler} are left to ${name}: it uses the snapshotter ${snapshotter}`),
+    ),
+    sandboxImage === undefined
+      ? warn('runtime', 'it does not say which image its sandboxes use; see that kubelet does not collect it')
+      : ok('runtime', `the sandbox image ${sandboxImage} is pinned when it is pulled`),
+  ]
+}
+
+/** The images it has, and where: kubelet compares their ids with ours, and its collection goes by the free space there. */
+async function imageFindings(
+  kind: RuntimeKind,
+  { image }: Pick<Connection, 'image'>,
+  options: Abortable & { readonly deadline: Date },
+): Promise<readonly Finding[]> {
+  const { images } = await image.listImages({}, options)
+  const { imageFilesystems } = await image.imageFsInfo({}, options)
+  const mountpoint = imageFilesystems[0]?.fsId?.mountpoint ?? ''
+  return [
+    ...idFindings(
+      kind,
+      images.map(({ id }) => id),
+    ),
+    ...placeFindings(kind, mountpoint),
+  ]
+}
+
+export function idFindings(kind: RuntimeKind, ids: readonly string[]): readonly Finding[] {
+  const odd = ids.find((id) => !ID_FORMS[kind].test(id))
+  if (odd === undefined) return []
+  return [bad('runtime', `it calls an image ${odd}, not by ${IDS[kind]}: kubelet would collect images in use; set runtime.kind`)]
+}
+
+export function placeFindings(kind: RuntimeKind, mountpoint: string): readonly Finding[] {
+  if (!existsSync(mountpoint)) {
+    const where = mountpoint === '' ? 'a directory it does not name' : mountpoint
+    return [bad('runtime', `its images are in ${where}, which is not visible here; mount it at the same path`)]
+  }
+  return [freeSpace(mountpoint), ...(kind === 'containerd' ? sameMount([mountpoint, join(mountpoint, 'snapshots')]) : [])]
+}
+
+/** Those containers/storage reads, the administrator's before the distribution's: containers-storage.conf(5). */
+const STORAGE_CONF = ['/etc/containers/storage.conf', '/usr/share/containers/storage.conf']
+const storageConf = z.object({
+  storage: z.object({ options: z.object({ additionalimagestores: z.array(z.string()).default([]) }).prefault({}) }).prefault({}),
+})
+
+/** CRI-O reads our store only where its configuration names it. */
+export function storageConfFindings(rootDir: string, files: readonly string[] = STORAGE_CONF): readonly Finding[] {
+  const file = files.find((each) => existsSync(each))
+  const advice = `add additionalimagestores = [${JSON.stringify(rootDir)}] below [storage.options] in ${files[0]}, and restart CRI-O once`
+  if (file === undefined) return [bad('runtime', `there is no storage.conf: ${advice}`)]
+  try {
+    const { additionalimagestores: stores } = storageConf.parse(parse(readFileSync(file, 'utf8'))).storage.options
+    return stores.some((store) => resolve(store) === resolve(rootDir))
+      ? [ok('runtime', `${file} names ${rootDir} as an additional image store`)]
+      : [bad('runtime', `${file} does not name ${rootDir}, so CRI-O cannot start what is pulled: ${advice}`)]
+  } catch (error) {
+    return [
+      bad(
+        'runtime',
+        `${file} cannot be read: ${error instanceof z.ZodError ? z.prettifyError(error) : describe(failureOf(error))}`,
+      ),
+    ]
+  }
 }

@@ -2,7 +2,18 @@
 import { readFileSync } from 'node:fs'
 
 /** Bits of the effective set (linux/capability.h). */
-const BITS = { CAP_CHOWN: 0, CAP_DAC_OVERRIDE: 1, CAP_FOWNER: 3, CAP_MKNOD: 27 } as const
+const BITS = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_SYS_ADMIN: 21,
+  CAP_MKNOD: 27,
+  CAP_SETFCAP: 31,
+} as const
 
 export type Capability = keyof typeof BITS
 

@@ -8,11 +8,11 @@ import { describe, expect, it } from 'vitest'
 import { inheritedSocket } from '../../src/rpc/activation.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { type Answer, probe } from '../../src/rpc/socket.ts'
-import { RpcError } from '../../src/rpc/status.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { extractorsOf } from '../support/children.ts'
 import { buildImage, buildLayer, publish } from '../support/image.ts'
 import { receiveAt } from '../sys/datagrams.ts'
+import { callerOf } from './caller.ts'
 import { here } from './images.ts'
 import { lacking } from './lacking.ts'
 import { eventually } from './node.ts'
@@ -110,22 +110,10 @@ describe.skipIf(lacking('root', 'python3'))('under a supervisor', () => {
     await using supervisor = start('python3', [join(import.meta.dirname, 'supervise.py'), path, ...serve(dir.path)])
     await supervisor.line(/"msg":"ready"/, { signal })
 
-    let repeated = 0
-    const call = async <T>(make: (cri: Awaited<ReturnType<typeof connect>>) => Promise<T>): Promise<T> => {
-      for (let attempt = 1; ; attempt++) {
-        using cri = await connect(path, { signal })
-        try {
-          return await make(cri)
-        } catch (error) {
-          if (!(error instanceof RpcError) || error.code !== 'UNAVAILABLE' || attempt > 1) throw error
-          repeated++
-        }
-      }
-    }
+    const caller = callerOf(path, { signal })
+    const reference = `${registry.host}/test/sample:1`
     const pull = () =>
-      call(
-        async (cri) => (await cri.image.pullImage({ image: { image: `${registry.host}/test/sample:1` } }, { signal })).imageRef,
-      )
+      caller.call(async (cri) => (await cri.image.pullImage({ image: { image: reference } }, { signal })).imageRef)
     const id = await pull()
     await using connecting = probing(path)
     for (let round = 0; round < 9; round++) {
@@ -133,7 +121,7 @@ describe.skipIf(lacking('root', 'python3'))('under a supervisor', () => {
       const kill = (): void => void process.kill(last, 'SIGKILL')
       // Before a call, beside one, and in the middle of one: while it waits for the registry.
       if (round % 3 === 0) kill()
-      const look = call((cri) => cri.image.imageStatus({ image: { image: id } }, { signal }))
+      const look = caller.call((cri) => cri.image.imageStatus({ image: { image: id } }, { signal }))
       if (round % 3 === 1) kill()
       registry.fault = () => {
         registry.fault = undefined
@@ -148,7 +136,7 @@ describe.skipIf(lacking('root', 'python3'))('under a supervisor', () => {
     const answers = await connecting.end()
     expect(answers.alive).toBeGreaterThan(50)
     expect(answers).toEqual({ alive: answers.alive })
-    expect(repeated).toBeGreaterThanOrEqual(3)
+    expect(caller.repeated).toBeGreaterThanOrEqual(3)
     expect(started(supervisor).length).toBe(10)
   })
 

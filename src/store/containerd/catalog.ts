@@ -18,8 +18,9 @@ type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' 
 /** A record whose target is a digest we can follow. `madeAt` in milliseconds, with a fraction. */
 export type Named = { readonly name: string; readonly target: Descriptor; readonly madeAt: number; readonly pinned: boolean }
 
-/** Documents kept in memory: some 10 KB each. */
+/** Documents kept in memory, some 10 KB each; targets whose image is known, some 200 bytes. */
 const MAX_DOCUMENTS = 128
+const MAX_TARGETS = 20_000
 /** Manifest and config limits of the registry client. */
 const MAX_DOCUMENT = 4 * 2 ** 20
 const MAX_INDEX_DEPTH = 4
@@ -79,7 +80,7 @@ export class Catalog {
   }
 
   learn(target: Digest, id: Digest): void {
-    this.#ids.set(target, id)
+    bounded(this.#ids, MAX_TARGETS).set(target, id)
   }
 
   async #byId(records: readonly Named[], text: string): Promise<Named | undefined> {
@@ -158,10 +159,15 @@ export class Catalog {
 
   #remember(target: Digest, documents: Documents): void {
     this.learn(target, documents.id)
-    const [oldest] = this.#documents.keys()
-    if (oldest !== undefined && this.#documents.size >= MAX_DOCUMENTS) this.#documents.delete(oldest)
-    this.#documents.set(target, documents)
+    bounded(this.#documents, MAX_DOCUMENTS).set(target, documents)
   }
+}
+
+/** A map with room for one more: what was put in first goes. */
+function bounded<K, V>(map: Map<K, V>, most: number): Map<K, V> {
+  const [oldest] = map.keys()
+  if (oldest !== undefined && map.size >= most) map.delete(oldest)
+  return map
 }
 
 function namedOf({ name, target, createdAt, labels }: Image__Output): Named | undefined {

@@ -9,25 +9,24 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { asWindlassError, fail, failureOf, WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
-import { type Connection, connect } from '../../rpc/client.ts'
-import { untilKnown } from '../../rpc/known.ts'
+import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
+import { lockRoot } from '../common/lock.ts'
+import type { StoreLog } from '../common/log.ts'
+import { Staged } from '../common/staged.ts'
+import { Sweeper } from '../common/sweeper.ts'
+import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import { LOCK } from '../local/layout.ts'
-import { lockRoot } from '../local/lock.ts'
-import type { StoreLog } from '../local/log.ts'
-import { Sealer } from '../local/sealer.ts'
-import { Staged } from '../local/staged.ts'
-import { Sweeper } from '../local/sweeper.ts'
-import { beside, Thread } from '../local/thread.ts'
 import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
-import { landImage } from './land.ts'
-import { type ContainerdLease, Leases } from './leases.ts'
+import { Holds } from './holds.ts'
+import { Lander, type LandingParts } from './landing.ts'
+import { Leases } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
 import { Pending, type PendingLayer } from './pending.ts'
@@ -73,63 +72,28 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const snapshots = new Snapshots(daemon, staging, mover)
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.dir }, 'store open')
-  const parts = { daemon, cri, leases, staging, sweeper, mover, snapshots, catalog, isPinned, log }
-  return new LandingStore(root, parts, open.move())
-}
-
-type Parts = {
-  readonly daemon: Daemon
-  readonly cri: Connection
-  readonly leases: Leases
-  readonly staging: Staging
-  readonly sweeper: Sweeper
-  readonly mover: Thread<MoverDuties>
-  readonly snapshots: Snapshots
-  readonly catalog: Catalog
-  readonly isPinned: (tag: string) => boolean
-  readonly log: StoreLog
-}
-
-/** An image to land, and what holds it until it has. */
-type Landing = { readonly image: NewImage; readonly hold: Hold }
-
-/** What one pull counts on; its lease is taken when there is something in containerd to hold. */
-class Hold implements AsyncDisposable {
-  readonly ids: Set<LayerId>
-  readonly #leases: Leases
-  #lease: Promise<ContainerdLease> | undefined
-
-  constructor(leases: Leases, ids: readonly LayerId[] = []) {
-    this.#leases = leases
-    this.ids = new Set(ids)
-  }
-
-  lease(): Promise<ContainerdLease> {
-    this.#lease ??= this.#leases.create()
-    return this.#lease
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const lease = await this.#lease?.catch(() => undefined)
-    await lease?.[Symbol.asyncDispose]()
-  }
+  const [pending, holds] = [new Pending(), new Holds(leases)]
+  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, isPinned }
+  return new LandingStore(root, parts, log, open.move())
 }
 
 class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
-  readonly #parts: Parts
+  readonly #parts: LandingParts
+  readonly #lander: Lander
+  readonly #log: StoreLog
   readonly #open: AsyncDisposableStack
-  readonly #pending = new Pending()
-  readonly #holds = new Set<Hold>()
-  readonly #sealer = new Sealer<Landing, Published>((landings) => this.#seal(landings))
 
-  constructor(root: string, parts: Parts, open: AsyncDisposableStack) {
+  /** `open` is what closes with the store. */
+  constructor(root: string, parts: LandingParts, log: StoreLog, open: AsyncDisposableStack) {
     this.root = root
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.dir
     this.#parts = parts
+    this.#lander = new Lander(parts)
+    this.#log = log
     this.#open = open
   }
 
@@ -146,19 +110,18 @@ class LandingStore implements ContainerdStore {
   }
 
   async layer(id: LayerId): Promise<StoredLayer | undefined> {
-    const pending = this.#pending.get(id)
+    const pending = this.#parts.pending.get(id)
     return pending === undefined ? await this.#parts.snapshots.find(id) : this.#layerOf(pending)
   }
 
   /** Only what is staged: extractors may not read below containerd's snapshots, where the files of running containers are. */
   async layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined> {
-    const pending = this.#pending.byDiffId(diffId)
+    const pending = this.#parts.pending.byDiffId(diffId)
     return pending === undefined ? undefined : this.#layerOf(pending)
   }
 
   lease(): Lease {
-    const hold = new Hold(this.#parts.leases)
-    this.#holds.add(hold)
+    const hold = this.#parts.holds.add()
     return {
       retain: async (layers) => {
         for (const id of layers) hold.ids.add(id)
@@ -166,9 +129,8 @@ class LandingStore implements ContainerdStore {
         if (top !== undefined) await (await hold.lease()).hold({ snapshot: chainIdOf(top) })
       },
       [Symbol.asyncDispose]: async () => {
-        this.#holds.delete(hold)
-        if ([...hold.ids].some((id) => this.#pending.get(id) !== undefined)) this.#dropLooseLater()
         await hold[Symbol.asyncDispose]()
+        if ([...hold.ids].some((id) => this.#parts.pending.get(id) !== undefined)) this.#dropLooseLater()
       },
     }
   }
@@ -176,7 +138,7 @@ class LandingStore implements ContainerdStore {
   async stage(diffId: DiffId): Promise<StagedLayer> {
     const { staging } = this.#parts
     const dir = await staging.make()
-    return new Staged(dir, dir, diffId, this.#pending.lostTimes, () => this.#discard(dir))
+    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, () => this.#lander.discard(dir))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
@@ -184,27 +146,21 @@ class LandingStore implements ContainerdStore {
     const id = layerIdAbove(parent?.id, staged.diffId)
     const there = await this.layer(id)
     if (there === undefined) await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
-    const rival = this.#pending.get(id)
+    const rival = this.#parts.pending.get(id)
     if (there === undefined && rival === undefined) {
       const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
-      this.#pending.add(layer, staged)
+      this.#parts.pending.add(layer, staged)
       staged.moved()
       return this.#layerOf(layer)
     }
     await staged[Symbol.asyncDispose]()
     if (rival !== undefined) return this.#layerOf(rival)
-    await this.#holdForAll(id)
+    await this.#parts.holds.keep(id)
     return there ?? fail({ kind: 'internal', what: `layer ${id} is neither here nor missing` })
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    await using hold = new Hold(this.#parts.leases, this.layerIds(image.config.diffIds))
-    this.#holds.add(hold)
-    try {
-      return await this.#sealer.add({ image, hold }, signal)
-    } finally {
-      this.#holds.delete(hold)
-    }
+    return await this.#lander.land(image, signal)
   }
 
   async remove(id: Digest): Promise<boolean> {
@@ -230,9 +186,9 @@ class LandingStore implements ContainerdStore {
 
   /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
   async collect(): Promise<readonly StoredLayer[]> {
-    const loose = this.#pending.takeLoose(new Set([...this.#holds].flatMap(({ ids }) => [...ids])))
+    const loose = this.#parts.pending.takeLoose(this.#parts.holds.ids())
     const layers = loose.map((layer) => this.#layerOf(layer))
-    for (const { dir } of loose) await this.#discard(dir)
+    for (const { dir } of loose) await this.#lander.discard(dir)
     return layers
   }
 
@@ -255,66 +211,6 @@ class LandingStore implements ContainerdStore {
     await this.#open.disposeAsync()
   }
 
-  /** Lands a group of images behind one sync. */
-  async #seal(landings: readonly Landing[]): Promise<readonly (Published | WindlassError)[]> {
-    const { mover } = this.#parts
-    const started = performance.now()
-    const unsynced = await mover.call('sync', null)
-    if (unsynced !== null) {
-      for (const { dir } of this.#pending.takeAll(unsynced)) await this.#discard(dir)
-      return landings.map(() => new WindlassError(unsynced))
-    }
-    const syncMs = performance.now() - started
-    const outcomes: (Published | WindlassError)[] = []
-    for (const landing of landings) outcomes.push(await this.#land(landing, syncMs).catch((error) => asWindlassError(error)))
-    return outcomes
-  }
-
-  async #land({ image, hold }: Landing, syncMs: number): Promise<Published> {
-    const { daemon, cri, snapshots, catalog, isPinned } = this.#parts
-    const started = performance.now()
-    const ids = this.layerIds(image.config.diffIds)
-    const [top] = ids.slice(-1)
-    const lease = await hold.lease()
-    for (const id of ids) {
-      const pending = this.#pending.get(id)
-      if (pending !== undefined) await this.#commitOne(pending, lease)
-    }
-    // Committed by us or anybody: held before it is looked for, so that what is found stays.
-    if (top !== undefined) {
-      await this.#holdForAll(top)
-      if (!(await snapshots.exists(top))) fail(this.#pending.missing(top))
-    }
-    const target = await landImage(daemon, image, lease, image.tag !== undefined && isPinned(image.tag))
-    catalog.learn(target.digest, image.id)
-    await untilKnown(cri, image.id, { runtime: 'containerd', socket: daemon.socket })
-    // Read back what was written: only that is an answer.
-    const landed = await catalog.find(image.tag ?? image.digest)
-    if (landed?.id !== image.id)
-      fail({ kind: 'internal', what: `containerd does not show ${image.tag ?? image.digest} as landed` })
-    return { image: landed, syncMs, publishMs: performance.now() - started }
-  }
-
-  async #commitOne(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
-    await this.#parts.snapshots.commit(layer, lease)
-    await this.#holdForAll(layer.id)
-    this.#pending.drop(layer.id)
-    await this.#discard(layer.dir)
-  }
-
-  /** For each pull that counts on the layer: what it saw waiting here may be another's image by now, and go with that. */
-  async #holdForAll(id: LayerId): Promise<void> {
-    for (const hold of this.#holds) {
-      if (!hold.ids.has(id)) continue
-      try {
-        await (await hold.lease()).hold({ snapshot: chainIdOf(id) })
-      } catch (error) {
-        // Given back meanwhile, and its lease with it.
-        if (this.#holds.has(hold)) throw error
-      }
-    }
-  }
-
   async #attribute(diff: string, parent: LayerId | undefined, implied: readonly string[]): Promise<void> {
     if (implied.length === 0 || parent === undefined) return
     const { mover } = this.#parts
@@ -330,14 +226,14 @@ class LandingStore implements ContainerdStore {
 
   async #topmost(layers: readonly LayerId[]): Promise<LayerId | undefined> {
     for (const id of layers.toReversed()) {
-      if (this.#pending.get(id) === undefined && (await this.#parts.snapshots.exists(id))) return id
+      if (this.#parts.pending.get(id) === undefined && (await this.#parts.snapshots.exists(id))) return id
     }
     return undefined
   }
 
   /** The directories of a layer and of those below it, nearest first. */
   async #lowersFrom(top: LayerId): Promise<readonly string[]> {
-    const pending = this.#pending.get(top)
+    const pending = this.#parts.pending.get(top)
     if (pending === undefined) return await this.#parts.snapshots.lowers(top)
     const below = pending.parent === undefined ? [] : await this.#lowersFrom(pending.parent)
     return [join(pending.dir, 'diff'), ...below]
@@ -355,16 +251,9 @@ class LandingStore implements ContainerdStore {
     )
   }
 
-  async #discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
-  }
-
   #dropLooseLater(): void {
     const drop = (): void =>
-      void this.collect().catch((error) =>
-        this.#parts.log.warn({ failure: failureOf(error) }, 'staged layers could not be dropped'),
-      )
+      void this.collect().catch((error) => this.#log.warn({ failure: failureOf(error) }, 'staged layers could not be dropped'))
     setTimeout(drop, KEEP_MS).unref()
   }
 }

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { failureOf } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { StoreLog } from '../local/log.ts'
+import type { StoreLog } from '../common/log.ts'
 import type { Daemon } from './daemon.ts'
 import { gc, OWNER, SNAPSHOTTER } from './names.ts'
 

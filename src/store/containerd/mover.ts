@@ -5,8 +5,8 @@ import { workerData } from 'node:worker_threads'
 import { type Failure, failureOf } from '../../failure/failure.ts'
 import { AT, check, cstr, fsync, O, openat, syncfs } from '../../sys/libc.ts'
 import { Descriptor } from '../../sys/tree.ts'
-import { attributeImplied } from '../local/implied.ts'
-import { serve } from '../local/thread.ts'
+import { attributeImplied } from '../common/implied.ts'
+import { serve } from '../common/thread.ts'
 
 export type MoverDuties = {
   /** Gives directories a tar left out the attributes they have in `lowers`, nearest first. Throws system. */

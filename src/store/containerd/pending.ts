@@ -5,8 +5,8 @@
  */
 import { type Failure, fail } from '../../failure/failure.ts'
 import type { DiffId, LayerId } from '../../oci/digest.ts'
+import type { Staged } from '../common/staged.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { Staged } from '../local/staged.ts'
 
 /** `dir` holds `diff/` and `tar-split.gz`. */
 export type PendingLayer = {

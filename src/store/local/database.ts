@@ -6,7 +6,7 @@ import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { type Failure, fail, failureOf, systemFailure, WindlassError } from '../../failure/failure.ts'
-import type { StoreLog } from './log.ts'
+import type { StoreLog } from '../common/log.ts'
 import { migrations } from './schema.ts'
 
 /** Opens the database, or a fresh one where the file is damaged: the daemon always starts. Throws unsupported (newer schema), no-space, system. */

@@ -2,9 +2,11 @@
  * What the database says, in the words of containers/storage: the entries of its layers.json (layers.go, `Layer`) and images.json
  * (images.go, `Image`). Everything in them can be told from the database; podman 4.3 writes the same for the same image.
  */
+
 import { type Digest, hexOf, sha256 } from '../../oci/digest.ts'
 import type { Compression } from '../../oci/oci.ts'
 import { compressionOf } from '../../oci/parse.ts'
+import { isGoTime } from '../common/readable.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
 export type LayerEntry = {
@@ -98,14 +100,4 @@ export const bigDataFile = (key: string): string => (/^[.0-9a-z]+$/.test(key) ? 
 export function createdOf({ config, pulledAt }: Pick<ImageRecord, 'config' | 'pulledAt'>): string {
   const { created = '' } = config
   return isGoTime(created) ? created : pulledAt.toISOString()
-}
-
-const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
-
-/** RFC 3339 without leap seconds, and a day that exists: a day past the month's end comes back as another one. */
-export function isGoTime(text: string): boolean {
-  const local = TIME.exec(text)?.[1]
-  if (local === undefined) return false
-  const time = Date.parse(`${local}Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(local)
 }

@@ -1,9 +1,9 @@
 /** Asks, before layers go, whether podman or CRI-O has built on them. */
 import type { LayerId } from '../../oci/digest.ts'
+import type { StoreLog } from '../common/log.ts'
 import { type Adopted, adoptedLayers } from './adopted.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Layout } from './layout.ts'
-import type { StoreLog } from './log.ts'
 import { lockOutReaders } from './reader-lock.ts'
 
 /** Which of the layers asked for may go, in the order they were asked for. `busy`: somebody reads just now, ask again. */

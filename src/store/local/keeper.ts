@@ -7,6 +7,7 @@ import { type Failure, failureOf } from '../../failure/failure.ts'
 import type { Digest, LayerId } from '../../oci/digest.ts'
 import { AT, check, cstr, O, openat, syncfs } from '../../sys/libc.ts'
 import { Descriptor } from '../../sys/tree.ts'
+import { logToMain, serve } from '../common/thread.ts'
 import { Books } from './books.ts'
 import { Catalogue } from './catalogue.ts'
 import { type CommitOrder, type Committed, commitLayer, withdrawLayer } from './commit.ts'
@@ -18,7 +19,6 @@ import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover } from './recover.ts'
 import { Reserve } from './reserve.ts'
 import { type PublishOrder, type Sealed, seal } from './seal.ts'
-import { logToMain, serve } from './thread.ts'
 
 /** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
 export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }

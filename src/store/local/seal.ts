@@ -1,13 +1,13 @@
 /** Publishing a group of images: their documents and one sync for all that was written, then one transaction. */
 import { asWindlassError, type Failure, fail, WindlassError } from '../../failure/failure.ts'
+import type { StoreLog } from '../common/log.ts'
+import { isReadable } from '../common/readable.ts'
 import type { NewImage } from '../store.ts'
 import type { Books } from './books.ts'
 import type { Change } from './catalogue.ts'
 import { dropOtherDocuments, writeDocuments } from './documents.ts'
 import type { Layout } from './layout.ts'
 import type { Ledger, NamesChanged } from './ledger.ts'
-import type { StoreLog } from './log.ts'
-import { isReadable } from './readable.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
 /** An image to publish and the layers it needs recorded first, parents first. */

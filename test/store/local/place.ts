@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
-import type { LogLine, StoreLog } from '../../../src/store/local/log.ts'
+import type { LogLine, StoreLog } from '../../../src/store/common/log.ts'
 
 /** A root below a temporary directory that goes with the scope. */
 export function temporaryRoot(): Disposable & { readonly root: string } {

@@ -20,7 +20,7 @@ import type { Store, StoredLayer } from '../../../src/store/store.ts'
 import { AT, check, cstr, fgetxattr, fsetxattr, mknodat, S } from '../../../src/sys/libc.ts'
 import { openDirectory } from '../../../src/sys/tree.ts'
 import { commitChain, type LayerSpec } from '../fixtures.ts'
-import { temporaryRoot } from './place.ts'
+import { temporaryRoot } from '../local/place.ts'
 
 const isRoot = process.getuid?.() === 0
 if (!isRoot) console.warn('SKIPPED: implied directories over real overlay mounts need root')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { WindlassError } from '../../../src/failure/failure.ts'
-import { Sealer } from '../../../src/store/local/sealer.ts'
+import { Sealer } from '../../../src/store/common/sealer.ts'
 
 /** A seal that waits to be let through, group by group. */
 function gate(): {

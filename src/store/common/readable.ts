@@ -3,9 +3,19 @@
  * podman and CRI-O list no image at all (cri-o#6457; podman 4.3: "you may need to remove the image to resolve the error"): such an image
  * must not be shown to them. Go takes null for anything, finds fields by their names in any case, and is strict about types and times.
  */
-import { isGoTime } from './entries.ts'
+
+import type { NewImage } from '../store.ts'
 import type { StoreLog } from './log.ts'
-import type { ImageRecord } from './records.ts'
+
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+
+/** RFC 3339 without leap seconds, and a day that exists: a day past the month's end comes back as another one. */
+export function isGoTime(text: string): boolean {
+  const local = TIME.exec(text)?.[1]
+  if (local === undefined) return false
+  const time = Date.parse(`${local}Z`)
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(local)
+}
 
 /** What is wrong with a value, or nothing. */
 type Kind = (value: unknown, path: string) => string | undefined
@@ -147,14 +157,18 @@ const common = {
 const manifest = fields({ ...common, config: descriptor, layers: list(descriptor), manifests: never })
 const index = fields({ ...common, manifests: list(descriptor), config: never, layers: never })
 
-type Documents = Pick<ImageRecord, 'id' | 'configBytes' | 'manifestBytes' | 'indexBytes'>
+type Documents = Pick<NewImage, 'id' | 'configBytes' | 'manifestBytes' | 'indexBytes'>
 
-/** Whether Go can read these documents of an image; the log says so, and why, where it cannot. */
-export function isReadable({ id, configBytes, manifestBytes, indexBytes }: Documents, log: StoreLog): boolean {
-  const reason =
-    complaintOf(config, 'the config', configBytes) ??
-    complaintOf(manifest, 'the manifest', manifestBytes) ??
-    (indexBytes === undefined ? undefined : complaintOf(index, 'the index', indexBytes))
+/** Why Go cannot read these documents of an image; undefined where it can. */
+export const unreadableIn = ({ configBytes, manifestBytes, indexBytes }: Documents): string | undefined =>
+  complaintOf(config, 'the config', configBytes) ??
+  complaintOf(manifest, 'the manifest', manifestBytes) ??
+  (indexBytes === undefined ? undefined : complaintOf(index, 'the index', indexBytes))
+
+/** Whether Go can; the log says so, and why, where it cannot. */
+export function isReadable(documents: Documents, log: StoreLog): boolean {
+  const { id } = documents
+  const reason = unreadableIn(documents)
   if (reason !== undefined)
     log.warn(
       { image: id, reason },

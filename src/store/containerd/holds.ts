@@ -1,0 +1,66 @@
+/**
+ * What pulls count on. Within this process it is a set of layers for each pull; in containerd a lease, taken when there is something
+ * to hold there, because what a pull found waiting here may become another image's snapshot, and go with that.
+ */
+import type { LayerId } from '../../oci/digest.ts'
+import type { ContainerdLease, Leases } from './leases.ts'
+import { chainIdOf } from './names.ts'
+
+/** One pull's. Giving it back lets containerd collect what it alone held. */
+export class Hold implements AsyncDisposable {
+  readonly ids: Set<LayerId>
+  readonly #leases: Leases
+  readonly #givenBack: (hold: Hold) => void
+  #lease: Promise<ContainerdLease> | undefined
+
+  constructor(leases: Leases, ids: readonly LayerId[], givenBack: (hold: Hold) => void) {
+    this.#leases = leases
+    this.ids = new Set(ids)
+    this.#givenBack = givenBack
+  }
+
+  lease(): Promise<ContainerdLease> {
+    this.#lease ??= this.#leases.create()
+    return this.#lease
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#givenBack(this)
+    // One that could not be made has been told of by whoever wanted it.
+    const lease = await this.#lease?.catch(() => undefined)
+    await lease?.[Symbol.asyncDispose]()
+  }
+}
+
+export class Holds {
+  readonly #leases: Leases
+  readonly #all = new Set<Hold>()
+
+  constructor(leases: Leases) {
+    this.#leases = leases
+  }
+
+  add(ids: readonly LayerId[] = []): Hold {
+    const hold = new Hold(this.#leases, ids, (gone) => this.#all.delete(gone))
+    this.#all.add(hold)
+    return hold
+  }
+
+  /** Every layer that some pull counts on. */
+  ids(): ReadonlySet<LayerId> {
+    return new Set([...this.#all].flatMap(({ ids }) => [...ids]))
+  }
+
+  /** Holds a snapshot for each pull that counts on its layer. */
+  async keep(id: LayerId): Promise<void> {
+    for (const hold of this.#all) {
+      if (!hold.ids.has(id)) continue
+      try {
+        await (await hold.lease()).hold({ snapshot: chainIdOf(id) })
+      } catch (error) {
+        // Given back meanwhile, and its lease with it.
+        if (this.#all.has(hold)) throw error
+      }
+    }
+  }
+}
