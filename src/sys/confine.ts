@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { AT, close, cstr, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, errnoName, O, openat, unshare, wrap } from './libc.ts'
+import { enterOwnRoot } from './root.ts'
 
 /** What is left of the file system. */
 export type Territory = {
@@ -71,6 +72,7 @@ export function confineThread(territory: Territory): string[] {
   step('the identity of root', becomeRoot())
   step('no_new_privs', prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0))
   step('a network namespace without network', unshare(CLONE_NEWNET))
+  step('a root of its own', enterOwnRoot(territory))
   step('the bounding set of capabilities', dropBounding(Object.values(UNPACKING)))
   step('ambient capabilities', prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
   step('capabilities', keepCapabilities(Object.values(UNPACKING)))
