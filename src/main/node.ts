@@ -82,7 +82,7 @@ async function openStore(
     const { address, facts } = runtime
     const isPinned = isSandboxImage(facts)
     const store = await openContainerdStore({ root, socket: address.socket, platform, isPinned, log, ...lost }, { signal })
-    return { store, staging: store.stagingDir }
+    return { store, staging: store.stagingDir, layers: store.landedDir }
   }
   const { staging, overlay } = layoutOf(root)
   return { store: await openLocalStore({ root, log, ...lost }, { signal }), staging, layers: overlay }

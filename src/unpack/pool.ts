@@ -167,9 +167,10 @@ type OpenSource = Disposable & { readonly value: Job['source']; readonly fds: re
 
 function openSource({ source, diffId }: UnpackJob): OpenSource {
   if (source.kind === 'blob') return { value: source, fds: [], [Symbol.dispose]: () => {} }
-  const diffFd = openSync(source.diff, constants.O_RDONLY | constants.O_DIRECTORY)
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+  const diffFd = openSync(source.diff, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
-    const splitFd = openSync(source.tarSplit, constants.O_RDONLY)
+    const splitFd = openSync(source.tarSplit, O_RDONLY | O_NOFOLLOW)
     return {
       value: { kind: 'local', path: source.diff },
       fds: [diffFd, splitFd],

@@ -8,7 +8,7 @@
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
@@ -51,8 +51,8 @@ const KEEP_MS = 300_000
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
 
-/** A store with the directory its layers are staged in. */
-export type ContainerdStore = Store & { readonly stagingDir: string }
+/** A store with the directory its layers are staged in, and the one they wait in for their place. */
+export type ContainerdStore = Store & { readonly stagingDir: string; readonly landedDir: string }
 
 /** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
@@ -81,6 +81,7 @@ class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
+  readonly landedDir: string
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #log: StoreLog
@@ -90,7 +91,8 @@ class LandingStore implements ContainerdStore {
   constructor(root: string, parts: LandingParts, log: StoreLog, open: AsyncDisposableStack) {
     this.root = root
     this.overlayDir = parts.staging.snapshots
-    this.stagingDir = parts.staging.dir
+    this.stagingDir = parts.staging.incoming
+    this.landedDir = parts.staging.landed
     this.#parts = parts
     this.#lander = new Lander(parts)
     this.#log = log
@@ -138,14 +140,17 @@ class LandingStore implements ContainerdStore {
   async stage(diffId: DiffId): Promise<StagedLayer> {
     const { staging } = this.#parts
     const dir = await staging.make()
-    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, () => this.#lander.discard(dir))
+    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, (place) => this.#lander.discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
     if (!(staged instanceof Staged)) fail({ kind: 'internal', what: 'commit of a layer that was not staged here' })
     const id = layerIdAbove(parent?.id, staged.diffId)
     const there = await this.layer(id)
-    if (there === undefined) await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
+    if (there === undefined) {
+      await this.#seize(staged)
+      await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
+    }
     const rival = this.#parts.pending.get(id)
     if (there === undefined && rival === undefined) {
       const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
@@ -209,6 +214,14 @@ class LandingStore implements ContainerdStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open.disposeAsync()
+  }
+
+  /** Out of the extractors' reach before anything is done to it. */
+  async #seize(staged: Staged): Promise<void> {
+    const from = staged.dir
+    const to = join(this.#parts.staging.landed, basename(from))
+    staged.movedTo(to)
+    await this.#parts.mover.call('seize', { from, to })
   }
 
   async #attribute(diff: string, parent: LayerId | undefined, implied: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Where layers are unpacked: in one snapshot of containerd's own, prepared without a parent and leased. Only so do staged trees lie in
  * the mount their final place is in, where a rename can reach it, and containerd's cleanup, which removes whatever below `snapshots/` its
- * database does not know, leaves them alone. And it is all that an extractor may write to.
+ * database does not know, leaves them alone. One directory in it is all that extractors may write to.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, rename } from 'node:fs/promises'
@@ -19,6 +19,10 @@ const RENEW_MS = LEASE_MS / 4
 export class Staging implements AsyncDisposable {
   /** Absolute. */
   readonly dir: string
+  /** What is being unpacked. */
+  readonly incoming: string
+  /** What was unpacked and waits for its place: out of the extractors' reach, but for reading. */
+  readonly landed: string
   /** What has lost its purpose, for the sweeper. */
   readonly trash: string
   readonly #key: string
@@ -29,6 +33,8 @@ export class Staging implements AsyncDisposable {
 
   private constructor(dir: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
     this.dir = dir
+    this.incoming = join(dir, 'incoming')
+    this.landed = join(dir, 'landed')
     this.trash = join(dir, 'trash')
     this.#key = key
     this.#lease = lease
@@ -50,9 +56,7 @@ export class Staging implements AsyncDisposable {
     const { upper } = directoriesOf(mounts)
     if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
     const staging = new Staging(upper, key, lease, leases, log)
-    await mkdir(staging.trash, { mode: 0o700 }).catch((error) => {
-      throw asWindlassError(error)
-    })
+    for (const each of [staging.incoming, staging.landed, staging.trash]) await makeDirectory(each)
     undo.move()
     return staging
   }
@@ -69,10 +73,8 @@ export class Staging implements AsyncDisposable {
 
   /** A new directory. */
   async make(): Promise<string> {
-    const dir = join(this.dir, randomUUID())
-    await mkdir(dir, { mode: 0o700 }).catch((error) => {
-      throw asWindlassError(error)
-    })
+    const dir = join(this.incoming, randomUUID())
+    await makeDirectory(dir)
     return dir
   }
 
@@ -100,3 +102,8 @@ export class Staging implements AsyncDisposable {
     }
   }
 }
+
+const makeDirectory = (dir: string): Promise<unknown> =>
+  mkdir(dir, { mode: 0o700 }).catch((error) => {
+    throw asWindlassError(error)
+  })
