@@ -7,17 +7,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { AT, close, cstr, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, errnoName, O, openat, unshare, wrap } from './libc.ts'
-import { enterOwnRoot } from './root.ts'
+import { enterOwnRoot, type Territory } from './root.ts'
 
-/** What is left of the file system. */
-export type Territory = {
-  /** Directories in which everything may be made, written and removed, but nothing executed. */
-  readonly writable: readonly string[]
-  /** Files and directories that may be read. */
-  readonly readable: readonly string[]
-  /** Files and directories that may be read and executed. */
-  readonly executable: readonly string[]
-}
+export type { Territory } from './root.ts'
 
 const prctl = wrap<[option: number, value: number, zero3: number, zero4: number, zero5: number]>('prctl', 'int', [
   'int',
