@@ -25,6 +25,7 @@ import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, Sto
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Holds } from './holds.ts'
+import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
@@ -38,8 +39,8 @@ export type ContainerdStoreOptions = {
   readonly root: string
   readonly socket: string
   readonly platform: Platform
-  /** Whether an image by this name must stay, whatever kubelet's collection thinks. */
-  readonly isPinned?: (tag: string) => boolean
+  /** The tag of an image that must stay, whatever kubelet's collection thinks. */
+  readonly pinned?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -51,18 +52,22 @@ const KEEP_MS = 300_000
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
 
-/** A store with the directory its layers are staged in. */
-export type ContainerdStore = Store & { readonly stagingDir: string }
+/** A store, where layers are unpacked, and where they wait for their landing. */
+export type ContainerdStore = Store & { readonly stagingDir: string; readonly readyDir: string }
 
 /** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, isPinned = () => false } = options
+  const { root, socket, platform, log, onLost, pinned } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   mkdirSync(root, { recursive: true, mode: 0o700 })
   open.use(lockRoot(root, join(root, LOCK)))
   const daemon = open.use(new Daemon(socket))
+  // Whoever gives up while it is opened need not wait for its calls.
+  const stop = (): void => daemon[Symbol.dispose]()
+  signal.addEventListener('abort', stop, { once: true })
+  using _opening = { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) }
   const cri = open.use(await connect(socket, { signal }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
   await leases.dropAbandoned()
@@ -73,27 +78,39 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.dir }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, isPinned }
-  return new LandingStore(root, parts, log, open.move())
+  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned }
+  if (pinned !== undefined) await pinName(daemon, pinned)
+  if (signal.aborted) throw asWindlassError(signal.reason)
+  return new LandingStore(root, parts, log, onLost, open.move())
 }
 
 class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
+  readonly readyDir: string
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #log: StoreLog
+  readonly #onLost: ((error: Error) => void) | undefined
   readonly #open: AsyncDisposableStack
 
   /** `open` is what closes with the store. */
-  constructor(root: string, parts: LandingParts, log: StoreLog, open: AsyncDisposableStack) {
+  constructor(
+    root: string,
+    parts: LandingParts,
+    log: StoreLog,
+    onLost: ((error: Error) => void) | undefined,
+    open: AsyncDisposableStack,
+  ) {
     this.root = root
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.dir
+    this.readyDir = parts.staging.ready
     this.#parts = parts
     this.#lander = new Lander(parts)
     this.#log = log
+    this.#onLost = onLost
     this.#open = open
   }
 
@@ -137,7 +154,12 @@ class LandingStore implements ContainerdStore {
 
   async stage(diffId: DiffId): Promise<StagedLayer> {
     const { staging } = this.#parts
-    const dir = await staging.make()
+    const dir = await staging.make().catch((error: unknown) => {
+      // The snapshot has gone: its lease has run out, or containerd has been emptied. Only a new one helps.
+      const failure = failureOf(error)
+      if (failure.kind === 'system' && failure.code === 'ENOENT') this.#onLost?.(asWindlassError(error))
+      throw error
+    })
     return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, () => this.#lander.discard(dir))
   }
 
@@ -145,18 +167,29 @@ class LandingStore implements ContainerdStore {
     if (!(staged instanceof Staged)) fail({ kind: 'internal', what: 'commit of a layer that was not staged here' })
     const id = layerIdAbove(parent?.id, staged.diffId)
     const there = await this.layer(id)
-    if (there === undefined) await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
-    const rival = this.#parts.pending.get(id)
-    if (there === undefined && rival === undefined) {
-      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
-      this.#parts.pending.add(layer, staged)
-      staged.moved()
-      return this.#layerOf(layer)
+    if (there !== undefined) {
+      await staged[Symbol.asyncDispose]()
+      await this.#parts.holds.keep(id)
+      return there
     }
-    await staged[Symbol.asyncDispose]()
-    if (rival !== undefined) return this.#layerOf(rival)
-    await this.#parts.holds.keep(id)
-    return there ?? fail({ kind: 'internal', what: `layer ${id} is neither here nor missing` })
+    const dir = await this.#parts.staging.accept(staged.dir)
+    staged.moved()
+    try {
+      await this.#attribute(join(dir, 'diff'), parent?.id, facts.implied)
+      const rival = this.#parts.pending.get(id)
+      if (rival !== undefined) {
+        await this.#lander.discard(dir)
+        return this.#layerOf(rival)
+      }
+      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir, facts }
+      this.#parts.pending.add(layer, staged)
+      // Where its pull has ended meanwhile, nobody else would come for it.
+      if (!this.#parts.holds.ids().has(id)) this.#dropLooseLater()
+      return this.#layerOf(layer)
+    } catch (error) {
+      await this.#lander.discard(dir)
+      throw error
+    }
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {

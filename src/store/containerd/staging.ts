@@ -4,8 +4,8 @@
  * database does not know, leaves them alone. And it is all that an extractor may write to.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat, mkdir, rename } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
 import type { Daemon } from './daemon.ts'
@@ -17,19 +17,25 @@ import { SNAPSHOTTER } from './names.ts'
 const RENEW_MS = LEASE_MS / 4
 
 export class Staging implements AsyncDisposable {
-  /** Absolute. */
+  /** Where layers are unpacked: all that an extractor may write to. Absolute. */
   readonly dir: string
   /** What has lost its purpose, for the sweeper. */
   readonly trash: string
+  /** Where layers wait that are verified. */
+  readonly ready: string
+  readonly #upper: string
   readonly #key: string
   readonly #leases: Leases
   readonly #log: StoreLog
   readonly #renewal: NodeJS.Timeout
   #lease: ContainerdLease
+  #isClosed = false
 
-  private constructor(dir: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
-    this.dir = dir
-    this.trash = join(dir, 'trash')
+  private constructor(upper: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
+    this.#upper = upper
+    this.dir = join(upper, 'work')
+    this.ready = join(upper, 'ready')
+    this.trash = join(upper, 'trash')
     this.#key = key
     this.#lease = lease
     this.#leases = leases
@@ -50,9 +56,10 @@ export class Staging implements AsyncDisposable {
     const { upper } = directoriesOf(mounts)
     if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
     const staging = new Staging(upper, key, lease, leases, log)
-    await mkdir(staging.trash, { mode: 0o700 }).catch((error) => {
-      throw asWindlassError(error)
-    })
+    for (const dir of [staging.dir, staging.ready, staging.trash])
+      await mkdir(dir, { mode: 0o700 }).catch((error) => {
+        throw asWindlassError(error)
+      })
     undo.move()
     return staging
   }
@@ -64,7 +71,7 @@ export class Staging implements AsyncDisposable {
 
   /** The directory all snapshots lie in: `<n>/fs` each. */
   get snapshots(): string {
-    return dirname(dirname(this.dir))
+    return dirname(dirname(this.#upper))
   }
 
   /** A new directory. */
@@ -76,6 +83,22 @@ export class Staging implements AsyncDisposable {
     return dir
   }
 
+  /**
+   * Takes a layer that has been unpacked and verified out of the extractors' reach; its new directory. From here on no process that was
+   * taken over can put another tree, or a symlink, in its place.
+   */
+  async accept(dir: string): Promise<string> {
+    const accepted = join(this.ready, basename(dir))
+    try {
+      await rename(dir, accepted)
+      const tree = await lstat(join(accepted, 'diff'))
+      if (!tree.isDirectory()) fail({ kind: 'internal', what: 'what was unpacked is no directory any more' })
+    } catch (error) {
+      throw asWindlassError(error)
+    }
+    return accepted
+  }
+
   /** Out of the way at once. */
   async discard(dir: string): Promise<void> {
     await rename(dir, join(this.trash, randomUUID())).catch((error) => {
@@ -84,14 +107,18 @@ export class Staging implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#renewal)
     await this.#lease[Symbol.asyncDispose]()
   }
 
   async #renew(): Promise<void> {
     try {
-      const next = await this.#leases.create()
+      await using undo = new AsyncDisposableStack()
+      const next = undo.use(await this.#leases.create())
       await next.hold({ snapshot: this.#key })
+      if (this.#isClosed) return
+      undo.move()
       const last = this.#lease
       this.#lease = next
       await last[Symbol.asyncDispose]()
