@@ -82,7 +82,7 @@ async function openStore(
     const { address, facts } = runtime
     const options = { root, socket: address.socket, platform, log, ...pinnedOf(facts), ...lost }
     const store = await openContainerdStore(options, { signal })
-    return { store, staging: store.stagingDir, layers: store.readyDir }
+    return { store, staging: store.stagingDir, layers: store.landedDir }
   }
   const { staging, overlay } = layoutOf(root)
   return { store: await openLocalStore({ root, log, ...lost }, { signal }), staging, layers: overlay }

@@ -7,16 +7,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { AT, close, cstr, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, errnoName, O, openat, unshare, wrap } from './libc.ts'
-
-/** What is left of the file system. */
-export type Territory = {
-  /** Directories in which everything may be made, written and removed, but nothing executed. */
-  readonly writable: readonly string[]
-  /** Files and directories that may be read. */
-  readonly readable: readonly string[]
-  /** Files and directories that may be read and executed. */
-  readonly executable: readonly string[]
-}
+import { enterOwnRoot } from './root.ts'
+import type { Territory } from './territory.ts'
 
 const prctl = wrap<[option: number, value: number, zero3: number, zero4: number, zero5: number]>('prctl', 'int', [
   'int',
@@ -71,6 +63,7 @@ export function confineThread(territory: Territory): string[] {
   step('the identity of root', becomeRoot())
   step('no_new_privs', prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0))
   step('a network namespace without network', unshare(CLONE_NEWNET))
+  step('a root of its own', enterOwnRoot(territory))
   step('the bounding set of capabilities', dropBounding(Object.values(UNPACKING)))
   step('ambient capabilities', prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
   step('capabilities', keepCapabilities(Object.values(UNPACKING)))

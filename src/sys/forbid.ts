@@ -9,13 +9,22 @@ const seccomp = wrap<[call: number, operation: number, flags: number, program: B
   'void *',
 ])
 
+type Machine = {
+  readonly audit: number
+  readonly seccomp: number
+  readonly calls: readonly number[]
+  /** Whose first argument says which process is meant. To root, every process of root's is its own. */
+  readonly prlimit64: number
+  readonly tgkill: number
+}
+
 /** Numbers differ below 424 (asm/unistd_64.h, asm-generic/unistd.h); a call an architecture lacks is left out. */
-export const forbidden: Readonly<
-  Record<string, { readonly audit: number; readonly seccomp: number; readonly calls: readonly number[] }>
-> = {
+export const forbidden: Readonly<Record<string, Machine>> = {
   x64: {
     audit: 0xc000003e,
     seccomp: 317,
+    prlimit64: 302,
+    tgkill: 234,
     calls: [
       // Other programs: fork, vfork, execve, execveat, ptrace, process_vm_readv, process_vm_writev.
       ...[57, 58, 59, 322, 101, 310, 311],
@@ -29,11 +38,21 @@ export const forbidden: Readonly<
       ...[167, 168, 163, 179, 164, 227, 103],
       // Keys, faults, handles: add_key, request_key, keyctl, userfaultfd, open_by_handle_at.
       ...[248, 249, 250, 323, 304],
+      // Signals to other processes (Landlock keeps them inside since 6.12): kill, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo.
+      ...[62, 200, 129, 297],
+      // Other processes' turns: sched_setscheduler, sched_setparam, sched_setattr, sched_setaffinity, setpriority, ioprio_set.
+      ...[144, 142, 314, 203, 141, 251],
+      // Everybody's opens, which whoever watches may hold up; names of the machine: fanotify_init, sethostname, setdomainname.
+      ...[300, 170, 171],
+      // Shared memory, semaphores, queues: shmget, shmat, shmctl, semget, semop, semctl, semtimedop, msgget, msgsnd, msgrcv, msgctl, mq_open, mq_unlink.
+      ...[29, 30, 31, 64, 65, 66, 220, 68, 69, 70, 71, 240, 241],
     ],
   },
   arm64: {
     audit: 0xc00000b7,
     seccomp: 277,
+    prlimit64: 261,
+    tgkill: 131,
     calls: [
       ...[221, 281, 117, 270, 271],
       ...[198, 203, 200, 199],
@@ -41,11 +60,18 @@ export const forbidden: Readonly<
       ...[280, 241, 105, 273, 106, 104, 294, 142],
       ...[224, 225, 89, 60, 170, 112, 116],
       ...[217, 218, 219, 282, 265],
+      ...[129, 130, 138, 240],
+      ...[119, 118, 274, 122, 140, 30],
+      ...[262, 161, 162],
+      ...[194, 196, 195, 190, 193, 191, 192, 186, 189, 188, 187, 180, 181],
     ],
   },
 }
-/** io_uring_setup, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, pidfd_open, pidfd_getfd, mount_setattr: the same everywhere. */
-const EVERYWHERE: readonly number[] = [425, 428, 429, 430, 431, 432, 433, 434, 438, 442]
+/**
+ * The same everywhere: pidfd_send_signal, io_uring_setup, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, pidfd_open, pidfd_getfd,
+ * mount_setattr, quotactl_fd, open_tree_attr.
+ */
+const EVERYWHERE: readonly number[] = [424, 425, 428, 429, 430, 431, 432, 433, 434, 438, 442, 443, 467]
 
 const SET_MODE_FILTER = 1
 const FLAG_TSYNC = 1
@@ -56,6 +82,8 @@ const JUMP_AT_LEAST = 0x35
 const RETURN = 0x06
 const NUMBER_AT = 0
 const ARCHITECTURE_AT = 4
+/** The lower half of the first argument: a pid is no longer. */
+const FIRST_ARGUMENT_AT = 16
 const ALLOW = 0x7fff0000
 const REFUSE = 0x00050000 | EPERM
 /** Numbers from here on are another ABI's on x64. */
@@ -63,15 +91,26 @@ const X32 = 0x40000000
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, value: number]
 
-/** The filter: refuse what is listed and what is another ABI's, allow the rest. */
-export function filterFor(audit: number, calls: readonly number[]): readonly Instruction[] {
-  const last = calls.length
+/** A call that is allowed for one first argument alone. */
+export type Guarded = { readonly call: number; readonly argument: number }
+
+/** The filter: refuse what is listed and what is another ABI's, and what is guarded unless it is as it should be; allow the rest. */
+export function filterFor(audit: number, calls: readonly number[], guarded: readonly Guarded[] = []): readonly Instruction[] {
+  const last = calls.length + 3 * guarded.length
   return [
     [LOAD, 0, 0, ARCHITECTURE_AT],
     [JUMP_EQUAL, 0, last + 3, audit],
     [LOAD, 0, 0, NUMBER_AT],
     [JUMP_AT_LEAST, last + 1, 0, X32],
     ...calls.map((call, index): Instruction => [JUMP_EQUAL, last - index, 0, call]),
+    ...guarded.flatMap(({ call, argument }, index): Instruction[] => {
+      const after = 3 * (guarded.length - 1 - index)
+      return [
+        [JUMP_EQUAL, 0, 2, call],
+        [LOAD, 0, 0, FIRST_ARGUMENT_AT],
+        [JUMP_EQUAL, after, after + 1, argument],
+      ]
+    }),
     [RETURN, 0, 0, ALLOW],
     [RETURN, 0, 0, REFUSE],
   ]
@@ -81,7 +120,12 @@ export function filterFor(audit: number, calls: readonly number[]): readonly Ins
 export function forbidCalls(): number {
   const machine = forbidden[process.arch]
   if (machine === undefined) return -ENOSYS
-  const filter = filterFor(machine.audit, [...machine.calls, ...EVERYWHERE])
+  const guarded = [
+    { call: machine.prlimit64, argument: 0 },
+    // To itself: abort(3) does that.
+    { call: machine.tgkill, argument: process.pid },
+  ]
+  const filter = filterFor(machine.audit, [...machine.calls, ...EVERYWHERE], guarded)
   const code = Buffer.from(new ArrayBuffer(filter.length * 8))
   for (const [index, [operation, ifTrue, ifFalse, value]] of filter.entries()) {
     code.writeUInt16LE(operation, index * 8)

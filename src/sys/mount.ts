@@ -6,10 +6,11 @@
  * parameter of its own and their number is no longer bound. Calls are synchronous: nothing sees the working directory change.
  */
 import { mkdirSync, mkdtempSync, readFileSync, readSync, realpathSync, rmdirSync } from 'node:fs'
-import { constants, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fail } from '../failure/failure.ts'
-import { AT, check, close, cstr, EINVAL, EPERM, errnoName, O, openat, wrap } from './libc.ts'
+import { AT, check, close, cstr, EINVAL, ENOSYS, EPERM, errnoName, O, openat, wrap } from './libc.ts'
+import { FSCONFIG, fchdir, fsconfig, fsmount, fsopen, MNT_DETACH, MOUNT_ATTR, moveMount, umount } from './mount-api.ts'
 
 /** What `mount` shows as the source of our mounts, and what makes them ours to unmount. */
 const MOUNT_SOURCE = 'windlass'
@@ -25,38 +26,12 @@ export type OverlayMount = {
   readonly writable?: { readonly upper: string; readonly work: string }
 }
 
-// Numbers from 424 on are the same on every architecture.
-const SYS = { move_mount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const
-const FSOPEN_CLOEXEC = 1
-const FSMOUNT_CLOEXEC = 1
-const FSCONFIG = { SET_FLAG: 0, SET_STRING: 1, CMD_CREATE: 6 } as const
-const MOUNT_ATTR = { RDONLY: 1, NOSUID: 2, NODEV: 4 } as const
-const MOVE_MOUNT_F_EMPTY_PATH = 4
 const MS = { RDONLY: 1, NOSUID: 2, NODEV: 4 } as const
-const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
 /** fsconfig(2) refuses longer strings. */
 const MAX_PARAMETER = 255
 const PAGE = 4096
-const { ENOSYS } = constants.errno
 
-const fsopenCall = wrap<[call: number, type: Buffer, flags: number]>('syscall', 'int64', ['int64', 'void *', 'int64'])
-const fsconfigCall = wrap<[call: number, fd: number, command: number, key: Buffer | null, value: Buffer | null, aux: number]>(
-  'syscall',
-  'int64',
-  ['int64', 'int64', 'int64', 'void *', 'void *', 'int64'],
-)
-const fsmountCall = wrap<[call: number, fd: number, flags: number, attributes: number]>('syscall', 'int64', [
-  'int64',
-  'int64',
-  'int64',
-  'int64',
-])
-const moveMountCall = wrap<[call: number, from: number, path: Buffer, to: number, toPath: Buffer, flags: number]>(
-  'syscall',
-  'int64',
-  ['int64', 'int64', 'void *', 'int64', 'void *', 'int64'],
-)
 const mountCall = wrap<[source: Buffer, target: Buffer, type: Buffer, flags: number, data: Buffer]>('mount', 'int', [
   'void *',
   'void *',
@@ -64,8 +39,6 @@ const mountCall = wrap<[source: Buffer, target: Buffer, type: Buffer, flags: num
   'ulong',
   'void *',
 ])
-const umountCall = wrap<[target: Buffer, flags: number]>('umount2', 'int', ['void *', 'int'])
-const fchdir = wrap<[fd: number]>('fchdir', 'int', ['int'])
 
 /** Mounts. Throws system (EPERM without CAP_SYS_ADMIN), invalid-argument. Nothing is mounted after a throw. */
 export function mountOverlay(mount: OverlayMount): void {
@@ -74,7 +47,7 @@ export function mountOverlay(mount: OverlayMount): void {
 
 /** The mount API of Linux 5.2 with `lowerdir+` of 6.8. False, and nothing done, where this kernel has not got it. */
 export function mountByContext(mount: OverlayMount): boolean {
-  const context = fsopenCall(SYS.fsopen, cstr('overlay'), FSOPEN_CLOEXEC)
+  const context = fsopen('overlay')
   // A seccomp filter that does not know the call answers EPERM; if it is a lack of rights, mount(2) will say so.
   if (context === -ENOSYS || context === -EPERM) return false
   using fd = owned(check(context, 'fsopen overlay'))
@@ -88,11 +61,11 @@ export function mountByContext(mount: OverlayMount): boolean {
     explain(fd.number, set(fd.number, key, value), `overlay ${key}=${value}`, mount.target)
   if (mount.writable === undefined) set(fd.number, 'ro', undefined)
   set(fd.number, 'source', MOUNT_SOURCE)
-  const created = fsconfigCall(SYS.fsconfig, fd.number, FSCONFIG.CMD_CREATE, null, null, 0)
+  const created = fsconfig(fd.number, FSCONFIG.CMD_CREATE, null, null)
   explain(fd.number, created, 'mount overlay', mount.target)
   const attributes = mount.writable === undefined ? MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV : 0
-  using tree = owned(check(fsmountCall(SYS.fsmount, fd.number, FSMOUNT_CLOEXEC, attributes), 'fsmount', mount.target))
-  const moved = moveMountCall(SYS.move_mount, tree.number, cstr(''), AT.FDCWD, cstr(stack.target), MOVE_MOUNT_F_EMPTY_PATH)
+  using tree = owned(check(fsmount(fd.number, attributes), 'fsmount', mount.target))
+  const moved = moveMount(tree.number, AT.FDCWD, stack.target)
   check(moved, 'move_mount', mount.target)
   return true
 }
@@ -156,7 +129,7 @@ function emptyDirectories(count: number): Disposable & { readonly paths: readonl
     'mount tmpfs',
     at,
   )
-  undo.defer(() => check(umountCall(cstr(at), MNT_DETACH), 'unmount', at))
+  undo.defer(() => check(umount(cstr(at), MNT_DETACH), 'unmount', at))
   const paths = Array.from({ length: count }, (_, index) => join(at, String(index)))
   for (const path of paths) mkdirSync(path, { mode: 0o755 })
   const owner = undo.move()
@@ -177,7 +150,7 @@ const openDirectory = (path: string): OwnedFd =>
 
 function set(context: number, key: string, value: string | undefined): number {
   const command = value === undefined ? FSCONFIG.SET_FLAG : FSCONFIG.SET_STRING
-  return fsconfigCall(SYS.fsconfig, context, command, cstr(key), value === undefined ? null : cstr(value), 0)
+  return fsconfig(context, command, cstr(key), value === undefined ? null : cstr(value))
 }
 
 /** `check`, with what the kernel says about it: a context keeps the messages that would otherwise be in dmesg alone. */
@@ -206,7 +179,7 @@ function readMessage(context: number, buffer: Buffer): string | undefined {
 
 /** Unmounts what is mounted at `target`. Throws system: EBUSY while something is open below it. */
 export function unmount(target: string): void {
-  check(umountCall(cstr(target), UMOUNT_NOFOLLOW), 'unmount', target)
+  check(umount(cstr(target), UMOUNT_NOFOLLOW), 'unmount', target)
 }
 
 export type MountPoint = { readonly target: string; readonly type: string; readonly source: string }

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
-import type { Territory } from '../sys/confine.ts'
+import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
@@ -167,9 +167,10 @@ type OpenSource = Disposable & { readonly value: Job['source']; readonly fds: re
 
 function openSource({ source, diffId }: UnpackJob): OpenSource {
   if (source.kind === 'blob') return { value: source, fds: [], [Symbol.dispose]: () => {} }
-  const diffFd = openSync(source.diff, constants.O_RDONLY | constants.O_DIRECTORY)
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+  const diffFd = openSync(source.diff, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
-    const splitFd = openSync(source.tarSplit, constants.O_RDONLY)
+    const splitFd = openSync(source.tarSplit, O_RDONLY | O_NOFOLLOW)
     return {
       value: { kind: 'local', path: source.diff },
       fds: [diffFd, splitFd],

@@ -1,16 +1,35 @@
 /** What any store must do (src/store/store.ts); each implementation runs this against itself. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hexOf } from '../../src/oci/digest.ts'
 import type { Store } from '../../src/store/store.ts'
-import { commitChain, commitLayer, diffIdOf, imageOver, pullByHand } from './fixtures.ts'
+import { AT, check, cstr, mknodat, S } from '../../src/sys/libc.ts'
+import { describeTree, makeVictim } from '../support/victim.ts'
+import { commitChain, commitLayer, diffIdOf, imageOver, type LayerSpec, pullByHand } from './fixtures.ts'
 
 /** A store at a place of its own that can be closed and opened again. `settle` waits for collections that others do; `destroy` removes it all. */
 export type StoreUnderTest = { open(): Promise<Store>; settle(): Promise<void>; destroy(): Promise<void> }
 
 const { signal } = new AbortController()
 const tag = 'registry.test/app:1'
+
+function replace(path: string, make: () => void): void {
+  rmSync(path, { recursive: true })
+  make()
+}
+const makeFifo = (path: string): void => void check(mknodat(AT.FDCWD, cstr(path), S.IFIFO | 0o600, 0), 'mknodat', path)
 
 export function storeContract(name: string, prepare: () => Promise<StoreUnderTest>): void {
   describe(`${name} keeps the store's contract`, () => {
@@ -41,6 +60,46 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       }
     })
 
+    // What an extractor that was taken over could leave: the store completes layers with every right.
+    test.each<readonly [string, (victim: string, staged: string) => void]>([
+      ['itself', (victim, staged) => replace(staged, () => symlinkSync(victim, staged))],
+      [
+        'its tree',
+        (victim, staged) => replace(join(staged, 'diff'), () => symlinkSync(join(victim, 'diff'), join(staged, 'diff'))),
+      ],
+      ['a file that the store adds', (victim, staged) => symlinkSync(join(victim, 'precious'), join(staged, 'link'))],
+      [
+        'its tar-split',
+        (victim, staged) =>
+          replace(join(staged, 'tar-split.gz'), () => symlinkSync(join(victim, 'precious'), join(staged, 'tar-split.gz'))),
+      ],
+      [
+        'its tar-split, by a fifo',
+        (_, staged) => replace(join(staged, 'tar-split.gz'), () => makeFifo(join(staged, 'tar-split.gz'))),
+      ],
+    ])('a staged layer with a symlink for %s is refused, and nothing is done through it', async (_what, attack) => {
+      using victim = mkdtempDisposableSync(join(tmpdir(), 'windlass-victim-'))
+      makeVictim(victim.path)
+      mkdirSync(join(victim.path, 'diff/nested'), { recursive: true, mode: 0o700 })
+      writeFileSync(join(victim.path, 'tar-split.gz'), 'of another layer')
+      const before = describeTree(victim.path)
+      const base = await commitLayer(store, {
+        name: 'base',
+        write: (diff) => {
+          mkdirSync(join(diff, 'nested'))
+          chmodSync(join(diff, 'nested'), 0o1777)
+        },
+      })
+      const spec: LayerSpec = { name: 'top', write: (diff) => mkdirSync(join(diff, 'nested')), implied: ['nested'] }
+      await expect(commitLayer(store, { ...spec, tamper: (staged) => attack(victim.path, staged) }, base)).rejects.toMatchObject({
+        failure: { kind: 'internal' },
+      })
+      expect(describeTree(victim.path)).toEqual(before)
+      // What was left is out of the way.
+      const top = await commitLayer(store, spec, base)
+      expect(statSync(join(top.diff, 'nested')).mode & 0o7777).toBe(0o1777)
+    })
+
     test('a short id that fits two images names neither', async () => {
       const ids: string[] = []
       // Among 50 ids of 4,096 short ones, two share three digits more often than not; the pair is looked for, not assumed.
@@ -56,7 +115,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const before = Date.now()
       const id = await pullByHand(store, ['base', 'top'], { tag })
       const wanted = imageOver(['base', 'top'], { tag })
-      const check = async (): Promise<void> => {
+      const looksRight = async (): Promise<void> => {
         const image = await store.find(tag)
         expect(image).toMatchObject({
           id,
@@ -81,9 +140,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         expect(top?.short.length).toBeLessThanOrEqual(28)
         if (top?.tarSplit !== undefined) expect(readFileSync(top.tarSplit, 'utf8')).toBe('tar-split of top')
       }
-      await check()
+      await looksRight()
       await reopen()
-      await check()
+      await looksRight()
     })
 
     test('a layer is findable once committed, and gone after a restart unless an image was published on it', async () => {
@@ -130,22 +189,22 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('a tag moves to the image published last; the other keeps its digest name', async () => {
       const old = await pullByHand(store, ['base'], { tag, label: 'old' })
       const now = await pullByHand(store, ['base'], { tag, label: 'new' })
-      const check = async (): Promise<void> => {
+      const looksRight = async (): Promise<void> => {
         expect((await store.find(tag))?.id).toBe(now)
         expect((await store.find(old))?.tags).toEqual([])
         expect((await store.find(old))?.digests).toEqual([imageOver(['base'], { tag, label: 'old' }).digest])
         expect((await store.images()).map(({ id }) => id)).toEqual([old, now])
       }
-      await check()
+      await looksRight()
       await reopen()
-      await check()
+      await looksRight()
     })
 
     test('an image gathers names, newest last', async () => {
       const names = ['registry.test/app:2', 'registry.test/app:1', 'registry.test/other:1']
       for (const each of names) await pullByHand(store, ['base'], { tag: each })
       await pullByHand(store, ['base'], {})
-      const check = async (): Promise<void> => {
+      const looksRight = async (): Promise<void> => {
         expect(await store.images()).toHaveLength(1)
         expect((await store.find(tag))?.tags).toEqual(names)
         expect((await store.find(tag))?.digests.map((name) => name.split('@')[0])).toEqual([
@@ -154,9 +213,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           'registry.test/by-digest',
         ])
       }
-      await check()
+      await looksRight()
       await reopen()
-      await check()
+      await looksRight()
     })
 
     test('removing an image removes its names, and its layers at the next collection', async () => {

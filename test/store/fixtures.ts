@@ -12,6 +12,8 @@ export type LayerSpec = {
   readonly write?: (diff: string) => void
   readonly implied?: readonly string[]
   readonly blob?: NonNullable<UnpackedFacts['blob']>
+  /** What is done to the staged directory when all is in it. */
+  readonly tamper?: (staged: string) => void
 }
 
 export const diffIdOf = (name: string): DiffId => parseDiffId(sha256(`tar of ${name}`))
@@ -24,6 +26,7 @@ export async function commitLayer(store: Store, spec: LayerSpec, parent?: Stored
   const write = spec.write ?? ((dir: string) => writeFileSync(join(dir, spec.name), `content of ${spec.name}`))
   write(diff)
   writeFileSync(join(staged.dir, 'tar-split.gz'), `tar-split of ${spec.name}`)
+  spec.tamper?.(staged.dir)
   const facts = { diffSize: 1000, entries: 1, whiteouts: 0, implied: spec.implied ?? [] }
   return await store.commit(staged, spec.blob === undefined ? facts : { ...facts, blob: spec.blob }, parent)
 }

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { confineThread, type Territory, UNPACKING } from '../../src/sys/confine.ts'
 import { filterFor, forbidden } from '../../src/sys/forbid.ts'
+import { AT, cstr, deviceNumber, mknodat, S } from '../../src/sys/libc.ts'
 import { lacking } from '../integration/lacking.ts'
 
 type Ran = { readonly refused: readonly string[]; readonly stdout: string; readonly stderr: string; readonly status: number }
@@ -34,6 +35,9 @@ describe.skipIf(lacking('root'))('a confined process', () => {
     for (const path of [own, other]) mkdirSync(path)
     writeFileSync(join(other, 'secret'), 'secret')
     chmodSync(other, 0o700)
+    const before = statSync(join(other, 'secret'))
+    // A layer may bring any device; the null device stands for a disk.
+    expect(mknodat(AT.FDCWD, cstr(join(own, 'device')), S.IFCHR | 0o666, deviceNumber(1, 3) ?? 0)).toBe(0)
     await using server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()
@@ -46,6 +50,12 @@ describe.skipIf(lacking('root'))('a confined process', () => {
       attempt('write outside', () => fs.writeFileSync('${other}/new', 'x'))
       attempt('read outside', () => fs.readFileSync('${other}/secret'))
       attempt('remove outside', () => fs.rmSync('${other}/secret'))
+      attempt('change a mode outside', () => fs.chmodSync('${other}/secret', 0o4777))
+      attempt('change an owner outside', () => fs.chownSync('${other}/secret', 1000, 1000))
+      attempt('change times outside', () => fs.utimesSync('${other}/secret', 1, 1))
+      attempt('look outside', () => fs.statSync('/etc/passwd'))
+      attempt('change its own program', () => fs.chmodSync(process.execPath, 0o4777))
+      attempt('open a device', () => fs.openSync('${own}/device', 'r'))
       attempt('read the environment of its parent', () => fs.readFileSync('/proc/' + process.ppid + '/environ'))
       attempt('run a program', () => { const { error } = require('node:child_process').spawnSync('/bin/true'); if (error) throw error })
       attempt('kill its parent', () => process.kill(process.ppid, 0))
@@ -57,15 +67,24 @@ describe.skipIf(lacking('root'))('a confined process', () => {
     expect(JSON.parse(ran.stdout)).toEqual({
       'write inside': 'done',
       'link inside': 'done',
-      'write outside': 'EACCES',
-      'read outside': 'EACCES',
-      'remove outside': 'EACCES',
+      'write outside': 'ENOENT',
+      'read outside': 'ENOENT',
+      'remove outside': 'ENOENT',
+      // Landlock does not know these four: they have nothing to name.
+      'change a mode outside': 'ENOENT',
+      'change an owner outside': 'ENOENT',
+      'change times outside': 'ENOENT',
+      'look outside': 'ENOENT',
+      'change its own program': 'EROFS',
+      'open a device': 'EACCES',
       'read the environment of its parent': 'EACCES',
-      'run a program': 'EACCES',
+      'run a program': 'ENOENT',
       'kill its parent': scopesSignals ? 'EPERM' : 'done',
       connect: expect.stringMatching(/EACCES|ENETUNREACH/),
     })
     expect(existsSync(join(other, 'new'))).toBe(false)
+    const { mode, uid, mtimeMs } = statSync(join(other, 'secret'))
+    expect({ mode, uid, mtimeMs }).toEqual({ mode: before.mode, uid: before.uid, mtimeMs: before.mtimeMs })
     expect(statSync(join(own, 'c')).uid).toBe(1000)
   })
 
@@ -97,16 +116,31 @@ describe('forbidden calls', () => {
        const { spawnSync } = await import('node:child_process')
        const { createServer } = await import('node:net')
        const { readFileSync, readdirSync } = await import('node:fs')
+       const { errnoName, wrap } = await import('${top}/src/sys/libc.ts')
+       const syscall = wrap('syscall', 'int64', ['int64', 'int64', 'int64', 'void *', 'void *'])
+       const numbers = process.arch === 'arm64' ? { prlimit64: 261, kill: 129, fanotify_init: 262 } : { prlimit64: 302, kill: 62, fanotify_init: 300 }
+       const call = (...args) => { const result = syscall(...args); return result < 0 ? errnoName(result) : 'done' }
+       const RLIMIT_CPU = 0
        const result = forbidCalls()
+       const limits = [call(numbers.prlimit64, 0, RLIMIT_CPU, null, Buffer.alloc(16)), call(numbers.prlimit64, process.ppid, RLIMIT_CPU, null, Buffer.alloc(16))]
+       const others = [call(numbers.kill, process.ppid, 0, null, null), call(numbers.fanotify_init, 0, 0, null, null)]
        const run = spawnSync(process.execPath, ['--version']).error?.code
        const listen = await new Promise((resolve) => createServer().on('error', (error) => resolve(error.code)).listen(0, () => resolve('done')))
        const filters = readdirSync('/proc/self/task').map((task) => /^Seccomp:\\s+(\\d)/m.exec(readFileSync('/proc/self/task/' + task + '/status', 'utf8'))?.[1])
-       console.log(JSON.stringify({ result, run, listen, filters: [...new Set(filters)] }))
+       console.log(JSON.stringify({ result, run, listen, limits, others, filters: [...new Set(filters)] }))
        process.exit()`,
     )
     const { spawnSync } = await import('node:child_process')
     const { stdout } = spawnSync(process.execPath, [file], { encoding: 'utf8' })
-    expect(JSON.parse(stdout)).toEqual({ result: 0, run: 'EPERM', listen: 'EPERM', filters: ['2'] })
+    expect(JSON.parse(stdout)).toEqual({
+      result: 0,
+      run: 'EPERM',
+      listen: 'EPERM',
+      // Its own, and its parent's, who is root as well.
+      limits: ['done', 'EPERM'],
+      others: ['EPERM', 'EPERM'],
+      filters: ['2'],
+    })
   })
 
   it('are the same on both architectures, but for the four that arm64 lacks', () => {
@@ -119,19 +153,28 @@ describe('forbidden calls', () => {
   })
 
   it('are decided by a filter whose jumps lead to its two ends', () => {
-    const filter = filterFor(0xc000003e, [1, 2, 3])
-    const run = (architecture: number, number: number): number => {
+    const filter = filterFor(
+      0xc000003e,
+      [1, 2, 3],
+      [
+        { call: 7, argument: 0 },
+        { call: 8, argument: 99 },
+      ],
+    )
+    const run = (architecture: number, number: number, argument = 0): number => {
       let loaded = 0
       for (let at = 0; ; at++) {
         const [code, ifTrue, ifFalse, value] = filter[at] ?? [0x06, 0, 0, -1]
         if (code === 0x06) return value
-        if (code === 0x20) loaded = value === 4 ? architecture : number
+        if (code === 0x20) loaded = value === 4 ? architecture : value === 16 ? argument : number
         else at += (code === 0x15 ? loaded === value : loaded >= value) ? ifTrue : ifFalse
       }
     }
     const [allowed, refused] = [0x7fff0000, 0x00050001]
     expect([0, 4, 500].map((number) => run(0xc000003e, number))).toEqual([allowed, allowed, allowed])
     expect([1, 2, 3, 0x40000000].map((number) => run(0xc000003e, number))).toEqual([refused, refused, refused, refused])
+    expect([run(0xc000003e, 7, 0), run(0xc000003e, 8, 99)]).toEqual([allowed, allowed])
+    expect([run(0xc000003e, 7, 1), run(0xc000003e, 8, 0)]).toEqual([refused, refused])
     expect(run(0xc00000b7, 4)).toBe(refused)
   })
 })

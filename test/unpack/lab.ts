@@ -13,6 +13,7 @@ import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { UnpackedLayer, Unpacker, UnpackLimits } from '../../src/unpack/unpack.ts'
 import { type TarPart, tar } from '../support/tar.ts'
 import { makeVictim } from '../support/victim.ts'
+import { unpackHere } from './in-process.ts'
 
 export const limits: UnpackLimits = {
   maxUnpackedSize: 2 ** 30,
@@ -20,6 +21,9 @@ export const limits: UnpackLimits = {
   maxCompressionRatio: 1000,
   maxLayerMetadata: 2 ** 22,
 }
+
+/** True in `npm run arm64`, where neither confined processes nor openat2 can be had. */
+export const isEmulated = process.env.WINDLASS_TEST_EMULATED === '1'
 
 export type Unpacked = { readonly layer: UnpackedLayer; readonly diff: string; readonly tarSplit: string }
 
@@ -52,14 +56,17 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
   resources.defer(() => void removeTree(AT.FDCWD, cstr(top)))
   const victim = makeVictim(join(top, 'victim'))
   const warnings: string[] = []
+  const all = { ...limits, ...overrides }
   const unpacker = resources.use(
-    createUnpacker({
-      workers: 2,
-      limits: { ...limits, ...overrides },
-      staging: top,
-      layers: top,
-      warn: (fields, message) => warnings.push(`${message}: ${JSON.stringify(fields)}`),
-    }),
+    isEmulated
+      ? unpackHere(all)
+      : createUnpacker({
+          workers: 2,
+          limits: all,
+          staging: top,
+          layers: top,
+          warn: (fields, message) => warnings.push(`${message}: ${JSON.stringify(fields)}`),
+        }),
   )
   const { signal } = new AbortController()
   let count = 0

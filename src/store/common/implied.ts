@@ -5,8 +5,8 @@
  */
 
 import { fail } from '../../failure/failure.ts'
-import { AT, check, cstr, cstrLatin1, ELOOP, ENOENT, ENOTDIR, failureFor, O, openat, openat2, RESOLVE } from '../../sys/libc.ts'
-import { copyDirectoryAttributes, Descriptor, isOpaque } from '../../sys/tree.ts'
+import { AT, check, cstr, cstrLatin1, ELOOP, ENOENT, ENOTDIR, failureFor, O, openat2, RESOLVE } from '../../sys/libc.ts'
+import { copyDirectoryAttributes, Descriptor, isOpaque, openDirectory } from '../../sys/tree.ts'
 
 const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
 
@@ -17,12 +17,8 @@ const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
 export function attributeImplied(diff: string, lowers: readonly string[], implied: readonly string[]): void {
   if (implied.length === 0 || lowers.length === 0) return
   using open = new DisposableStack()
-  const opened = (path: string): Descriptor =>
-    open.use(new Descriptor(check(openat(AT.FDCWD, cstr(path), DIRECTORY, 0), 'openat', path)))
-  const view = new LowerView(
-    opened(diff).fd,
-    lowers.map((lower) => opened(lower).fd),
-  )
+  const opened = (path: string): number => open.use(openDirectory(AT.FDCWD, cstr(path))).fd
+  const view = new LowerView(opened(diff), lowers.map(opened))
   for (const path of implied) view.attribute(path)
 }
 
@@ -89,7 +85,7 @@ function openOwn(own: number, path: string): Descriptor | undefined {
 
 /** What a lower layer has at `path`; its symlinks are followed, as if it were the root (that is what containerd does too). */
 function openIn(layer: number, path: string): Descriptor | 'absent' | 'other' {
-  const fd = openat2(layer, nameOf(path), DIRECTORY, 0, RESOLVE.IN_ROOT)
+  const fd = openat2(layer, nameOf(path), DIRECTORY, 0, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
   if (fd >= 0) return new Descriptor(fd)
   if (fd === -ENOENT) return 'absent'
   if (fd === -ENOTDIR || fd === -ELOOP) return 'other'

@@ -8,7 +8,7 @@
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
@@ -52,8 +52,8 @@ const KEEP_MS = 300_000
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
 
-/** A store, where layers are unpacked, and where they wait for their landing. */
-export type ContainerdStore = Store & { readonly stagingDir: string; readonly readyDir: string }
+/** A store with the directory its layers are staged in, and the one they wait in for their place. */
+export type ContainerdStore = Store & { readonly stagingDir: string; readonly landedDir: string }
 
 /** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
@@ -73,10 +73,10 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   await leases.dropAbandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))
   const sweeper = open.use(new Sweeper(staging.trash, log))
-  const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.dir, log, onLost))
+  const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
   const snapshots = new Snapshots(daemon, staging, mover)
   const catalog = new Catalog(daemon, platform)
-  log.info({ containerd: socket, staging: staging.dir }, 'store open')
+  log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
   const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned }
   if (pinned !== undefined) await pinName(daemon, pinned)
@@ -88,7 +88,7 @@ class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
-  readonly readyDir: string
+  readonly landedDir: string
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #log: StoreLog
@@ -105,8 +105,8 @@ class LandingStore implements ContainerdStore {
   ) {
     this.root = root
     this.overlayDir = parts.staging.snapshots
-    this.stagingDir = parts.staging.dir
-    this.readyDir = parts.staging.ready
+    this.stagingDir = parts.staging.incoming
+    this.landedDir = parts.staging.landed
     this.#parts = parts
     this.#lander = new Lander(parts)
     this.#log = log
@@ -160,7 +160,7 @@ class LandingStore implements ContainerdStore {
       if (failure.kind === 'system' && failure.code === 'ENOENT') this.#onLost?.(asWindlassError(error))
       throw error
     })
-    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, () => this.#lander.discard(dir))
+    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, (place) => this.#lander.discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
@@ -172,24 +172,19 @@ class LandingStore implements ContainerdStore {
       await this.#parts.holds.keep(id)
       return there
     }
-    const dir = await this.#parts.staging.accept(staged.dir)
-    staged.moved()
-    try {
-      await this.#attribute(join(dir, 'diff'), parent?.id, facts.implied)
-      const rival = this.#parts.pending.get(id)
-      if (rival !== undefined) {
-        await this.#lander.discard(dir)
-        return this.#layerOf(rival)
-      }
-      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir, facts }
+    await this.#seize(staged)
+    await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
+    const rival = this.#parts.pending.get(id)
+    if (rival === undefined) {
+      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
       this.#parts.pending.add(layer, staged)
+      staged.moved()
       // Where its pull has ended meanwhile, nobody else would come for it.
       if (!this.#parts.holds.ids().has(id)) this.#dropLooseLater()
       return this.#layerOf(layer)
-    } catch (error) {
-      await this.#lander.discard(dir)
-      throw error
     }
+    await staged[Symbol.asyncDispose]()
+    return this.#layerOf(rival)
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
@@ -242,6 +237,14 @@ class LandingStore implements ContainerdStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open.disposeAsync()
+  }
+
+  /** Out of the extractors' reach before anything is done to it. */
+  async #seize(staged: Staged): Promise<void> {
+    const from = staged.dir
+    const to = join(this.#parts.staging.landed, basename(from))
+    staged.movedTo(to)
+    await this.#parts.mover.call('seize', { from, to })
   }
 
   async #attribute(diff: string, parent: LayerId | undefined, implied: readonly string[]): Promise<void> {

@@ -6,9 +6,12 @@ import { type Failure, failureOf } from '../../failure/failure.ts'
 import { AT, check, cstr, fsync, O, openat, syncfs } from '../../sys/libc.ts'
 import { Descriptor } from '../../sys/tree.ts'
 import { attributeImplied } from '../common/implied.ts'
+import { seize } from '../common/seize.ts'
 import { serve } from '../common/thread.ts'
 
 export type MoverDuties = {
+  /** Takes what an extractor left at `from` to `to`, out of its reach. Throws system, internal. */
+  seize(order: { readonly from: string; readonly to: string }): null
   /** Gives directories a tar left out the attributes they have in `lowers`, nearest first. Throws system. */
   attribute(order: { readonly diff: string; readonly lowers: readonly string[]; readonly implied: readonly string[] }): null
   /** Everything staged is on disk afterwards; else why not. */
@@ -24,6 +27,10 @@ function move(staging: string): MoverDuties {
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
   const area = open(staging)
   return {
+    seize: ({ from, to }) => {
+      seize(from, to)
+      return null
+    },
     attribute: ({ diff, lowers, implied }) => {
       attributeImplied(diff, lowers, implied)
       return null

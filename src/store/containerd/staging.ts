@@ -1,11 +1,11 @@
 /**
  * Where layers are unpacked: in one snapshot of containerd's own, prepared without a parent and leased. Only so do staged trees lie in
  * the mount their final place is in, where a rename can reach it, and containerd's cleanup, which removes whatever below `snapshots/` its
- * database does not know, leaves them alone. And it is all that an extractor may write to.
+ * database does not know, leaves them alone. One directory in it is all that extractors may write to.
  */
 import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, rename } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
 import type { Daemon } from './daemon.ts'
@@ -18,11 +18,11 @@ const RENEW_MS = LEASE_MS / 4
 
 export class Staging implements AsyncDisposable {
   /** Where layers are unpacked: all that an extractor may write to. Absolute. */
-  readonly dir: string
+  readonly incoming: string
+  /** What was unpacked and waits for its place: out of the extractors' reach, but for reading. */
+  readonly landed: string
   /** What has lost its purpose, for the sweeper. */
   readonly trash: string
-  /** Where layers wait that are verified. */
-  readonly ready: string
   readonly #upper: string
   readonly #key: string
   readonly #leases: Leases
@@ -33,8 +33,8 @@ export class Staging implements AsyncDisposable {
 
   private constructor(upper: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
     this.#upper = upper
-    this.dir = join(upper, 'work')
-    this.ready = join(upper, 'ready')
+    this.incoming = join(upper, 'incoming')
+    this.landed = join(upper, 'landed')
     this.trash = join(upper, 'trash')
     this.#key = key
     this.#lease = lease
@@ -56,10 +56,7 @@ export class Staging implements AsyncDisposable {
     const { upper } = directoriesOf(mounts)
     if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
     const staging = new Staging(upper, key, lease, leases, log)
-    for (const dir of [staging.dir, staging.ready, staging.trash])
-      await mkdir(dir, { mode: 0o700 }).catch((error) => {
-        throw asWindlassError(error)
-      })
+    for (const each of [staging.incoming, staging.landed, staging.trash]) await makeDirectory(each)
     undo.move()
     return staging
   }
@@ -76,27 +73,9 @@ export class Staging implements AsyncDisposable {
 
   /** A new directory. */
   async make(): Promise<string> {
-    const dir = join(this.dir, randomUUID())
-    await mkdir(dir, { mode: 0o700 }).catch((error) => {
-      throw asWindlassError(error)
-    })
+    const dir = join(this.incoming, randomUUID())
+    await makeDirectory(dir)
     return dir
-  }
-
-  /**
-   * Takes a layer that has been unpacked and verified out of the extractors' reach; its new directory. From here on no process that was
-   * taken over can put another tree, or a symlink, in its place.
-   */
-  async accept(dir: string): Promise<string> {
-    const accepted = join(this.ready, basename(dir))
-    try {
-      await rename(dir, accepted)
-      const tree = await lstat(join(accepted, 'diff'))
-      if (!tree.isDirectory()) fail({ kind: 'internal', what: 'what was unpacked is no directory any more' })
-    } catch (error) {
-      throw asWindlassError(error)
-    }
-    return accepted
   }
 
   /** Out of the way at once. */
@@ -127,3 +106,8 @@ export class Staging implements AsyncDisposable {
     }
   }
 }
+
+const makeDirectory = (dir: string): Promise<unknown> =>
+  mkdir(dir, { mode: 0o700 }).catch((error) => {
+    throw asWindlassError(error)
+  })

@@ -1,15 +1,17 @@
 /**
- * Staging → its place in the graph. Everything is prepared inside the staging directory, which is then renamed as a whole; each step can
- * be done again, so a commit that was cut short needs no undoing. Nothing is synced here: `publish` does that once for the image.
+ * Staging → its place in the graph. The directory is moved first, as a whole, and completed where no extractor can reach it; a layer that
+ * no record names is removed at the next start, so a commit that was cut short needs no undoing. Nothing is synced here: `publish` does
+ * that once for the image.
  */
 
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LayerId } from '../../oci/digest.ts'
 import { AT, cstr } from '../../sys/libc.ts'
 import { measureTree, type TreeSize } from '../../sys/tree.ts'
 import { attributeImplied } from '../common/implied.ts'
+import { seize } from '../common/seize.ts'
 import { diffDir, type Layout, layerDir, linkOf, shortOf, tarSplitFile } from './layout.ts'
 import { OwnerCount } from './owners.ts'
 import type { Owners } from './records.ts'
@@ -25,9 +27,20 @@ export type CommitOrder = {
 /** What a commit finds out about the tree it moves. */
 export type Committed = TreeSize & { readonly owners: Owners }
 
-/** Moves the layer in and says what it takes up. Throws no-space, system. */
-export function commitLayer(at: Layout, { staged, id, lowers, implied }: CommitOrder): Committed {
-  const dir = join(at.staging, staged)
+/** Moves the layer in and says what it takes up; one that cannot be completed is in the trash. Throws no-space, system, internal. */
+export function commitLayer(at: Layout, order: CommitOrder): Committed {
+  const dir = layerDir(at, order.id)
+  discard(at, dir)
+  try {
+    seize(join(at.staging, order.staged), dir)
+    return complete(at, dir, order)
+  } catch (error) {
+    discard(at, dir)
+    throw error
+  }
+}
+
+function complete(at: Layout, dir: string, { id, lowers, implied }: CommitOrder): Committed {
   attributeImplied(
     join(dir, 'diff'),
     lowers.map((lower) => diffDir(at, lower)),
@@ -36,10 +49,8 @@ export function commitLayer(at: Layout, { staged, id, lowers, implied }: CommitO
   const owned = new OwnerCount()
   const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')), (stat) => owned.add(stat))
   writeGraphFiles(dir, id, lowers)
-  discard(at, layerDir(at, id))
   renameSync(join(dir, 'tar-split.gz'), tarSplitFile(at, id))
   relink(at, id)
-  renameSync(dir, layerDir(at, id))
   return { ...size, owners: owned.owners() }
 }
 
@@ -70,5 +81,5 @@ export function discard(at: Layout, path: string): void {
   if (exists(path)) renameSync(path, join(at.trash, randomUUID()))
 }
 
-/** Whether there is anything at `path`; unlike existsSync, a disk that cannot say is an error. */
-export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
+/** Whether there is anything at `path`, a dangling symlink too; unlike existsSync, a disk that cannot say is an error. */
+export const exists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined

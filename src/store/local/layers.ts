@@ -62,7 +62,7 @@ export class Layers {
     await mkdir(dir, { mode: 0o700 }).catch((error) => {
       throw asWindlassError(error)
     })
-    return new Staged(name, dir, diffId, this.#lost.times, () => this.#discard(dir))
+    return new Staged(name, dir, diffId, this.#lost.times, (place) => this.#discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
@@ -191,7 +191,8 @@ export class Layers {
 
   async #discard(dir: string): Promise<void> {
     await rename(dir, join(this.#at.trash, randomUUID())).catch((error) => {
-      throw asWindlassError(error)
+      // A commit that failed has thrown it away already.
+      if (error.code !== 'ENOENT') throw asWindlassError(error)
     })
     this.#threads.sweeper.sweepLater()
   }

@@ -1,0 +1,34 @@
+/**
+ * An unpacker without processes of its own, for where confined ones cannot be had: an emulator of another processor knows neither Landlock
+ * nor seccomp. The layer's way from bytes to tree is the real one.
+ */
+import { umask } from '../../src/sys/libc.ts'
+import { unpackLayer } from '../../src/unpack/layer.ts'
+import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from '../../src/unpack/unpack.ts'
+
+/** Takes blobs alone (a local copy is read by openat2, which the emulator lacks), and unpacks each when all of it is there. */
+export const unpackHere = (limits: UnpackLimits): Unpacker => ({
+  open: async (job) => opened(job, limits),
+  [Symbol.asyncDispose]: async () => {},
+})
+
+function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpacking {
+  if (source.kind !== 'blob') throw new Error('only blobs are unpacked here')
+  const given: Uint8Array[] = []
+  const bytes = { ...source, chunks: () => given.shift() }
+  return {
+    blockedMs: 0,
+    write: (chunk) => void given.push(Uint8Array.from(chunk)),
+    finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes })),
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+function withoutUmask(unpack: () => Omit<UnpackedLayer, 'waitMs' | 'workMs'>): UnpackedLayer {
+  const before = umask(0)
+  try {
+    return { ...unpack(), waitMs: 0, workMs: 0 }
+  } finally {
+    umask(before)
+  }
+}
