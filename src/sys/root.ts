@@ -76,8 +76,8 @@ function build(territory: Territory): void {
   needed(fsconfig(context, FSCONFIG.SET_STRING, cstr('mode'), cstr('755')))
   needed(fsconfig(context, FSCONFIG.CMD_CREATE, null, null))
   const root = hold(fsmount(context, NOSUID | NODEV | NOEXEC))
-  // Anywhere will do, for the moment; the territory is there.
-  const [place = '/proc'] = territory.writable
+  // Anywhere will do, for the moment, but /proc, by which places are made; the territory is there.
+  const [place = '/dev'] = territory.writable
   needed(moveMount(root, AT.FDCWD, place))
   try {
     for (const { path, isDirectory, tree } of trees) {
