@@ -29,9 +29,9 @@ const isForwardable = {
   'both-failed': false,
   // Nobody waits any more.
   cancelled: false,
-  // The runtime may have a proxy or mirrors that we do not know of.
+  // The runtime may have a proxy or mirrors that we do not know of (but see below).
   'registry-unavailable': true,
-  // Encrypted layers, say, that it has a key for.
+  // It may have the key of an encrypted layer (but see below).
   unsupported: true,
   // Ours alone: rights, configuration, the way we land images, our own mistakes.
   'not-permitted': true,
@@ -50,4 +50,11 @@ const isForwardable = {
 /** Why a pull was handed to the runtime: one of a closed set, fit for a metric's label. */
 export type ForwardReason = 'passthrough' | 'not-ready' | 'unreadable' | Obstacle['reason'] | FailureKind
 
-export const mayForward = ({ kind }: Failure): boolean => isForwardable[kind]
+export function mayForward(failure: Failure): boolean {
+  if (!isForwardable[failure.kind]) return false
+  // A host that answers, however badly, the runtime would ask as well: a registry could choose so who pulls from it.
+  if (failure.kind === 'registry-unavailable') return failure.tried.every(({ answered }) => answered !== true)
+  // For any other kind of layer an image could choose its way past our limits: by one layer of an odd type.
+  if (failure.kind === 'unsupported') return failure.mediaType.includes('+encrypted')
+  return true
+}

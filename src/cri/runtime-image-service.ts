@@ -86,8 +86,11 @@ export function createRuntimeImageService(parts: RuntimeImageParts): RawService<
           return imageCodec('pullImage').response(await pullOurs(parts.runtime, own, call))
         } catch (error) {
           const failure = failureOf(error)
-          if (own.path.failurePolicy === 'Fail' || call.signal.aborted || !mayForward(failure)) throw error
-          return await handOn(parts, { reason: failure.kind, error }, () => handPull(bytes, call))
+          if (own.path.failurePolicy === 'Fail' || call.signal.aborted) throw error
+          // Nobody has left: our path was closed under the pull.
+          const isClosed = failure.kind === 'cancelled' && failure.reason === 'shutdown'
+          if (!isClosed && !mayForward(failure)) throw error
+          return await handOn(parts, { reason: isClosed ? 'not-ready' : failure.kind, error }, () => handPull(bytes, call))
         }
       },
     },

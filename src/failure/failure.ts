@@ -4,7 +4,11 @@
  */
 
 /** One host that was asked, and what became of it ("404 manifest unknown", "connection refused"). Never holds a secret. */
-export type HostAttempt = { readonly host: string; readonly result: string }
+export type HostAttempt = {
+  readonly host: string
+  readonly result: string /** By HTTP, whatever it said. */
+  readonly answered?: boolean
+}
 
 export type Failure =
   /** The text is not an image reference. */

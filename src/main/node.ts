@@ -80,8 +80,8 @@ async function openStore(
   const lost = onLost === undefined ? {} : { onLost }
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const isPinned = isSandboxImage(facts)
-    const store = await openContainerdStore({ root, socket: address.socket, platform, isPinned, log, ...lost }, { signal })
+    const options = { root, socket: address.socket, platform, log, ...pinnedOf(facts), ...lost }
+    const store = await openContainerdStore(options, { signal })
     return { store, staging: store.stagingDir, layers: store.landedDir }
   }
   const { staging, overlay } = layoutOf(root)
@@ -89,10 +89,8 @@ async function openStore(
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */
-function isSandboxImage({ sandboxImage }: RuntimeFacts): (tag: string) => boolean {
-  if (sandboxImage === undefined) return () => false
-  const name = formatReference(parseReference(sandboxImage))
-  return (tag) => tag === name
+function pinnedOf({ sandboxImage }: RuntimeFacts): { readonly pinned?: string } {
+  return sandboxImage === undefined ? {} : { pinned: formatReference(parseReference(sandboxImage)) }
 }
 
 /** What the runtime itself goes by, unless the configuration names something else. */

@@ -74,6 +74,8 @@ export class OwnPath implements AsyncDisposable {
   async #open(onOpen: () => void): Promise<void> {
     const { signal } = this.#closing
     const ended = Promise.withResolvers<void>()
+    // Lost before anybody waits for it, it is told below.
+    ended.promise.catch(() => {})
     using cri = await connect(this.address.socket, { signal })
     let facts = await this.#inspect(cri)
     await using node = await openNode(this.#config, this.#version, this.#log, {
@@ -82,8 +84,9 @@ export class OwnPath implements AsyncDisposable {
       onPullEnd: this.#onPullEnd,
       onLost: ended.reject,
     })
+    let isOpen = true
     const enter = (): void => {
-      this.#state = { node, facts, cri }
+      if (isOpen) this.#state = { node, facts, cri }
     }
     enter()
     onOpen()
@@ -94,18 +97,23 @@ export class OwnPath implements AsyncDisposable {
     const asking = setInterval(() => {
       this.#inspect(cri).then(
         (now) => {
+          // These two the path was built with.
+          const isOther = now.hostsDir !== facts.hostsDir || now.sandboxImage !== facts.sandboxImage
           facts = now
           enter()
+          if (isOther && node.puller.inFlight().length === 0) ended.resolve()
         },
         // It does not answer: a pull will find out for itself.
         () => {},
       )
     }, ASK_AGAIN_MS).unref()
     signal.addEventListener('abort', () => ended.resolve(), { once: true })
+    if (signal.aborted) ended.resolve()
     try {
       await ended.promise
     } finally {
       clearInterval(asking)
+      isOpen = false
       this.#state = { missing: 'it is being closed' }
     }
   }

@@ -44,19 +44,27 @@ function parse(text: string, source: Source): unknown {
   }
 }
 
+/** As Go's JSON compares the names of fields: without case, and `ſ` is an `s`, the Kelvin sign a `k`. */
+export const folded = (key: string): string => key.toUpperCase().toLowerCase()
+
+/** Fields of image documents that hold maps, in which case counts. */
+const MAPS: ReadonlySet<string> = new Set(['annotations', 'labels', 'exposedports', 'volumes'])
+
 /** The first key an object of this valid JSON text has twice, at any depth. One pass over the text. */
 function duplicateKey(text: string): string | undefined {
-  // One set for each open object, undefined for each open array; a string is a key when it follows `{` or `,` of an object.
-  const open: (Set<string> | undefined)[] = []
+  // One for each open object, undefined for each open array; a string is a key when it follows `{` or `,` of an object.
+  const open: ({ readonly keys: Set<string>; readonly isMap: boolean } | undefined)[] = []
   let keyNext = false
+  let lastKey = ''
   for (let at = 0; at < text.length; at++) {
     switch (text[at]) {
       case '{':
-        open.push(new Set())
+        open.push({ keys: new Set(), isMap: MAPS.has(folded(lastKey)) })
         keyNext = true
         break
       case '[':
         open.push(undefined)
+        lastKey = ''
         keyNext = false
         break
       case '}':
@@ -69,14 +77,14 @@ function duplicateKey(text: string): string | undefined {
         break
       case '"': {
         const end = endOfString(text, at)
-        const keys = open.at(-1)
-        if (keyNext && keys !== undefined) {
+        const inside = open.at(-1)
+        if (keyNext && inside !== undefined) {
           // Two spellings of one key ("\u0061" and "a") are the same key.
           const key = String(JSON.parse(text.slice(at, end + 1)))
-          // Go's JSON does not tell the case of fields apart; below the top there are maps, such as labels, where case counts.
-          const comparable = open.length === 1 ? key.toLowerCase() : key
-          if (keys.has(comparable)) return key
-          keys.add(comparable)
+          const comparable = inside.isMap ? key : folded(key)
+          if (inside.keys.has(comparable)) return key
+          inside.keys.add(comparable)
+          lastKey = key
         }
         keyNext = false
         at = end

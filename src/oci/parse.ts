@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { fail } from '../failure/failure.ts'
 import { type DiffId, type Digest, isDigest, parseDiffId } from './digest.ts'
-import { check, malformed, parseObject, type Source } from './json.ts'
+import { check, folded, malformed, parseObject, type Source } from './json.ts'
 import {
   type Compression,
   type Descriptor,
@@ -174,7 +174,7 @@ function typeOf(
   }
   // In any case, because Go's JSON takes "Layers" for "layers".
   const others = isIndex ? ['config', 'layers'] : ['manifests']
-  const foreign = Object.keys(document).find((key) => others.includes(key.toLowerCase()))
+  const foreign = Object.keys(document).find((key) => others.includes(folded(key)))
   if (foreign !== undefined) malformed(source, `it is ambiguous: ${mediaType} with the field ${foreign}`)
   return { mediaType, kind: isIndex ? 'index' : 'manifest' }
 }

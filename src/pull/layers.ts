@@ -27,9 +27,9 @@ export class LayerWork {
   readonly #store: Store
   readonly #unpacker: Unpacker
   readonly #log: Log
-  readonly #flights = new Flights<LayerId, Arrived>()
+  readonly #flights = new Flights<string, Arrived>()
   readonly #progress = new Map<LayerId, LayerProgress>()
-  readonly #unpacking = new Map<DiffId, Set<Ready>>()
+  readonly #unpacking = new Map<string, Set<Ready>>()
 
   constructor(store: Store, unpacker: Unpacker, log: Log) {
     this.#store = store
@@ -46,9 +46,11 @@ export class LayerWork {
     const planned = chain.layers[position]
     const id = chain.ids[position]
     if (planned === undefined || id === undefined) throw new RangeError(`the chain has no layer ${position}`)
-    const wasFlying = this.#flights.has(id)
+    // By the blob too: who names other bytes for a layer must not keep those waiting who have the right ones.
+    const flight = `${id} ${planned.blob.digest}`
+    const wasFlying = this.#flights.has(flight)
     const fly = (): Promise<Arrived> =>
-      this.#flights.join(id, (signal) => this.#bring(chain, position, planned, id, signal), options)
+      this.#flights.join(flight, (signal) => this.#bring(chain, position, planned, id, signal), options)
     try {
       return await fly()
     } catch (error) {
@@ -92,11 +94,12 @@ export class LayerWork {
   }
 
   async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal): Promise<Obtained> {
-    const { diffId } = planned
+    const { diffId, blob } = planned
+    const unpacking = `${diffId} ${blob.digest}`
     const arrival = new Arrival(this.#store, this.#unpacker, planned, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
-      const waiting = this.#unpacking.get(diffId)
+      const waiting = this.#unpacking.get(unpacking)
       // From here to the claim there is no await in between: two chains never both find that nobody unpacks.
       if (twin === undefined && waiting === undefined) break
       const copied = await this.#copy(arrival, diffId, { twin, waiting }, signal)
@@ -104,14 +107,14 @@ export class LayerWork {
       isSound = copied !== 'damaged'
     }
     const waiting = new Set<Ready>()
-    this.#unpacking.set(diffId, waiting)
+    this.#unpacking.set(unpacking, waiting)
     let source: LayerSource | undefined
     try {
       const obtained = await arrival.download(chain)
       source = sourceIn(obtained.staged)
       return obtained
     } finally {
-      if (this.#unpacking.get(diffId) === waiting) this.#unpacking.delete(diffId)
+      if (this.#unpacking.get(unpacking) === waiting) this.#unpacking.delete(unpacking)
       for (const ready of waiting) ready(source)
     }
   }
@@ -138,6 +141,16 @@ export class LayerWork {
 const isDamage = ({ kind }: Failure): boolean =>
   kind === 'digest-mismatch' || kind === 'size-mismatch' || kind === 'bad-layer' || kind === 'system'
 
-/** Failures that belong to the one who asked, not to the layer. */
-const isTheirs = ({ kind }: Failure): boolean =>
-  kind === 'cancelled' || kind === 'unauthorized' || kind === 'denied' || kind === 'rate-limited'
+/** Failures of the one who asked, of where they asked, and of what they were given; not of this node. */
+const isTheirs = ({ kind }: Failure): boolean => THEIRS.has(kind)
+const THEIRS: ReadonlySet<Failure['kind']> = new Set([
+  'cancelled',
+  'unauthorized',
+  'denied',
+  'rate-limited',
+  'registry-unavailable',
+  'blob-unknown',
+  'digest-mismatch',
+  'size-mismatch',
+  'malformed',
+])

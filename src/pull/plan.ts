@@ -1,6 +1,6 @@
 /** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
 import { fail } from '../failure/failure.ts'
-import { type Digest, type LayerId, parseDigest } from '../oci/digest.ts'
+import { type Digest, type LayerId, parseDigest, sha256 } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
 import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
 import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
@@ -56,8 +56,12 @@ type Documents = {
 /** The digest this repository gave the image by: what a HEAD is compared with. */
 function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
   const prefix = `${formatRepository(reference)}@`
-  const newest = image.digests.findLast((digest) => digest.startsWith(prefix))
-  return newest === undefined ? undefined : parseDigest(newest.slice(prefix.length))
+  const [only, ...more] = image.digests.filter((digest) => digest.startsWith(prefix))
+  // Where one image came by several digests, nobody can say which of them this tag had.
+  if (only === undefined || more.length > 0) return undefined
+  const root = parseDigest(only.slice(prefix.length))
+  const { manifest, indexBytes } = image
+  return root === manifest.digest || (indexBytes !== undefined && root === sha256(indexBytes)) ? root : undefined
 }
 
 function documentsOf(image: StoredImage, root: Digest): Documents {

@@ -131,7 +131,11 @@ export type Wanted = { readonly reference: string; readonly absent: (tried: read
 
 /** Where several hosts failed in different ways, the one that knows most speaks: it answered > it lacks it > it was not reached. */
 export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): WindlassError {
-  const attempts = tried.map(({ host, trouble }) => ({ host, result: trouble.result }))
+  const attempts = tried.map(({ host, trouble }) => ({
+    host,
+    result: trouble.result,
+    ...(trouble.kind === 'unreachable' ? {} : { answered: true }),
+  }))
   const { reference } = wanted
   for (const { host, trouble } of tried.toReversed()) {
     switch (trouble.kind) {

@@ -18,7 +18,7 @@ export type Inherited = { readonly fd: number; readonly path: string }
  */
 export function inheritedSocket(env: Environment): Inherited | undefined {
   const { LISTEN_PID, LISTEN_FDS } = env
-  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name]
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID']) delete env[name]
   if (LISTEN_PID !== String(process.pid) || LISTEN_FDS === undefined) return undefined
   const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: 'sockets of the service manager', reason })
   if (LISTEN_FDS !== '1') refuse(`LISTEN_FDS is ${LISTEN_FDS}; exactly one ListenStream= is wanted`)

@@ -64,7 +64,14 @@ async function writeContent(
   const method = content.Write
   if (method === undefined) throw new Error('proto/ defines no Content.Write')
   const { path, requestSerialize, responseDeserialize } = method
-  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(options))
+  const { deadline } = options
+  const call = client.makeBidiStreamRequest(
+    path,
+    requestSerialize,
+    responseDeserialize,
+    metadataOf(options),
+    deadline === undefined ? {} : { deadline },
+  )
   const cancel = () => call.cancel()
   signal.addEventListener('abort', cancel, { once: true })
   try {

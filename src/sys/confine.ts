@@ -7,9 +7,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { AT, close, cstr, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, errnoName, O, openat, unshare, wrap } from './libc.ts'
-import { enterOwnRoot, type Territory } from './root.ts'
-
-export type { Territory } from './root.ts'
+import { enterOwnRoot } from './root.ts'
+import type { Territory } from './territory.ts'
 
 const prctl = wrap<[option: number, value: number, zero3: number, zero4: number, zero5: number]>('prctl', 'int', [
   'int',

@@ -23,21 +23,12 @@ import {
   setMountAttributes,
   umount,
 } from './mount-api.ts'
+import type { Territory } from './territory.ts'
 import { Descriptor } from './tree.ts'
 
 const CLONE_NEWNS = 0x20000
 const { RDONLY, NOSUID, NODEV, NOEXEC } = MOUNT_ATTR
 const SEALED = RDONLY | NOSUID | NODEV | NOEXEC
-
-/** What is left of the file system. */
-export type Territory = {
-  /** Directories in which everything may be made, written and removed, but nothing executed. */
-  readonly writable: readonly string[]
-  /** Files and directories that may be read. */
-  readonly readable: readonly string[]
-  /** Files and directories that may be read and executed. */
-  readonly executable: readonly string[]
-}
 
 /** One path of the new root, and how it is mounted. */
 type Part = { readonly path: string; readonly isDirectory: boolean; readonly attributes: number; readonly recursive: boolean }
@@ -53,8 +44,6 @@ export function enterOwnRoot(territory: Territory): number {
     return 0
   } catch (error) {
     if (error instanceof Refused) return error.result
-    // Of node:fs.
-    if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') return error.errno
     throw error
   }
 }
@@ -87,19 +76,19 @@ function build(territory: Territory): void {
   needed(fsconfig(context, FSCONFIG.SET_STRING, cstr('mode'), cstr('755')))
   needed(fsconfig(context, FSCONFIG.CMD_CREATE, null, null))
   const root = hold(fsmount(context, NOSUID | NODEV | NOEXEC))
-  // Over the root we still stand on, which hides nothing from us.
-  needed(moveMount(root, AT.FDCWD, '/'))
-  needed(fchdir(root))
+  // Anywhere will do, for the moment, but /proc, by which places are made; the territory is there.
+  const [place = '/dev'] = territory.writable
+  needed(moveMount(root, AT.FDCWD, place))
   try {
     for (const { path, isDirectory, tree } of trees) {
       makePlace(`/proc/self/fd/${root}${path}`, isDirectory)
       needed(moveMount(tree, root, path.slice(1)))
     }
     needed(setMountAttributes(root, { set: SEALED }))
+    needed(fchdir(root))
     needed(pivotRoot('.', '.'))
   } catch (error) {
-    umount(cstr('.'), MNT_DETACH)
-    fchdir(old)
+    umount(cstr(place), MNT_DETACH)
     throw error
   }
   // The old root lies on top of the new one now.

@@ -4,7 +4,8 @@ import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
-import { confineThread, type Territory } from '../sys/confine.ts'
+import { confineThread } from '../sys/confine.ts'
+import type { Territory } from '../sys/territory.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**

@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { stat, writeFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
-import type { Territory } from '../sys/confine.ts'
+import type { Territory } from '../sys/territory.ts'
 
 /** Tells of what could not be taken away; once per thread. */
 export type Warn = (fields: object, message: string) => void

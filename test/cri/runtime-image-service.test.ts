@@ -172,6 +172,25 @@ describe('a pull', () => {
     expect(happened).toEqual(['runtime pullImage'])
   })
 
+  it('goes to the runtime where our path was closed under it', async () => {
+    const closed = new WindlassError({ kind: 'cancelled', reason: 'shutdown' })
+    const { call, happened, forwarded } = await start({ pulls: () => Promise.reject(closed) })
+    await call('pullImage', pullBytes())
+    expect([happened, forwarded]).toEqual([['our pull', 'runtime pullImage'], ['not-ready']])
+  })
+
+  it.each<[string, Failure]>([
+    ['a layer of an odd type', { kind: 'unsupported', what: 'layer', mediaType: 'x.nondistributable.tar', hint: 'h' }],
+    [
+      'a registry that answers, however badly',
+      { kind: 'registry-unavailable', reference, tried: [{ host: 'h', result: '503', answered: true }] },
+    ],
+  ])('does not go past our limits by %s', async (_, failure) => {
+    const { call, happened } = await start({ pulls: () => Promise.reject(new WindlassError(failure)) })
+    await call('pullImage', pullBytes())
+    expect(happened).toEqual(['our pull'])
+  })
+
   it('goes to the runtime where we cannot read it', async () => {
     const { call, received, forwarded } = await start()
     const bytes = Buffer.from([0x0a, 0xff, 0x01])
@@ -194,12 +213,12 @@ const samples = {
   'registry-unavailable': [unavailable, true],
   'digest-mismatch': [{ kind: 'digest-mismatch', what: 'layer', want: 'a', got: 'b', from: 'h' }, false],
   'size-mismatch': [{ kind: 'size-mismatch', digest: 'd', want: 1, got: 2, from: 'h' }, false],
-  unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'm', hint: 'h' }, true],
+  unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'x+encrypted', hint: 'h' }, true],
   malformed: [{ kind: 'malformed', what: 'manifest', from: 'h', reason: 'r' }, false],
   'bad-layer': [{ kind: 'bad-layer', digest: 'd', reason: 'r' }, false],
   limit: [{ kind: 'limit', what: 'w', limit: 1, setting: 's' }, false],
   'no-space': [{ kind: 'no-space', path: '/x', code: 'ENOSPC' }, false],
-  cancelled: [{ kind: 'cancelled', reason: 'shutdown' }, false],
+  cancelled: [{ kind: 'cancelled', reason: 'cancelled' }, false],
   'image-unknown': [{ kind: 'image-unknown', names: ['a'] }, false],
   'not-permitted': [{ kind: 'not-permitted', what: 'w', missing: ['CAP_MKNOD'] }, true],
   'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],

@@ -216,4 +216,49 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
       [id, pauseId].toSorted(),
     )
   })
+
+  it('documents that containerd could not read change nothing there', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const bad = buildImage({ platform: here, layers: [{ tar: [{ name: 'a', content: 'a' }] }], config: { created: 'yesterday' } })
+    publish(registry, 'test/bad', '1', bad)
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    await expect(pull(windlass, `${registry.host}/test/bad:1`, { signal })).rejects.toThrow('created is not a time')
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
+    expect(await containerd.ctr(['images', 'ls', '-q'], { signal })).toBe('')
+  })
+
+  it('a layer that containerd has unpacked itself meanwhile is taken, and a lost staging area replaced', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const shell = shellImage()
+    const base = shell.images[0]?.layers[0]
+    if (base === undefined) throw new Error('the image has no layer')
+    publish(registry, 'test/shell', '1', shell)
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    // The base is unpacked here, and then the other layers fail.
+    const shellOf = (tag: string): string => `${registry.host}/test/shell:${tag}`
+    registry.fault = ({ path }) =>
+      path.includes(shell.images[0]?.layers[1]?.descriptor.digest ?? '?') ? { kind: 'status', status: 404 } : undefined
+    await expect(pull(windlass, shellOf('1'), { signal })).rejects.toThrow('missing layer')
+    registry.fault = undefined
+    await containerd.cri.image.pullImage({ image: { image: shellOf('1') } }, { signal })
+    const other = buildImage({ platform: here, layers: [base, { tar: [{ name: 'other', content: 'o' }] }] })
+    publish(registry, 'test/other', '1', other)
+    expect(await pull(windlass, `${registry.host}/test/other:1`, { signal })).toBe(other.id)
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
+
+    // Its lease has run out, say: containerd removes the staging area.
+    for (const lease of (await containerd.ctr(['leases', 'ls', '-q'], { signal })).split('\n').filter(Boolean))
+      await containerd.ctr(['leases', 'rm', '--sync', lease], { signal })
+    const third = buildImage({ platform: here, layers: [base, { tar: [{ name: 'third', content: '3' }] }] })
+    publish(registry, 'test/third', '1', third)
+    expect(await pull(windlass, `${registry.host}/test/third:1`, { signal })).toBe(third.id)
+    await ready(windlass, { signal })
+    const fourth = buildImage({ platform: here, layers: [base, { tar: [{ name: 'fourth', content: '4' }] }] })
+    publish(registry, 'test/fourth', '1', fourth)
+    const before = windlass.daemon.output().length
+    expect(await pull(windlass, `${registry.host}/test/fourth:1`, { signal })).toBe(fourth.id)
+    expect(windlass.daemon.output().slice(before)).not.toContain('handed to the runtime')
+  })
 })

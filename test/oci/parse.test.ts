@@ -79,6 +79,8 @@ describe('parseManifestOrIndex', () => {
     ['a double key, escaped', '{"layers":[],"\\u006cayers":[]}', mediaTypes.ociManifest, /twice/],
     ['a double key in other case', '{"layers":[],"Layers":[]}', mediaTypes.ociManifest, /twice/],
     ['a double key below', '{"config":{"digest":"a","size":1,"digest":"b"}}', mediaTypes.ociManifest, /"digest" is there twice/],
+    ['a double key below, in other case', '{"config":{"digest":"a","size":1,"Digest":"b"}}', mediaTypes.ociManifest, /twice/],
+    ['a double key in letters that Go takes for the same', '{"layers":[],"layer\u017f":[]}', mediaTypes.ociManifest, /twice/],
     ['a list', '[]', mediaTypes.ociManifest, /not a JSON object/],
     ['HTML', '<!doctype html><title>Sign in', mediaTypes.ociManifest, /not JSON; it starts with "<!doctype/],
     ['nothing', '', mediaTypes.ociManifest, /not JSON/],

@@ -213,7 +213,7 @@ describe('fetch', () => {
     await using client = newClient()
     const digest = parseDigest(`sha256:${'a'.repeat(64)}`)
     const work = client.open(registry.host).fetch(layerOf(digest, pattern(4)), new Keeper(), { signal: signal() })
-    const tried = [{ host: registry.host, result: '404 BLOB_UNKNOWN: blobs unknown to registry' }]
+    const tried = [{ host: registry.host, result: '404 BLOB_UNKNOWN: blobs unknown to registry', answered: true }]
     expect(await failureFrom(work, 'blob-unknown')).toMatchObject({ digest, tried })
   })
 

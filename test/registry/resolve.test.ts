@@ -65,7 +65,7 @@ describe('resolve', () => {
     expect(failure).toEqual({
       kind: 'manifest-unknown',
       reference: `${registry.host}/team/app:v9`,
-      tried: [{ host: registry.host, result: '404 MANIFEST_UNKNOWN: manifests unknown to registry' }],
+      tried: [{ host: registry.host, result: '404 MANIFEST_UNKNOWN: manifests unknown to registry', answered: true }],
     })
   })
 
@@ -143,7 +143,7 @@ describe('a registry in trouble', () => {
     await using registry = await startRegistry({ fault: () => ({ kind: 'status', status: 500, code: 'UNKNOWN' }) })
     await using client = newClient()
     const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'registry-unavailable')
-    expect(failure.tried).toEqual([{ host: registry.host, result: '500 UNKNOWN: made up by the test: UNKNOWN' }])
+    expect(failure.tried).toEqual([{ host: registry.host, result: '500 UNKNOWN: made up by the test: UNKNOWN', answered: true }])
     expect(registry.requests).toHaveLength(5)
   })
 

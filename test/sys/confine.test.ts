@@ -6,9 +6,10 @@ import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { confineThread, type Territory, UNPACKING } from '../../src/sys/confine.ts'
+import { confineThread, UNPACKING } from '../../src/sys/confine.ts'
 import { filterFor, forbidden } from '../../src/sys/forbid.ts'
 import { AT, cstr, deviceNumber, mknodat, S } from '../../src/sys/libc.ts'
+import type { Territory } from '../../src/sys/territory.ts'
 import { lacking } from '../integration/lacking.ts'
 
 type Ran = { readonly refused: readonly string[]; readonly stdout: string; readonly stderr: string; readonly status: number }

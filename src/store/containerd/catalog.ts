@@ -8,6 +8,7 @@ import type { Descriptor, Platform } from '../../oci/oci.ts'
 import { parseConfig, parseManifestOrIndex } from '../../oci/parse.ts'
 import { selectManifest } from '../../platform/platform.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
+import { Limiter } from '../../task/limiter.ts'
 import type { StoredImage } from '../store.ts'
 import type { Daemon } from './daemon.ts'
 import { layerIdsOf, PINNED } from './names.ts'
@@ -21,6 +22,10 @@ export type Named = { readonly name: string; readonly target: Descriptor; readon
 /** Documents kept in memory, some 10 KB each; targets whose image is known, some 200 bytes. */
 const MAX_DOCUMENTS = 128
 const MAX_TARGETS = 20_000
+/** Larger ones are read again each time. */
+const MAX_REMEMBERED = 2 ** 18
+/** Documents that are read at the same time. */
+const READS = 8
 /** Manifest and config limits of the registry client. */
 const MAX_DOCUMENT = 4 * 2 ** 20
 const MAX_INDEX_DEPTH = 4
@@ -60,9 +65,26 @@ export class Catalog {
 
   /** The records of one image, whichever targets they have. */
   async recordsOf(id: Digest): Promise<readonly Named[]> {
-    const records = await this.records()
-    const ids = await Promise.all(records.map(({ target }) => this.idOf(target)))
+    return await this.#leadingTo(await this.records(), id)
+  }
+
+  async #leadingTo(records: readonly Named[], id: Digest): Promise<readonly Named[]> {
+    const ids = await this.#idsOf(records)
     return records.filter((_, at) => ids[at] === id)
+  }
+
+  /** What each leads to; few are read at a time. */
+  async #idsOf(records: readonly Named[]): Promise<readonly (Digest | undefined)[]> {
+    const limiter = new Limiter(READS)
+    const { signal } = new AbortController()
+    return await Promise.all(
+      records.map(async ({ target }) => {
+        const known = this.#ids.get(target.digest)
+        if (known !== undefined) return known
+        using _permit = await limiter.acquire({ signal })
+        return await this.idOf(target)
+      }),
+    )
   }
 
   /** Every record, oldest first. */
@@ -80,13 +102,13 @@ export class Catalog {
   }
 
   learn(target: Digest, id: Digest): void {
-    bounded(this.#ids, MAX_TARGETS).set(target, id)
+    if (!this.#ids.has(target)) bounded(this.#ids, MAX_TARGETS).set(target, id)
   }
 
   async #byId(records: readonly Named[], text: string): Promise<Named | undefined> {
     const prefix = /^(?:sha256:)?([0-9a-f]{3,64})$/.exec(text)?.[1]
     if (prefix === undefined) return undefined
-    const ids = await Promise.all(records.map(({ target }) => this.idOf(target)))
+    const ids = await this.#idsOf(records)
     const matching = new Set(ids.filter((id) => id?.startsWith(`sha256:${prefix}`)))
     return matching.size === 1 ? records.find((_, at) => matching.has(ids[at])) : undefined
   }
@@ -94,7 +116,7 @@ export class Catalog {
   async #image(records: readonly Named[], { target }: Named): Promise<StoredImage | undefined> {
     const documents = await this.#read(target)
     if (documents === undefined) return undefined
-    const own = records.filter((each) => this.#ids.get(each.target.digest) === documents.id)
+    const own = await this.#leadingTo(records, documents.id)
     const names = own.map(({ name }) => name).filter((name) => !ID_RECORD.test(name))
     const { configBytes, manifestBytes, layers } = documents
     return {
@@ -159,7 +181,9 @@ export class Catalog {
 
   #remember(target: Digest, documents: Documents): void {
     this.learn(target, documents.id)
-    bounded(this.#documents, MAX_DOCUMENTS).set(target, documents)
+    const { configBytes, manifestBytes, indexBytes } = documents
+    const bytes = configBytes.length + manifestBytes.length + (indexBytes?.length ?? 0)
+    if (bytes <= MAX_REMEMBERED) bounded(this.#documents, MAX_DOCUMENTS).set(target, documents)
   }
 }
 

@@ -25,6 +25,7 @@ import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, Sto
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Holds } from './holds.ts'
+import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
@@ -38,8 +39,8 @@ export type ContainerdStoreOptions = {
   readonly root: string
   readonly socket: string
   readonly platform: Platform
-  /** Whether an image by this name must stay, whatever kubelet's collection thinks. */
-  readonly isPinned?: (tag: string) => boolean
+  /** The tag of an image that must stay, whatever kubelet's collection thinks. */
+  readonly pinned?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -57,24 +58,30 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, isPinned = () => false } = options
+  const { root, socket, platform, log, onLost, pinned } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   mkdirSync(root, { recursive: true, mode: 0o700 })
   open.use(lockRoot(root, join(root, LOCK)))
   const daemon = open.use(new Daemon(socket))
+  // Whoever gives up while it is opened need not wait for its calls.
+  const stop = (): void => daemon[Symbol.dispose]()
+  signal.addEventListener('abort', stop, { once: true })
+  using _opening = { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) }
   const cri = open.use(await connect(socket, { signal }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
   await leases.dropAbandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))
   const sweeper = open.use(new Sweeper(staging.trash, log))
-  const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.dir, log, onLost))
+  const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
   const snapshots = new Snapshots(daemon, staging, mover)
   const catalog = new Catalog(daemon, platform)
-  log.info({ containerd: socket, staging: staging.dir }, 'store open')
+  log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, isPinned }
-  return new LandingStore(root, parts, log, open.move())
+  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned }
+  if (pinned !== undefined) await pinName(daemon, pinned)
+  if (signal.aborted) throw asWindlassError(signal.reason)
+  return new LandingStore(root, parts, log, onLost, open.move())
 }
 
 class LandingStore implements ContainerdStore {
@@ -85,10 +92,17 @@ class LandingStore implements ContainerdStore {
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #log: StoreLog
+  readonly #onLost: ((error: Error) => void) | undefined
   readonly #open: AsyncDisposableStack
 
   /** `open` is what closes with the store. */
-  constructor(root: string, parts: LandingParts, log: StoreLog, open: AsyncDisposableStack) {
+  constructor(
+    root: string,
+    parts: LandingParts,
+    log: StoreLog,
+    onLost: ((error: Error) => void) | undefined,
+    open: AsyncDisposableStack,
+  ) {
     this.root = root
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.incoming
@@ -96,6 +110,7 @@ class LandingStore implements ContainerdStore {
     this.#parts = parts
     this.#lander = new Lander(parts)
     this.#log = log
+    this.#onLost = onLost
     this.#open = open
   }
 
@@ -139,7 +154,12 @@ class LandingStore implements ContainerdStore {
 
   async stage(diffId: DiffId): Promise<StagedLayer> {
     const { staging } = this.#parts
-    const dir = await staging.make()
+    const dir = await staging.make().catch((error: unknown) => {
+      // The snapshot has gone: its lease has run out, or containerd has been emptied. Only a new one helps.
+      const failure = failureOf(error)
+      if (failure.kind === 'system' && failure.code === 'ENOENT') this.#onLost?.(asWindlassError(error))
+      throw error
+    })
     return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, (place) => this.#lander.discard(place))
   }
 
@@ -147,21 +167,24 @@ class LandingStore implements ContainerdStore {
     if (!(staged instanceof Staged)) fail({ kind: 'internal', what: 'commit of a layer that was not staged here' })
     const id = layerIdAbove(parent?.id, staged.diffId)
     const there = await this.layer(id)
-    if (there === undefined) {
-      await this.#seize(staged)
-      await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
+    if (there !== undefined) {
+      await staged[Symbol.asyncDispose]()
+      await this.#parts.holds.keep(id)
+      return there
     }
+    await this.#seize(staged)
+    await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
     const rival = this.#parts.pending.get(id)
-    if (there === undefined && rival === undefined) {
+    if (rival === undefined) {
       const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
       this.#parts.pending.add(layer, staged)
       staged.moved()
+      // Where its pull has ended meanwhile, nobody else would come for it.
+      if (!this.#parts.holds.ids().has(id)) this.#dropLooseLater()
       return this.#layerOf(layer)
     }
     await staged[Symbol.asyncDispose]()
-    if (rival !== undefined) return this.#layerOf(rival)
-    await this.#parts.holds.keep(id)
-    return there ?? fail({ kind: 'internal', what: `layer ${id} is neither here nor missing` })
+    return this.#layerOf(rival)
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {

@@ -20,8 +20,14 @@ export class Hold implements AsyncDisposable {
   }
 
   lease(): Promise<ContainerdLease> {
-    this.#lease ??= this.#leases.create()
-    return this.#lease
+    if (this.#lease !== undefined) return this.#lease
+    const made = this.#leases.create()
+    this.#lease = made
+    // The next one who wants it tries anew.
+    made.catch(() => {
+      this.#lease = undefined
+    })
+    return made
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,26 +7,54 @@ import { fail } from '../../failure/failure.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { type Descriptor, mediaTypes } from '../../oci/oci.ts'
 import { parseManifestOrIndex } from '../../oci/parse.ts'
+import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import type { NewImage } from '../store.ts'
 import type { Daemon } from './daemon.ts'
 import type { ContainerdLease } from './leases.ts'
 import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel } from './names.ts'
 
 type Labels = Readonly<Record<string, string>>
+/** Marks an image that is here already, whoever pulled it. */
+export async function pinName(daemon: Daemon, name: string): Promise<void> {
+  const record = await recordOf(daemon, name)
+  if (record === undefined) return
+  const paths = Object.keys(PINNED).map((label) => `labels.${label}`)
+  await daemon.callUnless('NOT_FOUND', 'pin an image', ({ images }, options) =>
+    images.update({ image: { ...record, labels: PINNED }, updateMask: { paths } }, options),
+  )
+}
+
 type Document = { readonly digest: Digest; readonly bytes: Uint8Array; readonly labels: Labels }
 
 /** Collected while it was being written: once is bad luck. */
 const ATTEMPTS = 3
 
+/** An image with its names. Disposing it takes the names away again, or gives them back to what had them. */
+export type NamedImage = AsyncDisposable & {
+  readonly target: Descriptor
+  /** Whether its names still lead to it. */
+  isThere(): Promise<boolean>
+}
+
 /** Writes the documents and names the image. Its snapshots must be committed and held by the lease. Throws runtime. */
-export async function landImage(daemon: Daemon, image: NewImage, lease: ContainerdLease, isPinned: boolean): Promise<Descriptor> {
+export async function landImage(daemon: Daemon, image: NewImage, lease: ContainerdLease, isPinned: boolean): Promise<NamedImage> {
   const { target, documents } = documentsOf(image)
   for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
-  for (const name of image.tag === undefined ? [image.digest] : [image.digest, image.tag]) {
-    await nameImage(daemon, { name, target, labels }, lease)
+  const undo = new AsyncDisposableStack()
+  try {
+    for (const name of image.tag === undefined ? [image.digest] : [image.digest, image.tag])
+      undo.use(await nameImage(daemon, { name, target, labels }, lease))
+  } catch (error) {
+    await undo.disposeAsync()
+    throw error
   }
-  return target
+  const name = image.tag ?? image.digest
+  return {
+    target,
+    isThere: async () => (await recordOf(daemon, name))?.target?.digest === target.digest,
+    [Symbol.asyncDispose]: () => undo.disposeAsync(),
+  }
 }
 
 /** Each document after those it leads to; and the one the image's names are for. */
@@ -79,32 +107,71 @@ async function writeDocument(daemon: Daemon, { digest, bytes, labels }: Document
     if (written !== undefined) return
     // Somebody else's, from now on held by us as well; its labels may lack ours.
     await lease.hold({ content: digest })
-    const paths = Object.keys(labels).map((label) => `labels.${label}`)
-    const updated = await daemon.callUnless('NOT_FOUND', 'label a document', ({ content }, options) =>
-      content.update({ info: { digest, labels }, updateMask: { paths } }, options),
-    )
+    const updated = await daemon.callUnless('NOT_FOUND', 'label a document', async ({ content }, options) => {
+      const { info } = await content.info({ digest }, options)
+      const own = withSources(labels, info?.labels ?? {})
+      const paths = Object.keys(own).map((label) => `labels.${label}`)
+      return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
+    })
     if (updated !== undefined) return
   }
   fail({ kind: 'internal', what: `document ${digest} was collected ${ATTEMPTS} times while it was written` })
 }
 
+/** containerd's limit for a label: key and value. */
+const MAX_LABEL = 4096
+
+/** Our labels; where content comes from is added to where others had it from, as far as a label holds it. */
+function withSources(labels: Labels, there: Labels): Labels {
+  const merged = Object.entries(labels).map(([key, value]): readonly [string, string] => {
+    if (!key.startsWith(sourceLabel(''))) return [key, value]
+    const all = [...new Set([...(there[key]?.split(',') ?? []), value])].join(',')
+    return [key, key.length + all.length <= MAX_LABEL ? all : (there[key] ?? value)]
+  })
+  return Object.fromEntries(merged)
+}
+
 type Naming = { readonly name: string; readonly target: Descriptor; readonly labels: Labels }
 
-/** Creates the record, or moves it here from wherever it was. */
-async function nameImage(daemon: Daemon, { name, target, labels }: Naming, lease: ContainerdLease): Promise<void> {
+/** Creates the record, or moves it here from wherever it was; disposing what it returns undoes that. */
+async function nameImage(daemon: Daemon, { name, target, labels }: Naming, lease: ContainerdLease): Promise<AsyncDisposable> {
   const { mediaType, digest, size } = target
   const image = { name, target: { mediaType, digest, size }, labels }
-  const created = await daemon.callUnless(
-    'ALREADY_EXISTS',
-    'create an image',
-    ({ images }, options) => images.create({ image }, options),
-    lease.id,
-  )
-  if (created !== undefined) return
   const paths = ['target', ...Object.keys(labels).map((label) => `labels.${label}`)]
-  await daemon.call(
-    'update an image',
-    ({ images }, options) => images.update({ image, updateMask: { paths } }, options),
-    lease.id,
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = await recordOf(daemon, name)
+    const [code, operation] = before === undefined ? (['ALREADY_EXISTS', 'create'] as const) : (['NOT_FOUND', 'update'] as const)
+    const done = await daemon.callUnless(
+      code,
+      `${operation} an image`,
+      async ({ images }, options) =>
+        before === undefined
+          ? await images.create({ image }, options)
+          : await images.update({ image, updateMask: { paths } }, options),
+      lease.id,
+    )
+    if (done !== undefined) return { [Symbol.asyncDispose]: () => putBack(daemon, name, digest, before) }
+  }
+  return fail({ kind: 'internal', what: `the name ${name} came and went ${ATTEMPTS} times while it was given` })
+}
+
+async function recordOf(daemon: Daemon, name: string): Promise<Image__Output | undefined> {
+  const { images } = await daemon.call('list images', (c, options) =>
+    c.images.list({ filters: [`name==${JSON.stringify(name)}`] }, options),
   )
+  return images.find((image) => image.name === name)
+}
+
+/** Only what is still as we left it. */
+async function putBack(daemon: Daemon, name: string, ours: Digest, before: Image__Output | undefined): Promise<void> {
+  const now = await recordOf(daemon, name)
+  if (now?.target?.digest !== ours) return
+  if (before?.target == null)
+    await daemon.callUnless('NOT_FOUND', 'delete an image', ({ images }, options) =>
+      images.delete({ name, sync: false }, options),
+    )
+  else
+    await daemon.callUnless('NOT_FOUND', 'update an image', ({ images }, options) =>
+      images.update({ image: { name, target: before.target }, updateMask: { paths: ['target'] } }, options),
+    )
 }

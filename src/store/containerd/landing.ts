@@ -2,14 +2,15 @@
 import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
 import type { Connection } from '../../rpc/client.ts'
 import { untilKnown } from '../../rpc/known.ts'
+import { unreadableIn } from '../common/readable.ts'
 import { Sealer } from '../common/sealer.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
-import type { NewImage, Published } from '../store.ts'
+import type { NewImage, Published, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import type { Hold, Holds } from './holds.ts'
-import { landImage } from './land.ts'
+import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
 import { layerIdsOf } from './names.ts'
@@ -28,24 +29,56 @@ export type LandingParts = {
   readonly catalog: Catalog
   readonly pending: Pending
   readonly holds: Holds
-  readonly isPinned: (tag: string) => boolean
+  readonly pinned: string | undefined
 }
 
 /** An image to land, and what holds it until it has. */
 type Landing = { readonly image: NewImage; readonly hold: Hold }
+/** An image that has its names, and how long that took. */
+type Sealed = { readonly landed: StoredImage; readonly named: NamedImage; readonly syncMs: number; readonly publishMs: number }
+
+/** How often it is looked whether an image that is not taken in is still there, and for how long in all. */
+const LOOK_AGAIN_MS = 1_000
+const LOOKS = 10
 
 export class Lander {
   readonly #parts: LandingParts
-  readonly #sealer = new Sealer<Landing, Published>((landings) => this.#seal(landings))
+  readonly #sealer = new Sealer<Landing, Sealed>((landings) => this.#seal(landings))
 
   constructor(parts: LandingParts) {
     this.#parts = parts
   }
 
-  /** Lands the image, with others that come meanwhile. Throws runtime, no-space, system, internal; cancelled while it waits. */
+  /**
+   * Lands the image, with others that come meanwhile. Throws malformed for documents that containerd could not read, runtime, no-space,
+   * system, internal; cancelled while it waits.
+   */
   async land(image: NewImage, signal: AbortSignal): Promise<Published> {
-    await using hold = this.#parts.holds.add(layerIdsOf(image.config.diffIds))
-    return await this.#sealer.add({ image, hold }, signal)
+    const { holds } = this.#parts
+    const reason = unreadableIn(image)
+    if (reason !== undefined) fail({ kind: 'malformed', what: `image ${image.id}`, from: 'the registry', reason })
+    await using hold = holds.add(layerIdsOf(image.config.diffIds))
+    const { landed, named, syncMs, publishMs } = await this.#sealer.add({ image, hold }, signal)
+    // Outside the sealer: one image that is not taken in keeps no other waiting.
+    await this.#untilAdopted(landed, named, signal)
+    return { image: landed, syncMs, publishMs }
+  }
+
+  /** Waits for the CRI plugin; records that it does not take in go again, or their layers would be out of kubelet's reach. */
+  async #untilAdopted({ id }: StoredImage, named: NamedImage, signal: AbortSignal): Promise<void> {
+    const { cri, daemon } = this.#parts
+    const runtime = { runtime: 'containerd', socket: daemon.socket, signal, patienceMs: LOOK_AGAIN_MS }
+    for (let looked = 1; ; looked++) {
+      try {
+        return await untilKnown(cri, id, runtime)
+      } catch (error) {
+        // Removed again meanwhile, by whoever: it had landed.
+        if (!(await named.isThere())) return
+        if (looked < LOOKS && !signal.aborted) continue
+        await named[Symbol.asyncDispose]()
+        throw error
+      }
+    }
   }
 
   /** Out of the way at once, and unlinked in the background. */
@@ -54,7 +87,7 @@ export class Lander {
     this.#parts.sweeper.sweepLater()
   }
 
-  async #seal(landings: readonly Landing[]): Promise<readonly (Published | WindlassError)[]> {
+  async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
     const { mover, pending } = this.#parts
     const started = performance.now()
     const unsynced = await mover.call('sync', null)
@@ -63,13 +96,13 @@ export class Lander {
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
-    const outcomes: (Published | WindlassError)[] = []
+    const outcomes: (Sealed | WindlassError)[] = []
     for (const landing of landings) outcomes.push(await this.#land(landing, syncMs).catch((error) => asWindlassError(error)))
     return outcomes
   }
 
-  async #land({ image, hold }: Landing, syncMs: number): Promise<Published> {
-    const { daemon, cri, snapshots, catalog, pending, holds, isPinned } = this.#parts
+  async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
+    const { daemon, snapshots, catalog, pending, holds, pinned } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -83,21 +116,26 @@ export class Lander {
       await holds.keep(top)
       if (!(await snapshots.exists(top))) fail(pending.missing(top))
     }
-    const target = await landImage(daemon, image, lease, image.tag !== undefined && isPinned(image.tag))
-    catalog.learn(target.digest, image.id)
-    await untilKnown(cri, image.id, { runtime: 'containerd', socket: daemon.socket })
+    const named = await landImage(daemon, image, lease, image.tag !== undefined && image.tag === pinned)
+    catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer.
     const name = image.tag ?? image.digest
     const landed = await catalog.find(name)
     if (landed?.id !== image.id) fail({ kind: 'internal', what: `containerd does not show ${name} as landed` })
-    return { image: landed, syncMs, publishMs: performance.now() - started }
+    return { landed, named, syncMs, publishMs: performance.now() - started }
   }
 
   async #commit(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
     const { snapshots, pending, holds } = this.#parts
-    await snapshots.commit(layer, lease)
-    await holds.keep(layer.id)
-    pending.drop(layer.id)
+    try {
+      await snapshots.commit(layer, lease)
+      await holds.keep(layer.id)
+      pending.drop(layer.id)
+    } catch (error) {
+      // Its tree may be in a snapshot that will be collected: neither it nor what stands on it is here any more.
+      for (const lost of pending.takeWithAbove(layer.id)) await this.discard(lost.dir)
+      throw error
+    }
     await this.discard(layer.dir)
   }
 }

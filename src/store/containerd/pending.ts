@@ -56,6 +56,14 @@ export class Pending {
     return this.#take(({ id }) => !needed.has(id))
   }
 
+  /** Takes out a layer and all that stand on it; children first. */
+  takeWithAbove(id: LayerId): readonly PendingLayer[] {
+    const gone = new Set([id])
+    // A layer is added after the one below it.
+    for (const layer of this.#layers.values()) if (layer.parent !== undefined && gone.has(layer.parent)) gone.add(layer.id)
+    return this.#take((layer) => gone.has(layer.id))
+  }
+
   /** After a failed sync nobody can say which of the files written before it are on disk. */
   takeAll(failure: Failure): readonly PendingLayer[] {
     this.#lost = { times: this.#lost.times + 1, failure }

@@ -43,6 +43,7 @@ export class Snapshots {
     if (info === undefined) return undefined
     const facts = factsIn(info)
     const diff = await this.#dirOf(info)
+    if (diff === undefined) return undefined
     const parent = isDigest(info.parent) ? { parent: info.parent.slice('sha256:'.length) as LayerId } : {}
     const { diffId, ...unpacked } = facts
     return { id, diffId, ...parent, diff, short: relative(this.#staging.snapshots, diff), facts: { ...unpacked, implied: [] } }
@@ -54,20 +55,23 @@ export class Snapshots {
   }
 
   /**
-   * Makes a tree that is on disk the snapshot of its chainID. Where somebody has made one meanwhile, theirs stays and the tree is left
-   * where it is. Throws runtime, system.
+   * Makes a tree that is on disk the snapshot of its chainID, or leaves the one that somebody has made meanwhile. Whatever comes of it,
+   * the tree may have been moved: it is not to be used again. Throws runtime, system.
    */
   async commit({ id, diffId, parent, dir, facts }: PendingLayer, lease: ContainerdLease): Promise<void> {
     const name = chainIdOf(id)
     const key = `windlass-${randomUUID()} ${name}`
     const labels = { [SNAPSHOT_REF]: name, [FACTS]: factsLabel(diffId, facts) }
     const prepare = { snapshotter: SNAPSHOTTER, key, parent: parent === undefined ? '' : chainIdOf(parent), labels }
-    const { mounts } = await this.#daemon.call(
+    // By the label containerd sees whose layer this is to be, and refuses where it is there.
+    const prepared = await this.#daemon.callUnless(
+      'ALREADY_EXISTS',
       'prepare a snapshot',
       ({ snapshots }, options) => snapshots.prepare(prepare, options),
       lease.id,
     )
-    const { upper } = directoriesOf(mounts)
+    if (prepared === undefined) return await lease.hold({ snapshot: name })
+    const { upper } = directoriesOf(prepared.mounts)
     if (upper === undefined) fail({ kind: 'internal', what: 'a prepared snapshot has no directory to write to' })
     await this.#mover.call('place', { from: `${dir}/diff`, to: upper })
     const committed = await this.#daemon.callUnless(
@@ -88,7 +92,8 @@ export class Snapshots {
     return found?.info ?? undefined
   }
 
-  async #dirOf(info: Info__Output): Promise<string> {
+  /** Undefined where it has just been collected. */
+  async #dirOf(info: Info__Output): Promise<string | undefined> {
     const known = this.#places.get(info.name)
     if (known?.made === madeAt(info)) return known.dir
     const dirs = await this.#view(info.name)
@@ -99,19 +104,21 @@ export class Snapshots {
       this.#remember(each, dir)
       each = each.parent === '' ? undefined : await this.#stat(each.parent)
     }
-    return dirs[0] ?? fail({ kind: 'internal', what: `the view of snapshot ${info.name} shows no directory` })
+    return dirs[0]
   }
 
-  /** A read-only snapshot above it names the directories, and goes again. */
+  /** A read-only snapshot above it names the directories, and goes again. None where it has just been collected. */
   async #view(parent: string): Promise<readonly string[]> {
     const view = { snapshotter: SNAPSHOTTER, key: `windlass-view-${randomUUID()}`, parent }
-    const { mounts } = await this.#daemon.call(
+    const shown = await this.#daemon.callUnless(
+      'NOT_FOUND',
       'show a snapshot',
       ({ snapshots }, options) => snapshots.view(view, options),
       this.#staging.lease,
     )
+    if (shown === undefined) return []
     await this.#remove(view.key)
-    return directoriesOf(mounts).lowers
+    return directoriesOf(shown.mounts).lowers
   }
 
   async #remove(key: string): Promise<void> {

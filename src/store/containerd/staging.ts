@@ -17,25 +17,25 @@ import { SNAPSHOTTER } from './names.ts'
 const RENEW_MS = LEASE_MS / 4
 
 export class Staging implements AsyncDisposable {
-  /** Absolute. */
-  readonly dir: string
-  /** What is being unpacked. */
+  /** Where layers are unpacked: all that an extractor may write to. Absolute. */
   readonly incoming: string
   /** What was unpacked and waits for its place: out of the extractors' reach, but for reading. */
   readonly landed: string
   /** What has lost its purpose, for the sweeper. */
   readonly trash: string
+  readonly #upper: string
   readonly #key: string
   readonly #leases: Leases
   readonly #log: StoreLog
   readonly #renewal: NodeJS.Timeout
   #lease: ContainerdLease
+  #isClosed = false
 
-  private constructor(dir: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
-    this.dir = dir
-    this.incoming = join(dir, 'incoming')
-    this.landed = join(dir, 'landed')
-    this.trash = join(dir, 'trash')
+  private constructor(upper: string, key: string, lease: ContainerdLease, leases: Leases, log: StoreLog) {
+    this.#upper = upper
+    this.incoming = join(upper, 'incoming')
+    this.landed = join(upper, 'landed')
+    this.trash = join(upper, 'trash')
     this.#key = key
     this.#lease = lease
     this.#leases = leases
@@ -68,7 +68,7 @@ export class Staging implements AsyncDisposable {
 
   /** The directory all snapshots lie in: `<n>/fs` each. */
   get snapshots(): string {
-    return dirname(dirname(this.dir))
+    return dirname(dirname(this.#upper))
   }
 
   /** A new directory. */
@@ -86,14 +86,18 @@ export class Staging implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#renewal)
     await this.#lease[Symbol.asyncDispose]()
   }
 
   async #renew(): Promise<void> {
     try {
-      const next = await this.#leases.create()
+      await using undo = new AsyncDisposableStack()
+      const next = undo.use(await this.#leases.create())
       await next.hold({ snapshot: this.#key })
+      if (this.#isClosed) return
+      undo.move()
       const last = this.#lease
       this.#lease = next
       await last[Symbol.asyncDispose]()

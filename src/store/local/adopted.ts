@@ -3,18 +3,15 @@
  * containers and for images that share a base, and images that are nothing but ours; it asks nobody before. Their files are other
  * programs', so they are read with bounds, and one that cannot be understood may name anything.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { readForeign } from './foreign.ts'
 import { graphRoots } from './storage-conf.ts'
 
 /** What other stores need of ours; where that cannot be told, the file it should be told by, and why not. */
 export type Adopted =
   | { readonly kind: 'known'; readonly layers: ReadonlySet<string> }
   | { readonly kind: 'unknown'; readonly file: string; readonly reason: string }
-
-/** Thousands of layers take a few MB. */
-const MAX_BYTES = 64 * 1024 * 1024
 
 const text = z.string().max(256)
 const layers = z.array(z.object({ id: text, parent: text.nullish() })).nullable()
@@ -32,7 +29,7 @@ const FILES: readonly (readonly [path: string, namesIn: (document: unknown) => r
   ['overlay-images/images.json', topsIn],
 ]
 
-/** Asks the stores at `roots`, by default those of /etc/containers/storage.conf; our own at `own` is not asked. */
+/** Asks the stores at `roots`, by default those that the configuration of podman and CRI-O names; our own at `own` is not asked. */
 export function adoptedLayers(own: string, roots?: readonly string[]): Adopted {
   const found = roots === undefined ? graphRoots() : { kind: 'roots' as const, roots }
   if (found.kind === 'unknown') return found
@@ -52,25 +49,6 @@ export function adoptedLayers(own: string, roots?: readonly string[]): Adopted {
 
 /** The JSON in a file; null where there is none, and in an empty one, as containers/storage has it. */
 function readDocument(file: string): unknown {
-  const bytes = readBounded(file)
+  const bytes = readForeign(file)
   return bytes === undefined || bytes.length === 0 ? null : JSON.parse(bytes.toString())
-}
-
-function readBounded(file: string): Buffer | undefined {
-  let fd: number
-  try {
-    // Whatever is there in place of a file, opening it must not wait.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
-    throw error
-  }
-  try {
-    const stat = fstatSync(fd)
-    if (!stat.isFile()) throw new Error('it is no regular file')
-    if (stat.size > MAX_BYTES) throw new Error(`it has ${stat.size} bytes, more than ${MAX_BYTES} are not read`)
-    return readFileSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -4,8 +4,6 @@
  */
 
 import { type Digest, hexOf, sha256 } from '../../oci/digest.ts'
-import type { Compression } from '../../oci/oci.ts'
-import { compressionOf } from '../../oci/parse.ts'
 import { isGoTime } from '../common/readable.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
@@ -25,21 +23,34 @@ export type LayerEntry = {
 /** A document of an image as containers/storage keys it. */
 export type BigData = { readonly key: string; readonly digest: Digest; readonly bytes: Uint8Array }
 
-/** containers/storage's numbers (pkg/archive); an uncompressed layer's is left out. */
-const COMPRESSIONS: Readonly<Record<Compression, number | undefined>> = { none: undefined, gzip: 2, zstd: 4 }
+/** How a blob is compressed, in containers/storage's numbers (pkg/archive), by how its media type ends. */
+const COMPRESSIONS = new Map([
+  ['tar', 0],
+  ['gzip', 2],
+  ['zstd', 4],
+])
 
 export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: LayerRecord): LayerEntry {
-  const { blob, diffSize } = facts
-  const compression = blob === undefined ? undefined : COMPRESSIONS[compressionOf(blob.mediaType)]
   return {
     id,
     ...(parent === undefined ? {} : { parent }),
     created: committedAt.toISOString(),
-    ...(blob === undefined ? {} : { 'compressed-diff-digest': blob.digest, 'compressed-size': blob.size }),
+    ...(facts.blob === undefined ? {} : blobIn(facts.blob)),
     'diff-digest': diffId,
-    'diff-size': diffSize,
-    ...(compression === undefined ? {} : { compression }),
+    'diff-size': facts.diffSize,
     ...(owners === undefined ? {} : { uidset: owners.uids, gidset: owners.gids }),
+  }
+}
+
+/** A blob of a kind that only later versions know is left out: its layer is none the worse, and the store must open. */
+function blobIn({ mediaType, digest, size }: NonNullable<LayerRecord['facts']['blob']>): Partial<LayerEntry> {
+  const compression = COMPRESSIONS.get(/[a-z]+$/.exec(mediaType)?.[0] ?? '')
+  if (compression === undefined) return {}
+  return {
+    'compressed-diff-digest': digest,
+    'compressed-size': size,
+    // That there is none goes without saying.
+    ...(compression === 0 ? {} : { compression }),
   }
 }
 

@@ -25,8 +25,8 @@ export type LocalStoreOptions = {
   readonly root: string
   readonly log?: StoreLog
   /**
-   * The stores of podman and CRI-O that read this one: layers they build on are not removed. By default what containers-storage.conf(5)
-   * names. A CRI-O with a `root` of its own in crio.conf must be named here.
+   * The stores of podman and CRI-O that read this one: layers they build on are not removed. By default what their configuration
+   * files name (storage-conf.ts); what was given to one of them on its command line must be named here.
    */
   readonly primaryGraphRoots?: readonly string[]
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */

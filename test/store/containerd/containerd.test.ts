@@ -1,12 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sha256 } from '../../../src/oci/digest.ts'
+import { mediaTypes } from '../../../src/oci/oci.ts'
 import { openContainerdStore } from '../../../src/store/containerd/containerd.ts'
 import { Daemon } from '../../../src/store/containerd/daemon.ts'
 import { type Containerd, startContainerd } from '../../integration/containerd.ts'
 import { lacking } from '../../integration/lacking.ts'
 import { storeContract } from '../contract.ts'
+import { imageOver, pullByHand } from '../fixtures.ts'
 import { recordingLog } from '../local/place.ts'
 
 const { signal } = new AbortController()
@@ -39,14 +42,63 @@ describe.skipIf(lacking('root', 'containerd'))('with Debian’s containerd', () 
     await collectNow()
   }
 
+  const openAt = (root: string) =>
+    openContainerdStore(
+      { root, socket: containerd.socket, platform: { os: 'linux', architecture: 'amd64' }, log: recordingLog() },
+      { signal },
+    )
+
+  test('untagging takes one name of an image that others reach by an index', async () => {
+    const root = await mkdtemp(join(dir, 'windlass-'))
+    const [alone, listed] = ['registry.test/app:1', 'registry.test/app:2']
+    const image = imageOver(['base'], { tag: alone })
+    const platform = { os: 'linux', architecture: 'amd64' }
+    const indexBytes = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [{ ...image.manifest, platform }] }),
+    )
+    {
+      await using store = await openAt(root)
+      await pullByHand(store, ['base'], { tag: alone })
+      await store.publish({ ...image, tag: listed, digest: `registry.test/app@${sha256(indexBytes)}`, indexBytes }, { signal })
+    }
+    // It has to find out again what leads to the image.
+    await using store = await openAt(root)
+    expect((await store.find(alone))?.tags).toEqual([alone, listed])
+    expect(await store.untag(alone)).toBe(true)
+    expect((await store.find(listed))?.tags).toEqual([listed])
+    await removeAll()
+  })
+
+  test('an image that must stay is marked, whoever pulled it', async () => {
+    const root = await mkdtemp(join(dir, 'windlass-'))
+    const tag = 'registry.test/pause:1'
+    {
+      await using store = await openAt(root)
+      await pullByHand(store, ['base'], { tag })
+      expect((await store.find(tag))?.pinned).toBe(false)
+    }
+    const platform = { os: 'linux', architecture: 'amd64' }
+    const options = { root, socket: containerd.socket, platform, log: recordingLog(), pinned: tag }
+    await using store = await openContainerdStore(options, { signal })
+    expect((await store.find(tag))?.pinned).toBe(true)
+    await removeAll()
+  })
+
+  test('it is not opened for one who gives up', async () => {
+    const gone = AbortSignal.abort(new Error('gone'))
+    const options = {
+      root: dir,
+      socket: containerd.socket,
+      platform: { os: 'linux', architecture: 'amd64' },
+      log: recordingLog(),
+    }
+    await expect(openContainerdStore(options, { signal: gone })).rejects.toThrow()
+  })
+
   storeContract('the store in containerd', async () => {
     const root = await mkdtemp(join(dir, 'windlass-'))
     return {
-      open: () =>
-        openContainerdStore(
-          { root, socket: containerd.socket, platform: { os: 'linux', architecture: 'amd64' }, log: recordingLog() },
-          { signal },
-        ),
+      open: () => openAt(root),
       settle: collectNow,
       destroy: removeAll,
     }

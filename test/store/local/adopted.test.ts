@@ -166,25 +166,68 @@ test('layers that no record names stay at the start where another store needs th
   expect(inGraph()).toEqual([])
 })
 
-describe('storage.conf', () => {
-  const conf = (text: string): string => {
-    const file = join(dirname(place.root), 'storage.conf')
-    writeFileSync(file, text)
-    return file
-  }
+describe('the configuration of podman and CRI-O', () => {
   const defaults = ['/var/lib/containers/storage', '/run/containers/storage']
-  test('names the graph root; the defaults count all the same', () => {
-    const file = conf(
-      '[storage]\ndriver = "overlay"\ngraphroot = "/data/containers"\n[storage.options]\nadditionalimagestores = ["/x"]\n',
+  /** Writes one of the files, below a directory that stands for `/`. */
+  const conf = (path: string, text: string): void => {
+    const file = join(top(), path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+  }
+  const top = (): string => join(dirname(place.root), 'machine')
+  const found = (named = '') => graphRoots(top(), named)
+  const roots = (...named: readonly string[]) => ({ kind: 'roots', roots: [...named, ...defaults] })
+
+  test('may be absent, or say nothing; the defaults count all the same', () => {
+    expect(found()).toEqual(roots())
+    conf('etc/containers/storage.conf', '')
+    conf('etc/crio/crio.conf', '[crio.image]\npause_image = "x"\n')
+    expect(found()).toEqual(roots())
+    conf('etc/containers/storage.conf', '[storage]\ngraphroot = ""\n')
+    expect(found(join(top(), 'none'))).toEqual(roots())
+  })
+  test('names the root of containers, that of images and that of what need not last', () => {
+    conf(
+      'etc/containers/storage.conf',
+      '[storage]\ndriver = "overlay"\ngraphroot = "/data/graph"\nimagestore = "/data/images"\nrunroot = "/data/run"\n[storage.options]\nadditionalimagestores = ["/x"]\n',
     )
-    expect(graphRoots([file, '/none'])).toEqual({ kind: 'roots', roots: ['/data/containers', ...defaults] })
+    expect(found()).toEqual(roots('/data/graph', '/data/images', '/data/run'))
   })
-  test('may be absent, or say nothing', () => {
-    for (const files of [['/none'], [conf('')], [conf('[storage]\ngraphroot = ""\n')]])
-      expect(graphRoots(files)).toEqual({ kind: 'roots', roots: defaults })
+  test.each([
+    'usr/share/containers/storage.conf',
+    'usr/share/containers/storage.conf.d/50-site.conf',
+    'etc/containers/storage.conf.d/50-site.conf',
+    'etc/containers/storage.rootful.conf.d/50-site.conf',
+  ])('is read in %s, whatever the main file says', (path) => {
+    conf('etc/containers/storage.conf', '[storage]\ngraphroot = "/data/main"\n')
+    conf(path, '[storage]\ngraphroot = "/data/other"\n')
+    expect(found()).toEqual(roots('/data/main', '/data/other'))
   })
-  test('that cannot be understood may name anything', () => {
-    for (const text of ['[storage', '[storage]\ngraphroot = 5\n', 'storage = "x"'])
-      expect(graphRoots([conf(text)])).toMatchObject({ kind: 'unknown' })
+  test('is the file that the environment names, too', () => {
+    conf('elsewhere.conf', '[storage]\ngraphroot = "/data/named"\n')
+    conf('etc/containers/storage.conf', '[storage]\ngraphroot = "/data/main"\n')
+    expect(found(join(top(), 'elsewhere.conf'))).toEqual(roots('/data/named', '/data/main'))
+  })
+  test('is that of CRI-O, where it has roots of its own', () => {
+    conf('etc/crio/crio.conf', '[crio]\nroot = "/data/crio"\n[crio.runtime]\nselinux = true\n')
+    conf('etc/crio/crio.conf.d/10-split', '[crio]\nimagestore = "/data/images"\nrunroot = "/data/run"\n')
+    expect(found()).toEqual(roots('/data/crio', '/data/images', '/data/run'))
+  })
+  const damages: Readonly<Record<string, readonly [path: string, text: string]>> = {
+    'is no TOML': ['etc/containers/storage.conf', '[storage'],
+    'has a root that is a number': ['etc/containers/storage.conf', '[storage]\ngraphroot = 5\n'],
+    'has a storage that is no table': ['etc/containers/storage.conf', 'storage = "x"'],
+    'has a root with a variable in it': ['etc/containers/storage.conf', '[storage]\ngraphroot = "$HOME/graph"\n'],
+    'has a root that is relative': ['etc/crio/crio.conf', '[crio]\nroot = "graph"\n'],
+    'is torn, in a drop-in': ['etc/crio/crio.conf.d/10-split', '[crio'],
+  }
+  test.each(Object.keys(damages))('may name anything where it %s', (damage) => {
+    const [path, text] = damages[damage] ?? ['', '']
+    conf(path, text)
+    expect(found()).toMatchObject({ kind: 'unknown', file: join(top(), path) })
+  })
+  test('may name anything where it is no file', () => {
+    mkdirSync(join(top(), 'etc/containers/storage.conf'), { recursive: true })
+    expect(found()).toMatchObject({ kind: 'unknown', file: join(top(), 'etc/containers/storage.conf') })
   })
 })

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openLocalStore } from '../../../src/store/local/local.ts'
@@ -23,7 +23,9 @@ test('a collection tells which layers went', async () => {
   const id = await pullByHand(store, ['base', 'top'], { tag: 'registry.test/app:1' })
   const top = (await store.find(id))?.layerIds.at(-1)
   await pullByHand(store, ['base'], { tag: 'registry.test/base:1' })
+  const diff = top === undefined ? '' : ((await store.layer(top))?.diff ?? '')
   await store.remove(id)
+  expect(existsSync(diff)).toBe(true)
   expect((await store.collect()).map((layer) => layer.id)).toEqual([top])
 })
 

@@ -232,3 +232,21 @@ test("a layer's blob is told where it was fetched, and not where a manifest mere
     expect(claimed).not.toHaveProperty('compressed-diff-digest')
   })
 })
+
+test('a blob of a kind that is not known here is left out: a store that a later version has written opens all the same', async () => {
+  await within(async (store) => {
+    await using lease = store.lease()
+    await lease.retain(layerIds([diffIdOf('fetched')]))
+    const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: sha256('a blob'), size: 77 }
+    await commitLayer(store, { name: 'fetched', blob })
+    await store.publish(imageOver(['fetched'], { tag }), { signal })
+  })
+  const db = new DatabaseSync(below('windlass.db'))
+  db.exec("UPDATE layers SET blob = replace(blob, '+gzip', '+newer')")
+  db.close()
+  await within(async (store) => {
+    expect(await store.images()).toHaveLength(1)
+    const [entry] = layerEntries.parse(parsed(LAYERS))
+    expect(Object.keys(entry ?? {})).toEqual(['id', 'created', 'diff-digest', 'diff-size', 'uidset', 'gidset'])
+  })
+})
