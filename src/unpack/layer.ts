@@ -15,6 +15,7 @@ import { BadTar } from './tar/entry.ts'
 import { TarReader } from './tar/reader.ts'
 import { TarSplitWriter } from './tar/split.ts'
 import { TarStream } from './tar/stream.ts'
+import { printable } from './tree/refusal.ts'
 import { TreeWriter } from './tree/writer.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
 
@@ -142,12 +143,6 @@ function badLayer({ bytes, diffId }: LayerTask, error: BadTar | CorruptStream): 
 }
 
 const nameOf = (bytes: LayerBytes, diffId: DiffId): Digest => (bytes.kind === 'blob' ? bytes.digest : diffId)
-
-/** A member's name for a message: what is not printable ASCII is escaped, what is long is cut. */
-function printable(name: string): string {
-  const text = Buffer.from(name, 'latin1').toString()
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
-}
 
 /** Into a file, and not into the answer: a few entries can leave out megabytes of paths, and whoever waits for the layer below would hold them. */
 function writeImplied(dir: string, paths: readonly string[]): void {
