@@ -6,8 +6,6 @@ export type UnpackedFacts = {
   readonly diffSize: number
   readonly entries: number
   readonly whiteouts: number
-  /** Directories the tar left out, relative, parents first, raw bytes in latin1 (see unpack.ts). */
-  readonly implied: readonly string[]
   /**
    * The blob it came out of. Given only where these very bytes were fetched and had both digests: what a manifest merely claims would let
    * one image's blob stand for another one's layer.

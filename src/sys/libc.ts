@@ -82,6 +82,7 @@ export const {
   ENAMETOOLONG,
   EINTR,
   ERANGE,
+  EROFS,
   EWOULDBLOCK,
 } = errno
 

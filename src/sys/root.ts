@@ -44,6 +44,8 @@ export function enterOwnRoot(territory: Territory): number {
     return 0
   } catch (error) {
     if (error instanceof Refused) return error.result
+    // Of node:fs.
+    if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') return error.errno
     throw error
   }
 }

@@ -12,18 +12,12 @@ const digest = z.string().refine(isDigest)
 const count = z.int().nonnegative()
 const milliseconds = z.number().nonnegative()
 
-/** A directory of the layer: the commit goes there, with every right. */
-const inside = z
-  .string()
-  .refine((path) => path.split('/').every((part) => !['', '.', '..'].includes(part) && !part.includes('\0')))
-
 const layer = z.strictObject({
   diffId: digest.transform((value) => parseDiffId(value)),
   blobSize: count,
   diffSize: count,
   entries: count,
   whiteouts: count,
-  implied: z.array(inside),
   warnings: z.array(text).max(20),
   waitMs: milliseconds,
   workMs: milliseconds,

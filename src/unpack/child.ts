@@ -81,14 +81,19 @@ export class Extractor {
   }
 
   #take(bytes: Buffer): void {
+    if (this.#fault !== undefined) return
     const lines = this.#lines.take(bytes)
     if (lines === undefined) this.#condemn('it talks too much')
-    for (const line of lines ?? []) this.#hear(line)
+    for (const line of lines ?? []) {
+      this.#hear(line)
+      if (this.#fault !== undefined) return
+    }
   }
 
   #hear(line: Buffer): void {
     if (line.length === 0) {
-      this.ring.made()
+      // A flood of them would keep the daemon from everything else.
+      if (!this.ring.made()) this.#condemn('it speaks of room that nobody asked for')
       return
     }
     if (!this.#greeted) {

@@ -4,7 +4,7 @@
  *     chunks → sha256 = blob digest → inflate → sha256 = diffID → tar → tree + tar-split
  */
 import { createHash } from 'node:crypto'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { type Failure, fail } from '../failure/failure.ts'
 import { type DiffId, type Digest, digestOfHex } from '../oci/digest.ts'
 import { Budget } from './budget.ts'
@@ -15,6 +15,7 @@ import { BadTar } from './tar/entry.ts'
 import { TarReader } from './tar/reader.ts'
 import { TarSplitWriter } from './tar/split.ts'
 import { TarStream } from './tar/stream.ts'
+import { printable } from './tree/refusal.ts'
 import { TreeWriter } from './tree/writer.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
 
@@ -36,6 +37,7 @@ export type LayerTask = {
 export type LayerOutcome = Omit<UnpackedLayer, 'waitMs' | 'workMs'>
 
 const MAX_WARNINGS = 20
+const PATHS_AT_ONCE = 1024
 /** After a broken stream, at most this much more is read to learn whether the blob itself is damaged. */
 const WORTH_HASHING = 2 ** 28
 
@@ -82,7 +84,7 @@ function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOu
   }
   reader.drain()
   split.end()
-  const implied = tree.finish()
+  writeImplied(dir, tree.finish())
 
   checkBlob(bytes, blob, false)
   checkDiffId(diffId, tar.digest(), bytes)
@@ -92,7 +94,6 @@ function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOu
     diffSize: tar.bytes,
     entries,
     whiteouts: tree.whiteouts,
-    implied,
     warnings: [...warnings],
   }
 }
@@ -143,10 +144,14 @@ function badLayer({ bytes, diffId }: LayerTask, error: BadTar | CorruptStream): 
 
 const nameOf = (bytes: LayerBytes, diffId: DiffId): Digest => (bytes.kind === 'blob' ? bytes.digest : diffId)
 
-/** A member's name for a message: what is not printable ASCII is escaped, what is long is cut. */
-function printable(name: string): string {
-  const text = Buffer.from(name, 'latin1').toString()
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+/** Into a file, and not into the answer: a few entries can leave out megabytes of paths, and whoever waits for the layer below would hold them. */
+function writeImplied(dir: string, paths: readonly string[]): void {
+  if (paths.length === 0) return
+  using file = openFile(`${dir}/implied`)
+  for (let at = 0; at < paths.length; at += PATHS_AT_ONCE) {
+    const some = Buffer.from(`${paths.slice(at, at + PATHS_AT_ONCE).join('\0')}\0`, 'latin1')
+    for (let written = 0; written < some.length; ) written += writeSync(file.fd, some, written)
+  }
 }
 
 function openFile(path: string): Disposable & { readonly fd: number } {

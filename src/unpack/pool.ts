@@ -1,5 +1,5 @@
 /** The unpacker as the main thread sees it: a fixed number of processes, started when first needed, and let go when idle. */
-import { closeSync, constants, openSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
@@ -10,6 +10,7 @@ import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
 import type { Job } from './messages.ts'
 import type { RingWriter } from './ring.ts'
+import { openSource } from './source.ts'
 import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from './unpack.ts'
 import { Warden, type Warn } from './warden.ts'
 
@@ -50,7 +51,7 @@ class Pool implements Unpacker {
     if (missing.length > 0) fail({ kind: 'not-permitted', what: 'unpacking layers', missing })
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
     using opening = new DisposableStack()
-    const source = opening.use(openSource(job))
+    const source = opening.use(openSource(job, this.#options))
     opening.use(await this.#limiter.acquire({ signal }))
     const extractor = this.#take()
     opening.defer(() => this.#giveBack(extractor))
@@ -160,31 +161,6 @@ class Extraction implements Unpacking {
     if (this.#failure !== undefined || this.#ended) return
     this.#failure = failure
     this.#extractor.stop()
-  }
-}
-
-type OpenSource = Disposable & { readonly value: Job['source']; readonly fds: readonly number[] }
-
-function openSource({ source, diffId }: UnpackJob): OpenSource {
-  if (source.kind === 'blob') return { value: source, fds: [], [Symbol.dispose]: () => {} }
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
-  const diffFd = openSync(source.diff, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  try {
-    const splitFd = openSync(source.tarSplit, O_RDONLY | O_NOFOLLOW)
-    return {
-      value: { kind: 'local', path: source.diff },
-      fds: [diffFd, splitFd],
-      [Symbol.dispose]: () => {
-        closeSync(diffFd)
-        closeSync(splitFd)
-      },
-    }
-  } catch (error) {
-    closeSync(diffFd)
-    fail(
-      { kind: 'digest-mismatch', what: 'diffID', want: diffId, got: 'nothing: its tar-split file is missing', from: source.diff },
-      error,
-    )
   }
 }
 

@@ -35,6 +35,8 @@ export class RingWriter {
   #closed = true
   #unmapped = false
   #room: (() => void) | undefined
+  /** How often the reader was asked for room and has not answered; it need not. */
+  #asked = 0
 
   constructor(fd: number) {
     this.#shared = mapShared(fd, RING_SIZE)
@@ -51,6 +53,7 @@ export class RingWriter {
     this.#control[READ] = start
     this.#written = start
     this.#blockedMs = 0
+    this.#asked = 0
     this.#closed = false
   }
 
@@ -76,10 +79,10 @@ export class RingWriter {
     this.#close(ABORTED)
   }
 
-  /** The reader says that it has made room. */
-  made(): void {
-    this.#room?.()
-    this.#room = undefined
+  /** The reader says that it has made room. False where it was not asked for so many. */
+  made(): boolean {
+    this.#letIn()
+    return this.#asked-- > 0
   }
 
   /** The reader is gone. */
@@ -87,7 +90,7 @@ export class RingWriter {
     if (this.#unmapped) return
     this.#unmapped = true
     this.#closed = true
-    this.made()
+    this.#letIn()
     this.#shared.unmap()
   }
 
@@ -98,6 +101,7 @@ export class RingWriter {
     while (rest.length > 0 && !this.#closed) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#room = resolve
+      this.#asked++
       Atomics.store(this.#control, WRITER_WAITS, 1)
       // Looked at again only now that the reader knows we wait: of what it gave back before, it told nobody.
       if (this.#free() === 0) await promise
@@ -130,7 +134,12 @@ export class RingWriter {
     this.#closed = true
     Atomics.store(this.#control, STATE, state)
     wake(this.#shared, WRITTEN * 4)
-    this.made()
+    this.#letIn()
+  }
+
+  #letIn(): void {
+    this.#room?.()
+    this.#room = undefined
   }
 }
 

@@ -4,7 +4,8 @@
  * (sys/confine.ts, sys/forbid.ts), and one that dies fails the layer it had, with internal.
  *
  * A job's directory receives `diff/`, the tree, and `tar-split.gz`, from which the tar can be put together again (containers/storage
- * needs it, and it is the checksum of every file). Nothing below `diff/` is reached through a symlink the layer brought, and nothing
+ * needs it, and it is the checksum of every file). Where the tar left out directories that had to be made, `implied` lists them, relative to
+ * `diff/`, each path ended by a NUL: the commit gives each the attributes of the lower layer's directory of that name. Nothing below `diff/` is reached through a symlink the layer brought, and nothing
  * outside the job's directory is touched. A layer that breaks a rule fails as a whole; its directory is for the caller to throw away.
  */
 import type { DiffId, Digest } from '../oci/digest.ts'
@@ -43,11 +44,6 @@ export type UnpackedLayer = {
   readonly diffSize: number
   readonly entries: number
   readonly whiteouts: number
-  /**
-   * Directories the tar left out and that had to be made, relative to `diff/`, parents first, as raw bytes in latin1: the commit gives
-   * each the attributes of the lower layer's directory of that name.
-   */
-  readonly implied: readonly string[]
   /** Things left out or changed that a person may want to know ("trusted.* xattr ignored"), at most 20, each once. */
   readonly warnings: readonly string[]
   /** The worker's time waiting for bytes, and its time working. */

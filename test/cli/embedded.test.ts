@@ -49,7 +49,7 @@ async function publishImage(): Promise<string> {
     writeFileSync(join(staged.dir, 'diff', 'which'), String(index))
     writeFileSync(join(staged.dir, 'diff', `layer-${index}`), '')
     writeFileSync(join(staged.dir, 'tar-split.gz'), gzipSync(''))
-    parent = await store.commit(staged, { diffSize: 1024, entries: 2, whiteouts: 0, implied: [] }, parent)
+    parent = await store.commit(staged, { diffSize: 1024, entries: 2, whiteouts: 0 }, parent)
     await lease.retain([parent.id])
   }
   const configBytes = Buffer.from(

@@ -72,7 +72,7 @@ export async function openArena(): Promise<Arena> {
         dirs.map((dir) => basename(dir)),
       ),
     ]
-    for (const dir of dirs) strays.push(...outside(dir, ['diff', 'tar-split.gz']))
+    for (const dir of dirs) strays.push(...outside(dir, ['diff', 'tar-split.gz', 'implied']))
     if (lstatSync(jobs).mode !== 0o40700) strays.push('jobs has another mode')
     if (strays.length > 0) wrong.push({ kind: 'escape', detail: `outside the layer: ${strays.join(', ')}` })
     if (canRemain) for (const dir of dirs) removeTree(AT.FDCWD, cstr(dir))

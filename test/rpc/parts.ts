@@ -52,7 +52,7 @@ export const descriptor = (mediaType: string, content: string, size: number): De
 export const layerOf = (image: StoredImage, at: number): StoredLayer => {
   const [id, diffId] = [image.layerIds[at], image.config.diffIds[at]]
   if (id === undefined || diffId === undefined) throw new Error(`no layer ${at}`)
-  const facts = { diffSize: 10_000 + at, entries: 7, whiteouts: at, implied: [] }
+  const facts = { diffSize: 10_000 + at, entries: 7, whiteouts: at }
   return { id, diffId, diff: `/store/overlay/${id}/diff`, tarSplit: `/store/${id}.tar-split.gz`, short: `l/${at}`, facts }
 }
 

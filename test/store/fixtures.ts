@@ -26,8 +26,9 @@ export async function commitLayer(store: Store, spec: LayerSpec, parent?: Stored
   const write = spec.write ?? ((dir: string) => writeFileSync(join(dir, spec.name), `content of ${spec.name}`))
   write(diff)
   writeFileSync(join(staged.dir, 'tar-split.gz'), `tar-split of ${spec.name}`)
+  if (spec.implied !== undefined) writeFileSync(join(staged.dir, 'implied'), `${spec.implied.join('\0')}\0`, 'latin1')
   spec.tamper?.(staged.dir)
-  const facts = { diffSize: 1000, entries: 1, whiteouts: 0, implied: spec.implied ?? [] }
+  const facts = { diffSize: 1000, entries: 1, whiteouts: 0 }
   return await store.commit(staged, spec.blob === undefined ? facts : { ...facts, blob: spec.blob }, parent)
 }
 

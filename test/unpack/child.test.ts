@@ -1,9 +1,13 @@
 /** What an extractor that was taken over may say, and what becomes of it. */
 import { closeSync, writeSync } from 'node:fs'
+import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
+import { failureOf } from '../../src/failure/failure.ts'
 import { sha256 } from '../../src/oci/digest.ts'
+import { parseAnswer } from '../../src/unpack/answer.ts'
 import { Extractor } from '../../src/unpack/child.ts'
 import type { Job } from '../../src/unpack/messages.ts'
+import { ok } from '../../src/unpack/tree/refusal.ts'
 import { diffIdOf, limits } from './lab.ts'
 
 const layer = {
@@ -12,7 +16,6 @@ const layer = {
   diffSize: 1,
   entries: 1,
   whiteouts: 0,
-  implied: ['etc'],
   warnings: [],
   waitMs: 0,
   workMs: 0,
@@ -62,8 +65,6 @@ describe('an extractor', () => {
   it.each([
     ['garbage', [Buffer.from([0xff, 0, 0x0a])]],
     ['garbage for an answer', [hello, 'null\n']],
-    ['a path out of the layer', [hello, answer({ implied: ['../../etc'] })]],
-    ['an absolute path', [hello, answer({ implied: ['/etc'] })]],
     ['a number that is none', [hello, answer({ blobSize: -1 })]],
     ['an unknown field', [hello, answer({ more: 1 })]],
     [
@@ -72,11 +73,22 @@ describe('an extractor', () => {
     ],
     ['endless words', [hello, Buffer.alloc(100_000, 'x'), '\n']],
     ['two answers', [hello, answer({}), answer({})]],
+    ['that there is room, unasked', [hello, '\n']],
   ] as const)('is ended when it says %s', async (_what, says) => {
     const { extractor, isKilled } = impostor(says)
     await extractor.run(job, [])
     await expect.poll(isKilled).toBe(true)
     expect(extractor.isAlive).toBe(false)
+  })
+
+  it('is believed when this node refuses a name of a megabyte', () => {
+    let failure: unknown
+    try {
+      ok(-constants.errno.EIO, 'openat', { name: '\u00ff'.repeat(2 ** 20) })
+    } catch (error) {
+      failure = failureOf(error)
+    }
+    expect(parseAnswer(Buffer.from(JSON.stringify({ ok: false, failure })))).toMatchObject({ failure: { kind: 'system' } })
   })
 
   it('fails its job with the fault, once it is gone', async () => {

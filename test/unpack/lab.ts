@@ -1,6 +1,6 @@
 /** Unpacks layers made on the spot, each beside a victim that nothing may touch. */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,13 @@ export const limits: UnpackLimits = {
 /** True in `npm run arm64`, where neither confined processes nor openat2 can be had. */
 export const isEmulated = process.env.WINDLASS_TEST_EMULATED === '1'
 
-export type Unpacked = { readonly layer: UnpackedLayer; readonly diff: string; readonly tarSplit: string }
+/** `implied` are the directories the tar left out, in latin1. */
+export type Unpacked = {
+  readonly layer: UnpackedLayer
+  readonly implied: readonly string[]
+  readonly diff: string
+  readonly tarSplit: string
+}
 
 export interface Lab extends AsyncDisposable {
   readonly unpacker: Unpacker
@@ -80,7 +86,8 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
     const source = { kind: 'blob', digest: sha256(blob), size: blob.length, host: 'test' } as const
     await using unpacking = await unpacker.open({ dir: path, diffId, source }, { signal })
     for (let at = 0; at < blob.length; at += chunk) await unpacking.write(blob.subarray(at, at + chunk))
-    return { layer: await unpacking.finish(), diff: join(path, 'diff'), tarSplit: join(path, 'tar-split.gz') }
+    const layer = await unpacking.finish()
+    return { layer, implied: impliedIn(path), diff: join(path, 'diff'), tarSplit: join(path, 'tar-split.gz') }
   }
   const owned = resources.move()
   return {
@@ -108,8 +115,16 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
 const strays = (top: string): string[] =>
   readdirSync(top).flatMap((name) => {
     if (name === 'victim') return []
-    return /^layer-\d+$/.test(name) ? readdirSync(join(top, name)).filter((each) => !/^(diff|tar-split\.gz)$/.test(each)) : [name]
+    return /^layer-\d+$/.test(name)
+      ? readdirSync(join(top, name)).filter((each) => !/^(diff|tar-split\.gz|implied)$/.test(each))
+      : [name]
   })
+
+/** What the unpacker has left for the commit in a job's directory. */
+export function impliedIn(dir: string): readonly string[] {
+  const file = join(dir, 'implied')
+  return existsSync(file) ? readFileSync(file, 'latin1').split('\0').slice(0, -1) : []
+}
 
 /** The tar-split file's lines. */
 export const splitLines = (path: string): { type: number; name?: string; payload: string | null; size?: number }[] =>

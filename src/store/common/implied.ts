@@ -4,22 +4,43 @@
  * the nearest lower layer that has something at its path decides.
  */
 
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { fail } from '../../failure/failure.ts'
 import { AT, check, cstr, cstrLatin1, ELOOP, ENOENT, ENOTDIR, failureFor, O, openat2, RESOLVE } from '../../sys/libc.ts'
 import { copyDirectoryAttributes, Descriptor, isOpaque, openDirectory } from '../../sys/tree.ts'
 
 const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
 
+/** Beside `diff`, where the tar left directories out: their paths relative to it, raw bytes, in any order, each ended by a NUL. */
+export const IMPLIED = 'implied'
+/** More than an extractor that keeps to its limits writes by default; what is larger is no list of one. */
+const MAX_LIST = 2 ** 27
+
 /**
- * Gives each of `implied` (relative to `diff`, raw bytes in latin1, in any order) its attributes. `lowers` are the diff directories
- * below, nearest first. Throws system.
+ * Gives each directory that is listed in `dir`, which no extractor can reach any more, its attributes. `lowers` are the diff directories
+ * below, nearest first. Throws system, internal.
  */
-export function attributeImplied(diff: string, lowers: readonly string[], implied: readonly string[]): void {
-  if (implied.length === 0 || lowers.length === 0) return
+export function attributeImplied(dir: string, lowers: readonly string[]): void {
+  if (lowers.length === 0) return
+  const list = readList(join(dir, IMPLIED))
+  if (list.length === 0) return
   using open = new DisposableStack()
   const opened = (path: string): number => open.use(openDirectory(AT.FDCWD, cstr(path))).fd
-  const view = new LowerView(opened(diff), lowers.map(opened))
-  for (const path of implied) view.attribute(path)
+  const view = new LowerView(opened(join(dir, 'diff')), lowers.map(opened))
+  for (let at = 0; at < list.length; ) {
+    const end = list.indexOf(0, at)
+    if (end < 0) fail({ kind: 'internal', what: 'the list of implied directories has no end' })
+    view.attribute(list.toString('latin1', at, end))
+    at = end + 1
+  }
+}
+
+/** The store has looked at what it took over: a file, if it is there. */
+function readList(path: string): Buffer {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size > MAX_LIST) fail({ kind: 'internal', what: `a list of ${size} bytes of implied directories` })
+  return size === 0 ? Buffer.alloc(0) : readFileSync(path)
 }
 
 /** The layers below as they show through the directories of one layer. Paths are remembered, so that depth does not multiply. */

@@ -172,8 +172,8 @@ class LandingStore implements ContainerdStore {
       await this.#parts.holds.keep(id)
       return there
     }
-    await this.#seize(staged)
-    await this.#attribute(join(staged.dir, 'diff'), parent?.id, facts.implied)
+    const { leftOut } = await this.#seize(staged)
+    if (leftOut && parent !== undefined) await this.#attribute(staged.dir, parent.id)
     const rival = this.#parts.pending.get(id)
     if (rival === undefined) {
       const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
@@ -240,23 +240,22 @@ class LandingStore implements ContainerdStore {
   }
 
   /** Out of the extractors' reach before anything is done to it. */
-  async #seize(staged: Staged): Promise<void> {
+  async #seize(staged: Staged): Promise<{ readonly leftOut: boolean }> {
     const from = staged.dir
     const to = join(this.#parts.staging.landed, basename(from))
     staged.movedTo(to)
-    await this.#parts.mover.call('seize', { from, to })
+    return await this.#parts.mover.call('seize', { from, to })
   }
 
-  async #attribute(diff: string, parent: LayerId | undefined, implied: readonly string[]): Promise<void> {
-    if (implied.length === 0 || parent === undefined) return
+  async #attribute(dir: string, parent: LayerId): Promise<void> {
     const { mover } = this.#parts
     try {
-      await mover.call('attribute', { diff, lowers: await this.#lowersFrom(parent), implied })
+      await mover.call('attribute', { dir, lowers: await this.#lowersFrom(parent) })
     } catch (error) {
       const failure = failureOf(error)
       if (failure.kind !== 'system' || failure.code !== 'ENOENT') throw error
       // A layer below moved to its place meanwhile: asked again, it says where that is.
-      await mover.call('attribute', { diff, lowers: await this.#lowersFrom(parent), implied })
+      await mover.call('attribute', { dir, lowers: await this.#lowersFrom(parent) })
     }
   }
 

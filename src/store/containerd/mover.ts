@@ -10,10 +10,10 @@ import { seize } from '../common/seize.ts'
 import { serve } from '../common/thread.ts'
 
 export type MoverDuties = {
-  /** Takes what an extractor left at `from` to `to`, out of its reach. Throws system, internal. */
-  seize(order: { readonly from: string; readonly to: string }): null
-  /** Gives directories a tar left out the attributes they have in `lowers`, nearest first. Throws system. */
-  attribute(order: { readonly diff: string; readonly lowers: readonly string[]; readonly implied: readonly string[] }): null
+  /** Takes what an extractor left at `from` to `to`, out of its reach; says whether the tar left directories out. Throws system, internal. */
+  seize(order: { readonly from: string; readonly to: string }): { readonly leftOut: boolean }
+  /** Gives the directories that the tar of the layer in `dir` left out the attributes they have in `lowers`, nearest first. Throws system, internal. */
+  attribute(order: { readonly dir: string; readonly lowers: readonly string[] }): null
   /** Everything staged is on disk afterwards; else why not. */
   sync(_: null): Failure | null
   /** Puts the tree `from` in place of the empty directory `to`, and the rename on disk. Throws system. */
@@ -27,12 +27,9 @@ function move(staging: string): MoverDuties {
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
   const area = open(staging)
   return {
-    seize: ({ from, to }) => {
-      seize(from, to)
-      return null
-    },
-    attribute: ({ diff, lowers, implied }) => {
-      attributeImplied(diff, lowers, implied)
+    seize: ({ from, to }) => seize(from, to),
+    attribute: ({ dir, lowers }) => {
+      attributeImplied(dir, lowers)
       return null
     },
     sync: () => {

@@ -46,7 +46,7 @@ export class Snapshots {
     if (diff === undefined) return undefined
     const parent = isDigest(info.parent) ? { parent: info.parent.slice('sha256:'.length) as LayerId } : {}
     const { diffId, ...unpacked } = facts
-    return { id, diffId, ...parent, diff, short: relative(this.#staging.snapshots, diff), facts: { ...unpacked, implied: [] } }
+    return { id, diffId, ...parent, diff, short: relative(this.#staging.snapshots, diff), facts: unpacked }
   }
 
   /** The directories of a committed snapshot and of those below it, nearest first. */

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { LayerId } from '../../oci/digest.ts'
 import { AT, cstr } from '../../sys/libc.ts'
 import { measureTree, type TreeSize } from '../../sys/tree.ts'
-import { attributeImplied } from '../common/implied.ts'
+import { attributeImplied, IMPLIED } from '../common/implied.ts'
 import { seize } from '../common/seize.ts'
 import { diffDir, type Layout, layerDir, linkOf, shortOf, tarSplitFile } from './layout.ts'
 import { OwnerCount } from './owners.ts'
@@ -21,7 +21,6 @@ export type CommitOrder = {
   readonly staged: string
   readonly id: LayerId
   readonly lowers: readonly LayerId[]
-  readonly implied: readonly string[]
 }
 
 /** What a commit finds out about the tree it moves. */
@@ -40,12 +39,12 @@ export function commitLayer(at: Layout, order: CommitOrder): Committed {
   }
 }
 
-function complete(at: Layout, dir: string, { id, lowers, implied }: CommitOrder): Committed {
+function complete(at: Layout, dir: string, { id, lowers }: CommitOrder): Committed {
   attributeImplied(
-    join(dir, 'diff'),
+    dir,
     lowers.map((lower) => diffDir(at, lower)),
-    implied,
   )
+  rmSync(join(dir, IMPLIED), { force: true })
   const owned = new OwnerCount()
   const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')), (stat) => owned.add(stat))
   writeGraphFiles(dir, id, lowers)

@@ -117,7 +117,7 @@ export class Layers {
 
   async #move(id: LayerId, staged: Staged, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
     using _hold = this.hold(parent === undefined ? [] : [parent])
-    const order = { staged: staged.name, id, lowers: this.#chainFrom(parent), implied: facts.implied }
+    const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const size = await this.#threads.keeper.call('commit', order)
     staged.moved()
     const where = { id, diffId: staged.diffId, ...(parent === undefined ? {} : { parent }) }

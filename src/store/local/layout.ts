@@ -10,7 +10,7 @@
  *     overlay-layers/{layers.json,layers.lock,<layer id>.tar-split.gz}
  *     overlay-images/{images.json,images.lock}           what podman and CRI-O know of: the database says the same
  *     overlay-images/<image id>/<document>               its config, manifest and index
- *     staging/<uuid>/{diff,tar-split.gz}                 being unpacked
+ *     staging/<uuid>/{diff,tar-split.gz,implied}         being unpacked
  *     trash/<uuid>                                       being removed
  */
 import { hash } from 'node:crypto'

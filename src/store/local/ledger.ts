@@ -136,15 +136,14 @@ export class Ledger {
 
   #insertLayer({ id, diffId, parent, facts, owners, usedBytes, inodesUsed, committedAt }: LayerRecord): void {
     this.#run(
-      `INSERT INTO layers (id, diff_id, parent, diff_size, entries, whiteouts, implied, used_bytes, inodes_used, committed_at, blob, owners)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO layers (id, diff_id, parent, diff_size, entries, whiteouts, used_bytes, inodes_used, committed_at, blob, owners)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
       id,
       diffId,
       parent ?? null,
       facts.diffSize,
       facts.entries,
       facts.whiteouts,
-      JSON.stringify(facts.implied),
       usedBytes,
       inodesUsed,
       committedAt.getTime(),

@@ -52,4 +52,7 @@ export const migrations: readonly string[] = [
    -- in the tree.
    ALTER TABLE layers ADD COLUMN blob TEXT;
    ALTER TABLE layers ADD COLUMN owners TEXT`,
+
+  `-- Needed until a layer is committed and never again; a hostile one fills it with megabytes.
+   ALTER TABLE layers DROP COLUMN implied`,
 ]

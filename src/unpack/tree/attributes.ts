@@ -3,6 +3,7 @@
 import { fail } from '../../failure/failure.ts'
 import { cstr, EOPNOTSUPP, EPERM, errnoName, failureFor, fsetxattr, lsetxattr, timespecs } from '../../sys/libc.ts'
 import { BadTar, type TarEntry, type TarTime, type Xattr } from '../tar/entry.ts'
+import { printable } from './refusal.ts'
 
 /** 2³² − 1 means "leave as it is" to chown(2): a file asking for it would silently stay root's. */
 const MAX_ID = 2 ** 32 - 2
@@ -65,7 +66,7 @@ function apply(xattrs: readonly Xattr[], entryName: string, warn: Warn, set: (xa
     if (result === -EOPNOTSUPP || (result === -EPERM && name.startsWith('user.')))
       warn(`the xattr ${printable(name)} was refused here`)
     // Also what a file system says whose blocks are too small for the value: only a short one means a full disk.
-    else if (isFull(result) && xattr.value.length < SHORT) fail(failureFor(result, 'setxattr', entryName))
+    else if (isFull(result) && xattr.value.length < SHORT) fail(failureFor(result, 'setxattr', printable(entryName)))
     else throw new BadTar(`the xattr ${printable(name)} cannot be set (${errnoName(result)})`, entryName)
   }
 }
@@ -77,5 +78,3 @@ const isForbidden = (name: string): boolean =>
 /** Fits the smallest block there is. */
 const SHORT = 512
 const isFull = (result: number): boolean => ['ENOSPC', 'EDQUOT'].includes(errnoName(result))
-
-const printable = (name: string): string => JSON.stringify(name.slice(0, 80))

@@ -166,7 +166,8 @@ describe('a start mends', () => {
   test('a database from before, which knows nothing of blobs and owners', async () => {
     await within((store) => pullByHand(store, ['base'], { tag }))
     const db = new DatabaseSync(below('windlass.db'))
-    db.exec('ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners; PRAGMA user_version = 1')
+    db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners;
+             ALTER TABLE layers ADD COLUMN implied TEXT NOT NULL DEFAULT '[]'; PRAGMA user_version = 1`)
     db.close()
     for (const directory of ['overlay-images', 'overlay-layers'])
       for (const name of readdirSync(below(directory)))

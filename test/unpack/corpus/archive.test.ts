@@ -109,12 +109,13 @@ describe.skipIf(!isRoot)('an archive', () => {
   })
 
   it('T39 a global header changes nothing and makes nothing', async () => {
-    const { layer, diff } = await unpack([
+    const { layer, implied, diff } = await unpack([
       { name: 'not/made/header', flag: 'g', content: paxRecord('comment', 'elsewhere') },
       { name: 'f', content: 'x' },
     ])
     expect(namesIn(diff)).toEqual(['f'])
-    expect(layer).toMatchObject({ entries: 1, implied: [] })
+    expect(layer.entries).toBe(1)
+    expect(implied).toEqual([])
   })
 
   const file = tar([{ name: 'f', content: 'x'.repeat(5_000) }])
