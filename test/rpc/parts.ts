@@ -39,7 +39,8 @@ export function storedImage(seed: string, { tags = [], digests = [], run = {}, p
     layerIds: layerIds(diffIds),
     size: 2_501 + configBytes.length,
     pulledAt: new Date('2026-01-02T03:04:05Z'),
-    pinned,
+    usedAt: new Date(0),
+    pins: pinned ? [{ owner: 'test', reason: '', since: new Date(0) }] : [],
   }
 }
 
