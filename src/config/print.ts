@@ -1,7 +1,8 @@
 /** What is in force, as the document one would write to get it: `windlass config` prints a file that can be used. */
+
+import { formatDuration, formatQuantity } from '../units/units.ts'
 import type { Config } from './config.ts'
 import { API_VERSION } from './schema.ts'
-import { formatDuration, formatQuantity } from './units.ts'
 
 export function configDocument(config: Config): Readonly<Record<string, unknown>> {
   const { gc, limits, metrics, pins, registry, runtime, socket } = config

@@ -1,7 +1,7 @@
 /** The shape of the file, key by key. Unknown keys are refused; what this version cannot keep as a promise is refused too. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { parseDuration, parseQuantity } from './units.ts'
+import { parseDuration, parseQuantity } from '../units/units.ts'
 
 export const API_VERSION = 'windlass.dev/v1alpha1'
 
