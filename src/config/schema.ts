@@ -94,7 +94,10 @@ const MAX_PIN_GLOBS = 100
 const pinGlob = z
   .string('want a name such as registry.example/base/*')
   .max(512)
-  .regex(/^[a-z0-9*][^\s/]*\/\S+$|^\*\*$/i, 'want a whole name such as docker.io/library/debian:* or registry.example/base/**')
+  .regex(
+    /^(?:\*\*\S*|[a-z0-9*][^\s/]*\/\S+)$/i,
+    'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
+  )
 
 const notYet = 'is not in this version'
 

@@ -1,5 +1,4 @@
 /** Pins: who wants an image kept, why, and until when. */
-import type { StoredImage } from './store.ts'
 
 /** One owner's wish that an image stays; no owner has two for one image. */
 export type Pin = { readonly owner: string; readonly reason: string; readonly since: Date; readonly until?: Date }
@@ -14,7 +13,7 @@ export const MAX_OWNER_BYTES = 128
 export const MAX_REASON_BYTES = 1024
 
 /** True while one of the image's pins has time left. */
-export const isPinned = ({ pins }: Pick<StoredImage, 'pins'>, now = new Date()): boolean =>
+export const isPinned = ({ pins }: { readonly pins: readonly Pin[] }, now = new Date()): boolean =>
   pins.some(({ until }) => until === undefined || until > now)
 
 /** The pins among `pins` that have time left. */
@@ -24,7 +23,7 @@ export const standing = (pins: readonly Pin[], now = new Date()): readonly Pin[]
 /** What rules pin of one image, by its names: at most one pin, which lasts as long as the longest of them. */
 export function pinsByRules(
   rules: readonly PinRule[],
-  { tags, digests, pulledAt }: Pick<StoredImage, 'tags' | 'digests' | 'pulledAt'>,
+  { tags, digests, pulledAt }: { readonly tags: readonly string[]; readonly digests: readonly string[]; readonly pulledAt: Date },
 ): readonly Pin[] {
   const matching = rules.filter(({ images }) => images.some((glob) => [...tags, ...digests].some((name) => matches(glob, name))))
   const [longest] = matching.toSorted((a, b) => (b.ttlMs ?? Infinity) - (a.ttlMs ?? Infinity))

@@ -87,6 +87,16 @@ export function memoryStore(...initial: StoredImage[]) {
       else images.set(image.id, { ...image, tags })
       return true
     },
+    pin: async (id, pin) => {
+      const image = images.get(id)
+      if (image !== undefined) images.set(id, { ...image, pins: [pin] })
+      return image !== undefined
+    },
+    unpin: async (id) => {
+      const image = images.get(id)
+      if (image !== undefined) images.set(id, { ...image, pins: [] })
+      return image?.pins ?? []
+    },
     collect: async () => {
       calls.push('collect')
       return [layerOf(storedImage('collected'), 1)]
