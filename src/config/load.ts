@@ -152,6 +152,8 @@ function complete(
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
     keepBlobs: false,
+    gc: watermarksOf(c.gc),
+    pins: Object.freeze((c.pins ?? []).map(pinRuleOf)),
     limits: Object.freeze({
       maxUnpackedSize: c.limits?.maxUnpackedSize ?? defaults.limits.maxUnpackedSize,
       maxLayerEntries: c.limits?.maxLayerEntries ?? defaults.limits.maxLayerEntries,
@@ -167,3 +169,18 @@ function complete(
     ...(file === undefined ? {} : { file: resolve(file) }),
   })
 }
+
+function watermarksOf(gc: Configuration['gc']): Config['gc'] {
+  const { highPercent, lowPercent, minAgeMs } = defaults.gc
+  const high = gc?.highThresholdPercent ?? highPercent
+  return Object.freeze({
+    highPercent: high,
+    lowPercent: gc?.lowThresholdPercent ?? Math.min(lowPercent, high),
+    minAgeMs: gc?.minimumAge ?? minAgeMs,
+    // As in kubelet, 0 is no bound.
+    ...(gc?.maximumAge === undefined || gc.maximumAge === 0 ? {} : { maxAgeMs: gc.maximumAge }),
+  })
+}
+
+const pinRuleOf = ({ images, reason = '', ttl }: NonNullable<Configuration['pins']>[number]): Config['pins'][number] =>
+  Object.freeze({ images: Object.freeze([...images]), reason, ...(ttl === undefined ? {} : { ttlMs: ttl }) })

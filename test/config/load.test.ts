@@ -38,6 +38,10 @@ maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
 keepBlobs: false
+gc: {highThresholdPercent: 70, lowThresholdPercent: 60, minimumAge: 5m, maximumAge: 168h}
+pins:
+- {images: ["r.example/base/*", "**:keep"], reason: the base of all, ttl: 72h}
+- {images: [registry.k8s.io/pause]}
 limits: {maxUnpackedSize: 2Gi, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 1Mi}
 metrics: {bindAddress: "127.0.0.1:9477"}
 logging: {format: text, level: debug}
@@ -82,6 +86,11 @@ describe('what is in force', () => {
       registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
+      gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
+      pins: [
+        { images: ['r.example/base/*', '**:keep'], reason: 'the base of all', ttlMs: 259_200_000 },
+        { images: ['registry.k8s.io/pause'], reason: '' },
+      ],
       limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 2 ** 20 },
       metrics: { host: '127.0.0.1', port: 9477 },
       logging: { format: 'text', level: 'debug' },
@@ -146,6 +155,20 @@ describe('what is refused, with line and field', () => {
       4,
       'registry.progressTimeout',
       'want a duration such as 5m',
+    ],
+    [
+      'a low watermark above the high one',
+      'gc: {highThresholdPercent: 50, lowThresholdPercent: 60}\n',
+      3,
+      'gc',
+      'want a lowThresholdPercent of at most highThresholdPercent',
+    ],
+    [
+      'a pin of no whole name',
+      'pins:\n- images: [debian]\n',
+      4,
+      'pins.0.images.0',
+      'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
     ],
     ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
     ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],
