@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { fail, WindlassError } from '../failure/failure.ts'
 import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
-import { readDocument } from './document.ts'
+import { readDocument, salvageDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
 import {
   API_VERSION,
@@ -31,11 +31,12 @@ export function loadConfig(sources: ConfigSources): Config {
 }
 
 /**
- * What can be made of sources that `loadConfig` refuses: the defaults, and every flag and variable that makes sense by itself. For a
- * daemon that kubelet waits for, which has to answer whatever its file says.
+ * What can be made of sources that `loadConfig` refuses: the defaults, and every setting, flag and variable that makes sense by itself. For
+ * a daemon that kubelet waits for, which has to answer whatever its file says.
  */
 export function salvageConfig(sources: ConfigSources): Config {
-  let configuration = nothing
+  const file = sources.file ?? said(sources.env.WINDLASS_CONFIG)
+  let configuration = file === undefined ? nothing : salvageDocument(resolve(file))
   for (const override of overrides) {
     try {
       configuration = override(configuration, sources)
@@ -43,7 +44,7 @@ export function salvageConfig(sources: ConfigSources): Config {
       if (!(error instanceof WindlassError)) throw error
     }
   }
-  return complete(configuration, [], { file: undefined, isOwnRoot: isOwnRoot(sources) })
+  return complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
 }
 
 /** Who names a root on the command line means the store that is there. */

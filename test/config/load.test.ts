@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig, salvageConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
 import type { Failure } from '../../src/failure/failure.ts'
 import { failureOf, describe as inWords } from '../../src/failure/failure.ts'
@@ -133,6 +133,34 @@ describe('what is in force', () => {
     const again = load(stringify(configDocument(config)))
     expect({ ...again, warnings: [] }).toEqual({ ...config, warnings: [] })
     expect(readFileSync(file, 'utf8')).toContain('maxUnpackedSize: 2Gi')
+  })
+})
+
+describe('what a refused file still says', () => {
+  const salvage = (text: string, flags = {}) => {
+    writeFileSync(file, text)
+    expect(() => loadConfig({ file, flags: {}, env: {} })).toThrow()
+    return salvageConfig({ file, flags, env: {} })
+  }
+  const RUNTIME = 'runtime: {kind: containerd, endpoint: unix:///run/k3s/containerd/containerd.sock}\n'
+  const right = { runtime: { kind: 'containerd', endpoint: '/run/k3s/containerd/containerd.sock' } }
+
+  test.each([
+    ['beside a misspelt key', `${HEAD}rootDirr: /x\n${RUNTIME}`],
+    ['beside a bad value', `${HEAD}${RUNTIME}unpackWorkers: many\nlimits: {maxUnpackedSize: 64Gb}\n`],
+    ['beside a bad value further in', `${HEAD}${RUNTIME.replace('}', ', failurePolicy: Perhaps, more: 1}')}`],
+    ['below a wrong head', RUNTIME],
+    ['below another version', `apiVersion: windlass.dev/v9\nkind: WindlassConfiguration\n${RUNTIME}`],
+    ['before what is no YAML', `${HEAD}${RUNTIME}socket: {path: "/run/w.sock\n\t- x: [\n`],
+    ['twice', `${HEAD}${RUNTIME}---\n${HEAD}runtime: {kind: crio}\n`],
+  ])('%s', (_where, text) => expect(salvage(text)).toMatchObject(right))
+
+  test('flags beat it, and what makes no sense at all is nothing', () => {
+    const flags = { runtimeEndpoint: '/run/other.sock' }
+    expect(salvage(`${HEAD}x: 1\n${RUNTIME}`, flags).runtime.endpoint).toBe('/run/other.sock')
+    for (const text of ['[', '- a\n- b\n', 'x', '\u0000', `${HEAD}pins: [{images: [debian]}]\n`, '&a [*a, *b]'])
+      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward' })
+    expect(salvageConfig({ file: '/not/there', flags: {}, env: {} }).runtime.kind).toBe('auto')
   })
 })
 
