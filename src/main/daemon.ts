@@ -50,6 +50,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   await using metrics = await openMetrics(config, version, log, door, () => pulls())
   await using node = await openNode(config, version, log, {
     signal: options.signal,
+    mustPull: true,
     onPullEnd: metrics.pull,
     onLost: (error) => lost.abort(error),
   })

@@ -92,6 +92,7 @@ export class OwnPath implements AsyncDisposable {
     let facts = await this.#inspect(cri)
     await using node = await openNode(this.#config, this.#version, this.#log, {
       signal,
+      mustPull: true,
       runtime: { address: this.address, facts },
       onPullEnd: this.#onPullEnd,
       onLost: ended.reject,

@@ -45,10 +45,14 @@ class Pool implements Unpacker {
     this.#limiter = new Limiter(options.workers)
   }
 
-  async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
+  checkRights(): void {
     // Without them a layer would come out with owners and modes that are not its own.
     const missing = missingCapabilities(['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_MKNOD'])
     if (missing.length > 0) fail({ kind: 'not-permitted', what: 'unpacking layers', missing })
+  }
+
+  async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
+    this.checkRights()
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
     using opening = new DisposableStack()
     const source = opening.use(openSource(job, this.#options))
