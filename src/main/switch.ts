@@ -25,14 +25,15 @@ export function readSwitch(root: string): PassthroughState {
 export function keepSwitch(root: string, state: PassthroughState): void {
   const file = join(root, SWITCH)
   try {
-    if (!state.on) {
+    if (state.on) {
+      mkdirSync(root, { recursive: true, mode: 0o700 })
+      const { reason, since } = state
+      using pending = writeBeside(file, `${JSON.stringify({ reason: reason.slice(0, 4096), since })}\n`)
+      pending.place()
+    } else {
       rmSync(file, { force: true })
-      return syncDirectory(root)
+      syncDirectory(root)
     }
-    mkdirSync(root, { recursive: true, mode: 0o700 })
-    const { reason, since } = state
-    using pending = writeBeside(file, `${JSON.stringify({ reason: reason.slice(0, 4096), since })}\n`)
-    pending.place()
   } catch (error) {
     throw asWindlassError(error)
   }
