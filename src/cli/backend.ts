@@ -2,7 +2,11 @@
  * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
  * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
  */
+import type { Disk } from '../gc/disk.ts'
+import type { SweepRequest } from '../gc/housekeeper.ts'
+import type { Pinned, PinWish } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
+import type { HeldThing } from '../gc/why.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
@@ -19,6 +23,26 @@ export type ImageSummary = {
   /** Compressed bytes. */
   readonly size: number
   readonly pinned: boolean
+}
+
+/** What went, or would go, and what stays. `bytes` of an image go with it and those before it. */
+export type Collection = {
+  readonly disk: Pick<Disk, 'path' | 'totalBytes' | 'availableBytes' | 'usedPercent'>
+  readonly images: readonly {
+    readonly id: string
+    readonly names: readonly string[]
+    readonly reason: string
+    readonly usedAt: Date
+    readonly bytes: number
+  }[]
+  readonly kept: readonly {
+    readonly id: string
+    readonly names: readonly string[]
+    readonly reason: string
+    readonly detail: string
+  }[]
+  readonly layers: number
+  readonly bytes: number
 }
 
 /** The daemon, and the runtime whose images it pulls. */
@@ -49,6 +73,14 @@ export interface Backend extends AsyncDisposable {
   inspect(name: string, options: Abortable): Promise<ImageDetail>
   /** Removes a tag, or an image with all its names when it is named by id or digest. Throws image-unknown. */
   remove(name: string, options: Abortable): Promise<Removal>
+  /** Keeps an image. Throws image-unknown, invalid-argument. */
+  pin(name: string, wish: PinWish, options: Abortable): Promise<Pinned>
+  /** Takes back one owner's pin, or all. Throws image-unknown. */
+  unpin(name: string, owner: string | undefined, options: Abortable): Promise<Pinned>
+  /** Removes what nothing needs, or says what that would be. Throws invalid-argument where a runtime decides that. */
+  collect(request: SweepRequest, options: Abortable): Promise<Collection>
+  /** What holds whatever a name or digest means; nothing where it means nothing that is here. */
+  why(name: string, options: Abortable): Promise<readonly HeldThing[]>
   /** Who answers; undefined inside this process. */
   daemon(options: Abortable): Promise<DaemonInfo | undefined>
   /** Hands every CRI call to the runtime, or does pulls itself again. Throws invalid-argument where there is no runtime. */

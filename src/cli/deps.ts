@@ -4,6 +4,7 @@
  */
 import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
+import type { Housekeeper } from '../gc/housekeeper.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
@@ -33,6 +34,7 @@ export interface Embedded extends AsyncDisposable {
   readonly puller: Puller
   readonly store: Store
   readonly collector: Collector
+  readonly housekeeper: Pick<Housekeeper, 'sweep'>
 }
 
 export type Deps<C extends InForce = InForce> = {

@@ -1,18 +1,21 @@
 /** The backend without a daemon: the pull path and the store in this process. */
 import { fail } from '../failure/failure.ts'
+import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
+import { why } from '../gc/why.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
 import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
-import type { Store } from '../store/store.ts'
+import { isPinned } from '../store/pins.ts'
+import type { Store, StoredImage } from '../store/store.ts'
 import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, store, collector } = embedded
+  const { puller, store, collector, housekeeper } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => (await puller.pull(requestOf(ask), { signal, onEvent })).image.id,
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
@@ -24,16 +27,31 @@ export function embeddedBackend(embedded: Embedded): Backend {
       onChange(puller.inFlight())
       if (!signal.aborted) await left.promise
     },
-    images: () => store.images(),
+    images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
     remove: async (name) =>
       (await removeImage({ store, collector, log: silent }, await found(store, name), 'cli')) ?? unknown(name),
+    pin: (name, wish) => pinImage(store, name, wish),
+    unpin: (name, owner) => unpinImage(store, name, owner),
+    collect: async (request) => {
+      const { disk, images, stays, layers, bytes } = await housekeeper.sweep(request)
+      return { disk, layers, bytes, images: images.map(shown), kept: stays.map(shown) }
+    },
+    why: (name) => why(store, name),
     daemon: async () => undefined,
     setPassthrough: async () =>
       fail({ kind: 'invalid-argument', what: 'passthrough', reason: 'it is switched in a daemon; use --socket' }),
     [Symbol.asyncDispose]: () => embedded[Symbol.asyncDispose](),
   }
 }
+
+/** An image by id and names, as a client of a daemon has it. */
+const shown = <T extends { readonly image: StoredImage }>({ image, ...rest }: T) => ({
+  ...rest,
+  id: image.id,
+  names: [...image.tags, ...image.digests],
+  usedAt: image.usedAt,
+})
 
 const requestOf = (ask: Ask): PullRequest => ({
   reference: parseReference(ask.reference),

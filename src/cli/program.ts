@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
+import { addGc, addPin, addUnpin, addWhy } from './commands/keep.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
@@ -67,7 +68,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
   for (const add of [addPull, addPlan, addPs]) add(program, session)
   program.commandsGroup('Images:')
-  for (const add of [addImages, addInspect, addRmi]) add(program, session)
+  for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc]) add(program, session)
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')

@@ -8,7 +8,7 @@ import { type Connection, connect } from '../rpc/client.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
-import { descriptorOf, eventOf, infoOf, layerOf, planOf, statusOf } from './wire.ts'
+import { collectionOf, descriptorOf, eventOf, heldOf, infoOf, layerOf, pinnedOf, pinOf, planOf, statusOf } from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
 export async function connectBackend(socket: string, options: Abortable): Promise<Backend> {
@@ -52,6 +52,12 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       if (imageId === '') fail({ kind: 'image-unknown', names: [name] })
       return { imageId, ...removal }
     },
+    pin: async (name, { owner, reason, ttlMs = 0 }, { signal }) =>
+      pinnedOf(await daemon.windlass.pin({ image: name, owner, reason, ttlMs }, { signal })),
+    unpin: async (name, owner = '', { signal }) => pinnedOf(await daemon.windlass.unpin({ image: name, owner }, { signal })),
+    collect: async ({ dryRun, freeBytes = 0 }, { signal }) =>
+      collectionOf(await daemon.windlass.collect({ dryRun, freeBytes }, { signal })),
+    why: async (name, { signal }) => (await daemon.windlass.why({ name }, { signal })).things.map(heldOf),
     daemon: async ({ signal }) => infoOf(await daemon.windlass.info({}, { signal })),
     setPassthrough: async (on, reason, { signal }) => {
       await daemon.windlass.setPassthrough({ on, reason }, { signal })
@@ -62,7 +68,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
 
 async function inspect(daemon: Connection, name: string, { signal }: Abortable): Promise<ImageDetail> {
   const wire = await daemon.windlass.inspectImage({ image: name }, { signal })
-  const { id, tags, digests, platform, size, pinned, overlayDir } = wire
+  const { id, tags, digests, platform, size, pinned, pins, overlayDir } = wire
   const digest = parseDigest(id, 'image id')
   return {
     id,
@@ -72,7 +78,9 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
     platform,
     size,
     pulledAt: new Date(wire.pulledAtMs),
+    usedAt: new Date(wire.usedAtMs),
     pinned,
+    pins: pins.map(pinOf),
     config: parseConfig(wire.configJson, { digest }, 'the daemon', wire.layers.length),
     configJson: wire.configJson.toString(),
     manifestJson: wire.manifestJson.toString(),

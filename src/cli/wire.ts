@@ -1,5 +1,7 @@
 /** What the control service sends, as the domain's own values. The daemon may be of another version, so nothing is taken on trust. */
 import { fail } from '../failure/failure.ts'
+import type { Pinned } from '../gc/pinning.ts'
+import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { parsePlatform } from '../platform/platform.ts'
@@ -13,15 +15,20 @@ import {
   type PullPlan,
   type PullStatus,
 } from '../pull/pull.ts'
+import type { CollectResponse__Output } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { HeldThing__Output } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
 import type { InfoResponse__Output } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { LayerDone__Output } from '../rpc/generated/windlass/v1/LayerDone.ts'
+import type { Pin__Output } from '../rpc/generated/windlass/v1/Pin.ts'
+import type { PinResponse__Output } from '../rpc/generated/windlass/v1/PinResponse.ts'
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
 import type { ImageLayer } from '../store/detail.ts'
-import type { DaemonInfo } from './backend.ts'
+import type { Pin } from '../store/pins.ts'
+import type { Collection, DaemonInfo } from './backend.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
 function sent<T>(value: T | null | undefined, field: string): T {
@@ -101,6 +108,29 @@ export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
 })
 
 export const layerOf = ({ blob, ...layer }: ImageLayer__Output): ImageLayer => ({ ...layer, blob: descriptorOf(blob, 'layer') })
+
+export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => ({
+  owner,
+  reason,
+  since: new Date(sinceMs),
+  ...(untilMs === 0 ? {} : { until: new Date(untilMs) }),
+})
+
+export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
+
+export const collectionOf = ({ disk, images, kept, layers, bytes }: CollectResponse__Output): Collection => ({
+  disk: sent(disk, 'disk'),
+  images: images.map(({ usedAtMs, ...image }) => ({ ...image, usedAt: new Date(usedAtMs) })),
+  kept,
+  layers,
+  bytes,
+})
+
+export const heldOf = ({ kind, holds, ...thing }: HeldThing__Output): HeldThing => ({
+  ...thing,
+  kind: oneOf(THINGS, kind, 'kind of thing'),
+  holds: holds.map((hold) => ({ ...hold, kind: oneOf(HOLDS, hold.kind, 'kind of hold') })),
+})
 
 export function infoOf({ version, pid, root, runtime, passthrough }: InfoResponse__Output): DaemonInfo {
   if (runtime === null) return { version, pid, root }

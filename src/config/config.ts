@@ -21,6 +21,15 @@ export type Config = {
   readonly unpackWorkers: number
   readonly durability: 'Sync'
   readonly keepBlobs: false
+  /** When images go by themselves; see gc/choose.ts. */
+  readonly gc: {
+    readonly highPercent: number
+    readonly lowPercent: number
+    readonly minAgeMs: number
+    readonly maxAgeMs?: number
+  }
+  /** Images pinned by name; globs are store/pins.ts's. */
+  readonly pins: readonly { readonly images: readonly string[]; readonly reason: string; readonly ttlMs?: number }[]
   /** Bytes, entries, uncompressed to compressed, bytes of extended headers. */
   readonly limits: {
     readonly maxUnpackedSize: number
@@ -65,6 +74,7 @@ export const defaults = {
   registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,
+  gc: { highPercent: 85, lowPercent: 80, minAgeMs: 120_000 },
   limits: {
     maxUnpackedSize: 64 * 2 ** 30,
     maxLayerEntries: 4_000_000,

@@ -48,6 +48,54 @@ export function readDocument(file: string): { configuration: Configuration; warn
   return { configuration, warnings: [...withoutEffect(configuration), ...warnings] }
 }
 
+/**
+ * What makes sense in a file that `readDocument` refuses, and as much of it as can be read where it is no YAML: each setting that is
+ * wrong is left out alone, the others hold.
+ */
+export function salvageDocument(file: string): Configuration {
+  let text: string
+  try {
+    text = readText(file)
+  } catch (error) {
+    if (failureOf(error).kind !== 'bad-config') throw error
+    return nothing
+  }
+  const documents = parseAllDocuments(text, { prettyErrors: false, logLevel: 'silent' })
+  for (const document of Array.isArray(documents) ? documents : []) {
+    if (!isMap(document.contents) || document.get('kind') === 'ImageList') continue
+    const plain = plainValue(document)?.value
+    if (isRecord(plain)) return salvage({ ...plain, ...nothing })
+  }
+  return nothing
+}
+
+const nothing = { apiVersion: API_VERSION, kind: 'WindlassConfiguration' } as const
+
+/** Takes away what is wrong until the rest is right. */
+function salvage(given: Record<string, unknown>): Configuration {
+  const result = configurationSchema.safeParse(given)
+  if (result.success) return result.data
+  const rest = structuredClone(given)
+  const wrong = result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path],
+  )
+  const dropped = wrong.map((path) => drop(rest, path))
+  return dropped.includes(true) ? salvage(rest) : nothing
+}
+
+/** Takes the value at `path` away, if it is there; of a list the whole, because half a list says something else. */
+function drop(from: Record<string, unknown>, [first, ...rest]: readonly PropertyKey[]): boolean {
+  const key = String(first)
+  if (!Object.hasOwn(from, key)) return false
+  const value = from[key]
+  if (rest.length > 0 && isRecord(value)) return drop(value, rest)
+  delete from[key]
+  return true
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 const isEmpty = ({ contents }: Document): boolean => contents === null || (isScalar(contents) && contents.value === null)
 
 function readText(file: string): string {

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { fail, WindlassError } from '../failure/failure.ts'
 import type { Config, ConfigSources } from './config.ts'
 import { defaults } from './config.ts'
-import { readDocument } from './document.ts'
+import { readDocument, salvageDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
 import {
   API_VERSION,
@@ -31,11 +31,12 @@ export function loadConfig(sources: ConfigSources): Config {
 }
 
 /**
- * What can be made of sources that `loadConfig` refuses: the defaults, and every flag and variable that makes sense by itself. For a
- * daemon that kubelet waits for, which has to answer whatever its file says.
+ * What can be made of sources that `loadConfig` refuses: the defaults, and every setting, flag and variable that makes sense by itself. For
+ * a daemon that kubelet waits for, which has to answer whatever its file says.
  */
 export function salvageConfig(sources: ConfigSources): Config {
-  let configuration = nothing
+  const file = sources.file ?? said(sources.env.WINDLASS_CONFIG)
+  let configuration = file === undefined ? nothing : salvageDocument(resolve(file))
   for (const override of overrides) {
     try {
       configuration = override(configuration, sources)
@@ -43,7 +44,7 @@ export function salvageConfig(sources: ConfigSources): Config {
       if (!(error instanceof WindlassError)) throw error
     }
   }
-  return complete(configuration, [], { file: undefined, isOwnRoot: isOwnRoot(sources) })
+  return complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
 }
 
 /** Who names a root on the command line means the store that is there. */
@@ -152,6 +153,8 @@ function complete(
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
     keepBlobs: false,
+    gc: watermarksOf(c.gc),
+    pins: Object.freeze((c.pins ?? []).map(pinRuleOf)),
     limits: Object.freeze({
       maxUnpackedSize: c.limits?.maxUnpackedSize ?? defaults.limits.maxUnpackedSize,
       maxLayerEntries: c.limits?.maxLayerEntries ?? defaults.limits.maxLayerEntries,
@@ -167,3 +170,18 @@ function complete(
     ...(file === undefined ? {} : { file: resolve(file) }),
   })
 }
+
+function watermarksOf(gc: Configuration['gc']): Config['gc'] {
+  const { highPercent, lowPercent, minAgeMs } = defaults.gc
+  const high = gc?.highThresholdPercent ?? highPercent
+  return Object.freeze({
+    highPercent: high,
+    lowPercent: gc?.lowThresholdPercent ?? Math.min(lowPercent, high),
+    minAgeMs: gc?.minimumAge ?? minAgeMs,
+    // As in kubelet, 0 is no bound.
+    ...(gc?.maximumAge === undefined || gc.maximumAge === 0 ? {} : { maxAgeMs: gc.maximumAge }),
+  })
+}
+
+const pinRuleOf = ({ images, reason = '', ttl }: NonNullable<Configuration['pins']>[number]): Config['pins'][number] =>
+  Object.freeze({ images: Object.freeze([...images]), reason, ...(ttl === undefined ? {} : { ttlMs: ttl }) })

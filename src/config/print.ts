@@ -1,10 +1,11 @@
 /** What is in force, as the document one would write to get it: `windlass config` prints a file that can be used. */
+
+import { formatDuration, formatQuantity } from '../units/units.ts'
 import type { Config } from './config.ts'
 import { API_VERSION } from './schema.ts'
-import { formatDuration, formatQuantity } from './units.ts'
 
 export function configDocument(config: Config): Readonly<Record<string, unknown>> {
-  const { limits, metrics, registry, runtime, socket } = config
+  const { gc, limits, metrics, pins, registry, runtime, socket } = config
   return {
     apiVersion: API_VERSION,
     kind: 'WindlassConfiguration',
@@ -20,11 +21,24 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
     keepBlobs: config.keepBlobs,
+    gc: {
+      highThresholdPercent: gc.highPercent,
+      lowThresholdPercent: gc.lowPercent,
+      minimumAge: formatDuration(gc.minAgeMs),
+      maximumAge: formatDuration(gc.maxAgeMs ?? 0),
+    },
+    ...(pins.length === 0 ? {} : { pins: pins.map(pinDocument) }),
     limits: { ...limits, maxUnpackedSize: formatQuantity(limits.maxUnpackedSize) },
     ...(metrics === undefined ? {} : { metrics: { bindAddress: formatAddress(metrics) } }),
     logging: config.logging,
   }
 }
+
+const pinDocument = ({ images, reason, ttlMs }: Config['pins'][number]): object => ({
+  images,
+  ...(reason === '' ? {} : { reason }),
+  ...(ttlMs === undefined ? {} : { ttl: formatDuration(ttlMs) }),
+})
 
 const formatAddress = ({ host, port }: { readonly host: string; readonly port: number }): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -1,7 +1,7 @@
 /** The shape of the file, key by key. Unknown keys are refused; what this version cannot keep as a promise is refused too. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { parseDuration, parseQuantity } from './units.ts'
+import { parseDuration, parseQuantity } from '../units/units.ts'
 
 export const API_VERSION = 'windlass.dev/v1alpha1'
 
@@ -88,6 +88,17 @@ export const fromText = {
   maxLayerMetadata: quantity,
 }
 
+const MAX_PIN_RULES = 100
+const MAX_PIN_GLOBS = 100
+/** In normal form, as `windlass images` shows names; one that could match nothing is a slip of the pen. */
+const pinGlob = z
+  .string('want a name such as registry.example/base/*')
+  .max(512)
+  .regex(
+    /^(?:\*\*\S*|[a-z0-9*][^\s/]*\/\S+)$/i,
+    'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
+  )
+
 const notYet = 'is not in this version'
 
 /** A WindlassConfiguration document, every setting optional. */
@@ -122,6 +133,28 @@ export const configurationSchema = z.strictObject({
       maxCompressionRatio: whole(1, MAX_RATIO).optional(),
       maxLayerMetadata: quantity.optional(),
     })
+    .optional(),
+  gc: z
+    .strictObject({
+      highThresholdPercent: whole(1, 100).optional(),
+      lowThresholdPercent: whole(0, 100).optional(),
+      minimumAge: durationAtLeast(0, '2m').optional(),
+      maximumAge: durationAtLeast(0, '168h').optional(),
+    })
+    .refine(
+      ({ highThresholdPercent: high = 85, lowThresholdPercent: low }) => low === undefined || low <= high,
+      'want a lowThresholdPercent of at most highThresholdPercent',
+    )
+    .optional(),
+  pins: z
+    .array(
+      z.strictObject({
+        images: z.array(pinGlob).min(1).max(MAX_PIN_GLOBS),
+        reason: z.string().max(1024).optional(),
+        ttl: durationAtLeast(1000, '72h').optional(),
+      }),
+    )
+    .max(MAX_PIN_RULES)
     .optional(),
   metrics: z
     .strictObject({

@@ -1,7 +1,10 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
 import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
+import type { Housekeeper } from '../gc/housekeeper.ts'
+import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
+import { why } from '../gc/why.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
@@ -22,18 +25,22 @@ import {
   type ControlledRuntime,
   detailMessage,
   eventMessage,
+  heldMessage,
   passthroughMessage,
+  pinMessage,
   planMessage,
   pullMessage,
   runtimeMessages,
+  sweptMessage,
 } from './messages.ts'
 import { statusOf } from './status.ts'
 
 /** The pull path. */
 export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
-  readonly store: Pick<Store, 'overlayDir' | 'find' | 'layer' | 'remove' | 'untag'>
+  readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings'>
   readonly collector: Collector
+  readonly housekeeper: Pick<Housekeeper, 'sweep'>
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
@@ -98,6 +105,27 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const found = await findImage(store, name)
       const removal = found === undefined ? undefined : await removeImage({ store, collector, log }, found, 'control')
       return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
+    },
+
+    async pin({ image, owner, reason, ttlMs }) {
+      const wish = { owner, reason, ...(ttlMs === 0 ? {} : { ttlMs }) }
+      const { imageId, pins } = await pinImage(node().store, image, wish)
+      log.info({ image: imageId, pins }, 'pinned')
+      return { imageId, pins: pins.map(pinMessage) }
+    },
+
+    async unpin({ image, owner }) {
+      const { imageId, pins } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
+      log.info({ image: imageId, pins }, 'unpinned')
+      return { imageId, pins: pins.map(pinMessage) }
+    },
+
+    async collect({ dryRun, freeBytes }) {
+      return sweptMessage(await node().housekeeper.sweep({ dryRun, ...(freeBytes === 0 ? {} : { freeBytes }) }))
+    },
+
+    async why({ name }) {
+      return { things: (await why(node().store, name)).map(heldMessage) }
     },
 
     async info() {

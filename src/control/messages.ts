@@ -1,17 +1,24 @@
 /** Domain → windlass.v1, field by field. */
+import type { Swept } from '../gc/housekeeper.ts'
+import type { HeldThing } from '../gc/why.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { CollectResponse } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { HeldThing as HeldThingMessage } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { InfoResponse } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
 import type { Passthrough as PassthroughMessage } from '../rpc/generated/windlass/v1/Passthrough.ts'
+import type { Pin as PinMessage } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
 import type { Passthrough, PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { ImageDetail } from '../store/detail.ts'
+import type { Pin } from '../store/pins.ts'
+import type { StoredImage } from '../store/store.ts'
 
 /** The runtime whose images these are. */
 export type ControlledRuntime = {
@@ -72,8 +79,44 @@ export const pullMessage = (pull: PullStatus): PullInFlight => ({
   layers: pull.layers.map(({ digest, size, state, bytes }) => ({ digest, size, state, bytes })),
 })
 
+export const pinMessage = ({ owner, reason, since, until }: Pin): PinMessage => ({
+  owner,
+  reason,
+  sinceMs: since.getTime(),
+  untilMs: until?.getTime() ?? 0,
+})
+
+export const sweptMessage = ({ disk, images, stays, layers, bytes }: Swept): CollectResponse => ({
+  disk: {
+    path: disk.path,
+    totalBytes: disk.totalBytes,
+    availableBytes: disk.availableBytes,
+    usedPercent: disk.usedPercent,
+  },
+  images: images.map(({ image, reason, bytes }) => ({
+    id: image.id,
+    names: namesOf(image),
+    reason,
+    usedAtMs: image.usedAt.getTime(),
+    bytes,
+  })),
+  kept: stays.map(({ image, reason, detail }) => ({ id: image.id, names: namesOf(image), reason, detail })),
+  layers,
+  bytes,
+})
+
+export const heldMessage = ({ names, holds, ...thing }: HeldThing): HeldThingMessage => ({
+  ...thing,
+  names: [...names],
+  holds: [...holds],
+})
+
+const namesOf = ({ tags, digests }: StoredImage): string[] => [...tags, ...digests]
+
 export const detailMessage = ({
   pulledAt,
+  usedAt,
+  pins,
   configJson,
   manifestJson,
   config: _,
@@ -84,6 +127,8 @@ export const detailMessage = ({
   digests: [...image.digests],
   manifest: descriptorMessage(image.manifest),
   pulledAtMs: pulledAt.getTime(),
+  usedAtMs: usedAt.getTime(),
+  pins: pins.map(pinMessage),
   configJson: Buffer.from(configJson),
   manifestJson: Buffer.from(manifestJson),
   layers: image.layers.map((layer) => ({ ...layer, blob: descriptorMessage(layer.blob) })),

@@ -1,6 +1,7 @@
 /** A stored image as CRI shows it. */
 import { chainIds } from '../oci/digest.ts'
 import type { Image } from '../rpc/generated/runtime/v1/Image.ts'
+import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 
 /** The image's entry in lists. `size` counts compressed bytes, as containerd's does. */
@@ -10,7 +11,7 @@ export function imageOf(image: StoredImage): Image {
     repoTags: [...image.tags],
     repoDigests: [...image.digests],
     size: image.size,
-    pinned: image.pinned,
+    pinned: isPinned(image),
     ...userOf(image.config.run.user ?? ''),
   }
 }

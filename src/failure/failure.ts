@@ -76,7 +76,14 @@ export type Failure =
   /** A bound of the configuration was reached. */
   | { readonly kind: 'limit'; readonly what: string; readonly limit: number; readonly setting: string; readonly digest?: string }
   /** ENOSPC, EDQUOT or no inodes left below `path`, or where somebody else opened what was written to. */
-  | { readonly kind: 'no-space'; readonly path?: string; readonly code: string }
+  | {
+      readonly kind: 'no-space'
+      readonly path?: string
+      readonly code: string
+      /** Bytes, where it was seen before they were written: about what is needed, and what of it is not there. */
+      readonly needs?: number
+      readonly missing?: number
+    }
   /** The caller left, or its deadline passed. */
   | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
   /** The local store has no such image. */
@@ -183,6 +190,8 @@ const inWords = (code: string): string => {
   return words === undefined ? code : `${words} (${code})`
 }
 
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
+
 /** One line for a person: what happened, where, and what to do next. Carries no secret. */
 export function describe(f: Failure): string {
   switch (f.kind) {
@@ -224,6 +233,8 @@ export function describe(f: Failure): string {
     case 'limit':
       return `${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
     case 'no-space':
+      if (f.needs !== undefined && f.missing !== undefined)
+        return `this image needs at least ${megabytes(f.needs)} below ${f.path}, and ${megabytes(f.missing)} of that are missing, whatever may go; free space there, or remove images (windlass gc --dry-run says what stays and why)`
       return f.path === undefined
         ? `no space left where the output goes (${f.code})`
         : `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`

@@ -56,6 +56,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const end = AbortSignal.any([options.signal, lost.signal])
+  node.housekeeper.start({ signal: end })
   await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, () => node.puller.close())
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.signal.throwIfAborted()

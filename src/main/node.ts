@@ -2,6 +2,7 @@
 
 import { type Config, defaults } from '../config/config.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
+import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
 import type { Puller } from '../pull/pull.ts'
@@ -22,6 +23,7 @@ export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
   readonly store: Store
   readonly collector: Collector
+  readonly housekeeper: Housekeeper
   readonly platform: Platform
 }
 
@@ -63,16 +65,17 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   )
   const onEnd = options.onPullEnd === undefined ? {} : { onEnd: options.onPullEnd }
   const maxParallelPulls = config.maxParallelImagePulls
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, log, ...onEnd })
-  opened.defer(() => puller.close())
   const collector = createCollector(store)
+  const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...onEnd })
+  opened.defer(() => puller.close())
   const kept = opened.move()
-  return { puller, store, collector, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { puller, store, collector, housekeeper: room, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */
 async function openStore(
-  { rootDir: root }: Config,
+  { rootDir: root, pins }: Config,
   platform: Platform,
   log: Logger,
   { runtime, onLost, signal }: NodeOptions,
@@ -85,7 +88,7 @@ async function openStore(
     return { store, staging: store.stagingDir, layers: store.landedDir }
   }
   const { staging, overlay } = layoutOf(root)
-  return { store: await openLocalStore({ root, log, ...lost }, { signal }), staging, layers: overlay }
+  return { store: await openLocalStore({ root, pinRules: pins, log, ...lost }, { signal }), staging, layers: overlay }
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */

@@ -74,6 +74,7 @@ export class OwnPath implements AsyncDisposable {
   async #open(onOpen: () => void): Promise<void> {
     const { signal } = this.#closing
     const ended = Promise.withResolvers<void>()
+    const closed = new AbortController()
     // Lost before anybody waits for it, it is told below.
     ended.promise.catch(() => {})
     using cri = await connect(this.address.socket, { signal })
@@ -94,6 +95,7 @@ export class OwnPath implements AsyncDisposable {
     this.#log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
     // What a crash left behind; nobody waits for it.
     node.collector.collect().catch((error: unknown) => this.#log.error({ err: error }, 'the collection at the start failed'))
+    node.housekeeper.start({ signal: AbortSignal.any([signal, closed.signal]) })
     const asking = setInterval(() => {
       this.#inspect(cri).then(
         (now) => {
@@ -112,6 +114,7 @@ export class OwnPath implements AsyncDisposable {
     try {
       await ended.promise
     } finally {
+      closed.abort()
       clearInterval(asking)
       isOpen = false
       this.#state = { missing: 'it is being closed' }

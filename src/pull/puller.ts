@@ -13,6 +13,7 @@ import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { boundless, type Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
 
 export type PullerOptions = {
@@ -22,6 +23,8 @@ export type PullerOptions = {
   /** This node's. */
   readonly platform: Platform
   readonly maxParallelPulls: number
+  /** By default as much as there is. */
+  readonly room?: Room
   /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
   readonly onEnd?: (registry: string, result: 'pulled' | Failure['kind']) => void
   readonly log?: Log
@@ -48,8 +51,8 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, log = silent }: PullerOptions) {
-    this.#crew = { registry, store, platform, layers: new LayerWork(store, unpacker, log) }
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, room = boundless, log = silent }: PullerOptions) {
+    this.#crew = { registry, store, platform, room, layers: new LayerWork(store, unpacker, log) }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})

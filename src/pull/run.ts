@@ -6,6 +6,7 @@ import type { Abortable } from '../task/task.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { estimate, type Room, sumOf } from './room.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */
@@ -15,6 +16,7 @@ export type Crew = {
   readonly layers: LayerWork
   /** This node's, for requests that name none. */
   readonly platform: Platform
+  readonly room: Room
 }
 
 /** Whom a pull tells. */
@@ -50,10 +52,16 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
     return { image, plan }
   }
 
+  const estimates = await estimate(store, plan.layers)
+  using room = await crew.room.reserve(sumOf(estimates), options)
   audience.phase('pulling')
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
-  const reports = await bringLayers(layers, chain, plan, audience, options)
-  if (planned.published !== undefined) return finish(planned.published, reports, 0)
+  const arrived = (at: number): void => room.arrived(estimates[at]?.likely ?? 0)
+  const reports = await bringLayers(layers, chain, plan, audience, { ...options, arrived })
+  if (planned.published !== undefined) {
+    store.holdings?.used([planned.published.id])
+    return finish(planned.published, reports, 0)
+  }
 
   audience.phase('sealing')
   const { image, syncMs, publishMs } = await store.publish(planned.image, options)
@@ -67,7 +75,7 @@ async function bringLayers(
   chain: Chain,
   plan: PullPlan,
   audience: Audience,
-  options: Abortable,
+  { arrived, ...options }: Abortable & { readonly arrived: (at: number) => void },
 ): Promise<LayerReport[]> {
   const order = plan.layers.map((_, at) => at).sort((a, b) => (plan.layers[b]?.blob.size ?? 0) - (plan.layers[a]?.blob.size ?? 0))
   const failed = new AbortController()
@@ -75,6 +83,7 @@ async function bringLayers(
   const bring = async (at: number): Promise<{ readonly at: number; readonly report: LayerReport }> => {
     try {
       const { report } = await work.ensure(chain, at, { signal })
+      arrived(at)
       audience.event({ type: 'layer', layer: at, report })
       return { at, report }
     } catch (error) {
@@ -85,6 +94,6 @@ async function bringLayers(
   }
   const settled = await Promise.allSettled(order.map(bring))
   if (failed.signal.aborted) throw options.signal.aborted ? options.signal.reason : failed.signal.reason
-  const arrived = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  return arrived.sort((a, b) => a.at - b.at).map(({ report }) => report)
+  const brought = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  return brought.sort((a, b) => a.at - b.at).map(({ report }) => report)
 }

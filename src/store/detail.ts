@@ -2,6 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
+import { isPinned, type Pin, standing } from './pins.ts'
 import type { Store, StoredImage } from './store.ts'
 
 /** A committed layer of an image; `short` leads from `overlayDir` to its lowerdir in at most 28 bytes. */
@@ -25,7 +26,10 @@ export type ImageDetail = {
   readonly platform: string
   readonly size: number
   readonly pulledAt: Date
+  readonly usedAt: Date
   readonly pinned: boolean
+  /** Those that have time left. */
+  readonly pins: readonly Pin[]
   readonly config: ImageConfig
   /** The documents as they came from the registry. */
   readonly configJson: string
@@ -45,7 +49,7 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     const { diffSize, entries, whiteouts } = facts
     return { blob, diffId, layerId, diff, short, diffSize, entries, whiteouts }
   })
-  const { id, tags, digests, manifest, size, pulledAt, pinned, config } = image
+  const { id, tags, digests, manifest, size, pulledAt, usedAt, config } = image
   return {
     id,
     tags,
@@ -54,7 +58,9 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     platform: formatPlatform(config.platform),
     size,
     pulledAt,
-    pinned,
+    usedAt,
+    pinned: isPinned(image),
+    pins: standing(image.pins),
     config,
     configJson: Buffer.from(image.configBytes).toString(),
     manifestJson: Buffer.from(image.manifestBytes).toString(),

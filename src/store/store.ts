@@ -11,6 +11,7 @@ import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable } from '../task/task.ts'
 import type { UnpackedFacts } from './facts.ts'
+import type { Pin } from './pins.ts'
 
 /** A committed layer. `diff` is its lowerdir; `short` is a path below `overlayDir` of at most 28 bytes that leads to the same. */
 export type StoredLayer = {
@@ -47,7 +48,10 @@ export type StoredImage = {
   /** Bytes as containerd counts them: config, manifest and compressed layers. */
   readonly size: number
   readonly pulledAt: Date
-  readonly pinned: boolean
+  /** When it was last pulled, or found in use; as exact as the store keeps it. */
+  readonly usedAt: Date
+  /** Whose wish it is that it stays, those whose time is over included (`isPinned`). */
+  readonly pins: readonly Pin[]
 }
 
 /** What a pull publishes: one name for one image. */
@@ -84,6 +88,31 @@ export interface Lease extends AsyncDisposable {
 /** How long publishing took, in milliseconds. */
 export type Published = { readonly image: StoredImage; readonly syncMs: number; readonly publishMs: number }
 
+/** A layer of a store that decides for itself what stays, and what removing it would give back. */
+export type HeldLayer = StoredLayer & { readonly usedBytes: number; readonly inodesUsed: number }
+
+/** What holds layers beside images, as far as this process can see. */
+export type Holders = {
+  /** By pulls in flight, and by whoever else has a lease. */
+  readonly leased: ReadonlySet<LayerId>
+  /** Where each is part of an overlay mount of this mount namespace. */
+  readonly mounted: ReadonlyMap<LayerId, readonly string[]>
+  /** By stores of podman and CRI-O that build on ours; where that cannot be told, why, and everything counts as held. */
+  readonly adopted:
+    | { readonly kind: 'known'; readonly layers: ReadonlySet<LayerId> }
+    | { readonly kind: 'unknown'; readonly why: string }
+}
+
+export interface Holdings {
+  layers(): readonly HeldLayer[]
+  /** Asked anew each time. Throws system. */
+  holders(): Promise<Holders>
+  /** These images are in use now: what was not used for the longest time goes first. On disk within a minute. */
+  used(images: readonly Digest[]): void
+  /** Resolves once what was removed until now is unlinked, and its room there to be used. */
+  unlinked(): Promise<void>
+}
+
 export interface Store extends AsyncDisposable {
   readonly root: string
   /** The directory `StoredLayer.short` is relative to. */
@@ -117,11 +146,17 @@ export interface Store extends AsyncDisposable {
   remove(id: Digest): Promise<boolean>
   /** Removes one tag of an image; the image goes with its last name. */
   untag(tag: string): Promise<boolean>
+  /** Keeps an image, in place of what this owner wanted before. False if there is no such image. Throws unsupported, no-space, system. */
+  pin(id: Digest, pin: Pin): Promise<boolean>
+  /** Takes back one owner's pin, or all; returns what was taken back. */
+  unpin(id: Digest, owner?: string): Promise<readonly Pin[]>
   /**
    * Removes the layers that neither an image nor a lease holds and that are not mounted; returns what went. They are out of the way at
    * once, and unlinked in the background.
    */
   collect(): Promise<readonly StoredLayer[]>
+  /** What holds what, where this store decides what stays; absent where a runtime does. */
+  readonly holdings?: Holdings
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

@@ -29,6 +29,7 @@ it.each<[string, readonly TarPart[], string]>([
   ['a global owner', [{ global: { comment: 'fine', uid: '0' } }, file], 'a global header sets uid'],
   ['global xattrs', [{ global: { 'SCHILY.xattr.user.x': '1' } }, file], 'a global header sets xattrs'],
   ['a file that ends with a slash', [{ name: 'file/', content: 'x' }], 'a file whose name ends with a slash'],
+  ['slashes that are no directory to GNU tar', [{ name: '//', flag: '\0' }], 'a name of slashes alone, without a type'],
   ['a link without a target', [{ name: 'l', type: 'symlink', link: '' }], 'a link without a target'],
   ['a number behind a NUL', [{ name: 'f', header: (block) => block.write('\0', 100) }], "the header's mode starts with a NUL"],
   [

@@ -12,6 +12,7 @@ import { mediaTypes } from '../../src/oci/oci.ts'
 import { parseConfig } from '../../src/oci/parse.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import type { StoredLayer } from '../../src/store/store.ts'
+import { housekeeperOver } from '../rpc/daemon.ts'
 import { drivenPuller } from '../rpc/parts.ts'
 import { depsWith, windlass } from './terminal.ts'
 
@@ -31,6 +32,7 @@ const deps: Deps<Config> = depsWith({
       puller: driven.puller,
       store,
       collector: createCollector(store),
+      housekeeper: housekeeperOver(store),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     }
   },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig, salvageConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
 import type { Failure } from '../../src/failure/failure.ts'
 import { failureOf, describe as inWords } from '../../src/failure/failure.ts'
@@ -38,6 +38,10 @@ maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
 keepBlobs: false
+gc: {highThresholdPercent: 70, lowThresholdPercent: 60, minimumAge: 5m, maximumAge: 168h}
+pins:
+- {images: ["r.example/base/*", "**:keep"], reason: the base of all, ttl: 72h}
+- {images: [registry.k8s.io/pause]}
 limits: {maxUnpackedSize: 2Gi, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 1Mi}
 metrics: {bindAddress: "127.0.0.1:9477"}
 logging: {format: text, level: debug}
@@ -82,6 +86,11 @@ describe('what is in force', () => {
       registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
+      gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
+      pins: [
+        { images: ['r.example/base/*', '**:keep'], reason: 'the base of all', ttlMs: 259_200_000 },
+        { images: ['registry.k8s.io/pause'], reason: '' },
+      ],
       limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 2 ** 20 },
       metrics: { host: '127.0.0.1', port: 9477 },
       logging: { format: 'text', level: 'debug' },
@@ -127,6 +136,34 @@ describe('what is in force', () => {
   })
 })
 
+describe('what a refused file still says', () => {
+  const salvage = (text: string, flags = {}) => {
+    writeFileSync(file, text)
+    expect(() => loadConfig({ file, flags: {}, env: {} })).toThrow()
+    return salvageConfig({ file, flags, env: {} })
+  }
+  const RUNTIME = 'runtime: {kind: containerd, endpoint: unix:///run/k3s/containerd/containerd.sock}\n'
+  const right = { runtime: { kind: 'containerd', endpoint: '/run/k3s/containerd/containerd.sock' } }
+
+  test.each([
+    ['beside a misspelt key', `${HEAD}rootDirr: /x\n${RUNTIME}`],
+    ['beside a bad value', `${HEAD}${RUNTIME}unpackWorkers: many\nlimits: {maxUnpackedSize: 64Gb}\n`],
+    ['beside a bad value further in', `${HEAD}${RUNTIME.replace('}', ', failurePolicy: Perhaps, more: 1}')}`],
+    ['below a wrong head', RUNTIME],
+    ['below another version', `apiVersion: windlass.dev/v9\nkind: WindlassConfiguration\n${RUNTIME}`],
+    ['before what is no YAML', `${HEAD}${RUNTIME}socket: {path: "/run/w.sock\n\t- x: [\n`],
+    ['twice', `${HEAD}${RUNTIME}---\n${HEAD}runtime: {kind: crio}\n`],
+  ])('%s', (_where, text) => expect(salvage(text)).toMatchObject(right))
+
+  test('flags beat it, and what makes no sense at all is nothing', () => {
+    const flags = { runtimeEndpoint: '/run/other.sock' }
+    expect(salvage(`${HEAD}x: 1\n${RUNTIME}`, flags).runtime.endpoint).toBe('/run/other.sock')
+    for (const text of ['[', '- a\n- b\n', 'x', '\u0000', `${HEAD}pins: [{images: [debian]}]\n`, '&a [*a, *b]'])
+      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward' })
+    expect(salvageConfig({ file: '/not/there', flags: {}, env: {} }).runtime.kind).toBe('auto')
+  })
+})
+
 describe('what is refused, with line and field', () => {
   test.each([
     ['an unknown key', 'rootDirr: /x\n', 3, 'rootDirr', 'unknown key'],
@@ -146,6 +183,20 @@ describe('what is refused, with line and field', () => {
       4,
       'registry.progressTimeout',
       'want a duration such as 5m',
+    ],
+    [
+      'a low watermark above the high one',
+      'gc: {highThresholdPercent: 50, lowThresholdPercent: 60}\n',
+      3,
+      'gc',
+      'want a lowThresholdPercent of at most highThresholdPercent',
+    ],
+    [
+      'a pin of no whole name',
+      'pins:\n- images: [debian]\n',
+      4,
+      'pins.0.images.0',
+      'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
     ],
     ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
     ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],

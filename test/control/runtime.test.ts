@@ -6,7 +6,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import { RpcError } from '../../src/rpc/status.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
-import { collect, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
+import { collect, housekeeperOver, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
 import { drivenPuller, memoryStore, storedImage } from '../rpc/parts.ts'
 
 const signal = unbounded
@@ -31,7 +31,13 @@ async function start({ passthrough = createPassthrough(() => {}), obstacles = []
   const { store } = memoryStore(app)
   const driven = drivenPuller()
   const { puller } = driven
-  const node = { puller, store, collector: createCollector(store), ...(confirm === undefined ? {} : { confirm }) }
+  const node = {
+    puller,
+    store,
+    collector: createCollector(store),
+    housekeeper: housekeeperOver(store),
+    ...(confirm === undefined ? {} : { confirm }),
+  }
   const windlass = createControlService({
     node: () => (missing === undefined ? node : fail({ kind: 'passthrough', reason: missing })),
     runtime: {

@@ -7,6 +7,7 @@ import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
 import { createPuller } from '../../src/pull/puller.ts'
+import type { Room } from '../../src/pull/room.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import { createRegistry } from '../../src/registry/client.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
@@ -31,18 +32,25 @@ export interface Lab extends AsyncDisposable {
   useMirror(origin: string): void
 }
 
-export async function openLab(options: RegistryOptions = {}): Promise<Lab> {
+export type LabOptions = RegistryOptions & {
+  /** The store's; by default one in a directory that goes with the lab. */
+  readonly root?: string
+  readonly roomIn?: (store: Store) => Room
+}
+
+export async function openLab({ root: given, roomIn, ...options }: LabOptions = {}): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
-  const root = join(temporary.path, 'root')
+  const root = given ?? join(temporary.path, 'root')
   const hostsDir = join(temporary.path, 'certs.d')
   const store = resources.use(await openLocalStore({ root }, { signal: new AbortController().signal }))
   const unpacker = resources.use(
     createUnpacker({ workers: 2, limits, staging: join(root, 'staging'), layers: join(root, 'overlay'), warn: () => {} }),
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
-  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4 })
+  const room = roomIn === undefined ? {} : { room: roomIn(store) }
+  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, ...room })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
     const events: PullEvent[] = []

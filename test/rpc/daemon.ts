@@ -6,9 +6,10 @@ import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
 import { createRuntimeService } from '../../src/cri/runtime-service.ts'
 import { createCollector } from '../../src/gc/gc.ts'
+import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { type CallRecord, type Services, serve } from '../../src/rpc/server.ts'
-import type { StoredImage } from '../../src/store/store.ts'
+import type { Store, StoredImage } from '../../src/store/store.ts'
 import { drivenPuller, memoryStore } from './parts.ts'
 
 /** A signal that never aborts: the test's own time limit is the bound. */
@@ -27,13 +28,14 @@ export function testServices(...images: StoredImage[]) {
   const driven = drivenPuller()
   const { puller } = driven
   const collector = createCollector(store)
+  const housekeeper = housekeeperOver(store, collector)
   const logged: object[] = []
   const log = { info: (fields: object) => void logged.push(fields), warn: () => {} }
   const services = {
     image: createImageService({ puller, store, collector, log }),
     runtime: createRuntimeService('1.2.3'),
     windlass: createControlService({
-      node: () => ({ puller, store, collector }),
+      node: () => ({ puller, store, collector, housekeeper }),
       log,
       root: store.root,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
@@ -41,6 +43,15 @@ export function testServices(...images: StoredImage[]) {
     }),
   }
   return { services, calls, driven, logged }
+}
+
+/** With more room than it will ever want. */
+export function housekeeperOver(
+  store: Pick<Store, 'overlayDir' | 'images' | 'find' | 'remove' | 'holdings' | 'collect'>,
+  collector = createCollector(store),
+) {
+  const watermarks = { highPercent: 100, lowPercent: 100, minAgeMs: 0 }
+  return new Housekeeper({ store, collector, watermarks, log: { info: () => {}, warn: () => {} } })
 }
 
 export async function startDaemon(services: Services) {

@@ -39,7 +39,8 @@ export function storedImage(seed: string, { tags = [], digests = [], run = {}, p
     layerIds: layerIds(diffIds),
     size: 2_501 + configBytes.length,
     pulledAt: new Date('2026-01-02T03:04:05Z'),
-    pinned,
+    usedAt: new Date(0),
+    pins: pinned ? [{ owner: 'test', reason: '', since: new Date(0) }] : [],
   }
 }
 
@@ -85,6 +86,16 @@ export function memoryStore(...initial: StoredImage[]) {
       if (tags.length === 0) images.delete(image.id)
       else images.set(image.id, { ...image, tags })
       return true
+    },
+    pin: async (id, pin) => {
+      const image = images.get(id)
+      if (image !== undefined) images.set(id, { ...image, pins: [pin] })
+      return image !== undefined
+    },
+    unpin: async (id) => {
+      const image = images.get(id)
+      if (image !== undefined) images.set(id, { ...image, pins: [] })
+      return image?.pins ?? []
     },
     collect: async () => {
       calls.push('collect')

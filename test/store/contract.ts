@@ -126,7 +126,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           layers: wanted.layers,
           layerIds: store.layerIds(wanted.config.diffIds),
           size: wanted.configBytes.length + wanted.manifestBytes.length + 200,
-          pinned: false,
+          pins: [],
         })
         expect(Buffer.from(image?.configBytes ?? [])).toEqual(Buffer.from(wanted.configBytes))
         expect(Buffer.from(image?.manifestBytes ?? [])).toEqual(Buffer.from(wanted.manifestBytes))

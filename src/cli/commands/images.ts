@@ -104,7 +104,8 @@ function detailForPeople(image: ImageDetail): string {
     ['Size', `${bytes(image.size)} compressed, ${bytes(image.layers.reduce((sum, { diffSize }) => sum + diffSize, 0))} unpacked`],
     ['Created', created ?? 'not said'],
     ['Pulled', `${image.pulledAt.toISOString()} (${duration(Math.max(0, Date.now() - image.pulledAt.getTime()))} ago)`],
-    ['Pinned', image.pinned ? 'yes' : 'no'],
+    ['Used', `${image.usedAt.toISOString()} (${duration(Math.max(0, Date.now() - image.usedAt.getTime()))} ago)`],
+    ...pinRows(image),
     ['User', run.user ?? 'root'],
     ['Entrypoint', list(run.entrypoint)],
     ['Cmd', list(run.cmd)],
@@ -124,6 +125,15 @@ function detailForPeople(image: ImageDetail): string {
     layer.diff,
   ])
   return `${head}\n${table(['LAYER', 'BLOB', 'SIZE', 'UNPACKED', 'ENTRIES', 'WHITEOUTS', 'DIRECTORY'], rows)}`
+}
+
+/** One row a pin. */
+function pinRows({ pins }: ImageDetail): (readonly [string, string])[] {
+  if (pins.length === 0) return [['Pinned', 'no']]
+  return pins.map(({ owner, reason, until }) => [
+    'Pinned',
+    `by ${owner}${until === undefined ? '' : ` until ${until.toISOString()}`}${reason === '' ? '' : `: ${reason}`}`,
+  ])
 }
 
 export function addRmi(program: Command, session: Session): void {

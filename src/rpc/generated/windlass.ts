@@ -1,19 +1,29 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Output as _windlass_v1_CollectRequest__Output } from './windlass/v1/CollectRequest.ts';
+import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from './windlass/v1/CollectResponse.ts';
+import type { CollectedImage as _windlass_v1_CollectedImage, CollectedImage__Output as _windlass_v1_CollectedImage__Output } from './windlass/v1/CollectedImage.ts';
 import type { Credentials as _windlass_v1_Credentials, Credentials__Output as _windlass_v1_Credentials__Output } from './windlass/v1/Credentials.ts';
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from './windlass/v1/Descriptor.ts';
+import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from './windlass/v1/Disk.ts';
 import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
+import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from './windlass/v1/HeldThing.ts';
+import type { Hold as _windlass_v1_Hold, Hold__Output as _windlass_v1_Hold__Output } from './windlass/v1/Hold.ts';
 import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from './windlass/v1/ImageLayer.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from './windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from './windlass/v1/InfoResponse.ts';
 import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from './windlass/v1/InspectImageRequest.ts';
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from './windlass/v1/InspectImageResponse.ts';
+import type { KeptImage as _windlass_v1_KeptImage, KeptImage__Output as _windlass_v1_KeptImage__Output } from './windlass/v1/KeptImage.ts';
 import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlass_v1_LayerDone__Output } from './windlass/v1/LayerDone.ts';
 import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
 import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from './windlass/v1/Passthrough.ts';
+import type { Pin as _windlass_v1_Pin, Pin__Output as _windlass_v1_Pin__Output } from './windlass/v1/Pin.ts';
+import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from './windlass/v1/PinRequest.ts';
+import type { PinResponse as _windlass_v1_PinResponse, PinResponse__Output as _windlass_v1_PinResponse__Output } from './windlass/v1/PinResponse.ts';
 import type { Plan as _windlass_v1_Plan, Plan__Output as _windlass_v1_Plan__Output } from './windlass/v1/Plan.ts';
 import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from './windlass/v1/PlanRequest.ts';
 import type { PlanResponse as _windlass_v1_PlanResponse, PlanResponse__Output as _windlass_v1_PlanResponse__Output } from './windlass/v1/PlanResponse.ts';
@@ -30,6 +40,9 @@ import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_R
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from './windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from './windlass/v1/SetPassthroughResponse.ts';
+import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from './windlass/v1/UnpinRequest.ts';
+import type { WhyRequest as _windlass_v1_WhyRequest, WhyRequest__Output as _windlass_v1_WhyRequest__Output } from './windlass/v1/WhyRequest.ts';
+import type { WhyResponse as _windlass_v1_WhyResponse, WhyResponse__Output as _windlass_v1_WhyResponse__Output } from './windlass/v1/WhyResponse.ts';
 import type { WindlassClient as _windlass_v1_WindlassClient, WindlassDefinition as _windlass_v1_WindlassDefinition } from './windlass/v1/Windlass.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -39,19 +52,29 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   windlass: {
     v1: {
+      CollectRequest: MessageTypeDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectRequest__Output>
+      CollectResponse: MessageTypeDefinition<_windlass_v1_CollectResponse, _windlass_v1_CollectResponse__Output>
+      CollectedImage: MessageTypeDefinition<_windlass_v1_CollectedImage, _windlass_v1_CollectedImage__Output>
       Credentials: MessageTypeDefinition<_windlass_v1_Credentials, _windlass_v1_Credentials__Output>
       Descriptor: MessageTypeDefinition<_windlass_v1_Descriptor, _windlass_v1_Descriptor__Output>
+      Disk: MessageTypeDefinition<_windlass_v1_Disk, _windlass_v1_Disk__Output>
       Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
+      HeldThing: MessageTypeDefinition<_windlass_v1_HeldThing, _windlass_v1_HeldThing__Output>
+      Hold: MessageTypeDefinition<_windlass_v1_Hold, _windlass_v1_Hold__Output>
       ImageLayer: MessageTypeDefinition<_windlass_v1_ImageLayer, _windlass_v1_ImageLayer__Output>
       InfoRequest: MessageTypeDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoRequest__Output>
       InfoResponse: MessageTypeDefinition<_windlass_v1_InfoResponse, _windlass_v1_InfoResponse__Output>
       InspectImageRequest: MessageTypeDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageRequest__Output>
       InspectImageResponse: MessageTypeDefinition<_windlass_v1_InspectImageResponse, _windlass_v1_InspectImageResponse__Output>
+      KeptImage: MessageTypeDefinition<_windlass_v1_KeptImage, _windlass_v1_KeptImage__Output>
       LayerDone: MessageTypeDefinition<_windlass_v1_LayerDone, _windlass_v1_LayerDone__Output>
       LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
       Passthrough: MessageTypeDefinition<_windlass_v1_Passthrough, _windlass_v1_Passthrough__Output>
+      Pin: MessageTypeDefinition<_windlass_v1_Pin, _windlass_v1_Pin__Output>
+      PinRequest: MessageTypeDefinition<_windlass_v1_PinRequest, _windlass_v1_PinRequest__Output>
+      PinResponse: MessageTypeDefinition<_windlass_v1_PinResponse, _windlass_v1_PinResponse__Output>
       Plan: MessageTypeDefinition<_windlass_v1_Plan, _windlass_v1_Plan__Output>
       PlanRequest: MessageTypeDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanRequest__Output>
       PlanResponse: MessageTypeDefinition<_windlass_v1_PlanResponse, _windlass_v1_PlanResponse__Output>
@@ -68,6 +91,9 @@ export interface ProtoGrpcType {
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
       SetPassthroughRequest: MessageTypeDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughRequest__Output>
       SetPassthroughResponse: MessageTypeDefinition<_windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughResponse__Output>
+      UnpinRequest: MessageTypeDefinition<_windlass_v1_UnpinRequest, _windlass_v1_UnpinRequest__Output>
+      WhyRequest: MessageTypeDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyRequest__Output>
+      WhyResponse: MessageTypeDefinition<_windlass_v1_WhyResponse, _windlass_v1_WhyResponse__Output>
       Windlass: SubtypeConstructor<typeof grpc.Client, _windlass_v1_WindlassClient> & { service: _windlass_v1_WindlassDefinition }
     }
   }

@@ -34,6 +34,11 @@ export class Sweeper implements AsyncDisposable {
     this.sweep().catch((error) => this.#log.error({ failure: failureOf(error) }, 'the trash could not be emptied'))
   }
 
+  /** Resolves once the sweeps asked for until now are over, however they ended. */
+  async idle(): Promise<void> {
+    await this.#last
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true
     if (this.#janitor === undefined) return

@@ -119,14 +119,16 @@ export class Catalog {
     const own = await this.#leadingTo(records, documents.id)
     const names = own.map(({ name }) => name).filter((name) => !ID_RECORD.test(name))
     const { configBytes, manifestBytes, layers } = documents
+    const pulledAt = new Date(own[0]?.madeAt ?? 0)
     return {
       ...documents,
       tags: names.filter((name) => !name.includes('@')),
       digests: names.filter((name) => name.includes('@')),
       size: layers.reduce((sum, { size }) => sum + size, configBytes.length + manifestBytes.length),
       layerIds: layerIdsOf(documents.config.diffIds),
-      pulledAt: new Date(own[0]?.madeAt ?? 0),
-      pinned: own.some(({ pinned }) => pinned),
+      pulledAt,
+      usedAt: pulledAt,
+      pins: own.some(({ pinned }) => pinned) ? [{ owner: 'containerd', reason: 'its record says so', since: pulledAt }] : [],
     }
   }
 

@@ -21,6 +21,7 @@ import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import { LOCK } from '../local/layout.ts'
+import type { Pin } from '../pins.ts'
 import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
@@ -45,6 +46,12 @@ export type ContainerdStoreOptions = {
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
+
+const pinsAreContainerds = {
+  kind: 'invalid-argument',
+  what: 'pin',
+  reason: 'images in containerd are pinned by its own label: ctr -n k8s.io images label NAME io.cri-containerd.pinned=pinned',
+} as const
 
 /** How long layers of a pull that failed wait for its next attempt. */
 const KEEP_MS = 300_000
@@ -210,6 +217,14 @@ class LandingStore implements ContainerdStore {
     for (const name of gone) await this.#deleteRecord(name)
     if (tags.length + image.digests.length - gone.length === 0) await this.remove(image.id)
     return true
+  }
+
+  async pin(): Promise<boolean> {
+    return fail(pinsAreContainerds)
+  }
+
+  async unpin(): Promise<readonly Pin[]> {
+    return fail(pinsAreContainerds)
   }
 
   /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */

@@ -1,6 +1,7 @@
 /** Asks, before layers go, whether podman or CRI-O has built on them. */
-import type { LayerId } from '../../oci/digest.ts'
+import { isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
+import type { Holders } from '../store.ts'
 import { type Adopted, adoptedLayers } from './adopted.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Layout } from './layout.ts'
@@ -40,6 +41,13 @@ export class Guard {
       )
     this.#complaint = complaint
     return adopted
+  }
+
+  /** Of the layers that others can know of, those that they build on. */
+  adopted(): Holders['adopted'] {
+    const adopted = this.look()
+    if (adopted.kind === 'unknown') return { kind: 'unknown', why: `${adopted.file}: ${adopted.reason}` }
+    return { kind: 'known', layers: new Set([...this.#needed(adopted, [])].filter(isLayerId)) }
   }
 
   /**

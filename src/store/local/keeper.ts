@@ -8,6 +8,8 @@ import type { Digest, LayerId } from '../../oci/digest.ts'
 import { AT, check, cstr, O, openat, syncfs } from '../../sys/libc.ts'
 import { Descriptor } from '../../sys/tree.ts'
 import { logToMain, serve } from '../common/thread.ts'
+import type { Pin } from '../pins.ts'
+import type { Holders } from '../store.ts'
 import { Books } from './books.ts'
 import { Catalogue } from './catalogue.ts'
 import { type CommitOrder, type Committed, commitLayer, withdrawLayer } from './commit.ts'
@@ -31,6 +33,14 @@ export type KeeperDuties = {
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
   untag(tag: string): NamesChanged
+  /** False if there is no such image. */
+  pin(order: { readonly image: Digest; readonly pin: Pin }): boolean
+  /** One owner's pin, or all. */
+  unpin(order: { readonly image: Digest; readonly owner: string | undefined }): null
+  /** When images were last in use. */
+  used(images: ReadonlyMap<Digest, Date>): null
+  /** What other stores build on, with all below it. */
+  adopted(_: null): Holders['adopted']
   /**
    * Takes layers out of the records, then out of the graph; they are in the trash afterwards. Children come before parents. Those that
    * other stores build on stay, with all below them; while somebody reads, or where the records cannot be changed, nothing is done.
@@ -85,6 +95,19 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     untag: (tag) => unname(() => ledger.untag(tag)),
+    // What others read of the store says nothing of these.
+    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin)),
+    unpin: ({ image, owner }) => {
+      ledger.transaction(() => ledger.unpin(image, owner))
+      return null
+    },
+    used: (images) => {
+      ledger.transaction(() => {
+        for (const [image, at] of images) ledger.used(image, at)
+      })
+      return null
+    },
+    adopted: () => guard.adopted(),
     withdraw,
     close: () => {
       ledger.close()

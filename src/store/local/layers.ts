@@ -9,7 +9,7 @@ import { Staged } from '../common/staged.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { Lease, StagedLayer, StoredLayer } from '../store.ts'
+import type { Holders, Lease, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
 import { mountedLayers } from './mounted.ts'
@@ -80,6 +80,14 @@ export class Layers {
     return committed
   }
 
+  /** What holds layers beside images. Throws system. */
+  async holders(): Promise<Holders> {
+    const leased = new Set<LayerId>()
+    for (const top of [...this.#leases].flatMap((layers) => [...layers])) this.#holdChain(top, leased)
+    const mounted = mountedLayers([...this.#view.layers()].map(({ layer }) => layer.id))
+    return { leased, mounted, adopted: await this.#threads.keeper.call('adopted', null) }
+  }
+
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
   async collect(): Promise<readonly StoredLayer[]> {
     for (let attempt = 1; ; attempt++) {
@@ -94,7 +102,7 @@ export class Layers {
   #loose(): readonly KnownLayer[] {
     const held = this.#held()
     const free = [...this.#view.layers()].filter(({ layer }) => !held.has(layer.id))
-    const mounted = new Set(mountedLayers(free.map(({ layer }) => layer.id)))
+    const mounted = mountedLayers(free.map(({ layer }) => layer.id))
     return free
       .filter(({ layer }) => !mounted.has(layer.id))
       .map((known) => ({ known, height: this.#height(known.layer) }))
@@ -152,11 +160,13 @@ export class Layers {
     const held = new Set<LayerId>()
     const leased = [...this.#leases].flatMap((layers) => [...layers])
     const inImages = this.#view.images().flatMap(({ layerIds }) => layerIds)
-    for (const top of [...leased, ...inImages]) {
-      for (let id: LayerId | undefined = top; id !== undefined && !held.has(id); id = this.#view.layer(id)?.layer.parent)
-        held.add(id)
-    }
+    for (const top of [...leased, ...inImages]) this.#holdChain(top, held)
     return held
+  }
+
+  #holdChain(top: LayerId, held: Set<LayerId>): void {
+    for (let id: LayerId | undefined = top; id !== undefined && !held.has(id); id = this.#view.layer(id)?.layer.parent)
+      held.add(id)
   }
 
   /**

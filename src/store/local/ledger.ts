@@ -4,14 +4,24 @@ import type { z } from 'zod'
 import type { WindlassError } from '../../failure/failure.ts'
 import { type Digest, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
+import type { Pin } from '../pins.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
-import { allNamesRow, type ImageNames, type ImageRecord, imageRow, type LayerRecord, layerRow, nameRow } from './records.ts'
+import {
+  allNamesRow,
+  type ImageNames,
+  type ImageRecord,
+  imageRow,
+  type LayerRecord,
+  layerRow,
+  nameRow,
+  pinRow,
+} from './records.ts'
 
 /** Everything at once, for the start. `unreadable` lists ids of rows that are not what they must be. */
 export type Loaded = {
   readonly layers: readonly LayerRecord[]
-  readonly images: readonly { readonly image: ImageRecord; readonly names: ImageNames }[]
+  readonly images: readonly { readonly image: ImageRecord; readonly names: ImageNames; readonly pins: readonly Pin[] }[]
   readonly unreadable: { readonly layers: readonly string[]; readonly images: readonly string[] }
 }
 
@@ -36,12 +46,14 @@ export class Ledger {
       this.#parsed(nameRow, 'SELECT name, image FROM digests ORDER BY rowid').good,
       ({ image }) => image,
     )
+    const pins = Map.groupBy(this.#parsed(pinRow, 'SELECT * FROM pins ORDER BY rowid').good, ({ image }) => image)
     const namesIn = (by: typeof tags, image: Digest): string[] => by.get(image)?.map(({ name }) => name) ?? []
     return {
       layers: layers.good,
       images: images.good.map((image) => ({
         image,
         names: { image: image.id, tags: namesIn(tags, image.id), digests: namesIn(digests, image.id) },
+        pins: pins.get(image.id)?.map(({ pin }) => pin) ?? [],
       })),
       unreadable: { layers: layers.bad, images: images.bad },
     }
@@ -85,6 +97,23 @@ export class Ledger {
     if (left.tags.length + left.digests.length > 0) return { names: [left], gone: [] }
     this.#run('DELETE FROM images WHERE id = ?', id)
     return { names: [], gone: [id] }
+  }
+
+  /** Sets one owner's pin. False if there is no such image. */
+  pin(image: Digest, { owner, reason, since, until }: Pin): boolean {
+    if (this.image(image) === undefined) return false
+    const sql = 'INSERT OR REPLACE INTO pins (image, owner, reason, since, until) VALUES (?, ?, ?, ?, ?)'
+    this.#run(sql, image, owner, reason, since.getTime(), until?.getTime() ?? null)
+    return true
+  }
+
+  unpin(image: Digest, owner: string | undefined): void {
+    if (owner === undefined) this.#run('DELETE FROM pins WHERE image = ?', image)
+    else this.#run('DELETE FROM pins WHERE image = ? AND owner = ?', image, owner)
+  }
+
+  used(image: Digest, at: Date): void {
+    this.#run('UPDATE images SET used_at = ? WHERE id = ?', at.getTime(), image)
   }
 
   /** Forgets images and layers, in any order. */
@@ -155,10 +184,10 @@ export class Ledger {
   /** An image that is here stays where it is in the order of pulls. */
   #upsertImage(image: NewImage, now: Date): void {
     this.#run(
-      `INSERT INTO images (id, top_layer, manifest, config, config_bytes, manifest_bytes, index_bytes, layers, pulled_at, pinned)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+      `INSERT INTO images (id, top_layer, manifest, config, config_bytes, manifest_bytes, index_bytes, layers, pulled_at, used_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, manifest_bytes = excluded.manifest_bytes,
-         index_bytes = coalesce(excluded.index_bytes, index_bytes), layers = excluded.layers`,
+         index_bytes = coalesce(excluded.index_bytes, index_bytes), layers = excluded.layers, used_at = excluded.used_at`,
       image.id,
       layerIds(image.config.diffIds).at(-1) ?? null,
       JSON.stringify(image.manifest),
@@ -167,6 +196,7 @@ export class Ledger {
       image.manifestBytes,
       image.indexBytes ?? null,
       JSON.stringify(image.layers),
+      now.getTime(),
       now.getTime(),
     )
   }

@@ -13,7 +13,20 @@ import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
+import type { Pin, PinRule } from '../pins.ts'
+import type {
+  CopyableLayer,
+  Holdings,
+  Lease,
+  NewImage,
+  Published,
+  StagedLayer,
+  Store,
+  StoredImage,
+  StoredLayer,
+  Usage,
+} from '../store.ts'
+import { Diary } from './diary.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, LOCK, layoutOf } from './layout.ts'
@@ -29,6 +42,8 @@ export type LocalStoreOptions = {
    * files name (storage-conf.ts); what was given to one of them on its command line must be named here.
    */
   readonly primaryGraphRoots?: readonly string[]
+  /** What is pinned by name; by default nothing. */
+  readonly pinRules?: readonly PinRule[]
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
@@ -38,7 +53,7 @@ export type LocalStoreOptions = {
  * aside. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
-  { root, primaryGraphRoots, log = silent, onLost }: LocalStoreOptions,
+  { root, primaryGraphRoots, pinRules, log = silent, onLost }: LocalStoreOptions,
   { signal }: Abortable,
 ): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -51,12 +66,12 @@ export async function openLocalStore(
   const sweeper = open.use(new Sweeper(at.trash, log))
   const { layers, images, trash } = await keeper.call('open', null)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const view = new View(at)
+  const view = new View(at, pinRules)
   for (const layer of layers) view.addLayer(layer, true)
-  for (const { image, names } of images) view.addImage(image, names)
+  for (const { image, names, pins } of images) view.addImage(image, names, pins)
   if (trash) sweeper.sweepLater()
   log.info({ root: at.root, images: images.length, layers: layers.length }, 'store open')
-  return new LocalStore(at, view, { keeper, sweeper }, open.move())
+  return new LocalStore(at, view, { keeper, sweeper }, log, open.move())
 }
 
 /** Makes the root, or makes sure that it is ours: opening a store removes what no record names, so another program's is never adopted. */
@@ -82,21 +97,34 @@ function makeRoot(root: string, log: StoreLog): void {
 class LocalStore implements Store {
   readonly root: string
   readonly overlayDir: string
+  readonly holdings: Holdings
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
   readonly #layers: Layers
   readonly #sealer = new Sealer<NewImage, Published>((images) => this.#seal(images))
+  readonly #diary: Diary
   readonly #open: AsyncDisposableStack
   #closed = false
 
   /** `open` is what closes with the store: the threads, then the lock. */
-  constructor(at: Layout, view: View, threads: Threads, open: AsyncDisposableStack) {
+  constructor(at: Layout, view: View, threads: Threads, log: StoreLog, open: AsyncDisposableStack) {
     this.root = at.root
     this.overlayDir = at.overlay
     this.#view = view
     this.#keeper = threads.keeper
     this.#layers = new Layers(at, view, threads)
+    this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
     this.#open = open
+    this.holdings = {
+      layers: () =>
+        [...view.layers()].map(({ layer, record: { usedBytes, inodesUsed } }) => ({ ...layer, usedBytes, inodesUsed })),
+      holders: () => this.#layers.holders(),
+      unlinked: () => threads.sweeper.idle(),
+      used: (ids) => {
+        const now = new Date()
+        for (const id of ids) if (view.used(id, now)) this.#diary.note(id, now)
+      },
+    }
   }
 
   layerIds(diffIds: readonly DiffId[]): readonly LayerId[] {
@@ -156,10 +184,28 @@ class LocalStore implements Store {
     return changed.gone.length + changed.names.length > 0
   }
 
+  async pin(id: Digest, pin: Pin): Promise<boolean> {
+    const isSet = await this.#keeper.call('pin', { image: id, pin })
+    if (isSet) this.#view.setPins(id, [...this.#view.pins(id).filter(({ owner }) => owner !== pin.owner), pin])
+    return isSet
+  }
+
+  async unpin(id: Digest, owner?: string): Promise<readonly Pin[]> {
+    await this.#keeper.call('unpin', { image: id, owner })
+    const isMeant = (pin: Pin): boolean => owner === undefined || pin.owner === owner
+    const before = this.#view.pins(id)
+    this.#view.setPins(
+      id,
+      before.filter((pin) => !isMeant(pin)),
+    )
+    return before.filter(isMeant)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     try {
+      await this.#diary.close()
       await this.#keeper.call('close', null)
     } finally {
       await this.#open.disposeAsync()

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type DiffId, type Digest, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../../oci/oci.ts'
 import type { UnpackedFacts } from '../facts.ts'
+import type { Pin } from '../pins.ts'
 import type { StoredImage } from '../store.ts'
 
 /** Every uid and gid in a layer's tree, ascending; of very many, the highest. */
@@ -21,8 +22,8 @@ export type LayerRecord = {
   readonly committedAt: Date
 }
 
-/** A published image without its names, which change on their own. */
-export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size'>
+/** A published image without its names and pins, which change on their own. */
+export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size' | 'pins'>
 
 /** All names of one image, newest last. */
 export type ImageNames = { readonly image: Digest; readonly tags: readonly string[]; readonly digests: readonly string[] }
@@ -126,7 +127,7 @@ export const imageRow = z
     index_bytes: bytes.nullable(),
     layers: json(z.array(descriptor)),
     pulled_at: time,
-    pinned: count,
+    used_at: time.nullable(),
   })
   .transform(
     (row): ImageRecord => ({
@@ -138,9 +139,16 @@ export const imageRow = z
       ...(row.index_bytes === null ? {} : { indexBytes: row.index_bytes }),
       layers: row.layers,
       pulledAt: row.pulled_at,
-      pinned: row.pinned !== 0,
+      usedAt: row.used_at ?? row.pulled_at,
     }),
   )
+
+export const pinRow = z
+  .object({ image: digest, owner: z.string(), reason: z.string(), since: time, until: time.nullable() })
+  .transform(({ image, until, ...pin }): { readonly image: Digest; readonly pin: Pin } => ({
+    image,
+    pin: { ...pin, ...(until === null ? {} : { until }) },
+  }))
 
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })

@@ -55,4 +55,16 @@ export const migrations: readonly string[] = [
 
   `-- Needed until a layer is committed and never again; a hostile one fills it with megabytes.
    ALTER TABLE layers DROP COLUMN implied`,
+
+  `-- Who wants an image kept, and when each was last in use: what nobody wants goes in that order.
+   CREATE TABLE pins (
+     image  TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+     owner  TEXT NOT NULL,
+     reason TEXT NOT NULL,
+     since  INTEGER NOT NULL,
+     until  INTEGER,
+     PRIMARY KEY (image, owner)
+   ) STRICT;
+   ALTER TABLE images ADD COLUMN used_at INTEGER;
+   ALTER TABLE images DROP COLUMN pinned`,
 ]

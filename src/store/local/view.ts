@@ -1,5 +1,6 @@
 /** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
+import { type Pin, type PinRule, pinsByRules } from '../pins.ts'
 import type { CopyableLayer, StoredImage, Usage } from '../store.ts'
 import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
@@ -15,10 +16,14 @@ export class View {
   readonly #named = new Map<string, readonly Digest[]>()
   readonly #layers = new Map<LayerId, KnownLayer>()
   readonly #byDiffId = new Map<DiffId, Set<LayerId>>()
+  readonly #rules: readonly PinRule[]
+  /** As they are on record. */
+  readonly #pins = new Map<Digest, readonly Pin[]>()
   #usage: Usage
 
-  constructor(at: Layout) {
+  constructor(at: Layout, rules: readonly PinRule[] = []) {
     this.#at = at
+    this.#rules = rules
     this.#usage = { mountpoint: at.root, usedBytes: 0, inodesUsed: 0, measuredAt: new Date() }
   }
 
@@ -76,8 +81,9 @@ export class View {
     this.#measured(-usedBytes, -inodesUsed)
   }
 
-  addImage(image: ImageRecord, names: ImageNames): void {
-    this.#images.set(image.id, whole(image, names))
+  addImage(image: ImageRecord, names: ImageNames, pins: readonly Pin[]): void {
+    this.#pins.set(image.id, pins)
+    this.#images.set(image.id, this.#pinned(whole(image, names)))
     for (const name of namesIn(names)) this.#name(name, image.id)
   }
 
@@ -85,10 +91,10 @@ export class View {
   publish(image: ImageRecord, digest: string, changed: NamesChanged): StoredImage {
     const before = this.#images.get(image.id)
     const stored = whole(image, { image: image.id, tags: before?.tags ?? [], digests: before?.digests ?? [] })
-    this.#images.set(image.id, stored)
+    this.#images.set(image.id, this.#pinned(stored))
     this.change(changed)
     this.#name(digest, image.id)
-    return this.#images.get(image.id) ?? stored
+    return this.#images.get(image.id) ?? this.#pinned(stored)
   }
 
   change({ names, gone }: NamesChanged): void {
@@ -99,8 +105,25 @@ export class View {
       const kept = new Set(namesIn(now))
       for (const name of namesIn(image)) if (!kept.has(name)) this.#unname(name, image.id)
       for (const name of kept) if (!this.#named.get(name)?.includes(image.id)) this.#name(name, image.id)
-      this.#images.set(image.id, { ...image, tags: now.tags, digests: now.digests })
+      this.#images.set(image.id, this.#pinned({ ...image, tags: now.tags, digests: now.digests }))
     }
+  }
+
+  pins(id: Digest): readonly Pin[] {
+    return this.#pins.get(id) ?? []
+  }
+
+  setPins(id: Digest, pins: readonly Pin[]): void {
+    const image = this.#images.get(id)
+    if (image === undefined) return
+    this.#pins.set(id, pins)
+    this.#images.set(id, this.#pinned(image))
+  }
+
+  used(id: Digest, usedAt: Date): boolean {
+    const image = this.#images.get(id)
+    if (image !== undefined) this.#images.set(id, { ...image, usedAt })
+    return image !== undefined
   }
 
   #dropImage(id: Digest): void {
@@ -108,6 +131,11 @@ export class View {
     if (image === undefined) return
     for (const name of namesIn(image)) this.#unname(name, id)
     this.#images.delete(id)
+    this.#pins.delete(id)
+  }
+
+  #pinned(image: Omit<StoredImage, 'pins'>): StoredImage {
+    return { ...image, pins: [...this.pins(image.id), ...pinsByRules(this.#rules, image)] }
   }
 
   #name(name: string, id: Digest): void {
@@ -140,7 +168,7 @@ export class View {
 
 const namesIn = ({ tags, digests }: Pick<StoredImage, 'tags' | 'digests'>): readonly string[] => [...tags, ...digests]
 
-function whole(image: ImageRecord, { tags, digests }: ImageNames): StoredImage {
+function whole(image: ImageRecord, { tags, digests }: ImageNames): Omit<StoredImage, 'pins'> {
   const documents = image.configBytes.length + image.manifestBytes.length
   const size = image.layers.reduce((sum, layer) => sum + layer.size, documents)
   return { ...image, tags, digests, layerIds: layerIds(image.config.diffIds), size }

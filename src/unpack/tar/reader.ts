@@ -140,6 +140,8 @@ export class TarReader {
     if (known === undefined) throw new BadTar(`unknown member type ${JSON.stringify(header.typeflag)}`, name)
     // V7 archives have no type for directories: the name ends with a slash.
     const type = header.typeflag === '\0' && name.endsWith('/') ? 'directory' : known
+    // A directory to Go and Python, a file to GNU tar.
+    if (header.typeflag === '\0' && /^\/+$/.test(name)) throw new BadTar('a name of slashes alone, without a type', name)
     const size = pax?.size ?? header.size
     if (size < 0) throw new BadTar('the size is negative', name)
     // A directory to GNU tar, a file to Go.

@@ -75,12 +75,12 @@ describe.skipIf(lacking('root', 'containerd'))('with Debian’s containerd', () 
     {
       await using store = await openAt(root)
       await pullByHand(store, ['base'], { tag })
-      expect((await store.find(tag))?.pinned).toBe(false)
+      expect((await store.find(tag))?.pins).toEqual([])
     }
     const platform = { os: 'linux', architecture: 'amd64' }
     const options = { root, socket: containerd.socket, platform, log: recordingLog(), pinned: tag }
     await using store = await openContainerdStore(options, { signal })
-    expect((await store.find(tag))?.pinned).toBe(true)
+    expect((await store.find(tag))?.pins).toMatchObject([{ owner: 'containerd' }])
     await removeAll()
   })
 

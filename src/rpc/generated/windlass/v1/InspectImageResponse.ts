@@ -2,6 +2,7 @@
 
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from '../../windlass/v1/Descriptor.ts';
 import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from '../../windlass/v1/ImageLayer.ts';
+import type { Pin as _windlass_v1_Pin, Pin__Output as _windlass_v1_Pin__Output } from '../../windlass/v1/Pin.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface InspectImageResponse {
@@ -26,6 +27,11 @@ export interface InspectImageResponse {
    * The directory `ImageLayer.short` is relative to.
    */
   'overlayDir'?: (string);
+  'usedAtMs'?: (number | string | Long);
+  /**
+   * Those that have time left.
+   */
+  'pins'?: (_windlass_v1_Pin)[];
 }
 
 export interface InspectImageResponse__Output {
@@ -50,4 +56,9 @@ export interface InspectImageResponse__Output {
    * The directory `ImageLayer.short` is relative to.
    */
   'overlayDir': (string);
+  'usedAtMs': (number);
+  /**
+   * Those that have time left.
+   */
+  'pins': (_windlass_v1_Pin__Output)[];
 }

@@ -2,12 +2,16 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Output as _windlass_v1_CollectRequest__Output } from '../../windlass/v1/CollectRequest.ts';
+import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from '../../windlass/v1/CollectResponse.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from '../../windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from '../../windlass/v1/InfoResponse.ts';
 import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from '../../windlass/v1/InspectImageRequest.ts';
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from '../../windlass/v1/InspectImageResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
+import type { PinResponse as _windlass_v1_PinResponse, PinResponse__Output as _windlass_v1_PinResponse__Output } from '../../windlass/v1/PinResponse.ts';
 import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from '../../windlass/v1/PlanRequest.ts';
 import type { PlanResponse as _windlass_v1_PlanResponse, PlanResponse__Output as _windlass_v1_PlanResponse__Output } from '../../windlass/v1/PlanResponse.ts';
 import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from '../../windlass/v1/PullEvent.ts';
@@ -16,8 +20,26 @@ import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImage
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from '../../windlass/v1/RemoveImageResponse.ts';
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from '../../windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from '../../windlass/v1/SetPassthroughResponse.ts';
+import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from '../../windlass/v1/UnpinRequest.ts';
+import type { WhyRequest as _windlass_v1_WhyRequest, WhyRequest__Output as _windlass_v1_WhyRequest__Output } from '../../windlass/v1/WhyRequest.ts';
+import type { WhyResponse as _windlass_v1_WhyResponse, WhyResponse__Output as _windlass_v1_WhyResponse__Output } from '../../windlass/v1/WhyResponse.ts';
 
 export interface WindlassClient extends grpc.Client {
+  /**
+   * Removes what nothing needs: layers that nothing holds, and images by age and disk pressure.
+   */
+  Collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _windlass_v1_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _windlass_v1_CollectRequest, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Removes what nothing needs: layers that nothing holds, and images by age and disk pressure.
+   */
+  collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  collect(argument: _windlass_v1_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  collect(argument: _windlass_v1_CollectRequest, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  
   /**
    * Which daemon this is, and what it serves.
    */
@@ -62,6 +84,21 @@ export interface WindlassClient extends grpc.Client {
   listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
+   */
+  Pin(argument: _windlass_v1_PinRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Pin(argument: _windlass_v1_PinRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Pin(argument: _windlass_v1_PinRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Pin(argument: _windlass_v1_PinRequest, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
+   */
+  pin(argument: _windlass_v1_PinRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  pin(argument: _windlass_v1_PinRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  pin(argument: _windlass_v1_PinRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  pin(argument: _windlass_v1_PinRequest, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * What a pull would do: resolves the reference, moves no layer.
@@ -124,6 +161,21 @@ export interface WindlassClient extends grpc.Client {
   setPassthrough(argument: _windlass_v1_SetPassthroughRequest, callback: grpc.requestCallback<_windlass_v1_SetPassthroughResponse__Output>): grpc.ClientUnaryCall;
   
   /**
+   * Takes back one owner's pin, or all. NOT_FOUND if the image is not here.
+   */
+  Unpin(argument: _windlass_v1_UnpinRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Unpin(argument: _windlass_v1_UnpinRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Unpin(argument: _windlass_v1_UnpinRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  Unpin(argument: _windlass_v1_UnpinRequest, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * Takes back one owner's pin, or all. NOT_FOUND if the image is not here.
+   */
+  unpin(argument: _windlass_v1_UnpinRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  unpin(argument: _windlass_v1_UnpinRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  unpin(argument: _windlass_v1_UnpinRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  unpin(argument: _windlass_v1_UnpinRequest, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
@@ -134,9 +186,29 @@ export interface WindlassClient extends grpc.Client {
   watchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
   watchPulls(argument: _windlass_v1_ListPullsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
   
+  /**
+   * What holds an image, a layer or a document.
+   */
+  Why(argument: _windlass_v1_WhyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  Why(argument: _windlass_v1_WhyRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  Why(argument: _windlass_v1_WhyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  Why(argument: _windlass_v1_WhyRequest, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * What holds an image, a layer or a document.
+   */
+  why(argument: _windlass_v1_WhyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  why(argument: _windlass_v1_WhyRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  why(argument: _windlass_v1_WhyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  why(argument: _windlass_v1_WhyRequest, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
+  
 }
 
 export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
+  /**
+   * Removes what nothing needs: layers that nothing holds, and images by age and disk pressure.
+   */
+  Collect: grpc.handleUnaryCall<_windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse>;
+  
   /**
    * Which daemon this is, and what it serves.
    */
@@ -151,6 +223,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
    * The pulls in flight, whoever started them.
    */
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
+  
+  /**
+   * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
+   */
+  Pin: grpc.handleUnaryCall<_windlass_v1_PinRequest__Output, _windlass_v1_PinResponse>;
   
   /**
    * What a pull would do: resolves the reference, moves no layer.
@@ -175,19 +252,33 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   SetPassthrough: grpc.handleUnaryCall<_windlass_v1_SetPassthroughRequest__Output, _windlass_v1_SetPassthroughResponse>;
   
   /**
+   * Takes back one owner's pin, or all. NOT_FOUND if the image is not here.
+   */
+  Unpin: grpc.handleUnaryCall<_windlass_v1_UnpinRequest__Output, _windlass_v1_PinResponse>;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls: grpc.handleServerStreamingCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
   
+  /**
+   * What holds an image, a layer or a document.
+   */
+  Why: grpc.handleUnaryCall<_windlass_v1_WhyRequest__Output, _windlass_v1_WhyResponse>;
+  
 }
 
 export interface WindlassDefinition extends grpc.ServiceDefinition {
+  Collect: MethodDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectResponse, _windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse__Output>
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
   Pull: MethodDefinition<_windlass_v1_PullRequest, _windlass_v1_PullEvent, _windlass_v1_PullRequest__Output, _windlass_v1_PullEvent__Output>
   RemoveImage: MethodDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse__Output>
   SetPassthrough: MethodDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughRequest__Output, _windlass_v1_SetPassthroughResponse__Output>
+  Unpin: MethodDefinition<_windlass_v1_UnpinRequest, _windlass_v1_PinResponse, _windlass_v1_UnpinRequest__Output, _windlass_v1_PinResponse__Output>
   WatchPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  Why: MethodDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyResponse, _windlass_v1_WhyRequest__Output, _windlass_v1_WhyResponse__Output>
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatDuration, formatQuantity, parseDuration, parseQuantity } from '../../src/config/units.ts'
+import { formatDuration, formatQuantity, parseDuration, parseQuantity } from '../../src/units/units.ts'
 
 test.each([
   ['0', 0],

@@ -1,0 +1,111 @@
+/** What holds a thing: an image, a layer, or a document of an image. */
+import { sha256 } from '../oci/digest.ts'
+import { findImage } from '../store/lookup.ts'
+import { standing } from '../store/pins.ts'
+import type { Holders, Store, StoredImage, StoredLayer } from '../store/store.ts'
+
+/** `unknown`: another store may need it, and what it says of itself cannot be read. */
+export const HOLDS = ['name', 'pin', 'image', 'pull', 'mount', 'store', 'unknown'] as const
+export const THINGS = ['image', 'layer', 'manifest', 'index', 'config'] as const
+
+export type Hold = {
+  readonly kind: (typeof HOLDS)[number]
+  readonly detail: string
+}
+
+/** Without holds it goes with the next collection. */
+export type HeldThing = {
+  readonly kind: (typeof THINGS)[number]
+  readonly digest: string
+  /** An image's names; what else a layer is known by. */
+  readonly names: readonly string[]
+  readonly holds: readonly Hold[]
+}
+
+type Here = Pick<Store, 'find' | 'images' | 'layer' | 'holdings'>
+
+/** A digest in full, or its first digits. */
+const DIGITS = /^(?:sha256:)?([0-9a-f]{6,64})$/
+
+/** Everything `name` can mean that is here: an image by name or id, layers by id, diffID or blob, documents by digest. Throws invalid-reference. */
+export async function why(store: Here, name: string): Promise<readonly HeldThing[]> {
+  const images = await store.images()
+  const holders = await store.holdings?.holders()
+  const found = await findImage(store, name)
+  if (found !== undefined) return [heldImage(found.image, holders)]
+  const digits = DIGITS.exec(name)?.[1]
+  if (digits === undefined) return []
+  const isMeant = (digest: string): boolean => digest.replace(/^sha256:/, '').startsWith(digits)
+  const things = images.flatMap((image): HeldThing[] => [
+    ...documentsOf(image).flatMap(([kind, digest]) =>
+      isMeant(digest) ? [{ kind, digest, names: [], holds: [{ kind: 'image' as const, detail: nameOf(image) }] }] : [],
+    ),
+  ])
+  const layers = store.holdings?.layers() ?? (await layersOf(store, images))
+  for (const layer of layers) {
+    const { id, diffId, facts } = layer
+    if ([id, diffId, facts.blob?.digest ?? ''].some(isMeant) || blobsOf(images, layer).some(isMeant))
+      things.push(heldLayer(layer, images, holders))
+  }
+  return things
+}
+
+function heldImage(image: StoredImage, holders: Holders | undefined): HeldThing {
+  const { id, tags, digests, pins, layerIds } = image
+  const top = layerIds.at(-1)
+  const holds: Hold[] = [
+    ...[...tags, ...digests].map((name) => ({ kind: 'name' as const, detail: name })),
+    ...standing(pins).map(({ owner, reason, until }) => ({
+      kind: 'pin' as const,
+      detail: `${owner}, ${until === undefined ? 'for good' : `until ${until.toISOString()}`}${reason === '' ? '' : `: ${reason}`}`,
+    })),
+    ...(top === undefined ? [] : holdsOn(top, holders)),
+  ]
+  return { kind: 'image', digest: id, names: [...tags, ...digests], holds }
+}
+
+function heldLayer(layer: StoredLayer, images: readonly StoredImage[], holders: Holders | undefined): HeldThing {
+  const { id, diffId, facts } = layer
+  const blobs = new Set([...(facts.blob === undefined ? [] : [facts.blob.digest]), ...blobsOf(images, layer)])
+  const standingOn = images.filter(({ layerIds }) => layerIds.includes(id))
+  return {
+    kind: 'layer',
+    digest: id,
+    names: [`diffID ${diffId}`, ...[...blobs].map((blob) => `blob ${blob}`)],
+    holds: [...standingOn.map((image) => ({ kind: 'image' as const, detail: nameOf(image) })), ...holdsOn(id, holders)],
+  }
+}
+
+function holdsOn(id: StoredLayer['id'], holders: Holders | undefined): readonly Hold[] {
+  if (holders === undefined) return []
+  const { leased, mounted, adopted } = holders
+  return [
+    ...(leased.has(id) ? [{ kind: 'pull' as const, detail: 'a pull in flight needs it' }] : []),
+    ...(mounted.get(id) ?? []).map((target) => ({ kind: 'mount' as const, detail: `mounted at ${target}` })),
+    ...(adopted.kind === 'known' && adopted.layers.has(id)
+      ? [{ kind: 'store' as const, detail: 'a container or an image of podman or CRI-O stands on it' }]
+      : []),
+    ...(adopted.kind === 'unknown' ? [{ kind: 'unknown' as const, detail: adopted.why }] : []),
+  ]
+}
+
+const nameOf = ({ tags, digests, id }: StoredImage): string => tags[0] ?? digests[0] ?? id
+
+/** The blobs that images list for a layer. */
+const blobsOf = (images: readonly StoredImage[], { id }: StoredLayer): readonly string[] =>
+  images.flatMap(({ layerIds, layers }) => layers.flatMap(({ digest }, at) => (layerIds[at] === id ? [digest] : [])))
+
+const documentsOf = ({
+  id,
+  manifest,
+  indexBytes,
+}: StoredImage): readonly (readonly ['config' | 'manifest' | 'index', string])[] => [
+  ['config', id],
+  ['manifest', manifest.digest],
+  ...(indexBytes === undefined ? [] : [['index', sha256(indexBytes)] as const]),
+]
+
+async function layersOf(store: Here, images: readonly StoredImage[]): Promise<readonly StoredLayer[]> {
+  const ids = [...new Set(images.flatMap(({ layerIds }) => layerIds))]
+  return (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
+}

@@ -1,0 +1,118 @@
+/** `pin`, `unpin`, `why` and `gc`, through a daemon and without one, over a store on disk. */
+import { describe, expect, test } from 'vitest'
+import { createControlService } from '../../src/control/control-service.ts'
+import { createImageService } from '../../src/cri/image-service.ts'
+import { createCollector } from '../../src/gc/gc.ts'
+import { openLocalStore } from '../../src/store/local/local.ts'
+import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
+import { drivenPuller } from '../rpc/parts.ts'
+import { commitLayer, pullByHand } from '../store/fixtures.ts'
+import { temporaryRoot } from '../store/local/place.ts'
+import { depsWith, windlass } from './terminal.ts'
+
+const { signal } = new AbortController()
+const log = { info: () => {}, warn: () => {} }
+
+async function remote() {
+  await using stack = new AsyncDisposableStack()
+  const place = stack.use(temporaryRoot())
+  const store = stack.use(await openLocalStore({ root: place.root }, { signal }))
+  const { puller } = drivenPuller()
+  const collector = createCollector(store)
+  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector) }
+  const platform = { os: 'linux', architecture: 'amd64' }
+  const daemon = stack.use(
+    await startDaemon({
+      ...testServices().services,
+      image: createImageService({ ...node, log }),
+      windlass: createControlService({ node: () => node, log, root: place.root, platform, version: '1.2.3' }),
+    }),
+  )
+  const held = stack.move()
+  const call = (...args: string[]) => windlass(['--socket', daemon.path, ...args], depsWith())
+  return { store, call, client: daemon.client, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+async function embedded() {
+  await using stack = new AsyncDisposableStack()
+  const place = stack.use(temporaryRoot())
+  const store = stack.use(await openLocalStore({ root: place.root }, { signal }))
+  const { puller } = drivenPuller()
+  const collector = createCollector(store)
+  const housekeeper = housekeeperOver(store, collector)
+  const openEmbedded = async () => ({ puller, store, collector, housekeeper, [Symbol.asyncDispose]: async () => {} })
+  const held = stack.move()
+  const call = (...args: string[]) => windlass(['--root', place.root, ...args], depsWith({ openEmbedded }))
+  return { store, call, client: undefined, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+describe.each([
+  ['through a daemon', remote],
+  ['without one', embedded],
+] as const)('%s', (_how, open) => {
+  test('a pin is set, shown, seen through CRI, and taken back', async () => {
+    await using here = await open()
+    const id = await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+    const pinned = await here.call('pin', '--owner', 'ci', '--reason', 'every job', '--ttl', '72h', 'r.test/app:1')
+    expect(pinned).toEqual({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^pinned sha256:\w{64} for ci until \d{4}-.*Z\n$/),
+    })
+    expect((await here.call('inspect', id)).stdout).toMatch(/^Pinned +by ci until .*: every job$/m)
+    expect((await here.call('images')).stdout).toContain('(pinned)')
+    expect((await here.client?.image.listImages({}, { signal }))?.images[0]?.pinned ?? true).toBe(true)
+    const json = JSON.parse((await here.call('-o', 'json', 'inspect', id)).stdout)
+    expect(json.pins).toMatchObject([{ owner: 'ci', reason: 'every job', until: expect.stringContaining('T') }])
+    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({
+      code: 0,
+      stdout: `unpinned ${id} for ci until ${json.pins[0].until}\n`,
+    })
+    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({ code: 0, stdout: `${id} had no such pin\n` })
+    expect((await here.call('images')).stdout).not.toContain('(pinned)')
+  })
+
+  test('why says what holds a thing, and what nothing holds', async () => {
+    await using here = await open()
+    const id = await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+    const loose = await commitLayer(here.store, { name: 'loose' })
+    expect((await here.call('why', 'r.test/app:1')).stdout).toContain(`image ${id}\n  named r.test/app:1\n`)
+    expect(await here.call('why', loose.id.slice(0, 12))).toMatchObject({
+      code: 0,
+      stdout: `layer ${loose.id}\n  diffID ${loose.diffId}\n  nothing holds it: the next collection removes it\n`,
+    })
+    const [thing] = JSON.parse((await here.call('-o', 'json', 'why', id)).stdout)
+    expect(thing).toMatchObject({ kind: 'image', holds: [{ kind: 'name', detail: 'r.test/app:1' }, { kind: 'name' }] })
+    expect(await here.call('why', 'r.test/none:1')).toMatchObject({ code: 1, stderr: expect.stringContaining('not here') })
+  })
+
+  test('gc says what would go and why the rest stays, then does it', async () => {
+    await using here = await open()
+    await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+    await pullByHand(here.store, ['top'], { tag: 'r.test/kept:1' })
+    await here.call('pin', 'r.test/kept:1')
+    const dry = await here.call('gc', '--dry-run', '--free', '7Pi')
+    expect(dry).toMatchObject({ code: 0, stderr: '' })
+    expect(dry.stdout).toMatch(/^would remove r\.test\/app:1 \(\w{12}\), used \d+ ms ago, for asked: [\d.]+ kB$/m)
+    expect(dry.stdout).toMatch(/^keeps r\.test\/kept:1 \(\w{12}\): pinned, by operator$/m)
+    expect(dry.stdout).toMatch(/^would remove 1 image, 1 layer, [\d.]+ kB\n.*: \d+ % used, .* free\n$/m)
+    expect(await here.store.images()).toHaveLength(2)
+    const done = JSON.parse((await here.call('-o', 'json', 'gc', '--free', '7Pi')).stdout)
+    expect(done).toMatchObject({ images: [{ names: ['r.test/app:1', expect.any(String)], reason: 'asked' }], layers: 1 })
+    expect((await here.store.images()).map(({ tags }) => tags)).toEqual([['r.test/kept:1']])
+    expect((await here.call('gc')).stdout).toMatch(/^removed 0 images, 0 layers, 0 B$/m)
+  })
+
+  test.each([
+    [['pin', '--ttl', 'soon', 'r.test/app:1'], 'want a duration such as 72h'],
+    [['pin', '--owner', 'configuration', 'r.test/app:1'], 'want a name of your own'],
+    [['gc', '--free', 'much'], 'want a size such as 10Gi'],
+    [['pin', 'r.test/none:1'], 'is not here'],
+  ])('%s is refused', async (args, text) => {
+    await using here = await open()
+    await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+    const { code, stderr } = await here.call(...args)
+    expect(code).toBeGreaterThan(0)
+    expect(stderr).toContain(text)
+  })
+})

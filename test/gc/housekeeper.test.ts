@@ -1,0 +1,267 @@
+/** Over a store on disk; what the disk says is the test's. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { failureOf } from '../../src/failure/failure.ts'
+import type { Watermarks } from '../../src/gc/choose.ts'
+import type { Disk } from '../../src/gc/disk.ts'
+import { measureDisk } from '../../src/gc/disk.ts'
+import { createCollector } from '../../src/gc/gc.ts'
+import { Housekeeper } from '../../src/gc/housekeeper.ts'
+import { pinImage, unpinImage } from '../../src/gc/pinning.ts'
+import { why } from '../../src/gc/why.ts'
+import { openLocalStore } from '../../src/store/local/local.ts'
+import { RULE_OWNER } from '../../src/store/pins.ts'
+import type { Store } from '../../src/store/store.ts'
+import { mountOverlay, unmount } from '../../src/sys/mount.ts'
+import { commitLayer, diffIdOf, imageOver, pullByHand } from '../store/fixtures.ts'
+import { recordingLog, temporaryRoot } from '../store/local/place.ts'
+
+const { signal } = new AbortController()
+const isRoot = process.getuid?.() === 0
+const marks: Watermarks = { highPercent: 85, lowPercent: 80, minAgeMs: 0 }
+
+/** A disk of which so much is free, plus what has gone from the store since. */
+function diskOf(store: Store, free: number, total = 1_000_000): (path: string) => Promise<Disk> {
+  let before: number | undefined
+  return async (path) => {
+    const { usedBytes } = await store.usage()
+    before ??= usedBytes
+    const availableBytes = free + before - usedBytes
+    return {
+      path,
+      totalBytes: total,
+      availableBytes,
+      totalInodes: 0,
+      availableInodes: 0,
+      usedPercent: (100 * (total - availableBytes)) / total,
+    }
+  }
+}
+
+function keeperOf(store: Store, free: number, watermarks = marks) {
+  const log = recordingLog()
+  const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks, log, measure: diskOf(store, free) })
+  return { keeper, log }
+}
+
+const tags = async (store: Store): Promise<string[]> => (await store.images()).flatMap((image) => [...image.tags])
+const refusal = async (work: Promise<unknown>) =>
+  failureOf(
+    await work.then(
+      () => undefined,
+      (error: unknown) => error,
+    ),
+  )
+
+describe('the housekeeper', () => {
+  test('says what would go, changes nothing, and then does just that', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['base', 'old'], { tag: 'r.test/old:1' })
+    await pullByHand(store, ['base', 'new'], { tag: 'r.test/new:1' })
+    await commitLayer(store, { name: 'loose' })
+    const { keeper, log } = keeperOf(store, 140_000)
+    const layer = (await store.usage()).usedBytes / 4
+    const plan = await keeper.sweep({ dryRun: true, freeBytes: 140_000 + 2 * layer })
+    expect(plan.images.map(({ image, reason }) => [image.tags[0], reason])).toEqual([['r.test/old:1', 'asked']])
+    expect([plan.layers, plan.bytes]).toEqual([2, 2 * layer])
+    expect(plan.stays.map(({ reason }) => reason)).toEqual(['not-needed'])
+    expect(await tags(store)).toEqual(['r.test/old:1', 'r.test/new:1'])
+    const done = await keeper.sweep({ dryRun: false, freeBytes: 140_000 + 2 * layer })
+    expect([done.layers, done.bytes, done.disk.availableBytes]).toEqual([2, 2 * layer, 140_000 + 2 * layer])
+    expect(await tags(store)).toEqual(['r.test/new:1'])
+    expect(log.lines.map(({ message }) => message)).toEqual(['removed to make room'])
+  })
+
+  test('by itself goes by the watermarks', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    for (const name of ['one', 'two', 'three']) await pullByHand(store, [name], { tag: `r.test/${name}:1` })
+    const { keeper: content } = keeperOf(store, 150_001)
+    expect((await content.sweep({ dryRun: false })).images).toEqual([])
+    const layer = (await store.usage()).usedBytes / 3
+    const { keeper } = keeperOf(store, 150_000 - layer, { ...marks, lowPercent: 85 })
+    expect((await keeper.sweep({ dryRun: false })).images).toHaveLength(1)
+    expect(await tags(store)).toEqual(['r.test/two:1', 'r.test/three:1'])
+  })
+
+  test('what was used is remembered over a restart, and goes last', async () => {
+    using place = temporaryRoot()
+    {
+      await using store = await openLocalStore({ root: place.root }, { signal })
+      const first = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+      await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
+      store.holdings?.used([first])
+    }
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const { keeper } = keeperOf(store, 0)
+    const layer = (await store.usage()).usedBytes / 2
+    await keeper.sweep({ dryRun: false, freeBytes: layer })
+    expect(await tags(store)).toEqual(['r.test/one:1'])
+  })
+})
+
+describe('room for a pull', () => {
+  test('is made from what may go; what others were promised counts', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
+    const layer = (await store.usage()).usedBytes / 2
+    const { keeper } = keeperOf(store, 10_000)
+    using first = await keeper.reserve({ likely: 9_000, least: 9_000 }, { signal })
+    expect(await tags(store)).toHaveLength(2)
+    {
+      using _second = await keeper.reserve({ likely: 1_001, least: 1_000 }, { signal })
+      expect(await tags(store)).toEqual(['r.test/two:1'])
+      expect(await refusal(keeper.reserve({ likely: layer * 3, least: layer * 3 }, { signal }))).toMatchObject({
+        kind: 'no-space',
+        needs: layer * 3,
+        missing: layer * 3 + 9_000 + 1_001 - (10_000 + layer + layer),
+      })
+      expect(await tags(store)).toEqual(['r.test/two:1'])
+    }
+    first.arrived(9_000)
+    using _third = await keeper.reserve({ likely: 10_000 + layer, least: 1 }, { signal })
+    expect(await tags(store)).toEqual(['r.test/two:1'])
+  })
+
+  test('in a runtime’s store is only asked for: what is there goes by the runtime', async () => {
+    const store = { overlayDir: '/', images: async () => [], find: async () => undefined, remove: async () => false }
+    const measure = async (path: string): Promise<Disk> => ({
+      path,
+      totalBytes: 100,
+      availableBytes: 50,
+      totalInodes: 0,
+      availableInodes: 0,
+      usedPercent: 50,
+    })
+    const collector = { collect: async () => ({ layers: 0, bytes: 0 }) }
+    const keeper = new Housekeeper({ store, collector, watermarks: marks, log: recordingLog(), measure })
+    using _there = await keeper.reserve({ likely: 90, least: 50 }, { signal })
+    expect(await refusal(keeper.reserve({ likely: 1, least: 1 }, { signal }))).toMatchObject({ kind: 'no-space', missing: 41 })
+    expect(await refusal(keeper.sweep({ dryRun: true }))).toMatchObject({ kind: 'invalid-argument', what: 'gc' })
+  })
+
+  test('the disk is measured', async () => {
+    const disk = await measureDisk('/')
+    expect(disk.totalBytes).toBeGreaterThan(disk.availableBytes)
+    expect(disk.usedPercent).toBeGreaterThan(0)
+    expect(await refusal(measureDisk('/not/there'))).toMatchObject({ kind: 'system', code: 'ENOENT' })
+  })
+})
+
+describe('pins', () => {
+  test('by command: one for each owner, over a restart, back by owner or all at once', async () => {
+    using place = temporaryRoot()
+    const id = await (async () => {
+      await using store = await openLocalStore({ root: place.root }, { signal })
+      const id = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+      await pinImage(store, 'r.test/one:1', { owner: 'ops', reason: 'first', ttlMs: 1000 })
+      await pinImage(store, 'r.test/one:1', { owner: 'ops', reason: 'second' })
+      await pinImage(store, id, { owner: 'ci', reason: '', ttlMs: 3_600_000 })
+      return id
+    })()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    expect((await store.find(id))?.pins).toMatchObject([
+      { owner: 'ops', reason: 'second' },
+      { owner: 'ci', until: expect.any(Date) },
+    ])
+    const { keeper } = keeperOf(store, 0)
+    expect((await keeper.sweep({ dryRun: false, freeBytes: 1e9 })).stays).toMatchObject([
+      { reason: 'pinned', detail: 'by ops, ci' },
+    ])
+    expect((await unpinImage(store, id, 'nobody')).pins).toEqual([])
+    expect((await unpinImage(store, id, 'ops')).pins).toMatchObject([{ owner: 'ops' }])
+    expect((await unpinImage(store, id, undefined)).pins).toMatchObject([{ owner: 'ci' }])
+    expect((await store.find(id))?.pins).toEqual([])
+    await keeper.sweep({ dryRun: false, freeBytes: 1e9 })
+    expect(await tags(store)).toEqual([])
+  })
+
+  test('by rule, for names that come later too', async () => {
+    using place = temporaryRoot()
+    const pinRules = [{ images: ['r.test/base/*'], reason: 'every job stands on it' }]
+    await using store = await openLocalStore({ root: place.root, pinRules }, { signal })
+    const id = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    expect((await store.find(id))?.pins).toEqual([])
+    await pullByHand(store, ['one'], { tag: 'r.test/base/one:1' })
+    expect((await store.find(id))?.pins).toMatchObject([{ owner: RULE_OWNER, reason: 'every job stands on it' }])
+    await store.untag('r.test/base/one:1')
+    expect((await store.find(id))?.pins).toEqual([])
+  })
+
+  test.each([
+    ['nobody’s', { owner: '', reason: '' }, 'owner'],
+    ['the configuration’s', { owner: RULE_OWNER, reason: '' }, 'owner'],
+    ['a long owner', { owner: 'x'.repeat(200), reason: '' }, 'owner'],
+    ['a terminal’s reason', { owner: 'x', reason: '\u001b[2J' }, 'reason'],
+    ['no time', { owner: 'x', reason: '', ttlMs: -1 }, 'ttl'],
+  ])('%s is refused', async (_what, wish, what) => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    expect(await refusal(pinImage(store, 'r.test/one:1', wish))).toMatchObject({ kind: 'invalid-argument', what })
+    expect(await refusal(pinImage(store, 'r.test/two:1', { owner: 'x', reason: '' }))).toMatchObject({ kind: 'image-unknown' })
+  })
+})
+
+describe('why', () => {
+  test('an image, its layers and documents, and what nothing holds', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const id = await pullByHand(store, ['base', 'top'], { tag: 'r.test/app:1' })
+    await pullByHand(store, ['base'], { tag: 'r.test/base:1' })
+    await pinImage(store, id, { owner: 'ops', reason: 'needed' })
+    const image = imageOver(['base', 'top'], { tag: 'r.test/app:1' })
+    const [base] = store.layerIds([diffIdOf('base')])
+    expect(await why(store, 'r.test/app:1')).toEqual([
+      {
+        kind: 'image',
+        digest: id,
+        names: ['r.test/app:1', image.digest],
+        holds: [
+          { kind: 'name', detail: 'r.test/app:1' },
+          { kind: 'name', detail: image.digest },
+          { kind: 'pin', detail: 'ops, for good: needed' },
+        ],
+      },
+    ])
+    const both = [
+      { kind: 'image', detail: 'r.test/app:1' },
+      { kind: 'image', detail: 'r.test/base:1' },
+    ]
+    for (const name of [base ?? '', diffIdOf('base'), image.layers[0]?.digest ?? '', diffIdOf('base').slice(7, 17)])
+      expect(await why(store, name)).toMatchObject([{ kind: 'layer', digest: base, holds: both }])
+    expect(await why(store, image.manifest.digest)).toMatchObject([{ kind: 'manifest', holds: [both[0]] }])
+    const loose = await commitLayer(store, { name: 'loose' })
+    expect(await why(store, loose.id)).toMatchObject([{ kind: 'layer', holds: [] }])
+    {
+      await using lease = store.lease()
+      await lease.retain([loose.id])
+      expect(await why(store, loose.id)).toMatchObject([{ holds: [{ kind: 'pull' }] }])
+    }
+    expect(await why(store, 'r.test/none:1')).toEqual([])
+    expect(await why(store, 'f'.repeat(64))).toEqual([])
+  })
+
+  test.skipIf(!isRoot)('a mounted image, which no collection takes', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['base', 'top'], { tag: 'r.test/app:1' })
+    const ids = (await store.find('r.test/app:1'))?.layerIds ?? []
+    const layers = (await Promise.all(ids.map((id) => store.layer(id)))).flatMap((layer) => layer ?? [])
+    const target = join(place.root, 'a target')
+    mkdirSync(target)
+    mountOverlay({ target, base: store.overlayDir, lower: layers.map(({ short }) => short).reverse() })
+    try {
+      expect((await why(store, 'r.test/app:1'))[0]?.holds.at(-1)).toEqual({ kind: 'mount', detail: `mounted at ${target}` })
+      const { keeper } = keeperOf(store, 0)
+      const { stays } = await keeper.sweep({ dryRun: false, freeBytes: 1e9 })
+      expect(stays).toMatchObject([{ reason: 'in-use', detail: `mounted at ${target}` }])
+    } finally {
+      unmount(target)
+    }
+  })
+})
