@@ -65,10 +65,10 @@ class Pool implements Unpacker, Verifier {
   async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {
     checkRights('verifying layers')
     using opening = new DisposableStack()
-    const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
-    if ('differences' in source) return source
     opening.use(await this.#verifying.acquire(options))
     opening.use(await this.#limiter.acquire(options))
+    const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
+    if ('differences' in source) return source
     const extractor = this.#take()
     opening.defer(() => this.#giveBack(extractor))
     const { dir, diffId, diffSize } = job

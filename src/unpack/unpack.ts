@@ -12,6 +12,8 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
+export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
+
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
 export type UnpackLimits = {
   /** Bytes of the uncompressed tar, and of the holes of its sparse files. */
