@@ -9,6 +9,7 @@ import { diskFindings, existing } from './disk.ts'
 import { bad, type Finding, type Settings } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
 import { kubeletFindings } from './kubelet.ts'
+import { type KnownDamage, layerFindings } from './layers.ts'
 import { registryFindings } from './registries.ts'
 import { rightsFindings } from './rights.ts'
 import { runtimeFindings } from './runtime.ts'
@@ -16,7 +17,10 @@ import { socketFindings } from './socket.ts'
 import { trustFindings } from './trust.ts'
 
 /** All findings, in the order a person reads them. */
-export async function examine(settings: Settings, options: Abortable): Promise<readonly Finding[]> {
+export async function examine(
+  settings: Settings,
+  options: Abortable & { readonly damagedIn?: (root: string) => readonly KnownDamage[] },
+): Promise<readonly Finding[]> {
   const { rootDir, socket, registry } = settings
   const findings: Finding[] = []
   /** What one part cannot find out must not keep the others from being told. */
@@ -33,6 +37,8 @@ export async function examine(settings: Settings, options: Abortable): Promise<r
   await look('kernel', () => kernelFindings(existing(rootDir)))
   await look('confinement', () => confinementFindings(options))
   await look('disk', () => diskFindings(rootDir))
+  const { damagedIn } = options
+  if (damagedIn !== undefined) await look('layers', () => layerFindings(damagedIn(rootDir)))
   await look('socket', () => socketFindings(socket.path, options))
   await look('runtime', async () => {
     const runtime = await runtimeFindings(settings, options)

@@ -2,7 +2,9 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { layerFindings } from '../../../src/doctor/layers.ts'
 import { failureOf } from '../../../src/failure/failure.ts'
+import { damagedLayersIn } from '../../../src/store/local/glance.ts'
 import { openLocalStore } from '../../../src/store/local/local.ts'
 import type { Health, Store, StoredLayer } from '../../../src/store/store.ts'
 import { mountOverlay, unmount } from '../../../src/sys/mount.ts'
@@ -50,6 +52,34 @@ describe('that a layer is damaged', () => {
     expect((await layerIn(store, baseId)).damage).toEqual(damage)
     expect(healthOf(store).damaged()).toMatchObject([{ id: baseId?.(store), damage }])
     expect((await layerIn(store, topId)).damage).toBeUndefined()
+  })
+
+  test('is seen from outside, with the store open and closed, and nothing is left by who looks', async () => {
+    expect(damagedLayersIn(place.root)).toEqual([])
+    const seen = await (async () => {
+      await using store = await open()
+      await damaged(store)
+      return damagedLayersIn(place.root)
+    })()
+    const before = readdirSync(place.root)
+    expect(seen).toEqual([{ id: expect.stringMatching(/^[0-9a-f]{64}$/), first: damage.first }])
+    expect(damagedLayersIn(place.root)).toEqual(seen)
+    expect(readdirSync(place.root)).toEqual(before)
+  })
+
+  test('is something to tell whoever looks the node over', () => {
+    expect(layerFindings([])).toMatchObject([{ level: 'ok' }])
+    const found = layerFindings([
+      { id: 'a'.repeat(64), first: 'x: gone' },
+      { id: 'b'.repeat(64), first: '' },
+    ])
+    expect(found).toEqual([
+      {
+        level: 'warn',
+        about: 'layers',
+        text: 'aaaaaaaaaaaa is damaged (x: gone) and 1 more: windlass verify --repair brings them again',
+      },
+    ])
   })
 
   test('can be taken back', async () => {
