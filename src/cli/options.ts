@@ -1,5 +1,6 @@
 /** Commander's options, which it types as anything, read as what they are. */
 import type { Readable } from 'node:stream'
+import { Option } from 'commander'
 import { fail } from '../failure/failure.ts'
 import type { Credentials } from '../registry/registry.ts'
 
@@ -13,6 +14,17 @@ export function textOption(options: Options, name: string): string | undefined {
 
 /** True if a switch was given. */
 export const switchOption = (options: Options, name: string): boolean => options[name] === true
+
+export const runtimeOption = (): Option =>
+  new Option('--runtime <kind>', 'whose images these are to be: auto, containerd, crio or none [WINDLASS_RUNTIME]')
+export const runtimeEndpointOption = (): Option =>
+  new Option('--runtime-endpoint <path>', 'the socket of that runtime [WINDLASS_RUNTIME_ENDPOINT]')
+
+/** Both, as typed. */
+export function runtimeFlags(options: Options): { readonly runtime?: string; readonly runtimeEndpoint?: string } {
+  const [runtime, runtimeEndpoint] = [textOption(options, 'runtime'), textOption(options, 'runtimeEndpoint')]
+  return { ...(runtime === undefined ? {} : { runtime }), ...(runtimeEndpoint === undefined ? {} : { runtimeEndpoint }) }
+}
 
 const MAX_CREDENTIALS = 65_536
 

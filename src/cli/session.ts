@@ -5,6 +5,7 @@ import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
+import { linesOf } from './failures.ts'
 import type { Io } from './io.ts'
 import { type Options, textOption } from './options.ts'
 import { FORMATS, type Format } from './output.ts'
@@ -30,23 +31,32 @@ export type Session = {
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
-  /** Looks this node over, as the configuration in force would use it. */
-  examine(): Promise<readonly Finding[]>
-  /** `runtime` are the flags of serve alone, as typed. */
+  /** Looks this node over. `runtime` are flags as typed. */
+  examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
+  /** `runtime` are flags as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
 
 /** `options` are the global ones, read when a command runs. */
 export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: AbortSignal, options: () => Options): Session {
   const load = async (runtime: RuntimeFlags = {}): Promise<C> => deps.loadConfig(sourcesOf(options(), io.env, runtime))
+  /** A socket is all that a client needs, and what else is wrong with a file is the daemon's to say. */
+  const loadForClient = async (): Promise<C> => {
+    try {
+      return await load()
+    } catch (error) {
+      if (failureOf(error).kind !== 'bad-config') throw error
+      for (const line of linesOf(error)) warn(io, line)
+      return deps.salvageConfig(sourcesOf(options(), io.env, {}))
+    }
+  }
   const remote = async (): Promise<Backend> => {
     if (textOption(options(), 'hostsDir') !== undefined) {
       const reason = 'the daemon reads its own; give it to windlass serve, or work without a daemon with --root'
       fail({ kind: 'invalid-argument', what: '--hosts-dir', reason })
     }
-    const config = await load()
     const { connectBackend } = await import('./remote.ts')
-    return connectBackend(config.socket.path, { signal })
+    return connectBackend((await loadForClient()).socket.path, { signal })
   }
   const loadForRoot = async (existing: boolean, runtime?: RuntimeFlags): Promise<C> => {
     checkHostsDir(textOption(options(), 'hostsDir'))
@@ -80,7 +90,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
     },
-    examine: async () => await deps.examine(await load(), { signal }),
+    examine: async (runtime) => await deps.examine(await load(runtime), { signal }),
     serve: async (runtime, onReady) => {
       const serve = (config: C, broken?: Error): Promise<void> =>
         deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })

@@ -59,12 +59,17 @@ export type ConfigFlags = {
   readonly runtimeEndpoint?: string
 }
 
-/** Where a configuration comes from. `file` is `--config`; `WINDLASS_CONFIG` in `env` stands in for it. */
+/** Where a configuration comes from. `file` is `--config`; `WINDLASS_CONFIG` in `env` stands in for it, else `usual`, if it is there. */
 export type ConfigSources = {
   readonly file?: string
   readonly flags: ConfigFlags
   readonly env: Readonly<Record<string, string | undefined>>
+  /** USUAL_FILE unless told otherwise. */
+  readonly usual?: string
 }
+
+/** Where a package puts it. */
+export const USUAL_FILE = '/etc/windlass/windlass.yaml'
 
 /** What holds where nothing else is said. */
 export const defaults = {

@@ -2,8 +2,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { Document } from 'yaml'
 import { isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { fail, failureOf } from '../failure/failure.ts'
+import { nearest } from './nearest.ts'
 import type { Configuration } from './schema.ts'
 import { API_VERSION, configurationSchema, withoutEffect } from './schema.ts'
 
@@ -26,7 +27,7 @@ export function readDocument(file: string): { configuration: Configuration; warn
   const problems: Problem[] = []
   let isTaken = false
   for (const document of Array.isArray(documents) ? documents : []) {
-    const wrong = [...syntaxProblems(document, lines), ...headProblems(document, lines)]
+    const wrong = [...syntaxProblems(document, lines, text), ...headProblems(document, lines)]
     problems.push(...wrong)
     if (wrong.length > 0 || isEmpty(document)) continue
     if (document.get('kind') === 'ImageList') warnings.push('ImageList: not used yet; no list is pulled in this version')
@@ -107,14 +108,23 @@ function readText(file: string): string {
     const failure = failureOf(error)
     if (failure.kind === 'bad-config') throw error
     fail(
-      { kind: 'bad-config', file, reason: failure.kind === 'system' ? `cannot be read: ${failure.code}` : 'is not UTF-8 text' },
+      { kind: 'bad-config', file, reason: failure.kind === 'system' ? unreadable(failure.code) : 'it is not UTF-8 text' },
       error,
     )
   }
 }
 
-const syntaxProblems = (document: Document, lines: LineCounter): Problem[] =>
-  [...document.errors, ...document.warnings].map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, reason: message }))
+const unreadable = (code: string): string =>
+  code === 'ENOENT' ? 'there is no such file; windlass config > FILE makes one' : `it cannot be read (${code})`
+
+/** The first of a document: what a parser says after it went astray helps nobody. */
+function syntaxProblems(document: Document, lines: LineCounter, text: string): Problem[] {
+  const [first] = [...document.errors, ...document.warnings]
+  if (first === undefined) return []
+  const { line, col } = lines.linePos(first.pos[0])
+  const shown = (text.split('\n')[line - 1] ?? '').slice(0, 200).trim()
+  return [{ line, reason: `${first.message}, at column ${col} of ${JSON.stringify(shown)}` }]
+}
 
 /** What every document must say of itself. */
 const HEAD = [
@@ -140,7 +150,7 @@ function check(document: Document, lines: LineCounter): Configuration | Problem[
   return result.error.issues
     .flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => problem(document, [...issue.path, key], lines, 'unknown key'))
+        ? issue.keys.map((key) => problem(document, [...issue.path, key], lines, unknownKey(key, issue.path)))
         : [problem(document, issue.path, lines, sentence(issue))],
     )
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0))
@@ -154,6 +164,23 @@ function plainValue(document: Document): { readonly value: unknown } | undefined
     if (error instanceof ReferenceError) return undefined
     throw error
   }
+}
+
+function unknownKey(key: string, path: readonly PropertyKey[]): string {
+  const meant = nearest(key, keysAt(path))
+  return meant === undefined ? 'unknown key' : `unknown key; perhaps ${meant} is meant`
+}
+
+/** The keys that may stand at a path of the file. */
+function keysAt(path: readonly PropertyKey[]): readonly string[] {
+  let schema: unknown = configurationSchema
+  for (const step of [...path, undefined]) {
+    while (schema instanceof z.ZodOptional) schema = schema.unwrap()
+    if (schema instanceof z.ZodArray) schema = schema.element
+    else if (step === undefined) break
+    else schema = schema instanceof z.ZodObject ? schema.shape[String(step)] : undefined
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
 }
 
 const sentence = (issue: z.core.$ZodIssue): string =>

@@ -1,9 +1,10 @@
 /** Flags over `WINDLASS_*` variables over the file over the defaults, each value checked where it was said. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { fail, WindlassError } from '../failure/failure.ts'
 import type { Config, ConfigSources } from './config.ts'
-import { defaults } from './config.ts'
+import { defaults, USUAL_FILE } from './config.ts'
 import { readDocument, salvageDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
 import {
@@ -23,7 +24,7 @@ import {
 
 /** The configuration in force. Throws bad-config for the file, invalid-argument for a variable or a flag. */
 export function loadConfig(sources: ConfigSources): Config {
-  const file = sources.file ?? said(sources.env.WINDLASS_CONFIG)
+  const file = fileIn(sources)
   const read = file === undefined ? { configuration: nothing, warnings: [] } : readDocument(resolve(file))
   let configuration = read.configuration
   for (const override of overrides) configuration = override(configuration, sources)
@@ -35,7 +36,7 @@ export function loadConfig(sources: ConfigSources): Config {
  * a daemon that kubelet waits for, which has to answer whatever its file says.
  */
 export function salvageConfig(sources: ConfigSources): Config {
-  const file = sources.file ?? said(sources.env.WINDLASS_CONFIG)
+  const file = fileIn(sources)
   let configuration = file === undefined ? nothing : salvageDocument(resolve(file))
   for (const override of overrides) {
     try {
@@ -45,6 +46,11 @@ export function salvageConfig(sources: ConfigSources): Config {
     }
   }
   return complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
+}
+
+/** A usual file that cannot even be looked for is not there for us. */
+function fileIn({ file, env, usual = USUAL_FILE }: ConfigSources): string | undefined {
+  return file ?? said(env.WINDLASS_CONFIG) ?? (existsSync(usual) ? usual : undefined)
 }
 
 /** Who names a root on the command line means the store that is there. */

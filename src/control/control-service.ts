@@ -17,6 +17,7 @@ import { sentCredentials } from '../registry/credentials.ts'
 import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
+import { waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
@@ -173,7 +174,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const said = reason === '' ? 'switched on by hand' : reason
       if (!passthrough.set(on, said)) {
         const state = passthrough.state()
-        return fail({ kind: 'passthrough', reason: state.on ? state.reason : 'for a reason it no longer knows' })
+        return fail({ kind: 'passthrough', reason: `${state.on ? state.reason : 'for good'}; ${waysOut(passthrough)}` })
       }
       return { passthrough: passthroughMessage(passthrough.state()) }
     },
@@ -184,7 +185,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 /** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
 function checkOurs({ passthrough, facts }: ControlledRuntime): void {
   const state = passthrough.state()
-  if (state.on) fail({ kind: 'passthrough', reason: state.reason })
+  if (state.on) fail({ kind: 'passthrough', reason: `${state.reason}; ${waysOut(passthrough)}` })
   const said = facts()
   const obstacle = said === undefined ? undefined : obstacleFor(said, '')
   if (obstacle !== undefined) fail({ kind: 'passthrough', reason: obstacle.text })

@@ -1,11 +1,12 @@
 /**
  * Looks a node over: whether Windlass can do its work here, and what to change where it cannot. Everything is tried rather than looked
- * up where that leaves nothing behind. Needs no daemon.
+ * up where that leaves nothing behind. Needs no daemon; one that answers is who is looked at.
  */
 import { describe, failureOf } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
 import { confinementFindings } from './confinement.ts'
 import { diskFindings, existing } from './disk.ts'
+import { examined } from './examined.ts'
 import { bad, type Finding, type Settings } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
 import { kubeletFindings } from './kubelet.ts'
@@ -18,10 +19,10 @@ import { trustFindings } from './trust.ts'
 
 /** All findings, in the order a person reads them. */
 export async function examine(
-  settings: Settings,
+  wanted: Settings,
   options: Abortable & { readonly damagedIn?: (root: string) => readonly KnownDamage[] },
 ): Promise<readonly Finding[]> {
-  const { rootDir, socket, registry } = settings
+  let settings = wanted
   const findings: Finding[] = []
   /** What one part cannot find out must not keep the others from being told. */
   const look = async (about: string, part: () => readonly Finding[] | Promise<readonly Finding[]>): Promise<void> => {
@@ -32,6 +33,12 @@ export async function examine(
       findings.push(bad(about, describe(failureOf(error))))
     }
   }
+  await look('examined', async () => {
+    const found = await examined(wanted, options)
+    settings = found.settings
+    return found.findings
+  })
+  const { rootDir, socket, registry } = settings
   let hostsDirs = registry.configPath
   await look('rights', () => rightsFindings())
   await look('kernel', () => kernelFindings(existing(rootDir)))

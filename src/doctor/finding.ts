@@ -9,12 +9,13 @@ export type Finding = {
   readonly text: string
 }
 
-/** Of the configuration in force. */
+/** Of the configuration in force; `file` is where it comes from, if it is one. */
 export type Settings = {
   readonly rootDir: string
   readonly socket: { readonly path: string }
   readonly runtime: { readonly kind: 'auto' | 'containerd' | 'crio' | 'none'; readonly endpoint?: string }
   readonly registry: { readonly configPath: string }
+  readonly file?: string
 }
 
 export const ok = (about: string, text: string): Finding => ({ level: 'ok', about, text })

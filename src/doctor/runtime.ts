@@ -28,18 +28,19 @@ export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { 
   }
   const store = address.kind === 'crio' ? storageConfFindings(rootDir) : []
   try {
-    using cri = await connect(address.socket, { signal })
+    using cri = await connect(address.socket, { signal, runtime: address.kind })
     const options = { signal, deadline: new Date(Date.now() + PATIENCE_MS) }
     const facts = await inspectRuntime(address, cri, options)
     const findings = [...factFindings(address, facts), ...store, ...(await imageFindings(address.kind, cri, options))]
     return { findings, ...(facts.hostsDir === undefined ? {} : { hostsDir: facts.hostsDir }) }
   } catch (error) {
     signal.throwIfAborted()
-    const reason = error instanceof RpcError ? error.message : describe(failureOf(error))
     const { kind, socket: at } = address
-    return {
-      findings: [bad('runtime', `${kind} at ${at} cannot be asked: ${reason}; start it, or set runtime.endpoint`), ...store],
-    }
+    const text =
+      error instanceof RpcError
+        ? `${kind} at ${at} cannot be asked: ${error.message}; see that it runs and what it logs`
+        : describe(failureOf(error))
+    return { findings: [bad('runtime', text), ...store] }
   }
 }
 

@@ -1,6 +1,6 @@
 /** Removes an image by one of its names, and then what nothing needs any more. */
 import type { FoundImage } from '../store/lookup.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredImage } from '../store/store.ts'
 import type { Collector } from './gc.ts'
 
 export type Removal = {
@@ -10,10 +10,12 @@ export type Removal = {
   readonly imageRemoved: boolean
   readonly layersRemoved: number
   readonly bytesFreed: number
+  /** Layers that no image needs any more, and something else does: a container, a mount, a pull. `why` says what. */
+  readonly layersKept: number
 }
 
 export type RemovalParts = {
-  readonly store: Pick<Store, 'find' | 'remove' | 'untag'>
+  readonly store: Pick<Store, 'find' | 'images' | 'remove' | 'untag' | 'holdings'>
   readonly collector: Collector
   readonly log: { info(fields: object, text: string): void }
 }
@@ -35,5 +37,15 @@ export async function removeImage(
   // Before the collection: what was asked for is done, whatever becomes of the layers.
   log.info({ client, image: image.id, tags: untagged }, imageRemoved ? 'removed' : 'untagged')
   const { layers, bytes } = await collector.collect()
-  return { imageId: image.id, untagged, imageRemoved, layersRemoved: layers, bytesFreed: bytes }
+  const layersKept = imageRemoved ? await countKept(store, image) : 0
+  return { imageId: image.id, untagged, imageRemoved, layersRemoved: layers, bytesFreed: bytes, layersKept }
+}
+
+/** In a runtime's store, what stays and for how long is the runtime's to say. */
+async function countKept(store: RemovalParts['store'], removed: StoredImage): Promise<number> {
+  const { holdings } = store
+  if (holdings === undefined) return 0
+  const needed = new Set((await store.images()).flatMap(({ layerIds }) => layerIds))
+  const here = new Set(holdings.layers().map(({ id }) => id))
+  return removed.layerIds.filter((id) => here.has(id) && !needed.has(id)).length
 }

@@ -7,7 +7,7 @@ import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
 import { createUpstream } from '../rpc/upstream.ts'
 import { findRuntime } from '../runtime/find.ts'
-import { createPassthrough, fixedPassthrough, type PassthroughState } from '../runtime/passthrough.ts'
+import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
@@ -15,6 +15,7 @@ import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
 import { servicesBeside, servicesOf } from './services.ts'
+import { keepSwitch, readSwitch } from './switch.ts'
 
 /** How long calls under way may take to end once the daemon is told to stop. */
 const GRACE_MS = 5_000
@@ -49,6 +50,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   await using metrics = await openMetrics(config, version, log, door, () => pulls())
   await using node = await openNode(config, version, log, {
     signal: options.signal,
+    mustPull: true,
     onPullEnd: metrics.pull,
     onLost: (error) => lost.abort(error),
   })
@@ -86,8 +88,9 @@ async function serveBeside(
   }
   metrics.passthrough(broken !== undefined, 'bad-config')
   if (broken !== undefined) log.error({ ...address, err: broken }, 'every call goes to the runtime until this is mended')
-  const passthrough = broken === undefined ? createPassthrough(onSwitch) : fixedPassthrough(broken.message)
-  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull)) : undefined
+  const passthrough = broken === undefined ? keptPassthrough(config, onSwitch) : fixedPassthrough(broken.message)
+  const onOpen = (isOpen: boolean): void => metrics.passthrough(!isOpen, 'not-open')
+  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull, onOpen)) : undefined
   const services = servicesBeside(config, version, log, {
     address,
     upstream,
@@ -98,6 +101,13 @@ async function serveBeside(
   await serveUntil(signal, services, config, log, door, options, async () => {
     await own?.[Symbol.asyncDispose]()
   })
+}
+
+/** As it was left: who switched it on before a restart means it after. */
+function keptPassthrough({ rootDir }: Config, onSwitch: (state: PassthroughState) => void): Passthrough {
+  const initial = readSwitch(rootDir)
+  if (initial.on) onSwitch(initial)
+  return createPassthrough(onSwitch, { initial, keep: (state) => keepSwitch(rootDir, state) })
 }
 
 async function serveUntil(

@@ -35,6 +35,8 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Pulling is what it is for: without the rights it takes it is not opened. */
+  readonly mustPull?: boolean
   /** Told how each pull ended; must not throw. */
   readonly onPullEnd?: PullerOptions['onEnd']
   /** Called once if the store can change nothing any more. */
@@ -44,7 +46,7 @@ type NodeOptions = Abortable & {
 /** A store, where it stages layers, and where it keeps those that copies are made of. */
 type OpenStore = { readonly store: Store; readonly staging: string; readonly layers?: string }
 
-/** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. */
+/** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. Throws not-permitted. */
 export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
   const platform = hostPlatform()
@@ -58,6 +60,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
       warn: (fields, message) => log.warn(fields, message),
     }),
   )
+  if (options.mustPull === true) unpacker.checkRights()
   const registry = opened.use(
     createRegistry({
       hostsDir: hostsDirFor(config, options.runtime),

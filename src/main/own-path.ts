@@ -29,12 +29,23 @@ export class OwnPath implements AsyncDisposable {
   readonly #version: string
   readonly #log: Logger
   readonly #onPullEnd: PullerOptions['onEnd']
+  readonly #onOpen: (isOpen: boolean) => void
   readonly #closing = new AbortController()
   readonly #kept: Promise<void>
   #state: PathState = { missing: 'it is being opened' }
 
-  constructor(config: Config, version: string, log: Logger, address: RuntimeAddress, onPullEnd: PullerOptions['onEnd']) {
+  /** `onOpen` hears whenever it is opened or lost; must not throw. */
+  constructor(
+    config: Config,
+    version: string,
+    log: Logger,
+    address: RuntimeAddress,
+    onPullEnd: PullerOptions['onEnd'],
+    onOpen: (isOpen: boolean) => void,
+  ) {
     this.address = address
+    this.#onOpen = onOpen
+    onOpen(false)
     this.#onPullEnd = onPullEnd
     this.#config = config
     this.#version = version
@@ -77,10 +88,11 @@ export class OwnPath implements AsyncDisposable {
     const closed = new AbortController()
     // Lost before anybody waits for it, it is told below.
     ended.promise.catch(() => {})
-    using cri = await connect(this.address.socket, { signal })
+    using cri = await connect(this.address.socket, { signal, runtime: this.address.kind })
     let facts = await this.#inspect(cri)
     await using node = await openNode(this.#config, this.#version, this.#log, {
       signal,
+      mustPull: true,
       runtime: { address: this.address, facts },
       onPullEnd: this.#onPullEnd,
       onLost: ended.reject,
@@ -91,6 +103,7 @@ export class OwnPath implements AsyncDisposable {
     }
     enter()
     onOpen()
+    this.#onOpen(true)
     const { name, version, obstacles } = facts
     this.#log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
     // What a crash left behind; nobody waits for it.
@@ -118,6 +131,7 @@ export class OwnPath implements AsyncDisposable {
       clearInterval(asking)
       isOpen = false
       this.#state = { missing: 'it is being closed' }
+      this.#onOpen(false)
     }
   }
 

@@ -9,12 +9,12 @@ export interface Metrics {
   forwarded(reason: string): void
   /** A pull of ours has ended: `pulled`, or its failure's kind. */
   pull(registry: string, result: string): void
-  /** Whether every call goes to the runtime, and why. */
+  /** Whether pulls go to the runtime, as all other calls do, and why. */
   passthrough(on: boolean, reason: PassthroughReason): void
 }
 
-/** Switched by a person; for lack of a configuration that can be used. */
-export const PASSTHROUGH_REASONS = ['switched', 'bad-config'] as const
+/** Switched by a person; for lack of a configuration that can be used; while our own way of pulling cannot be opened. */
+export const PASSTHROUGH_REASONS = ['switched', 'bad-config', 'not-open'] as const
 export type PassthroughReason = (typeof PASSTHROUGH_REASONS)[number]
 
 /** Where nobody asks for figures. */

@@ -46,7 +46,7 @@ export async function serveMetrics({
   )
   const passthrough = new Gauge({
     name: 'windlass_passthrough',
-    help: '1 while every call is handed to the container runtime as it comes, by reason.',
+    help: '1 while pulls are handed to the container runtime as they come, by reason.',
     labelNames: ['reason'],
     registers,
   })

@@ -37,6 +37,11 @@ export class LayerWork {
     this.#log = log
   }
 
+  /** Throws not-permitted where no layer could be unpacked. */
+  checkRights(): void {
+    this.#unpacker.checkRights()
+  }
+
   progressOf(id: LayerId): LayerProgress | undefined {
     return this.#progress.get(id)
   }

@@ -31,6 +31,7 @@ export async function planPull({ registry, store, platform }: Crew, request: Pul
 /** Resolves, plans, brings the missing layers and publishes. */
 export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
   const { registry, store, layers } = crew
+  layers.checkRights()
   const started = performance.now()
   const remote = registry.connect(request.reference, request.credentials)
   const platform = request.platform ?? crew.platform

@@ -24,12 +24,25 @@ export interface Connection extends Disposable {
 /** What a server may send us in one message: the limit kubelet and crictl have. */
 const receiveLimit = 16 * 1024 * 1024
 
-/** Connects to the daemon on this socket. Throws no-daemon where none answers, invalid-argument for a path no socket can have. */
-export async function connect(socketPath: string, options: Abortable): Promise<Connection> {
+/**
+ * Connects to whoever listens on this socket: our own daemon, or the `runtime` of that name. Throws no-daemon or runtime-down where nobody
+ * does, invalid-argument for a path no socket can have.
+ */
+export async function connect(
+  socketPath: string,
+  { runtime, ...options }: Abortable & { readonly runtime?: string },
+): Promise<Connection> {
   const path = resolve(socketPath)
   checkSocketPath(path)
   const answer = await probe(path, options)
-  if (answer.kind !== 'alive') fail({ kind: 'no-daemon', socket: path, reason: answer.reason })
+  if (answer.kind !== 'alive') {
+    const { reason } = answer
+    fail(
+      runtime === undefined
+        ? { kind: 'no-daemon', socket: path, reason }
+        : { kind: 'runtime-down', runtime, socket: path, reason },
+    )
+  }
 
   const client = clientOf(path)
   const definitions = serviceDefinitions()
@@ -55,6 +68,25 @@ export const clientOf = (path: string, options: grpc.ChannelOptions = {}): grpc.
     'grpc.enable_retries': 0,
     ...options,
   })
+
+/** For a client that outlives its server's restarts: gRPC's own backoff grows to two minutes. */
+export const RECONNECT = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 }
+
+export const isReady = (client: grpc.Client): boolean =>
+  client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY
+
+/** False where nobody took the connection in time, or `signal` aborted. */
+export async function waitForReady(client: grpc.Client, ms: number, { signal }: Abortable): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  client.waitForReady(new Date(Date.now() + ms), (error) => resolve(error === undefined))
+  const leave = (): void => resolve(false)
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
 
 type Method = grpc.MethodDefinition<unknown, unknown>
 

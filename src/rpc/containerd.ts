@@ -6,7 +6,7 @@
  */
 import type * as grpc from '@grpc/grpc-js'
 import type { Abortable } from '../task/task.ts'
-import { calls, cancelled, clientOf, metadataOf, rpcError } from './client.ts'
+import { calls, cancelled, clientOf, isReady, metadataOf, RECONNECT, rpcError, waitForReady } from './client.ts'
 import { containerdDefinitions } from './proto.ts'
 import type { CallOptions, ContainerdImageCalls, ContentCalls, LeaseCalls, SnapshotCalls } from './services.ts'
 
@@ -26,13 +26,15 @@ export interface Containerd extends Disposable {
   readonly images: ContainerdImageCalls
   /** Writes and commits a document of at most a few MiB; resolves to its size. Rejects with ALREADY_EXISTS where it is there already. */
   writeContent(write: ContentWrite, options: CallOptions): Promise<number>
+  /** Whether somebody listens, or does within `ms`. */
+  reach(ms: number, options: Abortable): Promise<boolean>
   /** The options of a call in the namespace; with `lease`, what the call makes is held by it. */
   under(lease: string | undefined, options: Abortable): CallOptions
 }
 
-/** Nobody need listen there yet: calls fail with UNAVAILABLE until somebody does. */
+/** Nobody need listen there yet: calls fail with UNAVAILABLE until somebody does (`reach`). */
 export function connectContainerd(socket: string, namespace: string): Containerd {
-  const client = clientOf(socket)
+  const client = clientOf(socket, RECONNECT)
   const definitions = containerdDefinitions()
   const closing = new AbortController()
   return {
@@ -41,6 +43,7 @@ export function connectContainerd(socket: string, namespace: string): Containerd
     snapshots: calls<SnapshotCalls>(client, definitions.snapshots, closing.signal),
     images: calls<ContainerdImageCalls>(client, definitions.images, closing.signal),
     writeContent: (write, options) => writeContent(client, definitions.content, write, options),
+    reach: async (ms, options) => isReady(client) || (await waitForReady(client, ms, options)),
     under: (lease, { signal }) => ({
       signal,
       metadata: { 'containerd-namespace': namespace, ...(lease === undefined ? {} : { 'containerd-lease': lease }) },

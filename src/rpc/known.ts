@@ -36,7 +36,8 @@ export async function untilKnown(
       const { image } = await cri.image.imageStatus({ image: { image: id } }, { signal, deadline })
       if (image !== null) return
     } catch (error) {
-      refusal = error
+      // That the last one came too late says less than what was said before.
+      if (refusal === undefined || Date.now() < deadline.getTime()) refusal = error
     }
     await delay(wait, undefined, { signal }).catch(() => {})
     if (signal.aborted) throw asWindlassError(signal.reason)

@@ -4,7 +4,7 @@
  */
 import * as grpc from '@grpc/grpc-js'
 import { asWindlassError, WindlassError } from '../failure/failure.ts'
-import { clientOf, isServiceError } from './client.ts'
+import { clientOf, isReady, isServiceError, RECONNECT, waitForReady } from './client.ts'
 import type { RawContext } from './services.ts'
 import { probe } from './socket.ts'
 import { ForeignStatus } from './status.ts'
@@ -30,8 +30,6 @@ const LARGEST_MESSAGE = 16 * 1024 * 1024
  * wrong, and not only that it is late.
  */
 const PATIENCE_MS = 5_000
-/** gRPC's own backoff grows to two minutes. */
-const RECONNECT = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 }
 
 /** What belongs to one hop alone (grpc/doc/PROTOCOL-HTTP2.md, RFC 9113 section 8.2.2); the next one makes its own. */
 const HOP =
@@ -42,14 +40,13 @@ const asIs = (bytes: Buffer): Buffer => bytes
 /** `name` is what to call it in failures. */
 export function createUpstream(name: string, socket: string): Upstream {
   const client = clientOf(socket, { 'grpc.max_send_message_length': LARGEST_MESSAGE, ...RECONNECT })
-  const isReady = () => client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY
   const down = (reason: string, cause?: unknown) =>
     new WindlassError({ kind: 'runtime-down', runtime: name, socket, reason }, cause)
 
   /** Returns once there is a connection. */
   async function reach({ signal, deadline }: RawContext): Promise<void> {
     signal.throwIfAborted()
-    if (isReady() || (await waitForReady(client, patienceOf(deadline), signal))) return
+    if (isReady(client) || (await waitForReady(client, patienceOf(deadline), { signal }))) return
     signal.throwIfAborted()
     const answer = await probe(socket, { signal })
     throw down(answer.kind === 'alive' ? 'it takes no connection' : answer.reason)
@@ -60,7 +57,7 @@ export function createUpstream(name: string, socket: string): Upstream {
     if (signal.aborted) return asWindlassError(signal.reason)
     if (!isServiceError(error)) return error
     // Where the connection is gone as well, gRPC itself is who calls it unavailable.
-    if (error.code === grpc.status.UNAVAILABLE && !isReady()) return down('it went away during the call', error)
+    if (error.code === grpc.status.UNAVAILABLE && !isReady(client)) return down('it went away during the call', error)
     return new ForeignStatus({ code: error.code, details: error.details, metadata: onward(error.metadata) }, error)
   }
 
@@ -135,14 +132,6 @@ const optionsOf = ({ deadline }: RawContext): grpc.CallOptions => (deadline === 
 
 function patienceOf(deadline: Date | undefined): number {
   return deadline === undefined ? PATIENCE_MS : Math.min(PATIENCE_MS, (deadline.getTime() - Date.now()) / 2)
-}
-
-/** False where nobody took the connection in time, or `signal` aborted. */
-async function waitForReady(client: grpc.Client, ms: number, signal: AbortSignal): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  client.waitForReady(new Date(Date.now() + ms), (error) => resolve(error === undefined))
-  using _leaving = onAbort(signal, () => resolve(false))
-  return await promise
 }
 
 /** Gives the caller what comes beside the messages, where it came at all. */

@@ -49,8 +49,12 @@ class Pool implements Unpacker, Verifier {
     this.#verifying = new Limiter(Math.max(1, options.workers - 1))
   }
 
-  async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
+  checkRights(): void {
     checkRights('unpacking layers')
+  }
+
+  async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
+    this.checkRights()
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
     using opening = new DisposableStack()
     const source = opening.use(openSource(job, this.#options))

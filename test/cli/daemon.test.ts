@@ -54,6 +54,13 @@ async function drive({ driven }: Awaited<ReturnType<typeof start>>, gap?: Promis
   return pull
 }
 
+test('a file that only the daemon needs does not keep a client from asking it', async () => {
+  const daemon = await start(app)
+  const { code, stdout, stderr } = await daemon.call(['images', '-q'], { env: { WINDLASS_CONFIG: '/not/there.yaml' } })
+  expect({ code, stdout }).toEqual({ code: 0, stdout: `${app.id}\n` })
+  expect(stderr).toBe('windlass: warning: /not/there.yaml: there is no such file; windlass config > FILE makes one\n')
+})
+
 describe('pull through a daemon', () => {
   test('the id on stdout, the story on stderr', async () => {
     const daemon = await start()

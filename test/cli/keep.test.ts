@@ -100,7 +100,7 @@ describe.each([
     await here.call('pin', 'r.test/kept:1')
     const dry = await here.call('gc', '--dry-run', '--free', '7Pi')
     expect(dry).toMatchObject({ code: 0, stderr: '' })
-    expect(dry.stdout).toMatch(/^would remove r\.test\/app:1 \(\w{12}\), used \d+ ms ago, for asked: [\d.]+ kB$/m)
+    expect(dry.stdout).toMatch(/^would remove r\.test\/app:1 \(\w{12}\), used [\d.]+ m?s ago, for asked: [\d.]+ kB$/m)
     expect(dry.stdout).toMatch(/^keeps r\.test\/kept:1 \(\w{12}\): pinned, by operator$/m)
     expect(dry.stdout).toMatch(/^would remove 1 image, 1 layer, [\d.]+ kB\n.*: \d+ % used, .* free\n$/m)
     expect(await here.store.images()).toHaveLength(2)

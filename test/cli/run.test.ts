@@ -136,7 +136,7 @@ describe('config and version', () => {
     const { code, stdout, stderr } = await windlass(['config', '--config', file], depsWith())
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr.split('\n')).toEqual([
-      `windlass: ${file}:3: rootdir: unknown key`,
+      `windlass: ${file}:3: rootdir: unknown key; perhaps rootDir is meant`,
       expect.stringMatching(`^windlass: ${file}:4: keepBlobs: want boolean`),
       '',
     ])

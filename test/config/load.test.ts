@@ -128,6 +128,14 @@ describe('what is in force', () => {
     expect(loadConfig({ flags: {}, env: { WINDLASS_CONFIG: file } }).unpackWorkers).toBe(5)
   })
 
+  test('the usual file is read where it is there and no other is named', () => {
+    writeFileSync(file, `${HEAD}unpackWorkers: 5\n`)
+    expect(loadConfig({ flags: {}, env: { WINDLASS_CONFIG: '' }, usual: file })).toMatchObject({ unpackWorkers: 5, file })
+    expect(loadConfig({ flags: {}, env: {}, usual: `${file}.none` }).unpackWorkers).toBe(0)
+    writeFileSync(`${file}.other`, `${HEAD}unpackWorkers: 6\n`)
+    expect(loadConfig({ file: `${file}.other`, flags: {}, env: {}, usual: file }).unpackWorkers).toBe(6)
+  })
+
   test('what is printed is a file that says the same', () => {
     const config = load(WHOLE)
     const again = load(stringify(configDocument(config)))
@@ -166,8 +174,22 @@ describe('what a refused file still says', () => {
 
 describe('what is refused, with line and field', () => {
   test.each([
-    ['an unknown key', 'rootDirr: /x\n', 3, 'rootDirr', 'unknown key'],
+    ['an unknown key', 'rootDirr: /x\n', 3, 'rootDirr', 'unknown key; perhaps rootDir is meant'],
     ['an unknown key further in', 'limits:\n  maxLayerEntries: 5\n  maxSize: 1Gi\n', 5, 'limits.maxSize', 'unknown key'],
+    [
+      'a misspelt key in a list',
+      'pins:\n- {images: ["**"], raeson: x}\n',
+      4,
+      'pins.0.raeson',
+      'unknown key; perhaps reason is meant',
+    ],
+    [
+      'a key in the wrong case',
+      'runtime: {failurepolicy: Fail}\n',
+      3,
+      'runtime.failurepolicy',
+      'unknown key; perhaps failurePolicy is meant',
+    ],
     ['a relative path', 'unpackWorkers: 1\nrootDir: var/lib\n', 4, 'rootDir', 'want an absolute path'],
     [
       'a bad quantity',
@@ -201,7 +223,13 @@ describe('what is refused, with line and field', () => {
     ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
     ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],
     ['lazy durability', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
-    ['a key given twice', 'unpackWorkers: 1\nunpackWorkers: 2\n', 4, undefined, 'Map keys must be unique'],
+    [
+      'a key given twice',
+      'unpackWorkers: 1\nunpackWorkers: 2\n',
+      4,
+      undefined,
+      'Map keys must be unique, at column 1 of "unpackWorkers: 2"',
+    ],
     ['a wrong choice', 'logging:\n\n  level: loud\n', 5, 'logging.level', expect.stringContaining('want one of')],
     ['too many workers', 'unpackWorkers: 65\n', 3, 'unpackWorkers', expect.stringContaining('64')],
     [
@@ -251,7 +279,7 @@ describe('what is refused, with line and field', () => {
     const gone = join(temporary.path, 'gone.yaml')
     expect(failureFrom(() => loadConfig({ file: gone, flags: {}, env: {} }))).toMatchObject({
       file: gone,
-      reason: 'cannot be read: ENOENT',
+      reason: 'there is no such file; windlass config > FILE makes one',
     })
     const env = { WINDLASS_UNPACK_WORKERS: 'many' }
     expect(failureFrom(() => loadConfig({ flags: {}, env }))).toEqual({

@@ -152,7 +152,7 @@ describe('the runtime', () => {
     const settings = { rootDir: dir.path, socket: { path: join(dir.path, 's') }, registry: { configPath: '/gone' } }
     const runtime = { kind: 'containerd', endpoint: join(dir.path, 'containerd.sock') } as const
     expect((await runtimeFindings({ ...settings, runtime }, { signal })).findings).toMatchObject([
-      { level: 'fail', text: expect.stringContaining('start it, or set runtime.endpoint') },
+      { level: 'fail', text: expect.stringContaining('see that it runs and what it logs, or correct runtime.endpoint') },
     ])
     expect((await runtimeFindings({ ...settings, runtime: { kind: 'none' } }, { signal })).findings).toMatchObject([
       { level: 'ok' },

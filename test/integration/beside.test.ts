@@ -42,18 +42,17 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
     const reference = `${registry.host}/test/shell:1`
     await using here = await place()
     await using containerd = await startContainerd(here.at('containerd'), { signal })
-    await writeFile(here.at('bad.yaml'), 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nunpackWorkers: many\n')
-    await using daemon = await startWindlass(here.at('windlass'), {
-      signal,
-      runtime: containerd,
-      env: { WINDLASS_CONFIG: here.at('bad.yaml') },
-    })
+    const head = 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\n'
+    // Its runtime is where nobody would look for it: only the file says it.
+    const runtime = `runtime: {kind: containerd, endpoint: "unix://${containerd.socket}"}\n`
+    await writeFile(here.at('bad.yaml'), `${head}unpackWorkers: many\n${runtime}`)
+    await using daemon = await startWindlass(here.at('windlass'), { signal, env: { WINDLASS_CONFIG: here.at('bad.yaml') } })
     await daemon.cri.image.pullImage({ image: { image: reference } }, { signal })
     expect(await hasImage(containerd, reference, { signal })).toBe(true)
     // Its own pull keeps the layers' blobs; ours would not.
     expect((await containerd.ctr(['content', 'ls', '-q'], { signal })).trim().split('\n')).toHaveLength(6)
     const told = await windlass(['--socket', daemon.socket, 'passthrough'], { signal })
-    expect(told).toMatch(/passthrough\s+on\npulls\s+the runtime's, since .*bad\.yaml:3: unpackWorkers/)
+    expect(told).toMatch(/pulls\s+the runtime's: .*bad\.yaml:3: unpackWorkers.*\npassthrough\s+on since /)
     await expect(windlass(['--socket', daemon.socket, 'passthrough', 'off'], { signal })).rejects.toThrow('bad.yaml:3')
     await expect(windlass(['--socket', daemon.socket, 'plan', reference], { signal })).rejects.toThrow('left to the runtime')
   })
@@ -85,13 +84,26 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
     expect(await pull('2')).toBe(id)
     expect(await blobs()).toBe(6)
     expect(await windlass(['--socket', daemon.socket, 'passthrough', 'off'], { signal })).toMatch(
-      /passthrough\s+off\npulls\s+ours/,
+      /pulls\s+ours\npassthrough\s+not switched on/,
     )
     const port = (await daemon.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`, { signal })).text()
     expect(metrics).toContain('windlass_image_pulls_forwarded_total{reason="passthrough"} 1')
     expect(metrics).toContain(`windlass_image_pulls_total{registry="${registry.host}",result="pulled"} 1`)
     expect(metrics).toContain('windlass_passthrough{reason="switched"} 0')
+  })
+
+  it('passthrough outlasts the daemon, until it is switched off', async ({ signal }) => {
+    await using here = await place()
+    await using containerd = await startContainerd(here.at('containerd'), { signal })
+    const run = async (...args: string[]): Promise<string> => {
+      await using daemon = await startWindlass(here.at('windlass'), { signal, runtime: containerd })
+      return await windlass(['--socket', daemon.socket, 'passthrough', ...args], { signal })
+    }
+    expect(await run('on', '--reason', 'incident 4711')).toContain('incident 4711')
+    expect(await run()).toMatch(/pulls\s+the runtime's: incident 4711\npassthrough\s+on since/)
+    expect(await run('off')).toContain('not switched on')
+    expect(await run()).toContain('not switched on')
   })
 
   it('answers before containerd is there, and pulls once it is', async ({ signal }) => {

@@ -35,6 +35,7 @@ it('shows what was counted, in the text form of Prometheus', async () => {
     'windlass_build_info{version="1.2.3"} 1',
     'windlass_passthrough{reason="switched"} 1',
     'windlass_passthrough{reason="bad-config"} 0',
+    'windlass_passthrough{reason="not-open"} 0',
     'windlass_image_pulls_forwarded_total{reason="no-space"} 2',
     'windlass_image_pulls_total{registry="docker.io",result="pulled"} 1',
     'windlass_image_pulls_total{registry="r.example",result="unauthorized"} 1',

@@ -182,8 +182,10 @@ Examples:
     })
 }
 
-function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, bytesFreed }: Removal): string {
+function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, layersKept, bytesFreed }: Removal): string {
   const lines = untagged.map((tag) => `untagged ${printable(tag)}\n`)
   if (imageRemoved) lines.push(`removed  ${printable(imageId)} (${plural(layersRemoved, 'layer')}, ${bytes(bytesFreed)})\n`)
+  if (layersKept > 0)
+    lines.push(`kept     ${plural(layersKept, 'layer')}: in use; windlass why ID says by what, and they go when that has ended\n`)
   return lines.join('')
 }

@@ -1,7 +1,7 @@
 /** `serve`, `config` and `version`: the daemon and what it runs with. */
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { failureOf } from '../../failure/failure.ts'
-import { type Options, textOption } from '../options.ts'
+import { type Options, runtimeEndpointOption, runtimeFlags, runtimeOption } from '../options.ts'
 import { print } from '../output.ts'
 import { type Session, warn } from '../session.ts'
 import { facts } from '../text.ts'
@@ -10,8 +10,8 @@ export function addServe(program: Command, session: Session): void {
   program
     .command('serve')
     .description('run the daemon: the CRI ImageService and the control service on one unix socket')
-    .addOption(new Option('--runtime <kind>', 'whose images these are to be: auto, containerd, crio or none [WINDLASS_RUNTIME]'))
-    .addOption(new Option('--runtime-endpoint <path>', 'the socket of that runtime [WINDLASS_RUNTIME_ENDPOINT]'))
+    .addOption(runtimeOption())
+    .addOption(runtimeEndpointOption())
     .addHelpText(
       'after',
       `
@@ -19,11 +19,12 @@ Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says oth
   --root       /var/lib/windlass                     layers, images and the database
   --socket     /run/windlass/windlass.sock           mode 0660
   --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
-  --config     none; windlass config prints a whole file to start from
+  --config     /etc/windlass/windlass.yaml, if it is there
 
 Whose images these are to be: --runtime, else runtime.kind of the file, else
 the runtime whose socket is there (containerd, then CRI-O), else nobody's, and
-they stay in the root. --root on the command line means the root, too. Beside
+they stay in the root. --root on the command line means the root, too, unless
+--runtime is there as well: then it is where the daemon keeps its own. Beside
 a runtime, pulls land where it looks for images, and every other call is
 answered by it; windlass passthrough leaves it the pulls as well.
 
@@ -40,12 +41,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const { io } = session
-      const [runtime, runtimeEndpoint] = [textOption(options, 'runtime'), textOption(options, 'runtimeEndpoint')]
-      const flags = {
-        ...(runtime === undefined ? {} : { runtime }),
-        ...(runtimeEndpoint === undefined ? {} : { runtimeEndpoint }),
-      }
-      await session.serve(flags, (socket) => {
+      await session.serve(runtimeFlags(options), (socket) => {
         if (io.stderr.isTTY === true) io.stderr.write(`windlass: ready; try: windlass --socket ${socket} pull debian:12\n`)
       })
     })

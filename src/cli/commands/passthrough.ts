@@ -1,6 +1,5 @@
 /** `passthrough`: every call to the runtime as it comes, without a restart of anything. */
 import { Argument, type Command } from 'commander'
-import { fail } from '../../failure/failure.ts'
 import type { DaemonInfo } from '../backend.ts'
 import { type Options, textOption } from '../options.ts'
 import { print } from '../output.ts'
@@ -17,9 +16,11 @@ export function addPassthrough(program: Command, session: Session): void {
       'after',
       `
 With passthrough on, the runtime pulls as if Windlass were not there; kubelet
-keeps its socket and need not be restarted. It is off again after a restart of
-the daemon. A daemon that could not read its configuration is in passthrough
-until it is mended and the daemon restarted.
+keeps its socket and need not be restarted. It stays on over restarts of the
+daemon, until it is switched off. A daemon that cannot use its configuration is
+in passthrough until that is mended and the daemon restarted, where it finds a
+runtime: the one the rest of the file names, else --runtime-endpoint, else the
+one whose usual socket is there. Where it finds none it ends, with the reason.
 
 Examples:
   windlass passthrough
@@ -31,22 +32,23 @@ Examples:
       await using backend = await session.daemon()
       if (state !== 'status') await backend.setPassthrough(state === 'on', textOption(options, 'reason') ?? '', { signal })
       const runtime = (await backend.daemon({ signal }))?.runtime
-      if (runtime === undefined)
-        fail({ kind: 'invalid-argument', what: 'passthrough', reason: 'this daemon serves its own store, beside no runtime' })
-      await print(io, session.format(), runtime, statusText)
+      if (runtime === undefined) await print(io, session.format(), { kind: 'none' }, noneText)
+      else await print(io, session.format(), runtime, statusText)
     })
 }
 
+const noneText = (): string =>
+  facts([
+    ['runtime', 'none'],
+    ['pulls', 'ours: this daemon serves its own store'],
+  ])
+
 function statusText({ kind, socket, version, obstacles, missing, passthrough }: NonNullable<DaemonInfo['runtime']>): string {
   const { on, reason, since } = passthrough
-  const pulls = on
-    ? `the runtime's, since ${since?.toISOString()}: ${reason}`
-    : missing !== ''
-      ? `the runtime's for now: ${missing}`
-      : (obstacles[0] ?? 'ours')
+  const why = on ? reason : missing !== '' ? `${missing} (tried again and again)` : obstacles[0]
   return facts([
     ['runtime', `${kind}${version === '' ? '' : ` ${version}`} at ${socket}`],
-    ['passthrough', on ? 'on' : 'off'],
-    ['pulls', pulls],
+    ['pulls', why === undefined ? 'ours' : `the runtime's: ${why}`],
+    ['passthrough', on ? `on since ${since?.toISOString()}` : 'not switched on'],
   ])
 }

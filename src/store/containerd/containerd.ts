@@ -75,7 +75,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const stop = (): void => daemon[Symbol.dispose]()
   signal.addEventListener('abort', stop, { once: true })
   using _opening = { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) }
-  const cri = open.use(await connect(socket, { signal }))
+  const cri = open.use(await connect(socket, { signal, runtime: 'containerd' }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
   await leases.dropAbandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))

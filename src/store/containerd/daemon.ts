@@ -8,6 +8,9 @@ import { NAMESPACE } from './names.ts'
 /** Longer than any of these calls takes; a Commit walks its tree. */
 const DEADLINE_MS = 120_000
 
+/** A restart takes a second or two; calls through CRI wait as long (rpc/upstream.ts). */
+const PATIENCE_MS = 5_000
+
 type Code = RpcError['code']
 
 export class Daemon implements Disposable {
@@ -21,10 +24,11 @@ export class Daemon implements Disposable {
   }
 
   /**
-   * One call. `operation` completes the sentence "containerd did not …"; `lease` holds what the call makes. Throws runtime; cancelled
-   * after the store has been closed.
+   * One call. `operation` completes the sentence "containerd did not …"; `lease` holds what the call makes. Waits for a containerd that is
+   * being restarted. Throws runtime; runtime-down; cancelled after the store has been closed.
    */
   async call<T>(operation: string, make: (c: Containerd, options: CallOptions) => Promise<T>, lease?: string): Promise<T> {
+    await this.#reach()
     try {
       return await make(this.#containerd, this.#options(lease))
     } catch (error) {
@@ -39,6 +43,7 @@ export class Daemon implements Disposable {
     make: (c: Containerd, options: CallOptions) => Promise<T>,
     lease?: string,
   ): Promise<T | undefined> {
+    await this.#reach()
     try {
       return await make(this.#containerd, this.#options(lease))
     } catch (error) {
@@ -52,6 +57,17 @@ export class Daemon implements Disposable {
     this.#containerd[Symbol.dispose]()
   }
 
+  async #reach(): Promise<void> {
+    const { signal } = this.#closing
+    if (await this.#containerd.reach(PATIENCE_MS, { signal })) return
+    signal.throwIfAborted()
+    throw this.#down('nobody takes the connection')
+  }
+
+  #down(reason: string, cause?: unknown): WindlassError {
+    return new WindlassError({ kind: 'runtime-down', runtime: 'containerd', socket: this.socket, reason }, cause)
+  }
+
   #options(lease: string | undefined): CallOptions {
     const { signal } = this.#closing
     return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + DEADLINE_MS) }
@@ -61,6 +77,7 @@ export class Daemon implements Disposable {
     if (!(error instanceof RpcError)) return error
     if (this.#closing.signal.aborted) return this.#closing.signal.reason
     const { code, message: detail } = error
+    if (code === 'UNAVAILABLE') return this.#down('it went away during the call', error)
     const failure: Failure = { kind: 'runtime', runtime: 'containerd', socket: this.socket, operation, code, detail }
     return new WindlassError(failure, error)
   }

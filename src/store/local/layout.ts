@@ -3,7 +3,8 @@
  * our database beside it, and two directories in the same mount for what is coming and what is going.
  *
  *     windlass.lock                     made first, so the mark of a root of ours; held by one process
- *     windlass.db                       images, names, layers
+ *     windlass.db                       images, names, layers, pins
+ *     windlass.passthrough              there while pulls are left to the runtime
  *     windlass.reserve                  room for a removal on a full disk
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
  *     overlay/<layer id>/replacement/{diff,tar-split.gz}  a tree that will take the place of a damaged one
@@ -33,6 +34,8 @@ export type Layout = {
 
 /** The first file of a root. */
 export const LOCK = 'windlass.lock'
+/** May be there before any store is. */
+export const SWITCH = 'windlass.passthrough'
 
 export function layoutOf(root: string): Layout {
   const overlay = join(root, 'overlay')

@@ -30,7 +30,7 @@ import type {
 import { Diary } from './diary.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
-import { type Layout, LOCK, layoutOf } from './layout.ts'
+import { type Layout, LOCK, layoutOf, SWITCH } from './layout.ts'
 import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
 import { View } from './view.ts'
@@ -87,7 +87,7 @@ function makeRoot(root: string, log: StoreLog): void {
   } catch (error) {
     throw asWindlassError(error)
   }
-  const foreign = readdirSync(root).filter((name) => name !== 'lost+found')
+  const foreign = readdirSync(root).filter((name) => name !== 'lost+found' && name !== SWITCH)
   if (foreign.length === 0 || foreign.includes(LOCK)) return
   fail({
     kind: 'invalid-argument',

@@ -11,6 +11,10 @@ export interface RemoveImageResponse {
   'imageRemoved'?: (boolean);
   'layersRemoved'?: (number | string | Long);
   'bytesFreed'?: (number | string | Long);
+  /**
+   * Layers that no image needs any more, and something else does.
+   */
+  'layersKept'?: (number | string | Long);
 }
 
 export interface RemoveImageResponse__Output {
@@ -22,4 +26,8 @@ export interface RemoveImageResponse__Output {
   'imageRemoved': (boolean);
   'layersRemoved': (number);
   'bytesFreed': (number);
+  /**
+   * Layers that no image needs any more, and something else does.
+   */
+  'layersKept': (number);
 }
