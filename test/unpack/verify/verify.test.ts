@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -18,6 +19,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AT, cstr, deviceNumber, lsetxattr, mknodat, S } from '../../../src/sys/libc.ts'
 import type { Verdict } from '../../../src/unpack/unpack.ts'
+import { createRandom } from '../../support/random.ts'
 import type { TarPart } from '../../support/tar.ts'
 import { isRoot } from '../corpus/corpus.ts'
 import { openLab, type Unpacked } from '../lab.ts'
@@ -303,7 +305,95 @@ describe.skipIf(!isRoot)('a tar-split', () => {
   })
 })
 
+describe.skipIf(!isRoot)('whatever is done', () => {
+  const rounds = Array.from({ length: 60 }, (_, seed) => seed)
+
+  it('to the bytes of a tar-split is found, or changes nothing that it says', async () => {
+    const tree = await lab.tree(everything)
+    const sound = readFileSync(tree.tarSplit)
+    const said = gunzipSync(sound)
+    for (const seed of rounds) {
+      const { below } = createRandom(seed)
+      const bytes = Buffer.from(sound)
+      for (let hit = 0; hit <= seed % 3; hit++) bytes[below(bytes.length)] = below(256)
+      writeFileSync(tree.tarSplit, bytes)
+      const verdict = await verify(tree)
+      expect([seed, verdict.total > 0 || unzipped(bytes)?.equals(said) === true]).toEqual([seed, true])
+    }
+  })
+
+  it('to what a tar-split says is found', async () => {
+    const tree = await lab.tree(everything)
+    const said = gunzipSync(readFileSync(tree.tarSplit))
+    for (const seed of rounds) {
+      const { below } = createRandom(seed)
+      const bytes = Buffer.from(said)
+      const at = below(bytes.length)
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << below(8))
+      writeFileSync(tree.tarSplit, gzipSync(bytes))
+      const verdict = await verify(tree)
+      expect([seed, at, verdict.total > 0 || saysTheSame(bytes, said)]).toEqual([seed, at, true])
+    }
+  })
+
+  it('to one byte of one file is found', async () => {
+    const names = ['etc/passwd', 'etc/shadow', 'bin/su', 'bin/busybox', 'var/log']
+    const tree = await lab.tree(everything)
+    for (const seed of rounds) {
+      const { below } = createRandom(seed)
+      const path = join(tree.diff, names[seed % names.length] ?? '')
+      const before = readFileSync(path)
+      const { atime, mtime } = statSync(path)
+      const bytes = Buffer.from(before)
+      const at = below(bytes.length)
+      bytes[at] = (bytes[at] ?? 0) ^ (1 + below(255))
+      writeFileSync(path, bytes)
+      utimesSync(path, atime, mtime)
+      expect([seed, told(await verify(tree)).some((line) => line.startsWith('content'))]).toEqual([seed, true])
+      writeFileSync(path, before)
+    }
+  })
+})
+
+function unzipped(bytes: Buffer): Buffer | undefined {
+  try {
+    return gunzipSync(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** What a tar is put together from: not positions, nor the names of what has no content. */
+function saysTheSame(bytes: Buffer, said: Buffer): boolean {
+  const lines = (text: Buffer): unknown[] =>
+    text
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const { type, name, name_raw: raw, size, payload } = JSON.parse(line)
+        return type === 1 && !size ? 'no content' : [type, name, raw, size, payload]
+      })
+  try {
+    return JSON.stringify(lines(bytes)) === JSON.stringify(lines(said))
+  } catch {
+    return false
+  }
+}
+
 describe.skipIf(!isRoot)('a verification', () => {
+  it('leaves one worker to pulls, however many there are', async () => {
+    const tree = await lab.tree([{ name: 'big', content: Buffer.alloc(2 ** 27, 1) }])
+    // So that both workers are there.
+    await Promise.all([lab.tree([]), lab.tree([])])
+    const ended: string[] = []
+    const verified = ['first', 'second'].map((name) => verify(tree).then(() => void ended.push(name)))
+    await lab.tree([{ name: 'small', content: 'x' }])
+    ended.push('unpacked')
+    await Promise.all(verified)
+    expect(ended.indexOf('unpacked')).toBeLessThan(2)
+  })
+
   it('that is cancelled ends, and leaves the tree alone', async () => {
     const tree = await lab.tree([{ name: 'big', content: Buffer.alloc(2 ** 27) }])
     const leaving = new AbortController()
