@@ -20,8 +20,11 @@ process.exitCode = await run(process.argv.slice(2), {
     await runDaemon(config, version, options)
   },
   examine: async (config, options) => {
-    const { examine } = await import('./doctor/doctor.ts')
-    return await examine(config, options)
+    const [{ examine }, { damagedLayersIn }] = await Promise.all([
+      import('./doctor/doctor.ts'),
+      import('./store/local/glance.ts'),
+    ])
+    return await examine(config, { ...options, damagedIn: damagedLayersIn })
   },
   openEmbedded: async (config, options) => {
     const [{ openNode }, { createLogger }] = await Promise.all([import('./main/node.ts'), import('./main/log.ts')])

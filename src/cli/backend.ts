@@ -11,9 +11,13 @@ import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
+import type { DamagedLayer } from '../verify/damaged.ts'
+import type { VerifyEvent } from '../verify/verify.ts'
 
 /** What is asked for, as typed; the reference and the platform are parsed by whoever answers. */
 export type Ask = { readonly reference: string; readonly credentials: Credentials; readonly platform?: string }
+
+export type VerifyAsk = { readonly images: readonly string[]; readonly repair: boolean; readonly credentials: Credentials }
 
 /** One image as `windlass images` lists it. */
 export type ImageSummary = {
@@ -79,6 +83,9 @@ export interface Backend extends AsyncDisposable {
   unpin(name: string, owner: string | undefined, options: Abortable): Promise<Pinned>
   /** Removes what nothing needs, or says what that would be. Throws invalid-argument where a runtime decides that. */
   collect(request: SweepRequest, options: Abortable): Promise<Collection>
+  /** Verifies the layers of these images, of all where none is named; `done` is the last event. Throws image-unknown, passthrough. */
+  verify(ask: VerifyAsk, options: Abortable & { readonly onEvent: (event: VerifyEvent) => void }): Promise<void>
+  damaged(options: Abortable): Promise<readonly DamagedLayer[]>
   /** What holds whatever a name or digest means; nothing where it means nothing that is here. */
   why(name: string, options: Abortable): Promise<readonly HeldThing[]>
   /** Who answers; undefined inside this process. */

@@ -8,6 +8,7 @@ import type { Housekeeper } from '../gc/housekeeper.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import type { LayerVerifier } from '../verify/verify.ts'
 
 /** What of the configuration the CLI looks at. */
 export type InForce = {
@@ -34,6 +35,7 @@ export interface Embedded extends AsyncDisposable {
   readonly puller: Puller
   readonly store: Store
   readonly collector: Collector
+  readonly verifier: LayerVerifier
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
 }
 

@@ -4,6 +4,7 @@ import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
 import { why } from '../gc/why.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
+import { loginFor, pullAgain } from '../pull/again.ts'
 import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
@@ -11,11 +12,12 @@ import { imageDetail } from '../store/detail.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
 import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
+import { damagedLayers } from '../verify/damaged.ts'
 import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, store, collector, housekeeper } = embedded
+  const { puller, store, collector, housekeeper, verifier } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => (await puller.pull(requestOf(ask), { signal, onEvent })).image.id,
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
@@ -37,6 +39,11 @@ export function embeddedBackend(embedded: Embedded): Backend {
       const { disk, images, stays, layers, bytes } = await housekeeper.sweep(request)
       return { disk, layers, bytes, images: images.map(shown), kept: stays.map(shown) }
     },
+    verify: async ({ images, repair, credentials }, options) => {
+      const login = await loginFor(store, images, credentials)
+      await verifier.verify({ images, ...(repair ? { repair: pullAgain(puller, 'cli', login) } : {}) }, options)
+    },
+    damaged: () => damagedLayers(store),
     why: (name) => why(store, name),
     daemon: async () => undefined,
     setPassthrough: async () =>

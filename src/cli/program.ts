@@ -9,6 +9,7 @@ import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
+import { addVerify } from './commands/verify.ts'
 import { hasColour, type Io } from './io.ts'
 import { FORMATS } from './output.ts'
 import type { Session } from './session.ts'
@@ -68,7 +69,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
   for (const add of [addPull, addPlan, addPs]) add(program, session)
   program.commandsGroup('Images:')
-  for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc]) add(program, session)
+  for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')

@@ -8,6 +8,7 @@ import { type Connection, connect } from '../rpc/client.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
+import { damagedOf, verifyEventOf } from './verify-wire.ts'
 import { collectionOf, descriptorOf, eventOf, heldOf, infoOf, layerOf, pinnedOf, pinOf, planOf, statusOf } from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
@@ -57,6 +58,14 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     unpin: async (name, owner = '', { signal }) => pinnedOf(await daemon.windlass.unpin({ image: name, owner }, { signal })),
     collect: async ({ dryRun, freeBytes = 0 }, { signal }) =>
       collectionOf(await daemon.windlass.collect({ dryRun, freeBytes }, { signal })),
+    verify: async ({ images, repair, credentials }, { signal, onEvent }) => {
+      const login = credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }
+      for await (const message of daemon.windlass.verify({ images: [...images], repair, ...login }, { signal })) {
+        const event = verifyEventOf(message)
+        if (event !== undefined) onEvent(event)
+      }
+    },
+    damaged: async ({ signal }) => (await daemon.windlass.listDamaged({}, { signal })).layers.map(damagedOf),
     why: async (name, { signal }) => (await daemon.windlass.why({ name }, { signal })).things.map(heldOf),
     daemon: async ({ signal }) => infoOf(await daemon.windlass.info({}, { signal })),
     setPassthrough: async (on, reason, { signal }) => {

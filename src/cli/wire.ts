@@ -16,6 +16,7 @@ import {
   type PullStatus,
 } from '../pull/pull.ts'
 import type { CollectResponse__Output } from '../rpc/generated/windlass/v1/CollectResponse.ts'
+import type { Damage__Output } from '../rpc/generated/windlass/v1/Damage.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
 import type { HeldThing__Output } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
@@ -27,15 +28,16 @@ import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
 import type { ImageLayer } from '../store/detail.ts'
+import type { Damage } from '../store/facts.ts'
 import type { Pin } from '../store/pins.ts'
 import type { Collection, DaemonInfo } from './backend.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
-function sent<T>(value: T | null | undefined, field: string): T {
+export function sent<T>(value: T | null | undefined, field: string): T {
   return value ?? fail({ kind: 'internal', what: `the daemon sent no ${field}; is it of another version?` })
 }
 
-function oneOf<T extends string>(choices: readonly T[], text: string, field: string): T {
+export function oneOf<T extends string>(choices: readonly T[], text: string, field: string): T {
   return sent(
     choices.find((choice) => choice === text),
     `known ${field}`,
@@ -107,7 +109,13 @@ export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
   })),
 })
 
-export const layerOf = ({ blob, ...layer }: ImageLayer__Output): ImageLayer => ({ ...layer, blob: descriptorOf(blob, 'layer') })
+export const layerOf = ({ blob, damage, ...layer }: ImageLayer__Output): ImageLayer => ({
+  ...layer,
+  blob: descriptorOf(blob, 'layer'),
+  ...(damage === null ? {} : { damage: damageOf(damage) }),
+})
+
+export const damageOf = ({ foundAtMs, ...damage }: Damage__Output): Damage => ({ ...damage, foundAt: new Date(foundAtMs) })
 
 export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => ({
   owner,

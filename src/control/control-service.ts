@@ -1,5 +1,5 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
-import { fail } from '../failure/failure.ts'
+import { fail, failureOf } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
+import { loginFor, pullAgain } from '../pull/again.ts'
 import type { Log } from '../pull/log.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
@@ -21,6 +22,8 @@ import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import { damagedLayers } from '../verify/damaged.ts'
+import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
 import { createMailbox } from './mailbox.ts'
 import {
   type ControlledRuntime,
@@ -35,13 +38,18 @@ import {
   sweptMessage,
 } from './messages.ts'
 import { statusOf } from './status.ts'
+import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
 export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
-  readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings'>
+  readonly store: Pick<
+    Store,
+    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health'
+  >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
+  readonly verifier: LayerVerifier
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
@@ -123,6 +131,29 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async collect({ dryRun, freeBytes }) {
       return sweptMessage(await node().housekeeper.sweep({ dryRun, ...(freeBytes === 0 ? {} : { freeBytes }) }))
+    },
+
+    async *verify({ images, repair, credentials }, { signal }) {
+      const { puller, store, verifier } = node()
+      if (repair && runtime !== undefined) checkOurs(runtime)
+      const login = await loginFor(store, images, credentials === null ? { kind: 'anonymous' } : sentCredentials(credentials))
+      const again = repair ? { repair: pullAgain(puller, 'control', login) } : {}
+      const events = createMailbox<VerifyEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
+      verifier.verify({ images, ...again }, { signal, onEvent: (event) => events.put(event) }).then(
+        () => events.end(),
+        (error: unknown) => events.end(error),
+      )
+      for await (const event of events) yield verifyMessage(event)
+    },
+
+    async listDamaged() {
+      try {
+        return { layers: (await damagedLayers(node().store)).map(damagedMessage) }
+      } catch (error) {
+        // While there is no store, nothing in it is known to be damaged; lists of images are made all the same.
+        if (failureOf(error).kind === 'passthrough') return {}
+        throw error
+      }
     },
 
     async why({ name }) {

@@ -19,6 +19,7 @@ import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Pin } from '../store/pins.ts'
 import type { StoredImage } from '../store/store.ts'
+import { damageMessage } from './verify-messages.ts'
 
 /** The runtime whose images these are. */
 export type ControlledRuntime = {
@@ -131,7 +132,11 @@ export const detailMessage = ({
   pins: pins.map(pinMessage),
   configJson: Buffer.from(configJson),
   manifestJson: Buffer.from(manifestJson),
-  layers: image.layers.map((layer) => ({ ...layer, blob: descriptorMessage(layer.blob) })),
+  layers: image.layers.map(({ damage, ...layer }) => ({
+    ...layer,
+    blob: descriptorMessage(layer.blob),
+    ...(damage === undefined ? {} : { damage: damageMessage(damage) }),
+  })),
 })
 
 export const passthroughMessage = (state: PassthroughState): PassthroughMessage =>

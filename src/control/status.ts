@@ -24,6 +24,8 @@ const codes = {
   'not-permitted': 'FAILED_PRECONDITION',
   'root-in-use': 'FAILED_PRECONDITION',
   passthrough: 'FAILED_PRECONDITION',
+  'layer-in-use': 'FAILED_PRECONDITION',
+  damaged: 'DATA_LOSS',
   unhealthy: 'INTERNAL',
   'no-daemon': 'UNAVAILABLE',
   'runtime-down': 'UNAVAILABLE',

@@ -38,6 +38,9 @@ const isForwardable = {
   'bad-config': true,
   'root-in-use': true,
   passthrough: true,
+  // Its own copy is another.
+  'layer-in-use': true,
+  damaged: false,
   unhealthy: false,
   'no-daemon': true,
   runtime: true,

@@ -31,6 +31,8 @@ const sayings = {
   'not-permitted': { code: 'UNKNOWN' },
   'root-in-use': { code: 'UNKNOWN' },
   passthrough: { code: 'UNKNOWN' },
+  'layer-in-use': { code: 'UNKNOWN' },
+  damaged: { code: 'UNKNOWN' },
   unhealthy: { code: 'UNKNOWN' },
   'no-daemon': { code: 'UNKNOWN' },
   // What kubelet hears from a runtime that is down.

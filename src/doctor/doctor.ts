@@ -10,6 +10,7 @@ import { examined } from './examined.ts'
 import { bad, type Finding, type Settings } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
 import { kubeletFindings } from './kubelet.ts'
+import { type KnownDamage, layerFindings } from './layers.ts'
 import { registryFindings } from './registries.ts'
 import { rightsFindings } from './rights.ts'
 import { runtimeFindings } from './runtime.ts'
@@ -17,7 +18,10 @@ import { socketFindings } from './socket.ts'
 import { trustFindings } from './trust.ts'
 
 /** All findings, in the order a person reads them. */
-export async function examine(wanted: Settings, options: Abortable): Promise<readonly Finding[]> {
+export async function examine(
+  wanted: Settings,
+  options: Abortable & { readonly damagedIn?: (root: string) => readonly KnownDamage[] },
+): Promise<readonly Finding[]> {
   let settings = wanted
   const findings: Finding[] = []
   /** What one part cannot find out must not keep the others from being told. */
@@ -40,6 +44,8 @@ export async function examine(wanted: Settings, options: Abortable): Promise<rea
   await look('kernel', () => kernelFindings(existing(rootDir)))
   await look('confinement', () => confinementFindings(options))
   await look('disk', () => diskFindings(rootDir))
+  const { damagedIn } = options
+  if (damagedIn !== undefined) await look('layers', () => layerFindings(damagedIn(rootDir)))
   await look('socket', () => socketFindings(socket.path, options))
   await look('runtime', async () => {
     const runtime = await runtimeFindings(settings, options)

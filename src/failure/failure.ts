@@ -94,6 +94,10 @@ export type Failure =
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
   /** Not done here just now: calls, or pulls, go to the runtime. */
   | { readonly kind: 'passthrough'; readonly reason: string }
+  /** A damaged layer cannot be replaced, because it is mounted. */
+  | { readonly kind: 'layer-in-use'; readonly layer: string; readonly mounts: readonly string[] }
+  /** Layers are no longer what was pulled, or could not be looked at; each has been told. */
+  | { readonly kind: 'damaged'; readonly damaged: number; readonly unknown: number }
   /** This node is not as it must be; each finding has been told. */
   | { readonly kind: 'unhealthy'; readonly failed: number }
   /** No daemon answers on the socket. */
@@ -250,6 +254,17 @@ export function describe(f: Failure): string {
       return `${f.root} is in use by another windlass${f.pid === undefined ? '' : ` (pid ${f.pid})`}; a daemon is asked with --socket PATH in place of --root; else stop it, or choose another --root`
     case 'passthrough':
       return `this is left to the runtime: ${f.reason}`
+    case 'layer-in-use':
+      return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again`
+    case 'damaged':
+      return [
+        ...(f.damaged === 0
+          ? []
+          : [
+              `${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} damaged; windlass verify --repair, or a pull, brings them again`,
+            ]),
+        ...(f.unknown === 0 ? [] : [`${f.unknown} ${f.unknown === 1 ? 'layer' : 'layers'} could not be verified`]),
+      ].join('; ')
     case 'unhealthy':
       return `${f.failed} ${f.failed === 1 ? 'finding is' : 'findings are'} marked FAIL; mend what they name`
     case 'no-daemon':

@@ -18,6 +18,8 @@ import type { Store } from '../store/store.ts'
 import { usableCpus } from '../sys/cpus.ts'
 import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
+import { createLayerVerifier } from '../verify/layer-verifier.ts'
+import type { LayerVerifier } from '../verify/verify.ts'
 import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
@@ -25,6 +27,7 @@ export interface PullNode extends AsyncDisposable {
   readonly store: Store
   readonly collector: Collector
   readonly housekeeper: Housekeeper
+  readonly verifier: LayerVerifier
   readonly platform: Platform
 }
 
@@ -73,8 +76,9 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
   const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...onEnd })
   opened.defer(() => puller.close())
+  const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  return { puller, store, collector, housekeeper: room, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { puller, store, collector, housekeeper: room, verifier, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */

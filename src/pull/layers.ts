@@ -67,7 +67,9 @@ export class LayerWork {
 
   async #bring(chain: Chain, position: number, planned: PlannedLayer, id: LayerId, signal: AbortSignal): Promise<Arrived> {
     const here = await this.#store.layer(id)
-    if (here !== undefined) return { layer: here, report: reportHere(planned, here) }
+    if (here !== undefined && here.damage === undefined) return { layer: here, report: reportHere(planned, here) }
+    // Before its bytes are moved, rather than after.
+    if (here !== undefined) this.#store.health?.checkReplaceable(here)
     const progress: LayerProgress = { state: 'waiting', bytes: 0 }
     this.#progress.set(id, progress)
     try {

@@ -18,7 +18,7 @@ export type Planned = {
   readonly plan: PullPlan
   readonly image: NewImage
   readonly layerIds: readonly LayerId[]
-  /** The record of this image, where `plan.present` says it is complete and has this name. */
+  /** The record of this image, where it has this name and all its layers: nothing is left to publish, though damaged ones may have to come. */
   readonly published: StoredImage | undefined
   readonly host: string
 }
@@ -27,7 +27,7 @@ export type PlanContext = {
   readonly reference: Reference
   readonly platform: Platform
   readonly remote: Repository
-  readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds'>
+  readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
@@ -135,7 +135,8 @@ async function readConfig(
 async function planned({ reference, store }: PlanContext, documents: Documents, id: Digest): Promise<Planned> {
   const { root, document, manifest, config, configBytes, index } = documents
   const ids = store.layerIds(config.diffIds)
-  const origins = await originsOf(store, ids, config.diffIds)
+  const here = await countHere(store, ids)
+  const origins = await originsOf(store, ids, config.diffIds, here)
   const layers = manifest.layers.map((blob, at) => {
     const [diffId, origin] = [config.diffIds[at], origins[at]]
     if (diffId === undefined || origin === undefined) fail({ kind: 'internal', what: `no diffID for layer ${at}` })
@@ -148,7 +149,8 @@ async function planned({ reference, store }: PlanContext, documents: Documents, 
     published !== undefined &&
     (published.tags.includes(name) || reference.tag === undefined) &&
     published.digests.includes(digest)
-  const present = isNamed && layers.every(({ origin }) => origin === 'here')
+  const isWhole = isNamed && here === ids.length
+  const present = isWhole && layers.every(({ origin }) => origin === 'here')
   const bytes = (here: boolean): number =>
     layers.reduce((sum, { blob, origin }) => sum + ((origin === 'registry') === here ? 0 : blob.size), 0)
   return {
@@ -175,7 +177,7 @@ async function planned({ reference, store }: PlanContext, documents: Documents, 
       digest,
     },
     layerIds: ids,
-    published: present ? published : undefined,
+    published: isWhole ? published : undefined,
     host: root.host,
   }
 }
@@ -184,11 +186,13 @@ async function originsOf(
   store: PlanContext['store'],
   ids: readonly LayerId[],
   diffIds: ImageConfig['diffIds'],
+  here: number,
 ): Promise<readonly LayerOrigin[]> {
-  const here = await countHere(store, ids)
+  const damaged = new Set(store.health?.damaged().map(({ id }) => id))
   return await Promise.all(
     diffIds.map(async (diffId, at) => {
-      if (at < here) return 'here'
+      const id = ids[at]
+      if (at < here && id !== undefined && !damaged.has(id)) return 'here'
       return (await store.layerByDiffId(diffId)) === undefined ? 'registry' : 'copy'
     }),
   )

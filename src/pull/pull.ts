@@ -33,7 +33,7 @@ export type LayerOrigin = (typeof LAYER_ORIGINS)[number]
 export type PlannedLayer = {
   readonly blob: Descriptor
   readonly diffId: DiffId
-  /** `here`: committed in this chain. `copy`: unpacked on this node for another chain. */
+  /** `here`: committed in this chain, and not known to be damaged. `copy`: unpacked on this node for another chain. */
   readonly origin: LayerOrigin
 }
 
@@ -47,7 +47,7 @@ export type PullPlan = {
   readonly manifest: Descriptor
   readonly imageId: Digest
   readonly layers: readonly PlannedLayer[]
-  /** True when this very image is published already. */
+  /** True when this very image is published already, and none of its layers known to be damaged. */
   readonly present: boolean
   readonly bytesToFetch: number
   readonly bytesHere: number

@@ -43,7 +43,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
   // An image that is here whole holds its layers itself.
-  if (planned.published === undefined) await lease.retain(planned.layerIds)
+  if (!plan.present) await lease.retain(planned.layerIds)
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 

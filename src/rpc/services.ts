@@ -56,7 +56,7 @@ export type Calls<Definition, Streams extends keyof Definition = never> = {
 
 export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
-export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls'>
+export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls' | 'Verify'>
 
 export type LeaseCalls = Calls<LeasesDefinition>
 /** `write` is not among them: a stream in both directions (see `containerd.ts`). */
@@ -66,7 +66,7 @@ export type ContainerdImageCalls = Calls<ImagesDefinition>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>
-export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls'>
+export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls' | 'Verify'>
 
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }

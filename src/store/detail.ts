@@ -2,6 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
+import type { Damage } from './facts.ts'
 import { isPinned, type Pin, standing } from './pins.ts'
 import type { Store, StoredImage } from './store.ts'
 
@@ -15,6 +16,8 @@ export type ImageLayer = {
   readonly diffSize: number
   readonly entries: number
   readonly whiteouts: number
+  /** Set where it is known to be damaged. */
+  readonly damage?: Damage
 }
 
 /** Layers are base first. */
@@ -45,9 +48,10 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     const layer = stored[position]
     const blob = image.layers[position]
     if (layer === undefined || blob === undefined) fail({ kind: 'internal', what: `image ${image.id} lacks layer ${layerId}` })
-    const { diffId, diff, short, facts } = layer
+    const { diffId, diff, short, facts, damage } = layer
     const { diffSize, entries, whiteouts } = facts
-    return { blob, diffId, layerId, diff, short, diffSize, entries, whiteouts }
+    const known = { blob, diffId, layerId, diff, short, diffSize, entries, whiteouts }
+    return damage === undefined ? known : { ...known, damage }
   })
   const { id, tags, digests, manifest, size, pulledAt, usedAt, config } = image
   return {

@@ -12,3 +12,11 @@ export type UnpackedFacts = {
    */
   readonly blob?: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
 }
+
+/** What a verification found of a layer whose tree is no longer the layer's. */
+export type Damage = {
+  readonly foundAt: Date
+  /** How many differences there were, and the first of them, for a person. */
+  readonly differences: number
+  readonly first: string
+}

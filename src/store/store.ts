@@ -10,7 +10,7 @@
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { UnpackedFacts } from './facts.ts'
+import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
 
 /** A committed layer. `diff` is its lowerdir; `short` is a path below `overlayDir` of at most 28 bytes that leads to the same. */
@@ -23,6 +23,8 @@ export type StoredLayer = {
   readonly tarSplit?: string
   readonly short: string
   readonly facts: UnpackedFacts
+  /** Set where its tree is known to differ from the layer. Mounts and bundles get it all the same; a pull brings it again. */
+  readonly damage?: Damage
 }
 
 /** A layer whose tar can be put together again. */
@@ -125,6 +127,18 @@ export interface Holdings {
   unlinked(): Promise<void>
 }
 
+/** What is known of layers whose trees were changed since they were committed. */
+export interface Health {
+  damaged(): readonly StoredLayer[]
+  /**
+   * Remembers what was found of a layer, for good; without damage, that it is sound, once it is on disk. Nothing is done where the layer has
+   * been replaced since `layer` was asked for. Throws no-space, system.
+   */
+  mark(layer: StoredLayer, damage: Damage | undefined): Promise<void>
+  /** Throws layer-in-use where the layer is mounted: what lies below a mount cannot be replaced (kernel's overlayfs.rst). */
+  checkReplaceable(layer: StoredLayer): void
+}
+
 export interface Store extends AsyncDisposable {
   readonly root: string
   /** The directory `StoredLayer.short` is relative to. */
@@ -138,7 +152,7 @@ export interface Store extends AsyncDisposable {
   images(): Promise<readonly StoredImage[]>
   /** A committed layer by its place in a chain. */
   layer(id: LayerId): Promise<StoredLayer | undefined>
-  /** A committed layer with this diffID that a tar can be made of, whatever chain it stands in. */
+  /** A committed layer with this diffID that a tar can be made of, whatever chain it stands in; never one known to be damaged. */
   layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined>
 
   lease(): Lease
@@ -146,7 +160,8 @@ export interface Store extends AsyncDisposable {
   stage(diffId: DiffId): Promise<StagedLayer>
   /**
    * Moves a staged layer to its place above `parent`, after giving the directories its tar left out the attributes they have below.
-   * The layer is findable at once. If it is there already, the staged copy is dropped and the one in place returned.
+   * The layer is findable at once. If it is there already, the staged copy is dropped and the one in place returned; but one that is
+   * known to be damaged is replaced, its children staying, and is on disk when this returns. Throws layer-in-use, no-space, system, internal.
    */
   commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer>
   /**
@@ -171,6 +186,8 @@ export interface Store extends AsyncDisposable {
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */
   readonly holdings?: Holdings
+  /** Absent where nothing is kept that layers could be verified by. */
+  readonly health?: Health
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

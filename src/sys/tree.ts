@@ -47,7 +47,7 @@ const MAX_DEPTH = 24
 const HERE = cstr('.')
 
 /** An entry of a directory: its name as the calls of libc.ts take it, and whether the directory said it is one (some file systems do not). */
-type Entry = { readonly name: Buffer; readonly isDirectory: boolean }
+export type Entry = { readonly name: Buffer; readonly isDirectory: boolean }
 
 /** An open descriptor that closes with its scope. */
 export class Descriptor implements Disposable {
@@ -72,8 +72,8 @@ const printable = (name: Buffer): string => name.subarray(0, -1).toString()
 /** Every reader's, one after another: a batch is copied out before the next is read. */
 const batch = Buffer.allocUnsafe(32 * 1024)
 
-/** The entries of an open directory but `.` and `..`. */
-function* entriesOf(dir: number): Generator<Entry> {
+/** The entries of an open directory but `.` and `..`, a batch in memory at a time. Throws system. */
+export function* entriesOf(dir: number): Generator<Entry> {
   for (;;) {
     const length = check(getdents64(dir, batch, batch.length), 'getdents64')
     if (length === 0) return

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { isDigest, parseDiffId } from '../oci/digest.ts'
 import type { Answer, Greeting } from './messages.ts'
+import { DIFFERENCE_KINDS, MAX_DIFFERENCES } from './verify/difference.ts'
 
 /** Longer than any text of ours; names in layers are cut before. */
 const text = z.string().max(4096)
@@ -20,6 +21,15 @@ const layer = z.strictObject({
   whiteouts: count,
   warnings: z.array(text).max(20),
   waitMs: milliseconds,
+  workMs: milliseconds,
+})
+
+const verdict = z.strictObject({
+  differences: z.array(z.strictObject({ path: text, kind: z.enum(DIFFERENCE_KINDS), detail: text })).max(MAX_DIFFERENCES),
+  total: count,
+  digest: z.enum(['equal', 'differs', 'unknowable']),
+  entries: count,
+  bytes: count,
   workMs: milliseconds,
 })
 
@@ -40,11 +50,13 @@ const failure = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('invalid-argument'), what: text, reason: text }),
   z.strictObject({ kind: z.literal('system'), operation: text, path: text.exactOptional(), code: text }),
   z.strictObject({ kind: z.literal('not-permitted'), what: text, missing: z.array(text).max(20) }),
+  z.strictObject({ kind: z.literal('cancelled'), reason: z.literal('cancelled') }),
   z.strictObject({ kind: z.literal('internal'), what: text }),
 ])
 
-const answer = z.discriminatedUnion('ok', [
+const answer = z.union([
   z.strictObject({ ok: z.literal(true), layer }),
+  z.strictObject({ ok: z.literal(true), verdict }),
   z.strictObject({ ok: z.literal(false), failure, stack: z.string().max(65_536).optional() }),
 ])
 const greeting = z.strictObject({ refused: z.array(text).max(20) })

@@ -10,11 +10,11 @@ import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
 import { type Received, receiveWithFds } from '../sys/socket.ts'
 import { type Chunks, type LayerBytes, unpackLayer } from './layer.ts'
-import { type Answer, CONTROL_FD, type Greeting, type Job, RING_FD } from './messages.ts'
+import { type Answer, CONTROL_FD, type Greeting, type Job, RING_FD, type UnpackOrder, type VerifyOrder } from './messages.ts'
 import { RingReader } from './ring.ts'
 
-/** Directories under way, a file, and what Node itself holds. */
-const MAX_DESCRIPTORS = 1024
+/** Directories under way, two for each level of a comparison (a path has at most 2,048), a file, and what Node itself holds. */
+const MAX_DESCRIPTORS = 8192
 
 const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
 
@@ -54,6 +54,7 @@ async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
   try {
     // Owners are set only where they are not root: what is made must be root's.
     if (!isRoot) fail({ kind: 'not-permitted', what: 'unpacking layers', missing: ['CAP_SETUID', 'CAP_SETGID'] })
+    if ('verify' in job) return { ok: true, verdict: { ...(await examine(job, fds, ring)), workMs: performance.now() - start } }
     const bytes = await bytesOf(job, fds, ring)
     const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits })
     const waitMs = ring.waitMs - waitedBefore
@@ -65,7 +66,18 @@ async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
   }
 }
 
-async function bytesOf({ source }: Job, [diff = -1, split = -1]: readonly number[], ring: RingReader): Promise<LayerBytes> {
+/** Loaded by who verifies. */
+async function examine({ verify, ...job }: VerifyOrder, [diffFd = -1, splitFd = -1]: readonly number[], ring: RingReader) {
+  const { examineLayer } = await import('./verify/examine.ts')
+  const progress = (bytes: number): void => ring.report(bytes)
+  return examineLayer({ ...job, ...verify, diffFd, splitFd, isAborted: () => ring.aborted, progress })
+}
+
+async function bytesOf(
+  { source }: UnpackOrder,
+  [diff = -1, split = -1]: readonly number[],
+  ring: RingReader,
+): Promise<LayerBytes> {
   if (source.kind === 'blob') return { ...source, chunks: () => ring.next() }
   // Loaded by the few layers that are copied: it costs 10 MB.
   const { replay } = await import('./replay.ts')

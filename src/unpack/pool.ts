@@ -8,10 +8,11 @@ import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
+import { examination, unlessGone } from './examination.ts'
 import type { Job } from './messages.ts'
 import type { RingWriter } from './ring.ts'
 import { openSource } from './source.ts'
-import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from './unpack.ts'
+import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits, Verdict, Verifier, VerifyJob } from './unpack.ts'
 import { Warden, type Warn } from './warden.ts'
 
 export type UnpackerOptions = {
@@ -25,15 +26,17 @@ export type UnpackerOptions = {
   readonly warn: Warn
 }
 
-/** The unpacker with processes of its own. */
-export const createUnpacker = (options: UnpackerOptions): Unpacker => new Pool(options)
+/** The unpacker with processes of its own; the same processes verify. */
+export const createUnpacker = (options: UnpackerOptions): Unpacker & Verifier => new Pool(options)
 
 /** How long after the last job idle processes stay for the next. */
 const IDLE_MS = 30_000
 
-class Pool implements Unpacker {
+class Pool implements Unpacker, Verifier {
   readonly #options: UnpackerOptions
   readonly #limiter: Limiter
+  /** Pulls go first: one worker, where there are several, never verifies. */
+  readonly #verifying: Limiter
   readonly #idle: Extractor[] = []
   readonly #all = new Set<Extractor>()
   readonly #warden: Warden
@@ -43,12 +46,11 @@ class Pool implements Unpacker {
     this.#options = options
     this.#warden = new Warden(territoryOf(options), options.warn)
     this.#limiter = new Limiter(options.workers)
+    this.#verifying = new Limiter(Math.max(1, options.workers - 1))
   }
 
   checkRights(): void {
-    // Without them a layer would come out with owners and modes that are not its own.
-    const missing = missingCapabilities(['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_MKNOD'])
-    if (missing.length > 0) fail({ kind: 'not-permitted', what: 'unpacking layers', missing })
+    checkRights('unpacking layers')
   }
 
   async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
@@ -62,6 +64,20 @@ class Pool implements Unpacker {
     const order: Job = { dir: job.dir, diffId: job.diffId, limits: this.#options.limits, source: source.value }
     const held = opening.move()
     return new Extraction(extractor, order, source.fds, signal, () => held.dispose())
+  }
+
+  async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {
+    checkRights('verifying layers')
+    using opening = new DisposableStack()
+    opening.use(await this.#verifying.acquire(options))
+    opening.use(await this.#limiter.acquire(options))
+    const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
+    if ('differences' in source) return source
+    const extractor = this.#take()
+    opening.defer(() => this.#giveBack(extractor))
+    const { dir, diffId, diffSize } = job
+    const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize } }
+    return await examination(extractor, order, source.fds, options)
   }
 
   /** Waits for jobs under way, then lets the processes go. */
@@ -123,7 +139,8 @@ class Extraction implements Unpacking {
       this.#ended = true
       this.#blockedMs = this.#ring.blockedMs
       release()
-      if (end.ok) return end.layer
+      if (end.ok && 'layer' in end) return end.layer
+      if (end.ok) throw new WindlassError({ kind: 'internal', what: 'an extractor answers what nobody asked' })
       this.#failure ??= new WindlassError(end.failure, end.stack)
       throw this.#failure
     })
@@ -166,6 +183,12 @@ class Extraction implements Unpacking {
     this.#failure = failure
     this.#extractor.stop()
   }
+}
+
+/** Without them a layer would come out with owners and modes that are not its own. */
+function checkRights(what: string): void {
+  const missing = missingCapabilities(['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_MKNOD'])
+  if (missing.length > 0) fail({ kind: 'not-permitted', what, missing })
 }
 
 /** All that an extractor needs of the file system: its jobs, its program, and the system's libraries, ISA-L among them. */

@@ -20,18 +20,33 @@ const lineSchema = z.discriminatedUnion('type', [
     name: z.string().optional(),
     name_raw: z.base64().optional(),
     size: z.int().nonnegative().optional(),
+    payload: z.string().nullish(),
   }),
 ])
+
+/** One line of a tar-split: bytes of the tar, or a file whose content lies in the tree, with its CRC-64 in base64. */
+export type SplitLine =
+  | { readonly kind: 'raw'; readonly bytes: Buffer }
+  | { readonly kind: 'file'; readonly name: Buffer; readonly size: number; readonly crc64: string }
 
 /** Gives the tar's bytes in blocks, each valid until the next one is asked for. Neither descriptor is closed. */
 export function* replay(diffFd: number, splitFd: number): Generator<Uint8Array> {
   const block = Buffer.allocUnsafe(BLOCK)
+  for (const line of splitLines(splitFd)) {
+    if (line.kind === 'raw') yield line.bytes
+    else yield* content(diffFd, line.name, line.size, block)
+  }
+}
+
+/** The lines of a tar-split file, but for those of files without content. Throws BadTar, CorruptStream. */
+export function* splitLines(splitFd: number): Generator<SplitLine> {
   for (const text of lines(splitFd)) {
     const line = lineSchema.safeParse(parseJson(text))
     if (!line.success) throw new BadTar('its tar-split file is damaged')
     const { data } = line
-    if (data.type === 2) yield Buffer.from(data.payload, 'base64')
-    else if (data.size !== undefined && data.size > 0) yield* content(diffFd, nameOf(data), data.size, block)
+    if (data.type === 2) yield { kind: 'raw', bytes: Buffer.from(data.payload, 'base64') }
+    else if (data.size !== undefined && data.size > 0)
+      yield { kind: 'file', name: nameOf(data), size: data.size, crc64: data.payload ?? '' }
   }
 }
 
@@ -63,8 +78,11 @@ function* content(diffFd: number, name: Buffer, size: number, block: Buffer): Ge
   }
 }
 
-/** A later member may have put something else under the name. It is looked at before it is opened: to open a device is to act on it. */
-function openFile(diffFd: number, name: Buffer, shown: string): number {
+/**
+ * A later member may have put something else under the name. It is looked at before it is opened: to open a device is to act on it.
+ * Throws BadTar, system.
+ */
+export function openFile(diffFd: number, name: Buffer, shown: string): number {
   const found = openat2(diffFd, cstr(name), O.PATH | O.NOFOLLOW, 0, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
   if (found < 0) throw new BadTar(`the local copy cannot be read: ${errnoName(found)}`, shown)
   try {

@@ -20,6 +20,8 @@ const READ = 1
 const STATE = 2
 const WRITER_WAITS = 3
 const READER_WAITS = 4
+/** How far a job without bytes has come, in KiB. */
+const PROGRESS = 5
 
 const OPEN = 0
 const ENDED = 1
@@ -60,6 +62,11 @@ export class RingWriter {
   /** Milliseconds `write` waited for the reader, in this job. */
   get blockedMs(): number {
     return this.#blockedMs
+  }
+
+  /** How many bytes the reader says it is through with: its own word, for whoever watches. */
+  get reported(): number {
+    return this.#unmapped ? 0 : (Atomics.load(this.#control, PROGRESS) >>> 0) * 1024
   }
 
   /** Copies `chunk` in. A promise means the ring is full; it resolves once all of the chunk is in, or the job is over. */
@@ -167,6 +174,11 @@ export class RingReader {
   /** Forgets the view of a job that ended early; the writer resets the counts. */
   reset(): void {
     this.#lent = 0
+  }
+
+  /** Says how far a job has come that has no bytes from here. */
+  report(bytes: number): void {
+    Atomics.store(this.#control, PROGRESS, Math.floor(bytes / 1024))
   }
 
   /** True once the daemon asked to stop. */

@@ -8,11 +8,11 @@ import { fail } from '../failure/failure.ts'
 import { AT, check, close, cstr, fstat, O, openat, openat2, RESOLVE, S } from '../sys/libc.ts'
 import { cloneTree, MOUNT_ATTR, setMountAttributes } from '../sys/mount-api.ts'
 import { Descriptor } from '../sys/tree.ts'
-import type { Job } from './messages.ts'
+import type { UnpackOrder } from './messages.ts'
 import type { UnpackJob } from './unpack.ts'
 
 /** With a local copy come its directory and its tar-split file, open. */
-export type OpenSource = Disposable & { readonly value: Job['source']; readonly fds: readonly number[] }
+export type OpenSource = Disposable & { readonly value: UnpackOrder['source']; readonly fds: readonly number[] }
 
 /** Where copies lie. */
 export type Places = { readonly staging: string; readonly layers?: string }

@@ -10,6 +10,9 @@
  */
 import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
+import type { Difference } from './verify/difference.ts'
+
+export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
 export type UnpackLimits = {
@@ -66,4 +69,43 @@ export interface Unpacking extends ByteSink, AsyncDisposable {
   /** Milliseconds for which `write` had to wait for the worker: the layer was not bound by the network then. */
   readonly blockedMs: number
   finish(): Promise<UnpackedLayer>
+}
+
+/** A tree to compare with its layer. Nothing of it is changed. */
+export type VerifyJob = {
+  /** An empty directory of the caller's, on the tree's file system. What is in it afterwards is for the caller to throw away. */
+  readonly dir: string
+  readonly diffId: DiffId
+  readonly diff: string
+  readonly tarSplit: string
+  /** Bytes of the layer's tar. */
+  readonly diffSize: number
+}
+
+/** What was found of a layer's tree. */
+export type Verdict = {
+  /** The first of them; `total` counts all. None: the tree is the layer's. */
+  readonly differences: readonly Difference[]
+  readonly total: number
+  /**
+   * Whether the tar that was put together again has the diffID. `unknowable`: an entry of it took the place of an earlier one, whose bytes are
+   * in no tree; every file was compared by its CRC-64 all the same.
+   */
+  readonly digest: 'equal' | 'differs' | 'unknowable'
+  readonly entries: number
+  readonly bytes: number
+  readonly workMs: number
+}
+
+/**
+ * Compares a tree with the layer it was unpacked from, by its tar-split: the tar is put together again from the tree and hashed, each file's
+ * bytes are compared by their CRC-64, and everything else the tar says of a path with what is there; what is there and not in the tar is
+ * told too. It is done by an extractor: a tree that anybody may have changed is as hostile as a download.
+ */
+export interface Verifier {
+  /**
+   * Waits for a worker, of which pulls always keep one to themselves. `onProgress` is told how many bytes of the tar have passed. Throws
+   * limit, no-space, not-permitted, system, internal, cancelled: then nothing is known of the tree.
+   */
+  verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict>
 }

@@ -5,7 +5,7 @@ import { createImageService } from '../../src/cri/image-service.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller } from '../rpc/parts.ts'
+import { drivenPuller, noVerifier } from '../rpc/parts.ts'
 import { commitLayer, pullByHand } from '../store/fixtures.ts'
 import { temporaryRoot } from '../store/local/place.ts'
 import { depsWith, windlass } from './terminal.ts'
@@ -19,7 +19,7 @@ async function remote() {
   const store = stack.use(await openLocalStore({ root: place.root }, { signal }))
   const { puller } = drivenPuller()
   const collector = createCollector(store)
-  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector) }
+  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector), verifier: noVerifier }
   const platform = { os: 'linux', architecture: 'amd64' }
   const daemon = stack.use(
     await startDaemon({
@@ -40,7 +40,14 @@ async function embedded() {
   const { puller } = drivenPuller()
   const collector = createCollector(store)
   const housekeeper = housekeeperOver(store, collector)
-  const openEmbedded = async () => ({ puller, store, collector, housekeeper, [Symbol.asyncDispose]: async () => {} })
+  const openEmbedded = async () => ({
+    puller,
+    store,
+    collector,
+    housekeeper,
+    verifier: noVerifier,
+    [Symbol.asyncDispose]: async () => {},
+  })
   const held = stack.move()
   const call = (...args: string[]) => windlass(['--root', place.root, ...args], depsWith({ openEmbedded }))
   return { store, call, client: undefined, [Symbol.asyncDispose]: () => held.disposeAsync() }

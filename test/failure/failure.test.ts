@@ -30,6 +30,11 @@ test.each<[Failure, RegExp]>([
     { kind: 'both-failed', ours: { kind: 'internal', what: 'w' }, said: 'not found' },
     /^internal error: w; the runtime tried too: not found$/,
   ],
+  [{ kind: 'layer-in-use', layer: 'l', mounts: ['/a', '/b'] }, /^layer l is damaged .* mounted \(\/a, \/b\); end what uses it/],
+  [
+    { kind: 'damaged', damaged: 2, unknown: 1 },
+    /^2 layers are damaged; windlass verify --repair.*; 1 layer could not be verified$/,
+  ],
   [{ kind: 'passthrough', reason: 'by hand' }, /^this is left to the runtime: by hand$/],
   [{ kind: 'bad-config', file: 'f', line: 1, field: 'a', reason: 'x', more: [{ line: 2, reason: 'y' }] }, /^f:1: a: x; f:2: y$/],
 ])('%j in words', (failure, words) => {

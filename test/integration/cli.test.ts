@@ -1,6 +1,6 @@
 /** The command line as a person uses it: `./windlass` against a daemon, and without one. */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -114,6 +114,25 @@ describe.skipIf(lacking('root'))('the command line', () => {
     expect(readdirSync(dir).toSorted()).toEqual(['etc', 'hello', 'work'])
     expect((await windlass(['unmount', dir], { signal })).code).toBe(0)
     expect(readdirSync(dir)).toEqual([])
+  })
+
+  it('finds what was changed in a layer, and mends it once nobody has it mounted', async ({ signal }) => {
+    await windlass(['pull', '-q', reference], { signal })
+    const inspected = JSON.parse((await windlass(['-o', 'json', 'inspect', reference], { signal })).stdout)
+    const hello = join(inspected.layers[1].diff, 'hello')
+    const packed = readFileSync(hello)
+    writeFileSync(hello, Buffer.alloc(packed.length))
+    const found = await windlass(['verify', reference], { signal })
+    expect([found.code, found.stdout]).toEqual([1, expect.stringMatching(/^ {2}content +hello: other bytes than in the layer$/m)])
+    const dir = node.at('in-use')
+    expect((await windlass(['mount', reference, dir], { signal })).code).toBe(0)
+    const refused = await windlass(['verify', '--repair', reference], { signal })
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`while it is mounted (${dir})`)])
+    expect((await windlass(['unmount', dir], { signal })).code).toBe(0)
+    expect((await windlass(['verify', '--repair', reference], { signal })).code).toBe(0)
+    expect(readFileSync(hello).equals(packed)).toBe(true)
+    const doctor = await windlass(['--root', node.windlass.root, 'doctor'], { signal }, { WINDLASS_SOCKET: '' })
+    expect(doctor.stdout).toMatch(/^ok +layers +none is known to be damaged/m)
   })
 
   it.skipIf(lacking('runc'))('makes a bundle that runc starts', async ({ signal }) => {

@@ -13,6 +13,7 @@ import { createRegistry } from '../../src/registry/client.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
+import type { Verifier } from '../../src/unpack/unpack.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { type BuiltImage, type BuiltIndex, publish } from '../support/image.ts'
 import { limits } from '../unpack/lab.ts'
@@ -22,6 +23,7 @@ export const amd64: Platform = { os: 'linux', architecture: 'amd64' }
 export interface Lab extends AsyncDisposable {
   readonly registry: TestRegistry
   readonly puller: Puller
+  readonly verifier: Verifier
   readonly store: Store
   readonly root: string
   publish(name: string, what: BuiltImage | BuiltIndex): PullRequest
@@ -61,6 +63,7 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
   return {
     registry,
     puller,
+    verifier: unpacker,
     store,
     root,
     publish: (name, what) => {

@@ -5,6 +5,7 @@ import type { PullEvent, Puller, PullRequest, PullStatus } from '../../src/pull/
 import { formatReference } from '../../src/reference/parse.ts'
 import type { Store, StoredImage, StoredLayer } from '../../src/store/store.ts'
 import type { Abortable } from '../../src/task/task.ts'
+import type { LayerVerifier } from '../../src/verify/verify.ts'
 
 export type ImageWishes = {
   readonly tags?: readonly string[]
@@ -12,6 +13,9 @@ export type ImageWishes = {
   readonly run?: Partial<RunConfig>
   readonly pinned?: boolean
 }
+
+/** For services that are asked for no verification. */
+export const noVerifier: LayerVerifier = { verify: () => Promise.reject(new Error('nothing is verified here')) }
 
 /** An image of two layers whose digests all follow from `seed`. */
 export function storedImage(seed: string, { tags = [], digests = [], run = {}, pinned = false }: ImageWishes = {}): StoredImage {

@@ -54,6 +54,11 @@ function impostor(says: readonly (string | Buffer)[]): { readonly extractor: Ext
 const hello = `${JSON.stringify({ refused: [] })}\n`
 const answer = (changes: object): string => `${JSON.stringify({ ok: true, layer: { ...layer, ...changes } })}\n`
 
+const verdict = (changes: object): string => {
+  const sound = { differences: [], total: 0, digest: 'equal', entries: 1, bytes: 1, workMs: 0 }
+  return `${JSON.stringify({ ok: true, verdict: { ...sound, ...changes } })}\n`
+}
+
 describe('an extractor', () => {
   it('is believed when it says what it should', async () => {
     const { extractor, isKilled } = impostor([hello, answer({})])
@@ -71,6 +76,9 @@ describe('an extractor', () => {
       'a failure it cannot have',
       [hello, '{"ok":false,"failure":{"kind":"unauthorized","reference":"r","host":"h","detail":"d"}}\n'],
     ],
+    ['a verdict of no known kind', [hello, verdict({ digest: 'perhaps' })]],
+    ['too many differences', [hello, verdict({ differences: Array(201).fill({ path: 'x', kind: 'added', detail: '' }) })]],
+    ['a difference that nobody knows', [hello, verdict({ differences: [{ path: 'x', kind: 'odd', detail: '' }] })]],
     ['endless words', [hello, Buffer.alloc(100_000, 'x'), '\n']],
     ['two answers', [hello, answer({}), answer({})]],
     ['that there is room, unasked', [hello, '\n']],

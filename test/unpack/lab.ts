@@ -10,7 +10,7 @@ import { type DiffId, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import { AT, cstr } from '../../src/sys/libc.ts'
 import { removeTree } from '../../src/sys/tree.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
-import type { UnpackedLayer, Unpacker, UnpackLimits } from '../../src/unpack/unpack.ts'
+import type { UnpackedLayer, Unpacker, UnpackLimits, Verdict, Verifier } from '../../src/unpack/unpack.ts'
 import { type TarPart, tar } from '../support/tar.ts'
 import { makeVictim } from '../support/victim.ts'
 import { unpackHere } from './in-process.ts'
@@ -45,6 +45,8 @@ export interface Lab extends AsyncDisposable {
     options?: { readonly diffId?: DiffId; readonly chunk?: number; readonly dir?: string },
   ): Promise<Unpacked>
   tree(parts: readonly TarPart[]): Promise<Unpacked>
+  /** Compares an unpacked tree with its layer. */
+  verify(tree: Unpacked, options?: Partial<Parameters<Verifier['verify']>[1]>): Promise<Verdict>
   /** How a layer that must be refused fails; the victim must not have changed. */
   refusal(blob: Uint8Array, options?: { readonly diffId?: DiffId; readonly dir?: string }): Promise<Failure>
   /** The victim's directory, beside the layers' own: `../../victim` from a layer's root. */
@@ -63,17 +65,11 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
   const victim = makeVictim(join(top, 'victim'))
   const warnings: string[] = []
   const all = { ...limits, ...overrides }
-  const unpacker = resources.use(
-    isEmulated
-      ? unpackHere(all)
-      : createUnpacker({
-          workers: 2,
-          limits: all,
-          staging: top,
-          layers: top,
-          warn: (fields, message) => warnings.push(`${message}: ${JSON.stringify(fields)}`),
-        }),
-  )
+  const warn = (fields: object, message: string): void => void warnings.push(`${message}: ${JSON.stringify(fields)}`)
+  const pool = isEmulated
+    ? undefined
+    : resources.use(createUnpacker({ workers: 2, limits: all, staging: top, layers: top, warn }))
+  const unpacker = pool ?? unpackHere(all)
   const { signal } = new AbortController()
   let count = 0
   const dir = async (): Promise<string> => {
@@ -96,6 +92,11 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
     dir,
     unpack,
     tree: (parts) => unpack(tar(parts)),
+    verify: async ({ layer, diff, tarSplit }, options) => {
+      if (pool === undefined) throw new Error('nothing is verified here')
+      const { diffId, diffSize } = layer
+      return await pool.verify({ dir: await dir(), diffId, diff, tarSplit, diffSize }, { signal, ...options })
+    },
     refusal: async (blob, options) => {
       try {
         await unpack(blob, options)

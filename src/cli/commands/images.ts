@@ -20,7 +20,8 @@ export function addImages(program: Command, session: Session): void {
     .addHelpText(
       'after',
       `
-SIZE is what was downloaded, compressed, as containerd counts it.
+SIZE is what was downloaded, compressed, as containerd counts it. An image is
+damaged where windlass verify has found a layer of it to be; a pull mends it.
 
 Examples:
   windlass images
@@ -30,7 +31,9 @@ Examples:
     .action(async (options: Options) => {
       const { io, signal } = session
       await using backend = await session.backendWithImages()
-      const images = (await backend.images({ signal })).map(summaryOnly)
+      const [all, damaged] = await Promise.all([backend.images({ signal }), backend.damaged({ signal })])
+      const bad = new Set(damaged.flatMap(({ imageIds }) => imageIds))
+      const images = all.map((image) => ({ ...summaryOnly(image), damaged: bad.has(image.id) }))
       if (switchOption(options, 'quiet')) await writeTo(io.stdout, images.map(({ id }) => `${printable(id)}\n`).join(''))
       else await print(io, session.format(), images, (all) => imagesTable(all, switchOption(options, 'digests')))
     })
@@ -39,14 +42,16 @@ Examples:
 /** A backend may know more of an image; the list has these. */
 const summaryOnly = ({ id, tags, digests, size, pinned }: ImageSummary): ImageSummary => ({ id, tags, digests, size, pinned })
 
-function imagesTable(images: readonly ImageSummary[], withDigests: boolean): string {
+type ListedImage = ImageSummary & { readonly damaged: boolean }
+
+function imagesTable(images: readonly ListedImage[], withDigests: boolean): string {
   const rows = images.flatMap((image) =>
     namesOf(image).map(([name, tag, digest]) => [
       name,
       tag,
       ...(withDigests ? [digest] : []),
       shortDigest(image.id),
-      bytes(image.size) + (image.pinned ? ' (pinned)' : ''),
+      bytes(image.size) + (image.pinned ? ' (pinned)' : '') + (image.damaged ? ' (damaged)' : ''),
     ]),
   )
   return table(['IMAGE', 'TAG', ...(withDigests ? ['DIGEST'] : []), 'IMAGE ID', 'SIZE'], rows)
@@ -124,7 +129,7 @@ function detailForPeople(image: ImageDetail): string {
     String(layer.whiteouts),
     layer.diff,
   ])
-  return `${head}\n${table(['LAYER', 'BLOB', 'SIZE', 'UNPACKED', 'ENTRIES', 'WHITEOUTS', 'DIRECTORY'], rows)}`
+  return `${head}\n${table(['LAYER', 'BLOB', 'SIZE', 'UNPACKED', 'ENTRIES', 'WHITEOUTS', 'DIRECTORY'], rows)}${damageForPeople(image)}`
 }
 
 /** One row a pin. */
@@ -134,6 +139,17 @@ function pinRows({ pins }: ImageDetail): (readonly [string, string])[] {
     'Pinned',
     `by ${owner}${until === undefined ? '' : ` until ${until.toISOString()}`}${reason === '' ? '' : `: ${reason}`}`,
   ])
+}
+
+function damageForPeople({ layers }: ImageDetail): string {
+  const lines = layers.flatMap(({ damage }, index) => {
+    if (damage === undefined) return []
+    const { foundAt, differences, first } = damage
+    return [
+      `layer ${index + 1} is damaged (${foundAt.toISOString()}): ${plural(differences, 'difference')}, first ${printable(first)}\n`,
+    ]
+  })
+  return lines.length === 0 ? '' : `\n${lines.join('')}`
 }
 
 export function addRmi(program: Command, session: Session): void {

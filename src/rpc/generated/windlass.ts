@@ -5,7 +5,10 @@ import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Out
 import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from './windlass/v1/CollectResponse.ts';
 import type { CollectedImage as _windlass_v1_CollectedImage, CollectedImage__Output as _windlass_v1_CollectedImage__Output } from './windlass/v1/CollectedImage.ts';
 import type { Credentials as _windlass_v1_Credentials, Credentials__Output as _windlass_v1_Credentials__Output } from './windlass/v1/Credentials.ts';
+import type { Damage as _windlass_v1_Damage, Damage__Output as _windlass_v1_Damage__Output } from './windlass/v1/Damage.ts';
+import type { DamagedLayer as _windlass_v1_DamagedLayer, DamagedLayer__Output as _windlass_v1_DamagedLayer__Output } from './windlass/v1/DamagedLayer.ts';
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from './windlass/v1/Descriptor.ts';
+import type { Difference as _windlass_v1_Difference, Difference__Output as _windlass_v1_Difference__Output } from './windlass/v1/Difference.ts';
 import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from './windlass/v1/Disk.ts';
 import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
 import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from './windlass/v1/HeldThing.ts';
@@ -18,6 +21,9 @@ import type { InspectImageResponse as _windlass_v1_InspectImageResponse, Inspect
 import type { KeptImage as _windlass_v1_KeptImage, KeptImage__Output as _windlass_v1_KeptImage__Output } from './windlass/v1/KeptImage.ts';
 import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlass_v1_LayerDone__Output } from './windlass/v1/LayerDone.ts';
 import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
+import type { LayerToVerify as _windlass_v1_LayerToVerify, LayerToVerify__Output as _windlass_v1_LayerToVerify__Output } from './windlass/v1/LayerToVerify.ts';
+import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from './windlass/v1/ListDamagedRequest.ts';
+import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from './windlass/v1/ListDamagedResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
 import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from './windlass/v1/Passthrough.ts';
@@ -35,12 +41,20 @@ import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
+import type { RepairFailed as _windlass_v1_RepairFailed, RepairFailed__Output as _windlass_v1_RepairFailed__Output } from './windlass/v1/RepairFailed.ts';
+import type { Repairing as _windlass_v1_Repairing, Repairing__Output as _windlass_v1_Repairing__Output } from './windlass/v1/Repairing.ts';
 import type { Resolved as _windlass_v1_Resolved, Resolved__Output as _windlass_v1_Resolved__Output } from './windlass/v1/Resolved.ts';
 import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_Runtime__Output } from './windlass/v1/Runtime.ts';
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from './windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from './windlass/v1/SetPassthroughResponse.ts';
 import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from './windlass/v1/UnpinRequest.ts';
+import type { VerifiedLayer as _windlass_v1_VerifiedLayer, VerifiedLayer__Output as _windlass_v1_VerifiedLayer__Output } from './windlass/v1/VerifiedLayer.ts';
+import type { VerifyDone as _windlass_v1_VerifyDone, VerifyDone__Output as _windlass_v1_VerifyDone__Output } from './windlass/v1/VerifyDone.ts';
+import type { VerifyEvent as _windlass_v1_VerifyEvent, VerifyEvent__Output as _windlass_v1_VerifyEvent__Output } from './windlass/v1/VerifyEvent.ts';
+import type { VerifyPlanned as _windlass_v1_VerifyPlanned, VerifyPlanned__Output as _windlass_v1_VerifyPlanned__Output } from './windlass/v1/VerifyPlanned.ts';
+import type { VerifyProgress as _windlass_v1_VerifyProgress, VerifyProgress__Output as _windlass_v1_VerifyProgress__Output } from './windlass/v1/VerifyProgress.ts';
+import type { VerifyRequest as _windlass_v1_VerifyRequest, VerifyRequest__Output as _windlass_v1_VerifyRequest__Output } from './windlass/v1/VerifyRequest.ts';
 import type { WhyRequest as _windlass_v1_WhyRequest, WhyRequest__Output as _windlass_v1_WhyRequest__Output } from './windlass/v1/WhyRequest.ts';
 import type { WhyResponse as _windlass_v1_WhyResponse, WhyResponse__Output as _windlass_v1_WhyResponse__Output } from './windlass/v1/WhyResponse.ts';
 import type { WindlassClient as _windlass_v1_WindlassClient, WindlassDefinition as _windlass_v1_WindlassDefinition } from './windlass/v1/Windlass.ts';
@@ -56,7 +70,10 @@ export interface ProtoGrpcType {
       CollectResponse: MessageTypeDefinition<_windlass_v1_CollectResponse, _windlass_v1_CollectResponse__Output>
       CollectedImage: MessageTypeDefinition<_windlass_v1_CollectedImage, _windlass_v1_CollectedImage__Output>
       Credentials: MessageTypeDefinition<_windlass_v1_Credentials, _windlass_v1_Credentials__Output>
+      Damage: MessageTypeDefinition<_windlass_v1_Damage, _windlass_v1_Damage__Output>
+      DamagedLayer: MessageTypeDefinition<_windlass_v1_DamagedLayer, _windlass_v1_DamagedLayer__Output>
       Descriptor: MessageTypeDefinition<_windlass_v1_Descriptor, _windlass_v1_Descriptor__Output>
+      Difference: MessageTypeDefinition<_windlass_v1_Difference, _windlass_v1_Difference__Output>
       Disk: MessageTypeDefinition<_windlass_v1_Disk, _windlass_v1_Disk__Output>
       Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
       HeldThing: MessageTypeDefinition<_windlass_v1_HeldThing, _windlass_v1_HeldThing__Output>
@@ -69,6 +86,9 @@ export interface ProtoGrpcType {
       KeptImage: MessageTypeDefinition<_windlass_v1_KeptImage, _windlass_v1_KeptImage__Output>
       LayerDone: MessageTypeDefinition<_windlass_v1_LayerDone, _windlass_v1_LayerDone__Output>
       LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
+      LayerToVerify: MessageTypeDefinition<_windlass_v1_LayerToVerify, _windlass_v1_LayerToVerify__Output>
+      ListDamagedRequest: MessageTypeDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedRequest__Output>
+      ListDamagedResponse: MessageTypeDefinition<_windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedResponse__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
       Passthrough: MessageTypeDefinition<_windlass_v1_Passthrough, _windlass_v1_Passthrough__Output>
@@ -86,12 +106,20 @@ export interface ProtoGrpcType {
       PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
+      RepairFailed: MessageTypeDefinition<_windlass_v1_RepairFailed, _windlass_v1_RepairFailed__Output>
+      Repairing: MessageTypeDefinition<_windlass_v1_Repairing, _windlass_v1_Repairing__Output>
       Resolved: MessageTypeDefinition<_windlass_v1_Resolved, _windlass_v1_Resolved__Output>
       Runtime: MessageTypeDefinition<_windlass_v1_Runtime, _windlass_v1_Runtime__Output>
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
       SetPassthroughRequest: MessageTypeDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughRequest__Output>
       SetPassthroughResponse: MessageTypeDefinition<_windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughResponse__Output>
       UnpinRequest: MessageTypeDefinition<_windlass_v1_UnpinRequest, _windlass_v1_UnpinRequest__Output>
+      VerifiedLayer: MessageTypeDefinition<_windlass_v1_VerifiedLayer, _windlass_v1_VerifiedLayer__Output>
+      VerifyDone: MessageTypeDefinition<_windlass_v1_VerifyDone, _windlass_v1_VerifyDone__Output>
+      VerifyEvent: MessageTypeDefinition<_windlass_v1_VerifyEvent, _windlass_v1_VerifyEvent__Output>
+      VerifyPlanned: MessageTypeDefinition<_windlass_v1_VerifyPlanned, _windlass_v1_VerifyPlanned__Output>
+      VerifyProgress: MessageTypeDefinition<_windlass_v1_VerifyProgress, _windlass_v1_VerifyProgress__Output>
+      VerifyRequest: MessageTypeDefinition<_windlass_v1_VerifyRequest, _windlass_v1_VerifyRequest__Output>
       WhyRequest: MessageTypeDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyRequest__Output>
       WhyResponse: MessageTypeDefinition<_windlass_v1_WhyResponse, _windlass_v1_WhyResponse__Output>
       Windlass: SubtypeConstructor<typeof grpc.Client, _windlass_v1_WindlassClient> & { service: _windlass_v1_WindlassDefinition }

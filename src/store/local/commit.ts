@@ -40,6 +40,15 @@ export function commitLayer(at: Layout, order: CommitOrder): Committed {
 }
 
 function complete(at: Layout, dir: string, { id, lowers }: CommitOrder): Committed {
+  const committed = completeTree(at, dir, lowers)
+  writeGraphFiles(dir, id, lowers)
+  renameSync(join(dir, 'tar-split.gz'), tarSplitFile(at, id))
+  relink(at, id)
+  return committed
+}
+
+/** Gives the tree in `dir`, which no extractor can reach any more, what it has from the layers below, and looks it over. */
+export function completeTree(at: Layout, dir: string, lowers: readonly LayerId[]): Committed {
   attributeImplied(
     dir,
     lowers.map((lower) => diffDir(at, lower)),
@@ -47,14 +56,11 @@ function complete(at: Layout, dir: string, { id, lowers }: CommitOrder): Committ
   rmSync(join(dir, IMPLIED), { force: true })
   const owned = new OwnerCount()
   const size = measureTree(AT.FDCWD, cstr(join(dir, 'diff')), (stat) => owned.add(stat))
-  writeGraphFiles(dir, id, lowers)
-  renameSync(join(dir, 'tar-split.gz'), tarSplitFile(at, id))
-  relink(at, id)
   return { ...size, owners: owned.owners() }
 }
 
 /** What containers/storage expects beside `diff` (its overlay driver's layout). */
-function writeGraphFiles(dir: string, id: LayerId, lowers: readonly LayerId[]): void {
+export function writeGraphFiles(dir: string, id: LayerId, lowers: readonly LayerId[]): void {
   writeFileSync(join(dir, 'link'), linkOf(id))
   const empty = lowers.length === 0 ? ['empty'] : []
   for (const name of ['work', 'merged', ...empty]) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 })

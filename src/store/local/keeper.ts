@@ -8,6 +8,7 @@ import type { Digest, LayerId } from '../../oci/digest.ts'
 import { AT, check, cstr, O, openat, syncfs } from '../../sys/libc.ts'
 import { Descriptor } from '../../sys/tree.ts'
 import { logToMain, serve } from '../common/thread.ts'
+import type { Damage } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type { Holders } from '../store.ts'
 import { Books } from './books.ts'
@@ -19,6 +20,7 @@ import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover } from './recover.ts'
+import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
 import { type PublishOrder, type Sealed, seal } from './seal.ts'
 
@@ -30,6 +32,10 @@ export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failu
 export type KeeperDuties = {
   open(_: null): Recovered
   commit(order: CommitOrder): Committed
+  /** Puts a layer in the place of a damaged one; both it and the record of it are on disk afterwards. */
+  replace(order: CommitOrder): Committed
+  /** Records what is known against a layer; that nothing is, once all of it is on disk. */
+  mark(order: { readonly id: LayerId; readonly damage: Damage | undefined }): null
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
   untag(tag: string): NamesChanged
@@ -92,6 +98,16 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       return recovered
     },
     commit: (order) => commitLayer(at, order),
+    replace: (order) => {
+      const { bytes, inodes, owners } = replaceLayer(at, order, sync)
+      ledger.transaction(() => ledger.replaced(order.id, { usedBytes: bytes, inodesUsed: inodes, owners }))
+      return { bytes, inodes, owners }
+    },
+    mark: ({ id, damage }) => {
+      if (damage === undefined) sync()
+      ledger.transaction(() => ledger.mark(id, damage))
+      return null
+    },
     seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     untag: (tag) => unname(() => ledger.untag(tag)),

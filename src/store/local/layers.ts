@@ -8,7 +8,7 @@ import { type DiffId, type LayerId, layerIdAbove } from '../../oci/digest.ts'
 import { Staged } from '../common/staged.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
-import type { UnpackedFacts } from '../facts.ts'
+import type { Damage, UnpackedFacts } from '../facts.ts'
 import type { Holders, Lease, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
@@ -70,14 +70,27 @@ export class Layers {
     const id = layerIdAbove(parent, staged.diffId)
     // Another pull's commit of the same layer, or a collection: its failure is for those to hear of who asked for it.
     for (let other = this.#moving.get(id); other !== undefined; other = this.#moving.get(id)) await other.catch(() => undefined)
-    const inPlace = this.#view.layer(id)?.layer
-    if (inPlace !== undefined) {
+    const inPlace = this.#view.layer(id)
+    if (inPlace !== undefined && inPlace.layer.damage === undefined) {
       await staged[Symbol.asyncDispose]()
-      return inPlace
+      return inPlace.layer
     }
-    const committed = this.#move(id, staged, facts, parent).finally(() => this.#moving.delete(id))
+    const work = inPlace === undefined ? this.#move(id, staged, facts, parent) : this.#replace(id, staged, parent)
+    const committed = work.finally(() => this.#moving.delete(id))
     this.#moving.set(id, committed)
     return committed
+  }
+
+  damaged(): readonly StoredLayer[] {
+    return [...this.#view.layers()].flatMap(({ layer }) => (layer.damage === undefined ? [] : [layer]))
+  }
+
+  /** A layer on its way in or out is waited for: it may be another afterwards. */
+  async mark(layer: StoredLayer, damage: Damage | undefined): Promise<void> {
+    const { id } = layer
+    for (let other = this.#moving.get(id); other !== undefined; other = this.#moving.get(id)) await other.catch(() => undefined)
+    if (this.#view.layer(id)?.layer !== layer) return
+    await this.#during([id], this.#setDamage(id, damage))
   }
 
   /** What holds layers beside images. Throws system. */
@@ -135,6 +148,30 @@ export class Layers {
     const unsynced = this.#view.layer(id)
     await this.#withdraw(unsynced === undefined ? [] : [unsynced])
     return fail(this.missing(id))
+  }
+
+  async #replace(id: LayerId, staged: Staged, parent: LayerId | undefined): Promise<StoredLayer> {
+    using _hold = this.hold([id])
+    if (staged.lostBefore !== this.#lost.times) fail(this.missing(id))
+    const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
+    const { bytes, inodes, owners } = await this.#threads.keeper.call('replace', order)
+    staged.moved()
+    this.#threads.sweeper.sweepLater()
+    const before = this.#view.layer(id)?.record ?? fail(this.missing(id))
+    const { damage, ...record } = before
+    const layer = this.#view.changeLayer({ ...record, owners, usedBytes: bytes, inodesUsed: inodes })
+    if (layer !== undefined && staged.lostBefore === this.#lost.times) return layer
+    // A sync failed while it was on its way: nobody can say what of it is on disk.
+    await this.#setDamage(id, damage)
+    return fail(this.missing(id))
+  }
+
+  async #setDamage(id: LayerId, damage: Damage | undefined): Promise<void> {
+    await this.#threads.keeper.call('mark', { id, damage })
+    const known = this.#view.layer(id)
+    if (known === undefined) return
+    const { damage: _, ...record } = known.record
+    this.#view.changeLayer(damage === undefined ? record : { ...record, damage })
   }
 
   /** A layer and those below it, nearest first. */

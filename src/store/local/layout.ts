@@ -7,6 +7,7 @@
  *     windlass.passthrough              there while pulls are left to the runtime
  *     windlass.reserve                  room for a removal on a full disk
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
+ *     overlay/<layer id>/replacement/{diff,tar-split.gz}  a tree that will take the place of a damaged one
  *     overlay/l/<short>                 -> ../<layer id>/diff
  *     overlay-layers/{layers.json,layers.lock,<layer id>.tar-split.gz}
  *     overlay-images/{images.json,images.lock}           what podman and CRI-O know of: the database says the same
@@ -65,6 +66,8 @@ export const directoriesOf = (at: Layout): readonly string[] => [
 
 export const layerDir = (at: Layout, id: LayerId): string => join(at.overlay, id)
 export const diffDir = (at: Layout, id: LayerId): string => join(at.overlay, id, 'diff')
+/** Where a new tree for a damaged layer is made complete. */
+export const replacementDir = (at: Layout, id: LayerId): string => join(at.overlay, id, 'replacement')
 export const tarSplitFile = (at: Layout, id: LayerId): string => join(at.layers, tarSplitName(id))
 export const tarSplitName = (id: LayerId): string => `${id}.tar-split.gz`
 

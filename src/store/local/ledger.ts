@@ -2,8 +2,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { z } from 'zod'
 import type { WindlassError } from '../../failure/failure.ts'
-import { type Digest, layerIds } from '../../oci/digest.ts'
+import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
+import type { Damage } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
@@ -147,6 +148,23 @@ export class Ledger {
       names.set(image, [...(names.get(image) ?? []), name])
     }
     return names
+  }
+
+  /** Records what is known against a layer; undefined: nothing. */
+  mark(layer: LayerId, damage: Damage | undefined): void {
+    const text = damage === undefined ? null : JSON.stringify({ ...damage, foundAt: damage.foundAt.getTime() })
+    this.#run('UPDATE layers SET damage = ? WHERE id = ?', text, layer)
+  }
+
+  /** A layer has a new tree. */
+  replaced(layer: LayerId, { usedBytes, inodesUsed, owners }: Pick<LayerRecord, 'usedBytes' | 'inodesUsed' | 'owners'>): void {
+    this.#run(
+      'UPDATE layers SET damage = NULL, used_bytes = ?, inodes_used = ?, owners = ? WHERE id = ?',
+      usedBytes,
+      inodesUsed,
+      owners === undefined ? null : JSON.stringify(owners),
+      layer,
+    )
   }
 
   /** Runs `work` in one transaction: all of it is on disk when this returns, or none of it. Throws no-space, system. */

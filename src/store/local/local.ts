@@ -16,6 +16,7 @@ import type { UnpackedFacts } from '../facts.ts'
 import type { Pin, PinRule } from '../pins.ts'
 import type {
   CopyableLayer,
+  Health,
   Holdings,
   Lease,
   NewImage,
@@ -30,6 +31,7 @@ import { Diary } from './diary.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, LOCK, layoutOf, SWITCH } from './layout.ts'
+import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
 import { View } from './view.ts'
 
@@ -98,6 +100,7 @@ class LocalStore implements Store {
   readonly root: string
   readonly overlayDir: string
   readonly holdings: Holdings
+  readonly health: Health
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
   readonly #layers: Layers
@@ -124,6 +127,11 @@ class LocalStore implements Store {
         const now = new Date()
         for (const id of ids) if (view.used(id, now)) this.#diary.note(id, now)
       },
+    }
+    this.health = {
+      damaged: () => this.#layers.damaged(),
+      mark: (layer, damage) => this.#layers.mark(layer, damage),
+      checkReplaceable: ({ id }) => checkUnmounted(id),
     }
   }
 

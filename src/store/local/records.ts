@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type DiffId, type Digest, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../../oci/oci.ts'
-import type { UnpackedFacts } from '../facts.ts'
+import type { Damage, UnpackedFacts } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type { StoredImage } from '../store.ts'
 
@@ -20,6 +20,7 @@ export type LayerRecord = {
   readonly usedBytes: number
   readonly inodesUsed: number
   readonly committedAt: Date
+  readonly damage?: Damage
 }
 
 /** A published image without its names and pins, which change on their own. */
@@ -83,6 +84,8 @@ const imageConfig = z.object({
   diffIds: z.array(diffId),
 }) satisfies z.ZodType<ImageConfig>
 
+const damage = z.object({ foundAt: time, differences: count, first: z.string() }) satisfies z.ZodType<Damage>
+
 const owners = z.object({ uids: z.array(count), gids: z.array(count) }) satisfies z.ZodType<Owners>
 
 export const layerRow = z
@@ -98,6 +101,7 @@ export const layerRow = z
     committed_at: time,
     blob: json(descriptor).nullable(),
     owners: json(owners).nullable(),
+    damage: json(damage).nullable(),
   })
   .transform(
     (row): LayerRecord => ({
@@ -114,6 +118,7 @@ export const layerRow = z
       usedBytes: row.used_bytes,
       inodesUsed: row.inodes_used,
       committedAt: row.committed_at,
+      ...(row.damage === null ? {} : { damage: row.damage }),
     }),
   )
 

@@ -12,7 +12,7 @@ import type { Catalogue } from './catalogue.ts'
 import { discard, exists, relink } from './commit.ts'
 import { removeOtherDocuments, writeDocuments } from './documents.ts'
 import type { Guard } from './guard.ts'
-import { diffDir, directoriesOf, type Layout, layerDir, linkOf, shortOf, tarSplitName } from './layout.ts'
+import { diffDir, directoriesOf, type Layout, layerDir, linkOf, replacementDir, shortOf, tarSplitName } from './layout.ts'
 import type { Ledger, Loaded } from './ledger.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
@@ -34,6 +34,8 @@ export function recover(recovery: Recovery): Recovered {
   for (const directory of directoriesOf(at)) mkdirSync(directory, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(at.staging)) discard(at, join(at.staging, name))
   const kept = dropIncomplete(at, ledger, log)
+  // A replacement that was cut short: its layer is known to be damaged still.
+  for (const { id, damage } of kept.layers) if (damage !== undefined) discard(at, replacementDir(at, id))
   show(recovery, kept)
   dropUnnamed(recovery, new Set(kept.layers.map(({ id }) => id)))
   return { ...kept, trash: readdirSync(at.trash).length > 0 }

@@ -67,4 +67,7 @@ export const migrations: readonly string[] = [
    ) STRICT;
    ALTER TABLE images ADD COLUMN used_at INTEGER;
    ALTER TABLE images DROP COLUMN pinned`,
+
+  `-- What a verification found, as JSON; null in layers that nothing is known against.
+   ALTER TABLE layers ADD COLUMN damage TEXT`,
 ]

@@ -41,8 +41,11 @@ export class View {
   }
 
   layerByDiffId(diffId: DiffId): CopyableLayer | undefined {
-    const [id] = this.#byDiffId.get(diffId) ?? []
-    return id === undefined ? undefined : this.#layers.get(id)?.layer
+    for (const id of this.#byDiffId.get(diffId) ?? []) {
+      const layer = this.#layers.get(id)?.layer
+      if (layer !== undefined && layer.damage === undefined) return layer
+    }
+    return undefined
   }
 
   layers(): Iterable<KnownLayer> {
@@ -55,13 +58,20 @@ export class View {
   }
 
   addLayer(record: LayerRecord, recorded: boolean): CopyableLayer {
-    const { id, diffId, parent, facts } = record
-    const paths = { diff: diffDir(this.#at, id), tarSplit: tarSplitFile(this.#at, id), short: shortOf(id) }
-    const layer: CopyableLayer = { id, diffId, ...(parent === undefined ? {} : { parent }), ...paths, facts }
-    this.#layers.set(id, { layer, record, recorded })
+    const { id, diffId } = record
+    const layer = this.#set(record, recorded)
     this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
     this.#measured(record.usedBytes, record.inodesUsed)
     return layer
+  }
+
+  /** A layer that is here has another record: it is damaged, or no longer, or has a new tree. */
+  changeLayer(record: LayerRecord): CopyableLayer | undefined {
+    const known = this.#layers.get(record.id)
+    if (known === undefined) return undefined
+    const { usedBytes, inodesUsed } = known.record
+    this.#measured(record.usedBytes - usedBytes, record.inodesUsed - inodesUsed)
+    return this.#set(record, known.recorded)
   }
 
   /** A row names the layer from now on. */
@@ -124,6 +134,15 @@ export class View {
     const image = this.#images.get(id)
     if (image !== undefined) this.#images.set(id, { ...image, usedAt })
     return image !== undefined
+  }
+
+  #set(record: LayerRecord, recorded: boolean): CopyableLayer {
+    const { id, diffId, parent, facts, damage } = record
+    const below = parent === undefined ? {} : { parent }
+    const paths = { diff: diffDir(this.#at, id), tarSplit: tarSplitFile(this.#at, id), short: shortOf(id) }
+    const layer = { id, diffId, ...below, ...paths, facts, ...(damage === undefined ? {} : { damage }) }
+    this.#layers.set(id, { layer, record, recorded })
+    return layer
   }
 
   #dropImage(id: Digest): void {

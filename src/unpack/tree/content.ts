@@ -7,7 +7,9 @@ import type { TarReader } from '../tar/reader.ts'
 import { ok } from './refusal.ts'
 
 /** Writes the entry's body into a new file; gives its CRC-64, undefined where tar-split keeps the body itself, or there is none. */
-export function writeContent(fd: number, entry: TarEntry, reader: TarReader): string | undefined {
+export type WriteContent = (fd: number, entry: TarEntry, reader: TarReader) => string | undefined
+
+export const writeContent: WriteContent = (fd, entry, reader) => {
   if (entry.sparse !== undefined) return writeSparse(fd, entry, entry.sparse, reader)
   if (entry.size === 0) return undefined
   const crc = new Crc64()
@@ -26,7 +28,7 @@ function writeAll(fd: number, piece: Buffer, entry: TarEntry): void {
 }
 
 /** Data goes to its places, holes stay holes. The tar cannot be put together from such a file, so tar-split keeps the packed data. */
-function writeSparse(fd: number, entry: TarEntry, { size, data }: Sparse, reader: TarReader): undefined {
+export function writeSparse(fd: number, entry: TarEntry, { size, data }: Sparse, reader: TarReader): undefined {
   ftruncateSync(fd, size)
   let extent = 0
   let into = 0

@@ -31,7 +31,7 @@ import type { Budget } from '../budget.ts'
 import { BadTar, type TarEntry } from '../tar/entry.ts'
 import type { TarReader } from '../tar/reader.ts'
 import { checkOwner, mergeXattrs, setXattrs, setXattrsAt, timesOf, type Warn } from './attributes.ts'
-import { writeContent } from './content.ts'
+import { type WriteContent, writeContent } from './content.ts'
 import { Directories, isWhiteout } from './directories.ts'
 import { clean, type Directory, isWithin, pathOf } from './directory.ts'
 import { Markers } from './markers.ts'
@@ -50,11 +50,14 @@ export class TreeWriter implements Disposable {
   readonly #warn: Warn
   /** Paths of directories without an entry of their own, as far as their records were forgotten. */
   readonly #implied = new Set<string>()
+  readonly #writeContent: WriteContent
+  #hasReplaced = false
 
   /** `path` is an empty directory. The calling thread's umask must be 0: modes are given at creation. */
-  constructor(path: string, budget: Budget, warn: Warn) {
+  constructor(path: string, budget: Budget, warn: Warn, content: WriteContent = writeContent) {
     this.#budget = budget
     this.#warn = warn
+    this.#writeContent = content
     this.#directories = new Directories(path, {
       made: () => budget.entry(),
       wasImplied: (directory) => this.#implied.size > 0 && this.#implied.has(pathOf(directory)),
@@ -69,6 +72,11 @@ export class TreeWriter implements Disposable {
   /** Whiteouts the layer has. */
   get whiteouts(): number {
     return this.#markers.whiteouts
+  }
+
+  /** True once an entry took the place of an earlier one: the tree no longer has all that the tar has. */
+  get hasReplaced(): boolean {
+    return this.#hasReplaced
   }
 
   /** Writes one member; a file's content comes from `reader`. Gives the content's CRC-64, undefined where there is none in the tree. */
@@ -142,7 +150,7 @@ export class TreeWriter implements Disposable {
       entry,
     )
     try {
-      const crc = writeContent(fd, entry, reader)
+      const crc = this.#writeContent(fd, entry, reader)
       if (entry.uid !== 0 || entry.gid !== 0) ok(fchown(fd, entry.uid, entry.gid), 'fchown', entry)
       if (entry.xattrs.length > 0) setXattrs(fd, entry, this.#warn)
       // After the owner, which clears setuid and setgid.
@@ -236,6 +244,7 @@ export class TreeWriter implements Disposable {
   }
 
   #remove(parent: Directory, name: string): void {
+    this.#hasReplaced = true
     const fd = this.#directories.fd(parent)
     const cname = cstrLatin1(name)
     const known = parent.children?.get(name)

@@ -166,7 +166,7 @@ describe('a start mends', () => {
   test('a database from before, which knows nothing of blobs and owners', async () => {
     await within((store) => pullByHand(store, ['base'], { tag }))
     const db = new DatabaseSync(below('windlass.db'))
-    db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners;
+    db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners; ALTER TABLE layers DROP COLUMN damage;
              ALTER TABLE layers ADD COLUMN implied TEXT NOT NULL DEFAULT '[]';
              DROP TABLE pins; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
     db.close()

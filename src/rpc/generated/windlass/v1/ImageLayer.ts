@@ -1,6 +1,7 @@
 // Original file: proto/windlass/v1/windlass.proto
 
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from '../../windlass/v1/Descriptor.ts';
+import type { Damage as _windlass_v1_Damage, Damage__Output as _windlass_v1_Damage__Output } from '../../windlass/v1/Damage.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ImageLayer {
@@ -15,6 +16,10 @@ export interface ImageLayer {
   'diffSize'?: (number | string | Long);
   'entries'?: (number | string | Long);
   'whiteouts'?: (number | string | Long);
+  /**
+   * Unset where nothing is known against it.
+   */
+  'damage'?: (_windlass_v1_Damage | null);
 }
 
 export interface ImageLayer__Output {
@@ -29,4 +34,8 @@ export interface ImageLayer__Output {
   'diffSize': (number);
   'entries': (number);
   'whiteouts': (number);
+  /**
+   * Unset where nothing is known against it.
+   */
+  'damage': (_windlass_v1_Damage__Output | null);
 }

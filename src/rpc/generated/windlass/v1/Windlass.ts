@@ -8,6 +8,8 @@ import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _w
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from '../../windlass/v1/InfoResponse.ts';
 import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from '../../windlass/v1/InspectImageRequest.ts';
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from '../../windlass/v1/InspectImageResponse.ts';
+import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from '../../windlass/v1/ListDamagedRequest.ts';
+import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from '../../windlass/v1/ListDamagedResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
@@ -21,6 +23,8 @@ import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveIma
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from '../../windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from '../../windlass/v1/SetPassthroughResponse.ts';
 import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from '../../windlass/v1/UnpinRequest.ts';
+import type { VerifyEvent as _windlass_v1_VerifyEvent, VerifyEvent__Output as _windlass_v1_VerifyEvent__Output } from '../../windlass/v1/VerifyEvent.ts';
+import type { VerifyRequest as _windlass_v1_VerifyRequest, VerifyRequest__Output as _windlass_v1_VerifyRequest__Output } from '../../windlass/v1/VerifyRequest.ts';
 import type { WhyRequest as _windlass_v1_WhyRequest, WhyRequest__Output as _windlass_v1_WhyRequest__Output } from '../../windlass/v1/WhyRequest.ts';
 import type { WhyResponse as _windlass_v1_WhyResponse, WhyResponse__Output as _windlass_v1_WhyResponse__Output } from '../../windlass/v1/WhyResponse.ts';
 
@@ -69,6 +73,21 @@ export interface WindlassClient extends grpc.Client {
   inspectImage(argument: _windlass_v1_InspectImageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
   inspectImage(argument: _windlass_v1_InspectImageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
   inspectImage(argument: _windlass_v1_InspectImageRequest, callback: grpc.requestCallback<_windlass_v1_InspectImageResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The layers known to be damaged.
+   */
+  ListDamaged(argument: _windlass_v1_ListDamagedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  ListDamaged(argument: _windlass_v1_ListDamagedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  ListDamaged(argument: _windlass_v1_ListDamagedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  ListDamaged(argument: _windlass_v1_ListDamagedRequest, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The layers known to be damaged.
+   */
+  listDamaged(argument: _windlass_v1_ListDamagedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  listDamaged(argument: _windlass_v1_ListDamagedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  listDamaged(argument: _windlass_v1_ListDamagedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  listDamaged(argument: _windlass_v1_ListDamagedRequest, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * The pulls in flight, whoever started them.
@@ -176,6 +195,19 @@ export interface WindlassClient extends grpc.Client {
   unpin(argument: _windlass_v1_UnpinRequest, callback: grpc.requestCallback<_windlass_v1_PinResponse__Output>): grpc.ClientUnaryCall;
   
   /**
+   * Compares the layers that are here with what was pulled, and remembers what is damaged: the next pull brings that again. With `repair`
+   * it is brought at once. The last event is `done`, whatever was found.
+   */
+  Verify(argument: _windlass_v1_VerifyRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_VerifyEvent__Output>;
+  Verify(argument: _windlass_v1_VerifyRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_VerifyEvent__Output>;
+  /**
+   * Compares the layers that are here with what was pulled, and remembers what is damaged: the next pull brings that again. With `repair`
+   * it is brought at once. The last event is `done`, whatever was found.
+   */
+  verify(argument: _windlass_v1_VerifyRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_VerifyEvent__Output>;
+  verify(argument: _windlass_v1_VerifyRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_VerifyEvent__Output>;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
@@ -220,6 +252,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   InspectImage: grpc.handleUnaryCall<_windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse>;
   
   /**
+   * The layers known to be damaged.
+   */
+  ListDamaged: grpc.handleUnaryCall<_windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse>;
+  
+  /**
    * The pulls in flight, whoever started them.
    */
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
@@ -257,6 +294,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   Unpin: grpc.handleUnaryCall<_windlass_v1_UnpinRequest__Output, _windlass_v1_PinResponse>;
   
   /**
+   * Compares the layers that are here with what was pulled, and remembers what is damaged: the next pull brings that again. With `repair`
+   * it is brought at once. The last event is `done`, whatever was found.
+   */
+  Verify: grpc.handleServerStreamingCall<_windlass_v1_VerifyRequest__Output, _windlass_v1_VerifyEvent>;
+  
+  /**
    * The same, again whenever it changes (at most ten times a second), until the call is cancelled.
    */
   WatchPulls: grpc.handleServerStreamingCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
@@ -272,6 +315,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   Collect: MethodDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectResponse, _windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse__Output>
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
+  ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
@@ -279,6 +323,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   RemoveImage: MethodDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageRequest__Output, _windlass_v1_RemoveImageResponse__Output>
   SetPassthrough: MethodDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughRequest__Output, _windlass_v1_SetPassthroughResponse__Output>
   Unpin: MethodDefinition<_windlass_v1_UnpinRequest, _windlass_v1_PinResponse, _windlass_v1_UnpinRequest__Output, _windlass_v1_PinResponse__Output>
+  Verify: MethodDefinition<_windlass_v1_VerifyRequest, _windlass_v1_VerifyEvent, _windlass_v1_VerifyRequest__Output, _windlass_v1_VerifyEvent__Output>
   WatchPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
   Why: MethodDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyResponse, _windlass_v1_WhyRequest__Output, _windlass_v1_WhyResponse__Output>
 }

@@ -1,0 +1,39 @@
+/** Pulls what is here already once more, for the sake of layers that are damaged. */
+import { fail } from '../failure/failure.ts'
+import { parseReference } from '../reference/parse.ts'
+import type { Credentials } from '../registry/registry.ts'
+import { findImage } from '../store/lookup.ts'
+import type { Store, StoredImage } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Puller, PullRequest } from './pull.ts'
+
+/** The credentials are for one registry: an image that came from another is pulled without. */
+export type Login = { readonly registry: string; readonly credentials: Credentials }
+
+/**
+ * The login that credentials given for named images make: their registry's. Throws invalid-argument where they name no one image, or one that
+ * came from several registries and is named by id; image-unknown, invalid-reference.
+ */
+export async function loginFor(
+  store: Pick<Store, 'find'>,
+  names: readonly string[],
+  credentials: Credentials,
+): Promise<Login | undefined> {
+  if (credentials.kind === 'anonymous') return undefined
+  const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: 'credentials', reason })
+  const [name, ...more] = names
+  if (name === undefined || more.length > 0) return refuse('they are for one registry: name one image')
+  const found = (await findImage(store, name)) ?? fail({ kind: 'image-unknown', names: [name] })
+  if (found.by !== 'id') return { registry: parseReference(name).registry, credentials }
+  const [registry, ...others] = new Set(found.image.digests.map((digest) => parseReference(digest).registry))
+  if (registry === undefined || others.length > 0) return refuse('this image is not of one registry: name it by reference')
+  return { registry, credentials }
+}
+
+export const pullAgain =
+  (puller: Pick<Puller, 'pull'>, client: PullRequest['client'], login: Login | undefined) =>
+  async (image: StoredImage, digestName: string, options: Abortable): Promise<void> => {
+    const reference = parseReference(digestName)
+    const credentials: Credentials = reference.registry === login?.registry ? login.credentials : { kind: 'anonymous' }
+    await puller.pull({ reference, credentials, client, platform: image.config.platform }, options)
+  }

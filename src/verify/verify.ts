@@ -1,0 +1,58 @@
+/**
+ * Whether the layers that are here are still what was pulled: every tree is compared with its layer, and what is found is remembered, so that
+ * the next pull of the image brings a damaged layer again. Nothing else is changed, unless a repair is asked for:
+ *
+ *     each layer once → unpack's verifier → sound, or marked as damaged
+ *     repair: the damaged layers' images, pulled again by digest → those layers once more
+ */
+import type { DiffId, LayerId } from '../oci/digest.ts'
+import type { StoredImage } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Difference } from '../unpack/unpack.ts'
+
+export const OUTCOMES = ['sound', 'damaged', 'unknown'] as const
+export const DIGESTS = ['equal', 'differs', 'unknowable'] as const
+
+/** What became of one layer. */
+export type LayerVerdict = {
+  readonly outcome: (typeof OUTCOMES)[number]
+  /** The first differences; `total` counts all. */
+  readonly differences: readonly Difference[]
+  readonly total: number
+  /** Whether the tar put together again has the diffID; `unknowable` where an entry of it took another's place. */
+  readonly digest: (typeof DIGESTS)[number]
+  /** Why nothing is known. */
+  readonly reason?: string
+  readonly ms: number
+}
+
+/** `images` are names, one for each of the images it is part of. */
+export type LayerToVerify = {
+  readonly layerId: LayerId
+  readonly diffId: DiffId
+  readonly bytes: number
+  readonly images: readonly string[]
+}
+
+/** `layer` is the place in `planned`. A repaired layer has a second verdict, which is the one that counts. */
+export type VerifyEvent =
+  | { readonly type: 'planned'; readonly layers: readonly LayerToVerify[] }
+  | { readonly type: 'progress'; readonly layer: number; readonly bytes: number }
+  | { readonly type: 'layer'; readonly layer: number; readonly verdict: LayerVerdict }
+  | { readonly type: 'repairing'; readonly image: string }
+  | { readonly type: 'repair-failed'; readonly image: string; readonly reason: string }
+  | { readonly type: 'done'; readonly ms: number }
+
+/** Pulls an image again by one of its digest names. Throws what a pull does. */
+export type PullAgain = (image: StoredImage, digestName: string, options: Abortable) => Promise<void>
+
+export type VerifyRequest = {
+  /** As a person names them; none for all that are here. */
+  readonly images: readonly string[]
+  readonly repair?: PullAgain
+}
+
+export interface LayerVerifier {
+  /** `onEvent` must not throw. Throws image-unknown, invalid-reference, passthrough (a store that keeps nothing to verify by), cancelled. */
+  verify(request: VerifyRequest, options: Abortable & { readonly onEvent: (event: VerifyEvent) => void }): Promise<void>
+}
