@@ -1,0 +1,108 @@
+/** The daemon that is crashed again and again, what it had answered before, and whether it still stands by it. */
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Abortable } from '../../src/task/task.ts'
+import { eventually } from '../integration/node.ts'
+import { descendantsOf } from '../integration/process.ts'
+import { startWindlass, type Windlass } from '../integration/windlass.ts'
+import type { Fleet, FleetImage } from './fleet.ts'
+import type { Tally } from './tally.ts'
+
+export class Victim {
+  readonly #dir: string
+  readonly #host: string
+  readonly #fleet: Fleet
+  readonly #tally: Tally
+  /** Answered as pulled, and nobody has asked for their removal since. */
+  readonly answered = new Set<FleetImage>()
+  #running: Windlass | undefined
+
+  /** Everything of the daemon lies below `dir`; the images are at `host`. */
+  constructor(dir: string, host: string, fleet: Fleet, tally: Tally) {
+    this.#dir = dir
+    this.#host = host
+    this.#fleet = fleet
+    this.#tally = tally
+  }
+
+  get windlass(): Windlass {
+    if (this.#running === undefined) throw new Error('the daemon is not running')
+    return this.#running
+  }
+
+  /** Starts it and says how long it took to answer. */
+  async start({ signal }: Abortable): Promise<void> {
+    const begin = performance.now()
+    this.#running = await startWindlass(this.#dir, { signal })
+    this.#tally.readyMs.push(performance.now() - begin)
+  }
+
+  async pull(image: FleetImage, { signal }: Abortable): Promise<void> {
+    await this.windlass.cri.image.pullImage({ image: { image: this.#reference(image) } }, { signal })
+    this.answered.add(image)
+  }
+
+  async remove(image: FleetImage, { signal }: Abortable): Promise<void> {
+    // From the question on nobody can say whether it is still there.
+    this.answered.delete(image)
+    await this.windlass.cri.image.removeImage({ image: { image: this.#reference(image) } }, { signal })
+  }
+
+  /** SIGKILL, to it and to whatever it has started; resolves when all of them are gone. */
+  async kill(): Promise<void> {
+    const { daemon, cri } = this.windlass
+    this.#running = undefined
+    const all = [daemon.pid, ...descendantsOf(daemon.pid)]
+    for (const pid of all) killQuietly(pid)
+    await daemon.stop('SIGKILL')
+    cri[Symbol.dispose]()
+    while (all.some((pid) => existsSync(`/proc/${pid}`))) await delay(5)
+  }
+
+  /** One of the processes that unpack is killed; false if there is none. */
+  killExtractor(at: number): boolean {
+    const all = descendantsOf(this.windlass.daemon.pid)
+    const pid = all[at % all.length]
+    if (pid !== undefined) killQuietly(pid)
+    return pid !== undefined
+  }
+
+  /** Compares every file of every image that it shows, and looks for those it had answered. */
+  async check(when: string, { signal }: Abortable): Promise<void> {
+    const { cri } = this.windlass
+    const { images } = await cri.image.listImages({}, { signal })
+    const shown = new Set<string>()
+    for (const { repoTags, id } of images) {
+      for (const tag of repoTags) shown.add(tag)
+      const { overlayDir, layers } = await cri.windlass.inspectImage({ image: id }, { signal })
+      this.#tally.images++
+      const wrong = layers.flatMap((layer) => this.#fleet.differences(layer.diffId, join(overlayDir, layer.short)))
+      if (wrong.length > 0) this.#tally.corrupt.push(`${when}: ${repoTags.join(', ')}: ${wrong.length} files, ${wrong[0]}`)
+    }
+    for (const image of this.answered)
+      if (!shown.has(this.#reference(image))) this.#tally.lost.push(`${when}: ${image.name} had been answered as pulled`)
+  }
+
+  /** Once nothing is under way, nothing lies in staging or in the trash. */
+  async checkLeftovers(when: string, { signal }: Abortable): Promise<void> {
+    const left = async (): Promise<string[]> =>
+      (await Promise.all(['staging', 'trash'].map((name) => readdir(join(this.windlass.root, name))))).flat()
+    await eventually(async () => (await left()).length === 0, { signal }).catch(async () => {
+      this.#tally.manual.push(`${when}: left lying: ${(await left()).join(', ')}`)
+    })
+  }
+
+  #reference({ name }: FleetImage): string {
+    return `${this.#host}/${name}:1`
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
