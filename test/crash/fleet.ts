@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BuiltImage, type BuiltLayer, buildImage, buildLayer, type Publishable, publish } from '../support/image.ts'
-import { createRandom } from '../support/random.ts'
+import { createRandom, type Random } from '../support/random.ts'
 import type { TarEntry } from '../support/tar.ts'
 
 /** What stands at a path: content's SHA-256, a symlink's target, or a directory. */
@@ -91,4 +91,14 @@ function standing(path: string): Packed {
   if (stat.isDirectory()) return { ...common, is: 'a directory' }
   if (stat.isSymbolicLink()) return { ...common, is: `a link to ${readlinkSync(path)}` }
   return { ...common, is: createHash('sha256').update(readFileSync(path)).digest('hex') }
+}
+
+/** At most so many of them, any of them. */
+export function pickSome(images: readonly FleetImage[], random: Random, most: number): readonly FleetImage[] {
+  const picked = new Set<FleetImage>()
+  for (let i = 0; i < most; i++) {
+    const image = images[random.below(images.length)]
+    if (image !== undefined) picked.add(image)
+  }
+  return [...picked]
 }

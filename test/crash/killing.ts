@@ -11,7 +11,7 @@ import { mounted, start } from '../integration/process.ts'
 import { main } from '../integration/windlass.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { createRandom, type Random } from '../support/random.ts'
-import { type Fleet, type FleetImage, makeFleet, putFleet } from './fleet.ts'
+import { type Fleet, makeFleet, pickSome, putFleet } from './fleet.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
@@ -98,13 +98,4 @@ async function killWhileItStarts(dir: string, ms: number, { signal }: Abortable)
   } finally {
     await daemon.stop('SIGKILL')
   }
-}
-
-function pickSome(images: readonly FleetImage[], random: Random, most: number): readonly FleetImage[] {
-  const picked = new Set<FleetImage>()
-  for (let i = 0; i < most; i++) {
-    const image = images[random.below(images.length)]
-    if (image !== undefined) picked.add(image)
-  }
-  return [...picked]
 }

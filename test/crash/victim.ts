@@ -1,6 +1,6 @@
 /** The daemon that is crashed again and again, what it had answered before, and whether it still stands by it. */
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Abortable } from '../../src/task/task.ts'
@@ -15,16 +15,18 @@ export class Victim {
   readonly #host: string
   readonly #fleet: Fleet
   readonly #tally: Tally
+  readonly #wrapper: readonly string[]
   /** Answered as pulled, and nobody has asked for their removal since. */
   readonly answered = new Set<FleetImage>()
   #running: Windlass | undefined
 
-  /** Everything of the daemon lies below `dir`; the images are at `host`. */
-  constructor(dir: string, host: string, fleet: Fleet, tally: Tally) {
+  /** Everything of the daemon lies below `dir`; the images are at `host`. `wrapper` is a program, with its arguments, that starts it. */
+  constructor(dir: string, host: string, fleet: Fleet, tally: Tally, wrapper: readonly string[] = []) {
     this.#dir = dir
     this.#host = host
     this.#fleet = fleet
     this.#tally = tally
+    this.#wrapper = wrapper
   }
 
   get windlass(): Windlass {
@@ -35,7 +37,7 @@ export class Victim {
   /** Starts it and says how long it took to answer. */
   async start({ signal }: Abortable): Promise<void> {
     const begin = performance.now()
-    this.#running = await startWindlass(this.#dir, { signal })
+    this.#running = await startWindlass(this.#dir, { signal, wrapper: this.#wrapper })
     this.#tally.readyMs.push(performance.now() - begin)
   }
 
@@ -59,6 +61,12 @@ export class Victim {
     await daemon.stop('SIGKILL')
     cri[Symbol.dispose]()
     while (all.some((pid) => existsSync(`/proc/${pid}`))) await delay(5)
+  }
+
+  /** While it is down, its database goes, and it has the other records alone to start from. */
+  async loseDatabase(): Promise<void> {
+    const root = join(this.#dir, 'root')
+    for (const name of await readdir(root)) if (name.startsWith('windlass.db')) await rm(join(root, name))
   }
 
   /** One of the processes that unpack is killed; false if there is none. */
