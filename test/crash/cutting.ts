@@ -27,11 +27,11 @@ export async function runCuts(count: number, seed: number, { signal, onRun, wrap
   await using registry = await startRegistry()
   putFleet(registry, fleet)
   using disk = new Disk()
-  const victim = new Victim(disk.dir, registry.host, fleet, tally, wrapper)
-  await victim.start({ signal })
+  const victim = new Victim(disk.dir, registry.host, fleet, tally)
+  await victim.start({ signal, wrapper })
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
-    await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, { signal })
+    await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, { signal, wrapper })
     tally.runs++
     onRun?.(tally)
   }
@@ -45,7 +45,7 @@ async function once(
   fleet: Fleet,
   random: Random,
   when: string,
-  { signal }: Abortable,
+  { signal, wrapper }: Abortable & { readonly wrapper: readonly string[] },
 ): Promise<void> {
   const wanted = pickSome(fleet.images, random, AT_ONCE)
   const gone = random.chance(0.5) ? pickSome(fleet.images, random, 1) : []
@@ -64,7 +64,7 @@ async function once(
   disk.powerOn()
   // The records that a rebuild goes by must not promise more than the database does, and not less.
   if (random.chance(0.3)) await victim.loseDatabase()
-  await victim.start({ signal })
+  await victim.start({ signal, wrapper })
   await victim.check(when, { signal })
   for (const image of wanted) await victim.pull(image, { signal })
   await victim.check(`${when}, pulled again`, { signal })

@@ -15,18 +15,16 @@ export class Victim {
   readonly #host: string
   readonly #fleet: Fleet
   readonly #tally: Tally
-  readonly #wrapper: readonly string[]
   /** Answered as pulled, and nobody has asked for their removal since. */
   readonly answered = new Set<FleetImage>()
   #running: Windlass | undefined
 
-  /** Everything of the daemon lies below `dir`; the images are at `host`. `wrapper` is a program, with its arguments, that starts it. */
-  constructor(dir: string, host: string, fleet: Fleet, tally: Tally, wrapper: readonly string[] = []) {
+  /** Everything of the daemon lies below `dir`; the images are at `host`. */
+  constructor(dir: string, host: string, fleet: Fleet, tally: Tally) {
     this.#dir = dir
     this.#host = host
     this.#fleet = fleet
     this.#tally = tally
-    this.#wrapper = wrapper
   }
 
   get windlass(): Windlass {
@@ -34,11 +32,15 @@ export class Victim {
     return this.#running
   }
 
-  /** Starts it and says how long it took to answer. */
-  async start({ signal }: Abortable): Promise<void> {
+  /** Starts it, by a program with its arguments where one is given, and notes how long it took to answer. */
+  async start({ signal, wrapper = [] }: Abortable & { readonly wrapper?: readonly string[] }): Promise<void> {
     const begin = performance.now()
-    this.#running = await startWindlass(this.#dir, { signal, wrapper: this.#wrapper })
-    this.#tally.readyMs.push(performance.now() - begin)
+    this.#running = await startWindlass(this.#dir, { signal, wrapper })
+    if (wrapper.length === 0) this.#tally.readyMs.push(performance.now() - begin)
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined
   }
 
   async pull(image: FleetImage, { signal }: Abortable): Promise<void> {
