@@ -48,7 +48,9 @@ async function once(
   { signal, wrapper }: Abortable & { readonly wrapper: readonly string[] },
 ): Promise<void> {
   const wanted = pickSome(fleet.images, random, AT_ONCE)
-  const gone = random.chance(0.5) ? pickSome(fleet.images, random, 1) : []
+  // One that is pulled and removed at once may be here afterwards or not.
+  const others = fleet.images.filter((image) => !wanted.includes(image))
+  const gone = random.chance(0.5) ? pickSome(others, random, 1) : []
   const work = [
     ...wanted.map((image) => victim.pull(image, { signal })),
     ...gone.map((image) => victim.remove(image, { signal })),
