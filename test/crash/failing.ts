@@ -29,17 +29,20 @@ export async function runFailures(
   await using registry = await startRegistry()
   putFleet(registry, fleet)
   using disk = new Disk()
+  let failed = 0
   const victim = new Victim(disk.dir, registry.host, fleet, tally)
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
-    await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, tally, { signal })
+    failed += await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, tally, { signal })
     tally.runs++
     onRun?.(tally)
   }
+  if (failed === 0) tally.manual.push('no call failed where it mattered: nothing was tried')
   await victim.kill()
   return tally
 }
 
+/** Returns how many starts and pulls failed of it. */
 async function once(
   victim: Victim,
   disk: Disk,
@@ -48,14 +51,14 @@ async function once(
   when: string,
   tally: Tally,
   { signal }: Abortable,
-): Promise<void> {
+): Promise<number> {
   const [call, error] = [random.pick(CALLS), random.pick(ERRORS)]
   // Early ones hit every kind of step; of writes there are many.
   const nth = 1 + random.below(random.chance(0.7) ? 12 : LATEST)
   const wrong = `${call}:error=${error}:when=${nth}${random.chance(0.5) ? '+' : ''}`
   if (victim.isRunning) await victim.kill()
   const wrapper = ['strace', '--seccomp-bpf', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${wrong}`]
-  await failWhilePulling(victim, fleet, random, `${when}, ${wrong}`, tally, wrapper, { signal })
+  const failed = await failWhilePulling(victim, fleet, random, `${when}, ${wrong}`, tally, wrapper, { signal })
   disk.cut()
   if (victim.isRunning) await victim.kill()
   disk.powerOn()
@@ -65,6 +68,7 @@ async function once(
   await victim.check(`${when}, ${wrong}, pulled again`, { signal })
   await victim.checkLeftovers(`${when}, ${wrong}`, { signal })
   for (const image of pickSome(fleet.images, random, 3)) await victim.remove(image, { signal })
+  return failed
 }
 
 async function failWhilePulling(
@@ -75,13 +79,13 @@ async function failWhilePulling(
   tally: Tally,
   wrapper: readonly string[],
   { signal }: Abortable,
-): Promise<void> {
+): Promise<number> {
   try {
     await victim.start({ signal, wrapper })
   } catch {
     // Its own start failed, and it said so by ending; what it leaves is looked at below.
     signal.throwIfAborted()
-    return
+    return 1
   }
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
   const wanted = pickSome(fleet.images, random, 3)
@@ -94,4 +98,5 @@ async function failWhilePulling(
     if (code !== 'UNKNOWN' && code !== 'UNAVAILABLE') tally.manual.push(`${when}: a pull failed with ${code}`)
   }
   await delay(random.below(50), undefined, { signal })
+  return results.filter(({ status }) => status === 'rejected').length
 }

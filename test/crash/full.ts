@@ -41,6 +41,7 @@ export async function runFull(count: number, seed: number, what: 'bytes' | 'inod
   const needed = roomTaken(temporary.path, what)
   await victim.remove(image, { signal })
   const before = await settled(temporary.path, what, { signal })
+  let refused = 0
   for (let run = 0; run < count; run++) {
     const left = Math.floor(((needed - before) * 1.2 * run) / count)
     const when = `${left} ${what} left`
@@ -50,6 +51,7 @@ export async function runFull(count: number, seed: number, what: 'bytes' | 'inod
       () => 'OK',
       (error: unknown) => (error instanceof RpcError ? error.code : String(error)),
     )
+    if (code !== 'OK') refused++
     if (code !== 'OK' && code !== 'UNKNOWN') tally.manual.push(`${when}: it failed with ${code}`)
     await victim.check(when, { signal })
     if (code !== 'OK') await victim.checkLeftovers(when, { signal })
@@ -61,6 +63,7 @@ export async function runFull(count: number, seed: number, what: 'bytes' | 'inod
     if (after > before * 1.1 + 64 * 1024) tally.manual.push(`${when}: ${after} ${what} taken afterwards, ${before} before`)
     tally.runs++
   }
+  if (refused === 0) tally.manual.push(`no pull ran out of ${what}: nothing was tried`)
   await victim.kill()
   return tally
 }
