@@ -12,7 +12,7 @@ import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
 /** About as long as the pulls of a run take; some are over by then. */
-const LONGEST_MS = 1500
+const LONGEST_MS = 900
 const AT_ONCE = 3
 
 export type CutOptions = Abortable & {
@@ -23,7 +23,7 @@ export type CutOptions = Abortable & {
 
 export async function runCuts(count: number, seed: number, { signal, onRun, wrapper = [] }: CutOptions): Promise<Tally> {
   const tally = newTally(wrapper.length === 0 ? 'power cut (C2)' : 'power cut, syncfs left out (control)')
-  const fleet = makeFleet(seed, { images: 6, filesPerLayer: 150 })
+  const fleet = makeFleet(seed, { images: 6, filesPerLayer: 60 })
   await using registry = await startRegistry()
   putFleet(registry, fleet)
   using disk = new Disk()

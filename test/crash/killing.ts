@@ -15,7 +15,7 @@ import { type Fleet, makeFleet, pickSome, putFleet } from './fleet.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
-const LONGEST_MS = 900
+const LONGEST_MS = 500
 const DEEP = 5
 const AT_ONCE = 3
 
@@ -25,7 +25,7 @@ export async function runKills(
   { signal, onRun }: Abortable & { onRun?: (tally: Tally) => void },
 ): Promise<Tally> {
   const tally = newTally('SIGKILL (C1, C6)')
-  const fleet = makeFleet(seed, { images: 6, filesPerLayer: 150 })
+  const fleet = makeFleet(seed, { images: 6, filesPerLayer: 60 })
   await using registry = await startRegistry()
   putFleet(registry, fleet)
   await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-kill-'))

@@ -1,5 +1,5 @@
 /** The daemon that is crashed again and again, what it had answered before, and whether it still stands by it. */
-import { existsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -62,7 +62,7 @@ export class Victim {
     for (const pid of all) killQuietly(pid)
     await daemon.stop('SIGKILL')
     cri[Symbol.dispose]()
-    while (all.some((pid) => existsSync(`/proc/${pid}`))) await delay(5)
+    while (all.some(isAlive)) await delay(5)
   }
 
   /** While it is down, its database goes, and it has the other records alone to start from. */
@@ -114,5 +114,15 @@ function killQuietly(pid: number): void {
     process.kill(pid, 'SIGKILL')
   } catch {
     // It has ended by itself.
+  }
+}
+
+/** A zombie has let go of everything it had open; its new parent may take its time to bury it (proc_pid_stat(5)). */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z'
+  } catch {
+    return false
   }
 }
