@@ -20,7 +20,8 @@ export type Config = {
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
   readonly durability: 'Sync'
-  readonly keepBlobs: false
+  /** Beside containerd alone: layers' blobs stay in its content store. */
+  readonly keepBlobs: boolean
   /** When images go by themselves; see gc/choose.ts. */
   readonly gc: {
     readonly highPercent: number

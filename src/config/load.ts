@@ -158,7 +158,7 @@ function complete(
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
-    keepBlobs: false,
+    keepBlobs: c.keepBlobs ?? false,
     gc: watermarksOf(c.gc),
     pins: Object.freeze((c.pins ?? []).map(pinRuleOf)),
     limits: Object.freeze({

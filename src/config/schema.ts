@@ -122,10 +122,7 @@ export const configurationSchema = z.strictObject({
     .enum(['Sync', 'Lazy'])
     .refine((durability) => durability === 'Sync', `Lazy ${notYet}; every published image is synced`)
     .optional(),
-  keepBlobs: z
-    .boolean()
-    .refine((keep) => !keep, `true ${notYet}; blobs are dropped once unpacked`)
-    .optional(),
+  keepBlobs: z.boolean().optional(),
   limits: z
     .strictObject({
       maxUnpackedSize: quantity.optional(),

@@ -1,6 +1,7 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
 
 import { type Config, defaults } from '../config/config.ts'
+import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
@@ -82,7 +83,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */
 async function openStore(
-  { rootDir: root, pins }: Config,
+  { rootDir: root, pins, keepBlobs }: Config,
   platform: Platform,
   log: Logger,
   { runtime, onLost, signal }: NodeOptions,
@@ -90,9 +91,13 @@ async function openStore(
   const lost = onLost === undefined ? {} : { onLost }
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, ...pinnedOf(facts), ...lost }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...lost }
     const store = await openContainerdStore(options, { signal })
     return { store, staging: store.stagingDir, layers: store.landedDir }
+  }
+  if (keepBlobs) {
+    const reason = 'this version keeps blobs in containerd alone; leave it out, or set runtime.kind to containerd'
+    fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
   }
   const { staging, overlay } = layoutOf(root)
   return { store: await openLocalStore({ root, pinRules: pins, log, ...lost }, { signal }), staging, layers: overlay }

@@ -1,5 +1,6 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
 import { WindlassError } from '../failure/failure.ts'
+import type { LayerId } from '../oci/digest.ts'
 import type { Repository } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
@@ -24,13 +25,22 @@ export class Arrival {
   readonly #store: Store
   readonly #unpacker: Unpacker
   readonly #planned: PlannedLayer
+  readonly #id: LayerId
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
 
-  constructor(store: Store, unpacker: Unpacker, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal) {
+  /** `id` is what the layer will be called. */
+  constructor(
+    { store, unpacker }: { readonly store: Store; readonly unpacker: Unpacker },
+    planned: PlannedLayer,
+    id: LayerId,
+    progress: LayerProgress,
+    signal: AbortSignal,
+  ) {
     this.#store = store
     this.#unpacker = unpacker
     this.#planned = planned
+    this.#id = id
     this.#progress = progress
     this.#signal = signal
   }
@@ -42,11 +52,12 @@ export class Arrival {
     return await this.#staging(async (staged) => {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
+      await using kept = await this.#store.blobs?.keep(blob, this.#id)
       const started = performance.now()
       this.#progress.state = 'downloading'
       const write = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
-        return unpacking.write(chunk)
+        return both(unpacking.write(chunk), kept?.write(chunk))
       }
       const transfer = await remote.fetch(blob, { write }, { signal: this.#signal })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
@@ -54,6 +65,7 @@ export class Arrival {
       const facts = await unpacking.finish().catch((error: unknown) => {
         throw blaming(transfer.host, error)
       })
+      await kept?.commit()
       const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
       return {
         staged,
@@ -118,6 +130,12 @@ export class Arrival {
   #open(staged: StagedLayer, source: LayerSource): ReturnType<Unpacker['open']> {
     return this.#unpacker.open({ dir: staged.dir, diffId: this.#planned.diffId, source }, { signal: this.#signal })
   }
+}
+
+/** Full where either is. */
+function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Promise.all([one, other]).then(() => {})
 }
 
 /** What a finished directory looks like to the one who copies it. */

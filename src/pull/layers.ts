@@ -84,7 +84,7 @@ export class LayerWork {
           throw error
         }
       }
-      const obtaining = orStop(this.#obtain(chain, planned, progress, both.signal))
+      const obtaining = orStop(this.#obtain(chain, planned, id, progress, both.signal))
       const below = position === 0 ? undefined : orStop(this.ensure(chain, position - 1, both))
       const [obtained, parent] = await Promise.allSettled([obtaining, below])
       await using cleanup = new AsyncDisposableStack()
@@ -100,10 +100,17 @@ export class LayerWork {
     }
   }
 
-  async #obtain(chain: Chain, planned: PlannedLayer, progress: LayerProgress, signal: AbortSignal): Promise<Obtained> {
+  async #obtain(
+    chain: Chain,
+    planned: PlannedLayer,
+    id: LayerId,
+    progress: LayerProgress,
+    signal: AbortSignal,
+  ): Promise<Obtained> {
     const { diffId, blob } = planned
     const unpacking = `${diffId} ${blob.digest}`
-    const arrival = new Arrival(this.#store, this.#unpacker, planned, progress, signal)
+    const crew = { store: this.#store, unpacker: this.#unpacker }
+    const arrival = new Arrival(crew, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

@@ -7,6 +7,7 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { Abortable } from '../task/task.ts'
 import { calls, cancelled, clientOf, isReady, metadataOf, RECONNECT, rpcError, waitForReady } from './client.ts'
+import { type ContentToWrite, type ContentWriter, contentWriter } from './content-writer.ts'
 import { containerdDefinitions } from './proto.ts'
 import type { CallOptions, ContainerdImageCalls, ContentCalls, LeaseCalls, SnapshotCalls } from './services.ts'
 
@@ -26,6 +27,8 @@ export interface Containerd extends Disposable {
   readonly images: ContainerdImageCalls
   /** Writes and commits a document of at most a few MiB; resolves to its size. Rejects with ALREADY_EXISTS where it is there already. */
   writeContent(write: ContentWrite, options: CallOptions): Promise<number>
+  /** The same for content of any size, in pieces. */
+  openContent(content: ContentToWrite, options: CallOptions): ContentWriter
   /** Whether somebody listens, or does within `ms`. */
   reach(ms: number, options: Abortable): Promise<boolean>
   /** The options of a call in the namespace; with `lease`, what the call makes is held by it. */
@@ -43,6 +46,7 @@ export function connectContainerd(socket: string, namespace: string): Containerd
     snapshots: calls<SnapshotCalls>(client, definitions.snapshots, closing.signal),
     images: calls<ContainerdImageCalls>(client, definitions.images, closing.signal),
     writeContent: (write, options) => writeContent(client, definitions.content, write, options),
+    openContent: (content, options) => contentWriter(client, writeMethod(definitions.content), content, options),
     reach: async (ms, options) => isReady(client) || (await waitForReady(client, ms, options)),
     under: (lease, { signal }) => ({
       signal,
@@ -55,6 +59,11 @@ export function connectContainerd(socket: string, namespace: string): Containerd
   }
 }
 
+function writeMethod({ Write }: grpc.ServiceDefinition): grpc.MethodDefinition<unknown, unknown> {
+  if (Write === undefined) throw new Error('proto/ defines no Content.Write')
+  return Write
+}
+
 /** One message does it all: a commit writes its data first. */
 async function writeContent(
   client: grpc.Client,
@@ -64,9 +73,7 @@ async function writeContent(
 ): Promise<number> {
   const { signal } = options
   if (signal.aborted) throw cancelled(signal.reason)
-  const method = content.Write
-  if (method === undefined) throw new Error('proto/ defines no Content.Write')
-  const { path, requestSerialize, responseDeserialize } = method
+  const { path, requestSerialize, responseDeserialize } = writeMethod(content)
   const { deadline } = options
   const call = client.makeBidiStreamRequest(
     path,

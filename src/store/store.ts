@@ -9,7 +9,7 @@
  */
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
-import type { Abortable } from '../task/task.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
 
@@ -89,6 +89,18 @@ export interface Lease extends AsyncDisposable {
 
 /** How long publishing took, in milliseconds. */
 export type Published = { readonly image: StoredImage; readonly syncMs: number; readonly publishMs: number }
+
+/** Keeps layers' blobs as they were fetched, beside what was unpacked of them. */
+export interface BlobKeeper {
+  /** Takes in the blob that `layer` comes out of; undefined where it is here already. Throws runtime, runtime-down. */
+  keep(blob: Descriptor, layer: LayerId): Promise<KeptBlob | undefined>
+}
+
+/** A blob being written. Disposing it before `commit` throws it away. */
+export interface KeptBlob extends ByteSink, AsyncDisposable {
+  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down. */
+  commit(): Promise<void>
+}
 
 /** A layer of a store that decides for itself what stays, and what removing it would give back. */
 export type HeldLayer = StoredLayer & { readonly usedBytes: number; readonly inodesUsed: number }
@@ -170,6 +182,8 @@ export interface Store extends AsyncDisposable {
    * once, and unlinked in the background.
    */
   collect(): Promise<readonly StoredLayer[]>
+  /** Where blobs are to be kept. */
+  readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */
   readonly holdings?: Holdings
   /** Absent where nothing is kept that layers could be verified by. */

@@ -221,7 +221,7 @@ describe('what is refused, with line and field', () => {
       'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
     ],
     ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
-    ['kept blobs', 'keepBlobs: true\n', 3, 'keepBlobs', 'true is not in this version; blobs are dropped once unpacked'],
+    ['a lazy store', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
     ['lazy durability', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
     [
       'a key given twice',
@@ -245,11 +245,11 @@ describe('what is refused, with line and field', () => {
   })
 
   test('everything that is wrong is told, in the order of the file', () => {
-    const text = `keepBlobs: true\nsocket: {mode: 660, group: x}\nunpackWorkers: -1\n---\n${HEAD}---\napiVersion: v1\nkind: Pod\n`
+    const text = `durability: Lazy\nsocket: {mode: 660, group: x}\nunpackWorkers: -1\n---\n${HEAD}---\napiVersion: v1\nkind: Pod\n`
     const failure = refusal(text)
     if (failure.kind !== 'bad-config') throw new Error(failure.kind)
     expect([failure, ...(failure.more ?? [])].map(({ line, field }) => `${line} ${field}`)).toEqual([
-      '3 keepBlobs',
+      '3 durability',
       '4 socket.mode',
       '4 socket.group',
       '5 unpackWorkers',
@@ -260,8 +260,8 @@ describe('what is refused, with line and field', () => {
   })
 
   test('the text names file, line, field and what to do', () => {
-    expect(inWords(refusal('keepBlobs: true\n'))).toBe(
-      `${file}:3: keepBlobs: true is not in this version; blobs are dropped once unpacked`,
+    expect(inWords(refusal('durability: Lazy\n'))).toBe(
+      `${file}:3: durability: Lazy is not in this version; every published image is synced`,
     )
   })
 

@@ -1,8 +1,10 @@
 /** Images that Windlass pulled into Debian's containerd, as containerd has them. */
-import { mkdtempDisposable, readdir } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtempDisposable, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Digest } from '../../src/oci/digest.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { buildImage, publish } from '../support/image.ts'
@@ -22,13 +24,15 @@ interface Pair extends AsyncDisposable {
   at(name: string): string
 }
 
-async function startPair({ signal, ...options }: ContainerdOptions): Promise<Pair> {
+async function startPair({ signal, config, ...options }: ContainerdOptions & { readonly config?: string }): Promise<Pair> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-landing-')))
   resources.use(mounted(temporary.path, ['-t', 'tmpfs', '-o', 'size=2g,nr_inodes=0', 'tmpfs']))
   const at = (name: string): string => join(temporary.path, name)
   const containerd = resources.use(await startContainerd(at('containerd'), { signal, ...options }))
-  const windlass = resources.use(await startWindlass(at('windlass'), { signal, runtime: containerd }))
+  await writeFile(at('windlass.yaml'), `apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\n${config ?? ''}`)
+  const env = { WINDLASS_CONFIG: at('windlass.yaml') }
+  const windlass = resources.use(await startWindlass(at('windlass'), { signal, runtime: containerd, env }))
   await ready(windlass, { signal })
   const owned = resources.move()
   return { containerd, windlass, at, [Symbol.asyncDispose]: () => owned.disposeAsync() }
@@ -104,6 +108,49 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     expect(await pull(windlass, reference, { signal })).toBe(id)
     const asked = registry.requests.slice(before).map(({ method, path }) => `${method} ${path}`)
     expect(asked).toEqual(['HEAD /v2/test/shell/manifests/1'])
+  })
+
+  it('blobs are kept where that is wanted, as containerd itself keeps them', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const large = buildImage({
+      platform: here,
+      layers: [
+        { tar: [{ name: 'large', content: randomBytes(5_000_000) }] },
+        { tar: [{ name: 'small', content: 'small' }], compression: 'zstd' },
+      ],
+    })
+    const child = buildImage({ platform: here, layers: [...large.layers, { tar: [{ name: 'child', content: 'c' }] }] })
+    publish(registry, 'test/large', '1', large)
+    publish(registry, 'test/child', '1', child)
+    await using pair = await startPair({ signal, config: 'keepBlobs: true\n' })
+    const { windlass, containerd } = pair
+    const [one, two] = [`${registry.host}/test/large:1`, `${registry.host}/test/child:1`]
+    const blobsOf = (image: { readonly layers: readonly { readonly descriptor: { readonly digest: Digest } }[] }): Digest[] =>
+      image.layers.map(({ descriptor }) => descriptor.digest)
+    const content = async (): Promise<readonly string[]> => {
+      await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+      await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
+      return (await containerd.ctr(['content', 'ls', '-q'], { signal })).trim().split('\n').toSorted()
+    }
+    await Promise.all([one, two].map((reference) => pull(windlass, reference, { signal })))
+    expect(windlass.daemon.output()).not.toContain('handed to the runtime')
+    const documents = [large, child].flatMap(({ descriptor, id }) => [descriptor.digest, id])
+    expect(await content()).toEqual([...new Set([...documents, ...blobsOf(large), ...blobsOf(child)])].toSorted())
+    for (const digest of blobsOf(child)) expect(registry.blobGets(digest)).toBe(1)
+    // What peers look for, and what an export needs.
+    const listed = (await containerd.ctr(['content', 'ls'], { signal })).split('\n')
+    const [first = ''] = blobsOf(large)
+    const labels = listed.find((line) => line.startsWith(first))
+    expect(labels).toMatch(/containerd\.io\/distribution\.source\.127\.0\.0\.1:\d+=\S*test\/large/)
+    expect(labels).toContain(`containerd.io/uncompressed=${large.layers[0]?.diffId}`)
+    await containerd.ctr(['images', 'export', pair.at('large.tar'), one], { signal })
+    // They go with their last image.
+    await windlass.cri.image.removeImage({ image: { image: two } }, { signal })
+    expect(await content()).toEqual([large.descriptor.digest, large.id, ...blobsOf(large)].toSorted())
+    await windlass.cri.image.removeImage({ image: { image: one } }, { signal })
+    expect(await content()).toEqual([''])
+    // What is a snapshot already is not fetched for its blob alone; nothing is left under way.
+    expect(await containerd.ctr(['content', 'active'], { signal })).not.toContain('windlass-')
   })
 
   it('images that share layers land at once, each layer fetched once', async ({ signal }) => {

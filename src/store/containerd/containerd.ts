@@ -22,7 +22,19 @@ import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import { LOCK } from '../local/layout.ts'
 import type { Pin } from '../pins.ts'
-import type { CopyableLayer, Lease, NewImage, Published, StagedLayer, Store, StoredImage, StoredLayer, Usage } from '../store.ts'
+import type {
+  BlobKeeper,
+  CopyableLayer,
+  Lease,
+  NewImage,
+  Published,
+  StagedLayer,
+  Store,
+  StoredImage,
+  StoredLayer,
+  Usage,
+} from '../store.ts'
+import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Holds } from './holds.ts'
@@ -42,6 +54,8 @@ export type ContainerdStoreOptions = {
   readonly platform: Platform
   /** The tag of an image that must stay, whatever kubelet's collection thinks. */
   readonly pinned?: string
+  /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
+  readonly keepBlobs?: boolean
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -65,7 +79,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, pinned } = options
+  const { root, socket, platform, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   mkdirSync(root, { recursive: true, mode: 0o700 })
@@ -85,10 +99,11 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned }
+  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
   if (pinned !== undefined) await pinName(daemon, pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  return new LandingStore(root, parts, log, onLost, open.move())
+  const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
+  return new LandingStore(root, parts, blobs, log, onLost, open.move())
 }
 
 class LandingStore implements ContainerdStore {
@@ -96,6 +111,7 @@ class LandingStore implements ContainerdStore {
   readonly overlayDir: string
   readonly stagingDir: string
   readonly landedDir: string
+  readonly blobs?: BlobKeeper
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #log: StoreLog
@@ -106,11 +122,13 @@ class LandingStore implements ContainerdStore {
   constructor(
     root: string,
     parts: LandingParts,
+    blobs: BlobKeeper | undefined,
     log: StoreLog,
     onLost: ((error: Error) => void) | undefined,
     open: AsyncDisposableStack,
   ) {
     this.root = root
+    if (blobs !== undefined) this.blobs = blobs
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.incoming
     this.landedDir = parts.staging.landed

@@ -1,6 +1,7 @@
 /** Calls of containerd as this store makes them: in its namespace, with a deadline, failing with our failures. */
 import { type Failure, WindlassError } from '../../failure/failure.ts'
 import { type Containerd, connectContainerd } from '../../rpc/containerd.ts'
+import type { ContentToWrite, ContentWriter } from '../../rpc/content-writer.ts'
 import type { CallOptions } from '../../rpc/services.ts'
 import { RpcError } from '../../rpc/status.ts'
 import { NAMESPACE } from './names.ts'
@@ -49,6 +50,34 @@ export class Daemon implements Disposable {
     } catch (error) {
       if (error instanceof RpcError && error.code === code) return undefined
       throw this.#failed(operation, error)
+    }
+  }
+
+  /** Content of any size, piece by piece; `lease` holds it. Its promises reject as `call` does. */
+  writing(content: ContentToWrite, lease: string): ContentWriter {
+    const { signal } = this.#closing
+    const writer = this.#containerd.openContent(content, this.#containerd.under(lease, { signal }))
+    const told = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work
+      } catch (error) {
+        throw this.#failed('keep a blob', error)
+      }
+    }
+    return {
+      write: (chunk) => {
+        const full = writer.write(chunk)
+        return full === undefined ? undefined : told(full)
+      },
+      commit: async () => {
+        try {
+          await writer.commit()
+        } catch (error) {
+          // Another pull's, which had the same to keep.
+          if (!(error instanceof RpcError) || error.code !== 'ALREADY_EXISTS') throw this.#failed('keep a blob', error)
+        }
+      },
+      [Symbol.dispose]: () => writer[Symbol.dispose](),
     }
   }
 

@@ -3,7 +3,7 @@
  * to hold there, because what a pull found waiting here may become another image's snapshot, and go with that.
  */
 import type { LayerId } from '../../oci/digest.ts'
-import type { ContainerdLease, Leases } from './leases.ts'
+import type { ContainerdLease, Held, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
 
 /** One pull's. Giving it back lets containerd collect what it alone held. */
@@ -57,12 +57,12 @@ export class Holds {
     return new Set([...this.#all].flatMap(({ ids }) => [...ids]))
   }
 
-  /** Holds a snapshot for each pull that counts on its layer. */
-  async keep(id: LayerId): Promise<void> {
+  /** Holds a layer's snapshot, or its blob, for each pull that counts on it. */
+  async keep(id: LayerId, what: Held = { snapshot: chainIdOf(id) }): Promise<void> {
     for (const hold of this.#all) {
       if (!hold.ids.has(id)) continue
       try {
-        await (await hold.lease()).hold({ snapshot: chainIdOf(id) })
+        await (await hold.lease()).hold(what)
       } catch (error) {
         // Given back meanwhile, and its lease with it.
         if (this.#all.has(hold)) throw error

@@ -11,7 +11,7 @@ import type { Image__Output } from '../../rpc/generated/containerd/services/imag
 import type { NewImage } from '../store.ts'
 import type { Daemon } from './daemon.ts'
 import type { ContainerdLease } from './leases.ts'
-import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel } from './names.ts'
+import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel, UNCOMPRESSED } from './names.ts'
 
 type Labels = Readonly<Record<string, string>>
 /** Marks an image that is here already, whoever pulled it. */
@@ -37,8 +37,14 @@ export type NamedImage = AsyncDisposable & {
 }
 
 /** Writes the documents and names the image. Its snapshots must be committed and held by the lease. Throws runtime. */
-export async function landImage(daemon: Daemon, image: NewImage, lease: ContainerdLease, isPinned: boolean): Promise<NamedImage> {
-  const { target, documents } = documentsOf(image)
+export async function landImage(
+  daemon: Daemon,
+  image: NewImage,
+  lease: ContainerdLease,
+  { isPinned, keepBlobs }: { readonly isPinned: boolean; readonly keepBlobs: boolean },
+): Promise<NamedImage> {
+  const { target, documents } = documentsOf(image, keepBlobs)
+  if (keepBlobs) await labelBlobs(daemon, image, lease)
   for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
   const undo = new AsyncDisposableStack()
@@ -58,7 +64,10 @@ export async function landImage(daemon: Daemon, image: NewImage, lease: Containe
 }
 
 /** Each document after those it leads to; and the one the image's names are for. */
-function documentsOf(image: NewImage): { readonly target: Descriptor; readonly documents: readonly Document[] } {
+function documentsOf(
+  image: NewImage,
+  keepBlobs: boolean,
+): { readonly target: Descriptor; readonly documents: readonly Document[] } {
   const source = sourceOf(image.digest)
   const top = layerIdsOf(image.config.diffIds).at(-1)
   const config = {
@@ -69,7 +78,7 @@ function documentsOf(image: NewImage): { readonly target: Descriptor; readonly d
   const manifest = {
     digest: image.manifest.digest,
     bytes: image.manifestBytes,
-    labels: { ...source, [gc.config]: image.id },
+    labels: { ...source, [gc.config]: image.id, ...(keepBlobs ? layerLabels(image) : {}) },
   }
   const index = indexOver(image)
   if (index === undefined) return { target: image.manifest, documents: [config, manifest] }
@@ -78,6 +87,29 @@ function documentsOf(image: NewImage): { readonly target: Descriptor; readonly d
     target: index.descriptor,
     documents: [config, manifest, { digest: index.descriptor.digest, bytes: index.bytes, labels }],
   }
+}
+
+/** What keeps layers' blobs: containerd's own pull gives a manifest the same. One that is not here is nothing to its collection. */
+const layerLabels = ({ layers }: NewImage): Labels => Object.fromEntries(layers.map(({ digest }, at) => [gc.layer(at), digest]))
+
+/** Says of the blobs that are here what containerd's own pull says of them; they are the lease's until the manifest has them. */
+async function labelBlobs(daemon: Daemon, image: NewImage, lease: ContainerdLease): Promise<void> {
+  for (const [at, { digest }] of image.layers.entries()) {
+    const diffId = image.config.diffIds[at]
+    const labels = { ...sourceOf(image.digest), ...(diffId === undefined ? {} : { [UNCOMPRESSED]: diffId }) }
+    if (await labelContent(daemon, digest, labels)) await lease.hold({ content: digest })
+  }
+}
+
+/** False where there is no such content. */
+async function labelContent(daemon: Daemon, digest: Digest, labels: Labels): Promise<boolean> {
+  const updated = await daemon.callUnless('NOT_FOUND', 'label content', async ({ content }, options) => {
+    const { info } = await content.info({ digest }, options)
+    const own = withSources(labels, info?.labels ?? {})
+    const paths = Object.keys(own).map((label) => `labels.${label}`)
+    return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
+  })
+  return updated !== undefined
 }
 
 /** The index the reference named, where it lists the manifest itself: containerd looks no deeper than we write. */
@@ -107,13 +139,7 @@ async function writeDocument(daemon: Daemon, { digest, bytes, labels }: Document
     if (written !== undefined) return
     // Somebody else's, from now on held by us as well; its labels may lack ours.
     await lease.hold({ content: digest })
-    const updated = await daemon.callUnless('NOT_FOUND', 'label a document', async ({ content }, options) => {
-      const { info } = await content.info({ digest }, options)
-      const own = withSources(labels, info?.labels ?? {})
-      const paths = Object.keys(own).map((label) => `labels.${label}`)
-      return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
-    })
-    if (updated !== undefined) return
+    if (await labelContent(daemon, digest, labels)) return
   }
   fail({ kind: 'internal', what: `document ${digest} was collected ${ATTEMPTS} times while it was written` })
 }

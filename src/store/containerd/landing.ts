@@ -30,6 +30,7 @@ export type LandingParts = {
   readonly pending: Pending
   readonly holds: Holds
   readonly pinned: string | undefined
+  readonly keepBlobs: boolean
 }
 
 /** An image to land, and what holds it until it has. */
@@ -102,7 +103,7 @@ export class Lander {
   }
 
   async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
-    const { daemon, snapshots, catalog, pending, holds, pinned } = this.#parts
+    const { daemon, snapshots, catalog, pending, holds, pinned, keepBlobs } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -116,7 +117,8 @@ export class Lander {
       await holds.keep(top)
       if (!(await snapshots.exists(top))) fail(pending.missing(top))
     }
-    const named = await landImage(daemon, image, lease, image.tag !== undefined && image.tag === pinned)
+    const isPinned = image.tag !== undefined && image.tag === pinned
+    const named = await landImage(daemon, image, lease, { isPinned, keepBlobs })
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer.
     const name = image.tag ?? image.digest

@@ -14,10 +14,13 @@ import { gc, OWNER, SNAPSHOTTER } from './names.ts'
 /** Far longer than a pull takes; what containerd's own clients use. */
 export const LEASE_MS = 24 * 3_600_000
 
+/** What a lease can hold. */
+export type Held = { readonly snapshot: string } | { readonly content: Digest }
+
 /** One lease. Disposing it lets containerd collect what it held. */
 export interface ContainerdLease extends AsyncDisposable {
   readonly id: string
-  hold(what: { readonly snapshot: string } | { readonly content: Digest }): Promise<void>
+  hold(what: Held): Promise<void>
 }
 
 export class Leases {
@@ -51,7 +54,7 @@ export class Leases {
     for (const { id } of leases) await this.#delete(id)
   }
 
-  async #hold(id: string, what: { readonly snapshot: string } | { readonly content: Digest }): Promise<void> {
+  async #hold(id: string, what: Held): Promise<void> {
     const resource =
       'snapshot' in what ? { id: what.snapshot, type: `snapshots/${SNAPSHOTTER}` } : { id: what.content, type: 'content' }
     await this.#daemon.call('hold what a pull needs', ({ leases }, options) => leases.addResource({ id, resource }, options))

@@ -10,10 +10,13 @@ export const gc = {
   expire: 'containerd.io/gc.expire',
   config: 'containerd.io/gc.ref.content.config',
   manifest: (at: number) => `containerd.io/gc.ref.content.m.${at}`,
+  layer: (at: number) => `containerd.io/gc.ref.content.l.${at}`,
   /** On the config, with the top chainID: this alone keeps an image's snapshots. */
   snapshot: `containerd.io/gc.ref.snapshot.${SNAPSHOTTER}`,
 } as const
 
+/** On a layer's blob: its diffID. */
+export const UNCOMPRESSED = 'containerd.io/uncompressed'
 /** The chainID a snapshot is for. */
 export const SNAPSHOT_REF = 'containerd.io/snapshot.ref'
 /** On what is fetched: `repository[,repository]` of that host. */
