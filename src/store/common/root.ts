@@ -8,6 +8,8 @@ import type { StoreLog } from './log.ts'
 export const LOCK = 'windlass.lock'
 /** There while pulls are left to the runtime; may be there before any store is. */
 export const SWITCH = 'windlass.passthrough'
+/** The runtime that images last landed in; only in a root that was locked. */
+export const LAST_RUNTIME = 'windlass.runtime'
 
 /** Makes the root (0700). Throws invalid-argument for a directory that is not empty and not ours, no-space, system. */
 export function makeRoot(root: string, log: StoreLog): void {
