@@ -9,24 +9,21 @@ import { type Failure, fail, failureOf, systemFailure, WindlassError } from '../
 import type { StoreLog } from '../common/log.ts'
 import { migrations } from './schema.ts'
 
-/** `isNew`: there was none, or none that could be used. */
-export type OpenDatabase = { readonly db: DatabaseSync; readonly isNew: boolean }
-
-/** Opens the database, or a new one where the file is damaged: the daemon always starts. Throws unsupported (newer schema), no-space, system. */
-export function openDatabase(file: string, log: StoreLog): OpenDatabase {
+/** Opens the database, or a fresh one where the file is damaged: the daemon always starts. Throws unsupported (newer schema), no-space, system. */
+export function openDatabase(file: string, log: StoreLog): DatabaseSync {
   try {
     return openSound(file)
   } catch (error) {
     if (!isDamage(error)) throw asFailure(error, file)
     const aside = setAside(file)
-    log.error({ database: file, aside, reason: String(error) }, 'the database is damaged: it is set aside')
+    log.error({ database: file, aside, reason: String(error) }, 'the database is damaged: set aside, starting with an empty one')
     return openSound(file)
   }
 }
 
 class Damaged extends Error {}
 
-function openSound(file: string): OpenDatabase {
+function openSound(file: string): DatabaseSync {
   // Image configs may hold what nobody else should read. The journal takes its mode from the file.
   closeSync(openSync(file, 'a', 0o600))
   const db = new DatabaseSync(file)
@@ -36,15 +33,15 @@ function openSound(file: string): OpenDatabase {
     )
     const complaint = firstOf(db, 'PRAGMA quick_check(1)')
     if (complaint !== 'ok') throw new Damaged(`quick_check: ${String(complaint)}`)
-    return { db, isNew: migrate(db, file) === 0 }
+    migrate(db, file)
+    return db
   } catch (error) {
     db.close()
     throw error
   }
 }
 
-/** Returns the version it was. */
-function migrate(db: DatabaseSync, file: string): number {
+function migrate(db: DatabaseSync, file: string): void {
   const version = z.int().parse(firstOf(db, 'PRAGMA user_version'))
   if (version > migrations.length) {
     fail({
@@ -57,7 +54,6 @@ function migrate(db: DatabaseSync, file: string): number {
   migrations.slice(version).forEach((statements, i) => {
     transaction(db, file, () => db.exec(`${statements}; PRAGMA user_version = ${version + i + 1}`))
   })
-  return version
 }
 
 const firstOf = (db: DatabaseSync, pragma: string): unknown => Object.values(db.prepare(pragma).get() ?? {})[0]

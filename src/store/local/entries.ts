@@ -3,9 +3,7 @@
  * (images.go, `Image`). Everything in them can be told from the database; podman 4.3 writes the same for the same image.
  */
 
-import { z } from 'zod'
 import { type Digest, hexOf, sha256 } from '../../oci/digest.ts'
-import { mediaTypes } from '../../oci/oci.ts'
 import { isGoTime } from '../common/readable.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
@@ -20,8 +18,6 @@ export type LayerEntry = {
   readonly compression?: number
   readonly uidset?: readonly number[]
   readonly gidset?: readonly number[]
-  /** Ours: what a rebuild of the database could tell only by walking the tree. */
-  readonly metadata: string
 }
 
 /** A document of an image as containers/storage keys it. */
@@ -34,7 +30,7 @@ const COMPRESSIONS = new Map([
   ['zstd', 4],
 ])
 
-export function layerEntry({ id, diffId, parent, facts, owners, usedBytes, inodesUsed, committedAt }: LayerRecord): LayerEntry {
+export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: LayerRecord): LayerEntry {
   return {
     id,
     ...(parent === undefined ? {} : { parent }),
@@ -43,39 +39,7 @@ export function layerEntry({ id, diffId, parent, facts, owners, usedBytes, inode
     'diff-digest': diffId,
     'diff-size': facts.diffSize,
     ...(owners === undefined ? {} : { uidset: owners.uids, gidset: owners.gids }),
-    metadata: JSON.stringify([facts.entries, facts.whiteouts, usedBytes, inodesUsed]),
   }
-}
-
-const count = z.int().nonnegative()
-const metadata = z
-  .string()
-  .max(200)
-  .transform((text): unknown => JSON.parse(text))
-  .pipe(z.tuple([count, count, count, count]))
-
-/** What `metadata` of an entry says; undefined where an earlier version wrote it, or somebody else. */
-export function factsIn(
-  text: string | undefined,
-): { readonly entries: number; readonly whiteouts: number; readonly usedBytes: number; readonly inodesUsed: number } | undefined {
-  try {
-    const [entries, whiteouts, usedBytes, inodesUsed] = metadata.parse(text)
-    return { entries, whiteouts, usedBytes, inodesUsed }
-  } catch {
-    return undefined
-  }
-}
-
-/** The blob an entry's layer came out of. */
-export function blobOf(entry: {
-  readonly 'compressed-diff-digest'?: Digest | undefined
-  readonly 'compressed-size'?: number | undefined
-  readonly compression?: number | undefined
-}): LayerRecord['facts']['blob'] {
-  const { 'compressed-diff-digest': digest, 'compressed-size': size, compression = 0 } = entry
-  const suffix = [...COMPRESSIONS].find(([, number]) => number === compression)?.[0]
-  if (digest === undefined || size === undefined || suffix === undefined) return undefined
-  return { mediaType: `${mediaTypes.ociLayer}${suffix === 'tar' ? '' : `+${suffix}`}`, digest, size }
 }
 
 /** A blob of a kind that only later versions know is left out: its layer is none the worse, and the store must open. */

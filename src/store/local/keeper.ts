@@ -19,7 +19,6 @@ import { removeDocuments } from './documents.ts'
 import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
-import { rebuild } from './rebuild.ts'
 import { type Recovered, recover } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
@@ -61,8 +60,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
   const mount = new Descriptor(check(openat(AT.FDCWD, cstr(root), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0), 'openat', root))
   const sync = (): void => void check(syncfs(mount.fd), 'syncfs', root)
-  const { db, isNew } = openDatabase(at.database, logToMain)
-  const ledger = new Ledger(db, at.database)
+  const ledger = new Ledger(openDatabase(at.database, logToMain), at.database)
   const catalogue = new Catalogue(at, logToMain)
   const reserve = new Reserve(at.reserve)
   const books = new Books(ledger, catalogue, reserve)
@@ -95,7 +93,6 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
 
   return {
     open: () => {
-      if (isNew) rebuild({ at, ledger, log: logToMain })
       const recovered = recover({ at, ledger, catalogue, guard, sync, log: logToMain })
       reserve.fill(catalogue.bytes)
       return recovered
