@@ -16,7 +16,10 @@ export function openDatabase(file: string, log: StoreLog): DatabaseSync {
   } catch (error) {
     if (!isDamage(error)) throw asFailure(error, file)
     const aside = setAside(file)
-    log.error({ database: file, aside, reason: String(error) }, 'the database is damaged: set aside, starting with an empty one')
+    log.error(
+      { database: file, aside, reason: String(error) },
+      'the database is damaged: it is set aside, and a new one is made of layers.json and images.json',
+    )
     return openSound(file)
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What the database says, in the words of containers/storage: the entries of its layers.json (layers.go, `Layer`) and images.json
- * (images.go, `Image`). Everything in them can be told from the database; podman 4.3 writes the same for the same image.
+ * (images.go, `Image`). Everything in them can be told from the database, and the database from them and the documents beside them, but
+ * for pins, times of use and what was found damaged. podman 4.3 writes the same for the same image, without the flags.
  */
 
 import { type Digest, hexOf, sha256 } from '../../oci/digest.ts'
@@ -18,7 +19,24 @@ export type LayerEntry = {
   readonly compression?: number
   readonly uidset?: readonly number[]
   readonly gidset?: readonly number[]
+  readonly flags: { readonly windlass: LayerFlags }
 }
+
+/**
+ * What containers/storage has no field for and a rebuild of the database needs (rebuild.ts). `flags` is its own place for what a program
+ * wants to remember of a layer or an image: it reads those it knows (`incomplete`), and leaves the others alone.
+ */
+type LayerFlags = {
+  readonly version: number
+  readonly entries: number
+  readonly whiteouts: number
+  readonly usedBytes: number
+  readonly inodesUsed: number
+  readonly blobType?: string
+}
+
+/** Counts what a rebuild must know of to read the flags; a root with a higher one is not opened. */
+export const RECORDS_VERSION = 1
 
 /** A document of an image as containers/storage keys it. */
 export type BigData = { readonly key: string; readonly digest: Digest; readonly bytes: Uint8Array }
@@ -30,7 +48,8 @@ const COMPRESSIONS = new Map([
   ['zstd', 4],
 ])
 
-export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: LayerRecord): LayerEntry {
+export function layerEntry(layer: LayerRecord): LayerEntry {
+  const { id, diffId, parent, facts, owners, committedAt } = layer
   return {
     id,
     ...(parent === undefined ? {} : { parent }),
@@ -39,7 +58,13 @@ export function layerEntry({ id, diffId, parent, facts, owners, committedAt }: L
     'diff-digest': diffId,
     'diff-size': facts.diffSize,
     ...(owners === undefined ? {} : { uidset: owners.uids, gidset: owners.gids }),
+    flags: { windlass: flagsOf(layer) },
   }
+}
+
+function flagsOf({ facts: { entries, whiteouts, blob }, usedBytes, inodesUsed }: LayerRecord): LayerFlags {
+  const blobType = blob === undefined ? {} : { blobType: blob.mediaType }
+  return { version: RECORDS_VERSION, entries, whiteouts, usedBytes, inodesUsed, ...blobType }
 }
 
 /** A blob of a kind that only later versions know is left out: its layer is none the worse, and the store must open. */
@@ -72,6 +97,7 @@ export function imageText(image: ImageRecord, layer: string | undefined): Namele
     'big-data-sizes': Object.fromEntries(documents.map(({ key, bytes }) => [key, bytes.length])),
     'big-data-digests': Object.fromEntries(documents.map(({ key, digest }) => [key, digest])),
     created: createdOf(image),
+    flags: { windlass: { version: RECORDS_VERSION, pulledAt: image.pulledAt.toISOString() } },
   }
   return { before: JSON.stringify(before).slice(0, -1), after: JSON.stringify(after).slice(1) }
 }

@@ -63,7 +63,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
   const ledger = new Ledger(openDatabase(at.database, logToMain), at.database)
   const catalogue = new Catalogue(at, logToMain)
   const reserve = new Reserve(at.reserve)
-  const books = new Books(ledger, catalogue, reserve)
+  const books = new Books(ledger, catalogue, reserve, at.edition, logToMain)
   const guard = new Guard(at, catalogue, primaryGraphRoots, logToMain)
 
   const unname = (work: () => NamesChanged): NamesChanged => {

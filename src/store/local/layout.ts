@@ -4,6 +4,7 @@
  *
  *     windlass.lock                     made first, so the mark of a root of ours; held by one process
  *     windlass.db                       images, names, layers, pins
+ *     windlass.edition                  how many changes the database had counted: fewer there, and it has lost some
  *     windlass.passthrough              there while pulls are left to the runtime
  *     windlass.reserve                  room for a removal on a full disk
  *     overlay/<layer id>/{diff,link,lower,work,merged}   a base layer has `empty` and no `lower`
@@ -24,6 +25,7 @@ export type Layout = {
   readonly root: string
   readonly lock: string
   readonly database: string
+  readonly edition: string
   readonly reserve: string
   readonly overlay: string
   readonly links: string
@@ -39,6 +41,7 @@ export function layoutOf(root: string): Layout {
     root,
     lock: join(root, LOCK),
     database: join(root, 'windlass.db'),
+    edition: join(root, 'windlass.edition'),
     reserve: join(root, 'windlass.reserve'),
     overlay,
     links: join(overlay, 'l'),

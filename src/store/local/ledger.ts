@@ -10,6 +10,7 @@ import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
 import {
   allNamesRow,
+  editionRow,
   type ImageNames,
   type ImageRecord,
   imageRow,
@@ -70,7 +71,7 @@ export class Ledger {
     now: Date,
     documents: 'newest' | 'on-record' = 'newest',
   ): NamesChanged {
-    for (const layer of layers) this.#insertLayer(layer)
+    this.record(layers)
     if (documents === 'newest' || this.image(image.id) === undefined) this.#upsertImage(image, now)
     const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
     if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
@@ -78,6 +79,11 @@ export class Ledger {
     this.#run('INSERT OR REPLACE INTO digests (name, image, asked) VALUES (?, ?, ?)', image.digest, image.id, Number(asked))
     const touched = before === undefined || before === image.id ? [image.id] : [before, image.id]
     return { names: touched.map((id) => this.#namesOf(id)), gone: [] }
+  }
+
+  /** Records layers, parents first, that are not on record yet. */
+  record(layers: readonly LayerRecord[]): void {
+    for (const layer of layers) this.#insertLayer(layer)
   }
 
   /** Removes an image and all its names. */
@@ -165,6 +171,22 @@ export class Ledger {
       owners === undefined ? null : JSON.stringify(owners),
       layer,
     )
+  }
+
+  /** How many changes were counted. */
+  edition(): number {
+    return editionRow.parse(this.#statement('SELECT number FROM edition').get()).number
+  }
+
+  /** Counts as many as were counted elsewhere. */
+  raiseEdition(number: number): void {
+    this.#run('UPDATE edition SET number = max(number, ?)', number)
+  }
+
+  /** Counts one more, and returns how many that makes. */
+  countEdition(): number {
+    this.#run('UPDATE edition SET number = number + 1')
+    return this.edition()
   }
 
   /** Runs `work` in one transaction: all of it is on disk when this returns, or none of it. Throws no-space, system. */
@@ -279,7 +301,7 @@ export class Ledger {
 }
 
 /** `host/repository` of a tag or digest name in normal form: what stands before the `@`, or the last colon (a port's comes earlier). */
-function repositoryOf(name: string): string {
+export function repositoryOf(name: string): string {
   const at = name.indexOf('@')
   return name.slice(0, at === -1 ? name.lastIndexOf(':') : at)
 }

@@ -52,7 +52,7 @@ export type LocalStoreOptions = {
 
 /**
  * Opens the store at `root`, alone, and makes disk and database agree: what a crash left behind is gone, and a damaged database is set
- * aside. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
+ * aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
   { root, primaryGraphRoots, pinRules, log = silent, onLost }: LocalStoreOptions,

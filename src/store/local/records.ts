@@ -158,5 +158,7 @@ export const pinRow = z
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })
 
+export const editionRow = z.object({ number: count })
+
 /** Many names in one row, each with the image it names and whether somebody asked for this very name. */
 export const allNamesRow = z.object({ names: json(z.array(z.tuple([z.string(), digest, count]))) })

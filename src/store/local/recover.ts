@@ -1,6 +1,7 @@
 /**
- * Makes disk and database agree at the start. The database decides: a layer counts only if a row names it, because rows are written
- * only after the files they name are known to be on disk. A row whose files are gone all the same goes too, and every image on it.
+ * Makes disk and database agree at the start. Records decide, the database's rows and where it lacks them those of layers.json and
+ * images.json: a layer counts only if one names it, because they are written only after the files they name are known to be on disk. A
+ * row whose files are gone all the same goes too, and every image on it.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,12 +9,15 @@ import { failureOf } from '../../failure/failure.ts'
 import { isLayerId, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
 import { isReadable } from '../common/readable.ts'
+import { notedEdition } from './books.ts'
 import type { Catalogue } from './catalogue.ts'
 import { discard, exists, relink } from './commit.ts'
 import { removeOtherDocuments, writeDocuments } from './documents.ts'
 import type { Guard } from './guard.ts'
 import { diffDir, directoriesOf, type Layout, layerDir, linkOf, replacementDir, shortOf, tarSplitName } from './layout.ts'
 import type { Ledger, Loaded } from './ledger.ts'
+import { checkVersion, type Listed, readListed } from './listed.ts'
+import { takeBack } from './rebuild.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
 /** What there is after recovery, and whether anything was thrown away. */
@@ -30,10 +34,10 @@ export type Recovery = {
 }
 
 export function recover(recovery: Recovery): Recovered {
-  const { at, ledger, log } = recovery
+  const { at } = recovery
   for (const directory of directoriesOf(at)) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const kept = agreed(recovery)
   for (const name of readdirSync(at.staging)) discard(at, join(at.staging, name))
-  const kept = dropIncomplete(at, ledger, log)
   // A replacement that was cut short: its layer is known to be damaged still.
   for (const { id, damage } of kept.layers) if (damage !== undefined) discard(at, replacementDir(at, id))
   show(recovery, kept)
@@ -41,8 +45,32 @@ export function recover(recovery: Recovery): Recovered {
   return { ...kept, trash: readdirSync(at.trash).length > 0 }
 }
 
-function dropIncomplete(at: Layout, ledger: Ledger, log: StoreLog): Kept {
+/** What the database names and is there, with what it has lost and the other records name. Nothing is removed before they are read. */
+function agreed({ at, ledger, log }: Recovery): Kept {
+  checkVersion(at)
   const loaded = ledger.load()
+  const { unreadable } = loaded
+  const isEmpty = loaded.layers.length + loaded.images.length === 0
+  const noted = notedEdition(at.edition)
+  const isShort = noted === undefined ? isEmpty : noted > ledger.edition()
+  const kept = dropIncomplete(at, ledger, loaded, log)
+  if (!isShort && unreadable.images.length + unreadable.layers.length === 0) return kept
+  const listed = readListed(at)
+  const isLost = (id: string): boolean => isShort || unreadable.images.includes(id) || unreadable.layers.includes(id)
+  const known = new Set<string>([...kept.layers.map(({ id }) => id), ...loaded.images.map(({ image }) => image.id)])
+  const missing: Listed = {
+    layers: listed.layers.filter(({ id }) => isLost(id) && !known.has(id)),
+    images: listed.images.filter(({ image }) => !known.has(image.id)),
+    unreadable: listed.unreadable,
+  }
+  const complete = completeLayers(at, [...kept.layers, ...listed.layers])
+  const isTaken = takeBack(ledger, missing, complete, log)
+  // From here on it knows all that there is to know.
+  ledger.transaction(() => ledger.raiseEdition(noted ?? 0))
+  return isTaken ? ledger.load() : kept
+}
+
+function dropIncomplete(at: Layout, ledger: Ledger, loaded: Loaded, log: StoreLog): Kept {
   const complete = completeLayers(at, loaded.layers)
   const lostLayers = loaded.layers.filter(({ id }) => !complete.has(id)).map(({ id }) => id)
   const stands = ({ image }: Loaded['images'][number]): boolean => layerIds(image.config.diffIds).every((id) => complete.has(id))
@@ -50,7 +78,7 @@ function dropIncomplete(at: Layout, ledger: Ledger, log: StoreLog): Kept {
   const images = [...lostImages, ...loaded.unreadable.images]
   const layers = [...lostLayers, ...loaded.unreadable.layers]
   if (images.length + layers.length > 0) {
-    log.error({ images, layers }, 'records without their files were dropped: pull these images again')
+    log.error({ images, layers }, 'records without their files, or unreadable ones, were dropped: pull these images again')
     ledger.transaction(() => ledger.forget(images, layers))
   }
   return { layers: loaded.layers.filter(({ id }) => complete.has(id)), images: loaded.images.filter(stands) }

@@ -70,4 +70,8 @@ export const migrations: readonly string[] = [
 
   `-- What a verification found, as JSON; null in layers that nothing is known against.
    ALTER TABLE layers ADD COLUMN damage TEXT`,
+
+  `-- Counts the changes that layers.json and images.json repeat, so that a database which has lost some is found out.
+   CREATE TABLE edition (number INTEGER NOT NULL) STRICT;
+   INSERT INTO edition VALUES (0)`,
 ]

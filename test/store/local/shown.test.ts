@@ -168,7 +168,7 @@ describe('a start mends', () => {
     const db = new DatabaseSync(below('windlass.db'))
     db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners; ALTER TABLE layers DROP COLUMN damage;
              ALTER TABLE layers ADD COLUMN implied TEXT NOT NULL DEFAULT '[]';
-             DROP TABLE pins; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
+             DROP TABLE pins; DROP TABLE edition; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
     db.close()
     for (const directory of ['overlay-images', 'overlay-layers'])
       for (const name of readdirSync(below(directory)))
@@ -177,7 +177,7 @@ describe('a start mends', () => {
       expect(await store.images()).toHaveLength(1)
       expect(Object.values(names())).toEqual([[tag]])
       const [entry] = layerEntries.parse(parsed(LAYERS))
-      expect(Object.keys(entry ?? {})).toEqual(['id', 'created', 'diff-digest', 'diff-size'])
+      expect(Object.keys(entry ?? {})).toEqual(['id', 'created', 'diff-digest', 'diff-size', 'flags'])
       await pullByHand(store, ['other'], { tag: 'registry.test/other:1' })
       expect(layerEntries.parse(parsed(LAYERS)).at(-1)).toMatchObject({
         uidset: [process.getuid?.()],
@@ -249,6 +249,6 @@ test('a blob of a kind that is not known here is left out: a store that a later 
   await within(async (store) => {
     expect(await store.images()).toHaveLength(1)
     const [entry] = layerEntries.parse(parsed(LAYERS))
-    expect(Object.keys(entry ?? {})).toEqual(['id', 'created', 'diff-digest', 'diff-size', 'uidset', 'gidset'])
+    expect(Object.keys(entry ?? {})).toEqual(['id', 'created', 'diff-digest', 'diff-size', 'uidset', 'gidset', 'flags'])
   })
 })
