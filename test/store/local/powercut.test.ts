@@ -93,6 +93,21 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(readdirSync(after.overlayDir).toSorted()).toEqual([...(image?.layerIds ?? []), 'l'].toSorted())
   })
 
+  test('where the database is lost in the cut, what is rebuilt has every byte, and no more than was published', async () => {
+    const store = await open()
+    await using lease = store.lease()
+    await lease.retain([(await commitLayer(store, many('base'))).id])
+    const { image } = await store.publish(imageOver(['base'], { tag }), { signal })
+    await commitLayer(store, many('unpublished'))
+    cut()
+    await abandon(store)
+    for (const name of readdirSync(join(disk, 'root'))) if (name.startsWith('windlass.db')) rmSync(join(disk, 'root', name))
+    await using after = await open()
+    expect((await after.images()).map(({ id, tags }) => [id, tags])).toEqual([[image.id, [tag]]])
+    expect(badFiles((await after.layer(image.layerIds[0] ?? imageless()))?.diff ?? '', 'base')).toBe(0)
+    expect(readdirSync(after.overlayDir).toSorted()).toEqual([...image.layerIds, 'l'].toSorted())
+  })
+
   test('what podman and CRI-O read of it survives as well, before anything is mended', async () => {
     const store = await open()
     await using lease = store.lease()
