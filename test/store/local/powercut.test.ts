@@ -13,6 +13,7 @@ import { openLocalStore } from '../../../src/store/local/local.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { AT, check, cstr, wrap } from '../../../src/sys/libc.ts'
 import { openDirectory } from '../../../src/sys/tree.ts'
+import { eventually } from '../../integration/node.ts'
 import { commitLayer, imageOver, type LayerSpec } from '../fixtures.ts'
 
 const ready = process.getuid?.() === 0 && existsSync('/sbin/mkfs.ext4') && existsSync('/dev/loop-control')
@@ -62,6 +63,9 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
   const abandon = async (store: Store): Promise<void> => {
     await Promise.allSettled([store[Symbol.asyncDispose]()])
     execFileSync('umount', [disk])
+    // A mount namespace that is being made elsewhere may hold a copy of the mount for a moment, and with it the file system that is shut.
+    const isHeld = (): boolean => execFileSync('losetup', ['-j', join(top, 'image')], { encoding: 'utf8' }) !== ''
+    await eventually(async () => !isHeld(), { signal: AbortSignal.timeout(20_000) })
     attach()
   }
 
