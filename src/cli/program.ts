@@ -56,13 +56,29 @@ Start here:
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, 'windlass: ')),
+      outputError: (text, write) => write(inOurWords(text)),
       getOutHelpWidth: () => columns(io.stdout),
       getErrHelpWidth: () => columns(io.stderr),
       getOutHasColors: () => hasColour(io.stdout, io.env),
       getErrHasColors: () => hasColour(io.stderr, io.env),
     })
 }
+
+/** What commander says of a command line, as the rest of this program would. */
+const inOurWords = (text: string): string =>
+  text
+    .replace(/^error: /, 'windlass: ')
+    .replace(/missing required argument '(.+?)'/, 'argument <$1> is missing')
+    .replace(
+      /too many arguments for '(.+?)'\. Expected 0 arguments but got \d+: (.*)\./,
+      '$1 takes no argument, but was given $2',
+    )
+    .replace(
+      /too many arguments for '(.+?)'\. Expected (\d+) arguments? but got (\d+): (.*)\./,
+      '$1 takes at most $2, but was given $3: $4',
+    )
+    .replace(/command-argument value '(.*?)' is invalid for argument '.+?'\./, "'$1' is invalid.")
+    .replace(/'(.*?)' is invalid\. Allowed choices are (.*)\./, "'$1' is not known; want one of $2")
 
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {

@@ -5,6 +5,7 @@ import { parseDigest } from '../oci/digest.ts'
 import { parseConfig } from '../oci/parse.ts'
 import type { Credentials } from '../registry/registry.ts'
 import { type Connection, connect } from '../rpc/client.ts'
+import { RpcError } from '../rpc/status.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
@@ -65,7 +66,15 @@ export async function connectBackend(socket: string, options: Abortable): Promis
         if (event !== undefined) onEvent(event)
       }
     },
-    damaged: async ({ signal }) => (await daemon.windlass.listDamaged({}, { signal })).layers.map(damagedOf),
+    damaged: async ({ signal }) => {
+      try {
+        return (await daemon.windlass.listDamaged({}, { signal })).layers.map(damagedOf)
+      } catch (error) {
+        // A daemon from before this was known lists its images all the same.
+        if (error instanceof RpcError && error.code === 'UNIMPLEMENTED') return []
+        throw error
+      }
+    },
     why: async (name, { signal }) => (await daemon.windlass.why({ name }, { signal })).things.map(heldOf),
     daemon: async ({ signal }) => infoOf(await daemon.windlass.info({}, { signal })),
     setPassthrough: async (on, reason, { signal }) => {

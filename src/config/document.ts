@@ -1,6 +1,6 @@
 /** Reads the configuration file and says, for whatever is wrong with it, on which line and in which field. */
 import { readFileSync, statSync } from 'node:fs'
-import type { Document } from 'yaml'
+import type { Document, YAMLError } from 'yaml'
 import { isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { fail, failureOf } from '../failure/failure.ts'
@@ -117,13 +117,20 @@ function readText(file: string): string {
 const unreadable = (code: string): string =>
   code === 'ENOENT' ? 'there is no such file; windlass config > FILE makes one' : `it cannot be read (${code})`
 
+/** What a person is most likely to have done, where the parser's own words need its grammar. */
+const YAML_WORDS: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+  BAD_INDENT: 'the indentation is not that of its neighbours, or a bracket above is not closed',
+  DUPLICATE_KEY: 'this key is there already',
+  TAB_AS_INDENT: 'a tab indents this line; use spaces',
+}
+
 /** The first of a document: what a parser says after it went astray helps nobody. */
 function syntaxProblems(document: Document, lines: LineCounter, text: string): Problem[] {
   const [first] = [...document.errors, ...document.warnings]
   if (first === undefined) return []
   const { line, col } = lines.linePos(first.pos[0])
   const shown = (text.split('\n')[line - 1] ?? '').slice(0, 200).trim()
-  return [{ line, reason: `${first.message}, at column ${col} of ${JSON.stringify(shown)}` }]
+  return [{ line, reason: `${YAML_WORDS[first.code] ?? first.message}, at column ${col} of ${JSON.stringify(shown)}` }]
 }
 
 /** What every document must say of itself. */

@@ -70,8 +70,9 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
     async *pull(request, { signal }) {
-      const { puller, confirm } = node()
+      // A switch first: it is what the caller can do something about.
       if (runtime !== undefined) checkOurs(runtime)
+      const { puller, confirm } = node()
       // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
       const pull = async (): Promise<void> => {
@@ -134,8 +135,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async *verify({ images, repair, credentials }, { signal }) {
-      const { puller, store, verifier } = node()
       if (repair && runtime !== undefined) checkOurs(runtime)
+      const { puller, store, verifier } = node()
       const login = await loginFor(store, images, credentials === null ? { kind: 'anonymous' } : sentCredentials(credentials))
       const again = repair ? { repair: pullAgain(puller, 'control', login) } : {}
       const events = createMailbox<VerifyEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))

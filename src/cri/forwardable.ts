@@ -5,7 +5,8 @@
 import type { Failure, FailureKind } from '../failure/failure.ts'
 import type { Obstacle } from '../runtime/obstacle.ts'
 
-const isForwardable = {
+/** docs/forwarding.md says the same. */
+export const isForwardable = {
   // What was asked for cannot be meant, or is not there: the runtime would hear the same.
   'invalid-reference': false,
   'invalid-argument': false,

@@ -6,11 +6,12 @@ import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
 import { createUpstream } from '../rpc/upstream.ts'
-import { findRuntime } from '../runtime/find.ts'
+import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
+import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
@@ -34,10 +35,17 @@ export async function runDaemon(config: Config, version: string, options: Daemon
   const socket = inheritedSocket(process.env)
   const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }), isOpen: false }
   const own = socket?.path ?? config.socket.path
-  const runtime = await findRuntime(config.runtime, { own, signal: options.signal })
+  const runtime = await findRuntime(wantedRuntime(config, options), { own, signal: options.signal })
   if (runtime !== undefined) return await serveBeside(runtime, config, version, log, door, options)
   if (options.broken !== undefined) throw options.broken
   await serveOwn(config, version, log, door, options)
+}
+
+/** A file that does not say it any more meant the runtime it said before. */
+function wantedRuntime({ runtime, rootDir }: Config, { broken }: DaemonOptions): Wanted {
+  if (broken === undefined || runtime.kind !== 'auto' || runtime.endpoint !== undefined) return runtime
+  const last = lastRuntime(rootDir)
+  return last === undefined ? runtime : { kind: last.kind, endpoint: last.socket }
 }
 
 /** How the daemon meets the world: who started it, the socket it was given, if any, and whether calls are answered. */
@@ -55,6 +63,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
     onLost: (error) => lost.abort(error),
   })
   pulls = () => node.puller.inFlight().length
+  forgetRuntime(config.rootDir)
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const end = AbortSignal.any([options.signal, lost.signal])
@@ -89,7 +98,10 @@ async function serveBeside(
   metrics.passthrough(broken !== undefined, 'bad-config')
   if (broken !== undefined) log.error({ ...address, err: broken }, 'every call goes to the runtime until this is mended')
   const passthrough = broken === undefined ? keptPassthrough(config, onSwitch) : fixedPassthrough(broken.message)
-  const onOpen = (isOpen: boolean): void => metrics.passthrough(!isOpen, 'not-open')
+  const onOpen = (isOpen: boolean): void => {
+    metrics.passthrough(!isOpen, 'not-open')
+    if (isOpen) remember(address, config, log)
+  }
   const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull, onOpen)) : undefined
   const services = servicesBeside(config, version, log, {
     address,
@@ -101,6 +113,15 @@ async function serveBeside(
   await serveUntil(signal, services, config, log, door, options, async () => {
     await own?.[Symbol.asyncDispose]()
   })
+}
+
+/** Pulls go on without it. */
+function remember(address: RuntimeAddress, { rootDir }: Config, log: Logger): void {
+  try {
+    keepRuntime(rootDir, address)
+  } catch (error) {
+    log.warn({ root: rootDir, err: error }, 'which runtime this is could not be kept for a start with a bad configuration')
+  }
 }
 
 /** As it was left: who switched it on before a restart means it after. */

@@ -1,11 +1,11 @@
 /** That a person has left pulls to the runtime: a file in the root, there while it holds, because it must outlast the daemon. */
-import { closeSync, constants, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { asWindlassError } from '../failure/failure.ts'
 import type { PassthroughState } from '../runtime/passthrough.ts'
+import { makeDirectory, SWITCH } from '../store/common/root.ts'
 import { writeBeside } from '../store/local/durable.ts'
-import { SWITCH } from '../store/local/layout.ts'
 
 const schema = z.strictObject({ reason: z.string().max(4096), since: z.iso.datetime() })
 
@@ -26,7 +26,7 @@ export function keepSwitch(root: string, state: PassthroughState): void {
   const file = join(root, SWITCH)
   try {
     if (state.on) {
-      mkdirSync(root, { recursive: true, mode: 0o700 })
+      if (!existsSync(root)) makeDirectory(root)
       const { reason, since } = state
       using pending = writeBeside(file, `${JSON.stringify({ reason: reason.slice(0, 4096), since })}\n`)
       pending.place()

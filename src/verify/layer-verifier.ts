@@ -126,8 +126,10 @@ async function verdictOn(
     await health.mark(layer, { foundAt: new Date(), differences: total, first: `${first.path}: ${first.detail}` })
     return { outcome: 'damaged', differences, total, digest, ms: performance.now() - started }
   } catch (error) {
-    if (options.signal.aborted) throw error
-    const reason = describe(failureOf(error))
+    const failure = failureOf(error)
+    // Rights are lacking for all of them.
+    if (options.signal.aborted || failure.kind === 'not-permitted') throw error
+    const reason = describe(failure)
     return { outcome: 'unknown', differences: [], total: 0, digest: 'unknowable', reason, ms: performance.now() - started }
   }
 }

@@ -14,9 +14,14 @@ afterAll(() => temporary.remove())
 describe('what is not understood', () => {
   test.each([
     [['frobnicate'], "unknown command 'frobnicate'"],
-    [['pull'], "missing required argument 'image'"],
+    [['pull'], 'argument <image> is missing'],
+    [['ps', 'a', 'b'], 'ps takes no argument, but was given a, b'],
+    [['pull', 'a', 'b'], 'pull takes at most 1, but was given 2: a, b'],
     [['images', '--frob'], "unknown option '--frob'"],
-    [['-o', 'xml', 'images'], "argument 'xml' is invalid"],
+    [['-o', 'xml', 'images'], "argument 'xml' is not known; want one of table, json, yaml"],
+    [['passthrough', 'onn'], "'onn' is not known; want one of on, off, status"],
+    // Nothing is made for a look.
+    [['plan', 'x', '--root', '/gone/from/here'], 'no such root'],
     [['images', '--root', 'r', '--socket', 's'], 'not both'],
     [['ps', '--root', 'r'], 'this command asks a daemon'],
     [['pull', 'x', '--root', 'r', '--creds', 'nocolon'], 'invalid --creds: want user:password'],

@@ -90,6 +90,15 @@ it.each<[string, Wishes]>([
   expect(driven.untaken()).toBe(0)
 })
 
+it('tells of the switch, and how to turn it, before it tells of what else is missing', async () => {
+  const passthrough = createPassthrough(() => {}, { initial: { on: true, reason: 'incident 4711', since: new Date() } })
+  const { windlass } = await start({ passthrough, missing: 'containerd is away' })
+  expect(await rejection(collect(windlass.pull({ reference: 'app' }, { signal })))).toMatchObject({
+    kind: 'passthrough',
+    message: expect.stringMatching(/incident 4711; windlass passthrough off takes pulls back/),
+  })
+})
+
 it('cannot be told to pull by itself where there is no way to', async () => {
   const { windlass } = await start({
     passthrough: fixedPassthrough('the configuration is bad'),

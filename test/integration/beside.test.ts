@@ -57,6 +57,26 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
     await expect(windlass(['--socket', daemon.socket, 'plan', reference], { signal })).rejects.toThrow('left to the runtime')
   })
 
+  it('a file that is no YAML any more leaves every call to the runtime that pulls last landed in', async ({ signal }) => {
+    await using here = await place()
+    await using containerd = await startContainerd(here.at('containerd'), { signal })
+    // A root is named, and still it is no store of our own.
+    const env = { WINDLASS_CONFIG: here.at('windlass.yaml'), WINDLASS_RUNTIME: 'auto' }
+    const head = 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\n'
+    await writeFile(env.WINDLASS_CONFIG, `${head}runtime: {kind: containerd, endpoint: "unix://${containerd.socket}"}\n`)
+    {
+      await using daemon = await startWindlass(here.at('windlass'), { signal, env })
+      await eventually(async () => /pulls\s+ours/.test(await windlass(['--socket', daemon.socket, 'passthrough'], { signal })), {
+        signal,
+      })
+    }
+    await writeFile(env.WINDLASS_CONFIG, ']\n')
+    await using daemon = await startWindlass(here.at('windlass'), { signal, env })
+    const told = await windlass(['--socket', daemon.socket, 'passthrough'], { signal })
+    expect(told).toContain(`containerd at ${containerd.socket}`)
+    expect(told).toMatch(/passthrough\s+on since /)
+  })
+
   it('passthrough is switched while kubelet stays connected', async ({ signal }) => {
     await using registry = await startRegistry()
     const image = shellImage()

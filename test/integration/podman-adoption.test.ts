@@ -124,6 +124,36 @@ describe.skipIf(lacking(...needs))('layers of ours that podman has built on', ()
     expect(layers()).toEqual([])
   })
 
+  it('are replaced where they are damaged, below an image and a container of podman, but not while one runs', async ({
+    signal,
+  }) => {
+    await using pair = await startPair({ signal })
+    const { node, podman } = pair
+    await node.pull(await pair.publish('ours', image(base, file('ours'))), { signal })
+    const second = await pair.publish('theirs', image(base, file('theirs')))
+    await pair.podmanPulls(second)
+    const running = (await podman.podman('run', '--detach', second, 'sleep', '1000')).trim()
+    const version = join(node.windlass.root, 'overlay', base.diffId.slice(7), 'diff/etc/version')
+    writeFileSync(version, 'evil')
+    const repair = async (): Promise<{ readonly outcomes: readonly string[]; readonly reasons: readonly string[] }> => {
+      const [outcomes, reasons]: [string[], string[]] = [[], []]
+      for await (const { layer, repairFailed } of node.windlass.cri.windlass.verify({ repair: true }, { signal })) {
+        if (layer) outcomes[layer.layer] = layer.outcome
+        if (repairFailed) reasons.push(repairFailed.reason)
+      }
+      return { outcomes, reasons }
+    }
+    const refused = await repair()
+    expect(refused.outcomes.toSorted()).toEqual(['damaged', 'sound'])
+    expect(refused.reasons).toEqual([expect.stringMatching(/cannot be replaced while it is mounted \(.*\/merged\)/)])
+    await podman.podman('rm', '--force', '--time=0', running)
+    const made = (await podman.podman('create', second, 'cat', '/etc/version')).trim()
+    expect(await repair()).toEqual({ outcomes: ['sound', 'sound'], reasons: [] })
+    expect(await podman.podman('start', '--attach', made)).toBe('base')
+    await podman.podman('rm', made)
+    expect(await podman.inContainer(second, 'cat', '/theirs')).toBe('theirs')
+  })
+
   it('are sound when podman copies them above another base', async ({ signal }) => {
     await using pair = await startPair({ signal })
     const { node, podman } = pair

@@ -13,6 +13,7 @@ import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import { createLayerVerifier } from '../../src/verify/layer-verifier.ts'
 import type { LayerVerdict, PullAgain, VerifyEvent, VerifyRequest } from '../../src/verify/verify.ts'
 import { type Lab, openLab } from '../pull/lab.ts'
+import { memoryStore } from '../rpc/parts.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
 import { describeTree } from '../support/victim.ts'
 
@@ -100,6 +101,13 @@ describe.skipIf(!isRoot)('an image', () => {
       failureOf,
     )
     expect(failure).toEqual({ kind: 'image-unknown', names: ['a.test/x:1', 'a.test/y:1'] })
+  })
+
+  it('in a store that keeps nothing to verify by is left to its runtime', async () => {
+    const store = { ...memoryStore().store, lease: () => expect.fail(), stage: () => expect.fail() }
+    const verifier = createLayerVerifier({ store, verifier: { verify: () => expect.fail() }, log: silent })
+    const verified = verifier.verify({ images: [] }, { signal: new AbortController().signal, onEvent: () => {} })
+    await expect(verified).rejects.toThrow(/^this is left to the runtime: .* no tar-split/)
   })
 
   it('can be left in the middle, and nothing of it stays', async () => {

@@ -91,9 +91,18 @@ export function addVersion(program: Command, session: Session): void {
     })
 }
 
-type DaemonInfo = { readonly version: string; readonly pid: number; readonly root: string }
+/** `runtime` is whose images it pulls. */
+type DaemonInfo = {
+  readonly version: string
+  readonly pid: number
+  readonly root: string
+  readonly runtime?: { readonly kind: string; readonly version: string; readonly socket: string }
+}
 
-const daemonForPeople = ({ version, pid, root }: DaemonInfo): string => `${version} (pid ${pid}, root ${root})`
+function daemonForPeople({ version, pid, root, runtime }: DaemonInfo): string {
+  const beside = runtime === undefined ? '' : `, beside ${`${runtime.kind} ${runtime.version}`.trim()} at ${runtime.socket}`
+  return `${version} (pid ${pid}, root ${root}${beside})`
+}
 
 /** The daemon's own account, or why there is none, which for this command is an answer too. */
 async function daemonInfo(
@@ -105,7 +114,9 @@ async function daemonInfo(
     await using backend = await session.daemon()
     const info = await backend.daemon({ signal })
     if (info === undefined) return { noDaemon: 'not asked' }
-    return { daemon: { version: info.version, pid: info.pid, root: info.root } }
+    const { version, pid, root, runtime } = info
+    const beside = runtime && { kind: runtime.kind, version: runtime.version, socket: runtime.socket }
+    return { daemon: { version, pid, root, ...(beside === undefined ? {} : { runtime: beside }) } }
   } catch (error) {
     const failure = failureOf(error)
     if (failure.kind === 'no-daemon') return { noDaemon: `none answers on ${failure.socket}: ${failure.reason}` }

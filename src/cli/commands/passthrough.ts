@@ -19,8 +19,9 @@ With passthrough on, the runtime pulls as if Windlass were not there; kubelet
 keeps its socket and need not be restarted. It stays on over restarts of the
 daemon, until it is switched off. A daemon that cannot use its configuration is
 in passthrough until that is mended and the daemon restarted, where it finds a
-runtime: the one the rest of the file names, else --runtime-endpoint, else the
-one whose usual socket is there. Where it finds none it ends, with the reason.
+runtime: --runtime-endpoint, else the one the rest of the file names, else the
+one it last pulled for, else the one whose usual socket is there. Where it finds
+none it ends, with the reason.
 
 Examples:
   windlass passthrough

@@ -54,7 +54,7 @@ Examples:
     .action(async (image: string, options: Options) => {
       const { io, signal } = session
       const ask = await askOf(session, image, options)
-      await using backend = await session.backend()
+      await using backend = await session.backendWithImages()
       const plan = await backend.plan(ask, { signal })
       await print(io, session.format(), planDocument(plan), () => planForPeople(plan))
     })

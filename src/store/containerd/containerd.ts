@@ -7,7 +7,6 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
-import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
@@ -16,11 +15,11 @@ import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import type { StoreLog } from '../common/log.ts'
+import { LOCK, makeRoot } from '../common/root.ts'
 import { Staged } from '../common/staged.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import { LOCK } from '../local/layout.ts'
 import type { Pin } from '../pins.ts'
 import type {
   BlobKeeper,
@@ -76,13 +75,13 @@ const USAGE_MS = 10_000
 /** A store with the directory its layers are staged in, and the one they wait in for their place. */
 export type ContainerdStore = Store & { readonly stagingDir: string; readonly landedDir: string }
 
-/** Opens the store. Throws runtime where containerd does not answer, unsupported for a snapshotter we cannot land in. */
+/** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
   const { root, socket, platform, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
-  mkdirSync(root, { recursive: true, mode: 0o700 })
+  makeRoot(root, log)
   open.use(lockRoot(root, join(root, LOCK)))
   const daemon = open.use(new Daemon(socket))
   // Whoever gives up while it is opened need not wait for its calls.

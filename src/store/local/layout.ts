@@ -19,6 +19,7 @@
 import { hash } from 'node:crypto'
 import { join } from 'node:path'
 import type { LayerId } from '../../oci/digest.ts'
+import { LOCK } from '../common/root.ts'
 
 export type Layout = {
   readonly root: string
@@ -33,11 +34,6 @@ export type Layout = {
   readonly staging: string
   readonly trash: string
 }
-
-/** The first file of a root. */
-export const LOCK = 'windlass.lock'
-/** May be there before any store is. */
-export const SWITCH = 'windlass.passthrough'
 
 export function layoutOf(root: string): Layout {
   const overlay = join(root, 'overlay')

@@ -2,13 +2,13 @@
  * The store on this node's own disk. The main thread answers from memory (`View`); everything that changes the disk goes to the keeper's
  * thread and is done there in the order it was asked, so what memory says follows what the disk says.
  */
-import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { asWindlassError, fail, failureOf, WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import { type StoreLog, silent } from '../common/log.ts'
+import { makeRoot } from '../common/root.ts'
 import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
@@ -30,7 +30,7 @@ import type {
 import { Diary } from './diary.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
-import { type Layout, LOCK, layoutOf, SWITCH } from './layout.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
 import { View } from './view.ts'
@@ -81,26 +81,6 @@ export async function openLocalStore(
   )
   log.info({ root: at.root, images: images.length, layers: layers.length }, 'store open')
   return new LocalStore(at, view, { keeper, sweeper }, log, open.move())
-}
-
-/** Makes the root, or makes sure that it is ours: opening a store removes what no record names, so another program's is never adopted. */
-function makeRoot(root: string, log: StoreLog): void {
-  try {
-    const made = mkdirSync(root, { recursive: true, mode: 0o700 })
-    // mkdir's mode is cut by the umask, and only the last directory's is meant.
-    if (made !== undefined) chmodSync(root, 0o700)
-    else if ((statSync(root).mode & 0o077) !== 0)
-      log.warn({ root }, 'other users can enter this root; what is below it they cannot')
-  } catch (error) {
-    throw asWindlassError(error)
-  }
-  const foreign = readdirSync(root).filter((name) => name !== 'lost+found' && name !== SWITCH)
-  if (foreign.length === 0 || foreign.includes(LOCK)) return
-  fail({
-    kind: 'invalid-argument',
-    what: `root ${root}`,
-    reason: 'it is not empty and holds no store of Windlass; give an empty or a new directory',
-  })
 }
 
 class LocalStore implements Store {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -82,6 +82,13 @@ describe.skipIf(lacking('root', 'containerd'))('with Debian’s containerd', () 
     await using store = await openContainerdStore(options, { signal })
     expect((await store.find(tag))?.pins).toMatchObject([{ owner: 'containerd' }])
     await removeAll()
+  })
+
+  test('it is not opened on a directory that another program fills, and leaves nothing in it', async () => {
+    const root = await mkdtemp(join(dir, 'foreign-'))
+    await writeFile(join(root, 'theirs'), '')
+    await expect(openAt(root)).rejects.toMatchObject({ failure: { kind: 'invalid-argument', what: `root ${root}` } })
+    expect(await readdir(root)).toEqual(['theirs'])
   })
 
   test('it is not opened for one who gives up', async () => {

@@ -1,0 +1,41 @@
+/** Which runtime pulls last landed in: a file in the root, for a daemon whose configuration no longer says it. */
+import { readFileSync, rmSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { z } from 'zod'
+import { asWindlassError, failureOf } from '../failure/failure.ts'
+import type { RuntimeAddress } from '../runtime/runtime.ts'
+import { LAST_RUNTIME } from '../store/common/root.ts'
+import { writeBeside } from '../store/local/durable.ts'
+
+const schema = z.strictObject({ kind: z.enum(['containerd', 'crio']), socket: z.string().max(4096).refine(isAbsolute) })
+
+/** Undefined where none is on record, or what is there makes no sense: then the usual sockets are looked at. */
+export function lastRuntime(root: string): RuntimeAddress | undefined {
+  try {
+    return schema.parse(JSON.parse(readFileSync(join(root, LAST_RUNTIME), 'utf8')))
+  } catch (error) {
+    if (error instanceof z.ZodError || error instanceof SyntaxError || failureOf(error).kind === 'system') return undefined
+    throw error
+  }
+}
+
+/** On disk when this returns, in a root that is there. Throws no-space, system. */
+export function keepRuntime(root: string, { kind, socket }: RuntimeAddress): void {
+  const last = lastRuntime(root)
+  if (last?.kind === kind && last.socket === socket) return
+  try {
+    using pending = writeBeside(join(root, LAST_RUNTIME), `${JSON.stringify({ kind, socket })}\n`)
+    pending.place()
+  } catch (error) {
+    throw asWindlassError(error)
+  }
+}
+
+/** For a root that is a store of its own now. Throws system. */
+export function forgetRuntime(root: string): void {
+  try {
+    rmSync(join(root, LAST_RUNTIME), { force: true })
+  } catch (error) {
+    throw asWindlassError(error)
+  }
+}

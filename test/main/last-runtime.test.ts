@@ -1,0 +1,27 @@
+import { mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { forgetRuntime, keepRuntime, lastRuntime } from '../../src/main/last-runtime.ts'
+
+test('the last runtime is found again until it is forgotten', () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  expect(lastRuntime(root.path)).toBeUndefined()
+  keepRuntime(root.path, { kind: 'crio', socket: '/run/other/crio.sock' })
+  keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
+  expect(lastRuntime(root.path)).toEqual({ kind: 'containerd', socket: '/run/k3s/containerd.sock' })
+  expect(readdirSync(root.path)).toEqual(['windlass.runtime'])
+  forgetRuntime(root.path)
+  forgetRuntime(root.path)
+  expect(lastRuntime(root.path)).toBeUndefined()
+})
+
+test.each(['', '{', '[]', '{"kind":"none","socket":"/s"}', '{"kind":"crio","socket":"s"}'])('%j says nothing', (text) => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  writeFileSync(join(root.path, 'windlass.runtime'), text)
+  expect(lastRuntime(root.path)).toBeUndefined()
+})
+
+test('where it cannot be kept, that is said', () => {
+  expect(() => keepRuntime('/dev/null/root', { kind: 'crio', socket: '/s' })).toThrow(/windlass\.runtime/)
+})

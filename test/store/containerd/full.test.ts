@@ -1,0 +1,143 @@
+/** containerd and our staging on a disk that is full: at every step an error, nothing half there, and the next pull works. */
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { failureOf } from '../../../src/failure/failure.ts'
+import { measureDisk } from '../../../src/gc/disk.ts'
+import { createPuller } from '../../../src/pull/puller.ts'
+import { parseReference } from '../../../src/reference/parse.ts'
+import { createRegistry } from '../../../src/registry/client.ts'
+import { type ContainerdStore, openContainerdStore } from '../../../src/store/containerd/containerd.ts'
+import { createUnpacker } from '../../../src/unpack/pool.ts'
+import { startContainerd } from '../../integration/containerd.ts'
+import { lacking } from '../../integration/lacking.ts'
+import { eventually } from '../../integration/node.ts'
+import { mounted } from '../../integration/process.ts'
+import { startRegistry } from '../../registry/embedded-registry.ts'
+import { buildImage, publish } from '../../support/image.ts'
+import { limits } from '../../unpack/lab.ts'
+import { commitChain, imageOver } from '../fixtures.ts'
+import { recordingLog } from '../local/place.ts'
+
+const platform = { os: 'linux', architecture: 'amd64' }
+
+async function smallDisk({ signal }: { readonly signal: AbortSignal }) {
+  await using stack = new AsyncDisposableStack()
+  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'windlass-full-')))
+  stack.use(mounted(dir.path, ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=0', 'tmpfs']))
+  const containerd = stack.use(await startContainerd(join(dir.path, 'containerd'), { signal }))
+  const store = stack.use(
+    await openContainerdStore(
+      { root: join(dir.path, 'root'), socket: containerd.socket, platform, log: recordingLog() },
+      { signal },
+    ),
+  )
+  const ballast = join(dir.path, 'ballast')
+  const held = stack.move()
+  return {
+    store,
+    path: dir.path,
+    /** Not a byte is left. */
+    fill: () => {
+      const fd = openSync(ballast, 'w')
+      try {
+        for (let size = 2 ** 20; size >= 1; size = Math.floor(size / 2)) {
+          for (let isRoom = true; isRoom; ) {
+            try {
+              isRoom = writeSync(fd, Buffer.alloc(size, 1)) === size
+            } catch {
+              isRoom = false
+            }
+          }
+        }
+      } finally {
+        closeSync(fd)
+      }
+    },
+    free: () => rmSync(ballast),
+    snapshots: async () =>
+      (await containerd.ctr(['snapshots', '--snapshotter', 'overlayfs', 'ls'], { signal }))
+        .split('\n')
+        .filter((line) => line.startsWith('sha256:')),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+const failureIn = async (work: Promise<unknown>) =>
+  failureOf(
+    await work.then(
+      () => expect.fail('it succeeded'),
+      (error: unknown) => error,
+    ),
+  )
+
+async function committed(store: ContainerdStore, names: readonly string[]) {
+  const image = imageOver(names, { tag: 'registry.test/app:1' })
+  const lease = store.lease()
+  await lease.retain(store.layerIds(image.config.diffIds))
+  await commitChain(
+    store,
+    names.map((name) => ({ name })),
+  )
+  return { image, lease }
+}
+
+describe.skipIf(lacking('root', 'containerd'))('on a full disk', () => {
+  test('landing fails whole, and succeeds once there is room', async ({ signal }) => {
+    await using disk = await smallDisk({ signal })
+    const { store } = disk
+    const { image, lease } = await committed(store, ['base', 'top'])
+    await using _lease = lease
+    disk.fill()
+    const failure = await failureIn(store.publish(image, { signal }))
+    expect(['no-space', 'runtime', 'system']).toContain(failure.kind)
+    expect(JSON.stringify(failure)).toMatch(/ENOSPC|no space left/i)
+    disk.free()
+    expect(await store.images()).toEqual([])
+    // A layer that was being committed is given up with those above it: nobody can say what of it is there.
+    await using again = (await committed(store, ['base', 'top'])).lease
+    expect((await store.publish(image, { signal })).image.id).toBe(image.id)
+    expect(await disk.snapshots()).toHaveLength(2)
+    await again[Symbol.asyncDispose]()
+  })
+
+  test('unpacking fails whole and gives the room back', async ({ signal }) => {
+    await using disk = await smallDisk({ signal })
+    const { store } = disk
+    await using registry = await startRegistry()
+    // It compresses so well that nobody would expect it to take up this much.
+    const large = buildImage({ platform, layers: [{ tar: [{ name: 'zeros', content: Buffer.alloc(100 * 2 ** 20) }] }] })
+    const small = buildImage({ platform, layers: [{ tar: [{ name: 'small', content: 'small' }] }] })
+    publish(registry, 'test/large', '1', large)
+    publish(registry, 'test/small', '1', small)
+    await using unpacker = createUnpacker({
+      workers: 2,
+      limits,
+      staging: store.stagingDir,
+      layers: store.landedDir,
+      warn: () => {},
+    })
+    await using client = createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 })
+    const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+    const pull = (name: string) =>
+      puller.pull(
+        { reference: parseReference(`${registry.host}/test/${name}:1`), credentials: { kind: 'anonymous' }, client: 'cri' },
+        { signal },
+      )
+    expect(await failureIn(pull('large'))).toMatchObject({ kind: 'no-space' })
+    expect(await store.images()).toEqual([])
+    expect(await disk.snapshots()).toEqual([])
+    // What was unpacked is unlinked behind the answer.
+    await eventually(async () => (await measureDisk(disk.path)).availableBytes > 50 * 2 ** 20, { signal })
+    expect((await pull('small')).image.id).toBe(small.id)
+    disk.fill()
+    const failure = await failureIn(pull('large'))
+    expect(JSON.stringify(failure)).toMatch(/no-space|ENOSPC|no space left/i)
+    expect((await store.images()).map(({ id }) => id)).toEqual([small.id])
+    disk.free()
+    expect(await disk.snapshots()).toHaveLength(1)
+    await puller.close()
+  })
+})
