@@ -63,7 +63,7 @@ async function once(
   // An answer that comes after the cut was on its way before it: it promises what every other does.
   await victim.kill()
   await settled
-  disk.powerOn()
+  await disk.powerOn({ signal })
   // The records that a rebuild goes by must not promise more than the database does, and not less.
   if (random.chance(0.3)) await victim.loseDatabase()
   await victim.start({ signal, wrapper })

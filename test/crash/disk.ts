@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AT, check, cstr, wrap } from '../../src/sys/libc.ts'
 import { openDirectory } from '../../src/sys/tree.ts'
+import type { Abortable } from '../../src/task/task.ts'
+import { eventually } from '../integration/node.ts'
 
 const ioctl = wrap<[fd: number, request: number, argument: Buffer]>('ioctl', 'int', ['int', 'ulong', 'void *'])
 const FS_IOC_SHUTDOWN = 0x8004587d
@@ -33,9 +35,14 @@ export class Disk implements Disposable {
     check(ioctl(root.fd, FS_IOC_SHUTDOWN, flags), 'ioctl FS_IOC_SHUTDOWN')
   }
 
-  /** The machine is on again. Nobody may have anything open there. */
-  powerOn(): void {
-    execFileSync('umount', [this.dir])
+  /**
+   * The machine is on again. A process that was killed lets go a moment after it is gone, and a mount namespace that was made elsewhere may
+   * hold a copy of the mount, and with it the file system that is shut: both are waited for.
+   */
+  async powerOn({ signal }: Abortable): Promise<void> {
+    await eventually(async () => spawnSync('umount', [this.dir]).status === 0, { signal })
+    const isHeld = (): boolean => execFileSync('losetup', ['-j', this.#image], { encoding: 'utf8' }) !== ''
+    await eventually(async () => !isHeld(), { signal })
     this.#attach()
   }
 

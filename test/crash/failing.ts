@@ -61,7 +61,7 @@ async function once(
   const failed = await failWhilePulling(victim, fleet, random, `${when}, ${wrong}`, tally, wrapper, { signal })
   disk.cut()
   if (victim.isRunning) await victim.kill()
-  disk.powerOn()
+  await disk.powerOn({ signal })
   await victim.start({ signal })
   await victim.check(`${when}, ${wrong}`, { signal })
   for (const image of pickSome(fleet.images, random, 2)) await victim.pull(image, { signal })
