@@ -48,8 +48,8 @@ describe('disks that are full, calls that fail, removals in between (more of eac
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
-  it.skipIf(noDisks || lacking('strace'))('two failing calls', { timeout: 300_000 }, async ({ signal }) => {
-    const tally = await runFailures(2, 1, { signal })
+  it.skipIf(noDisks || lacking('strace'))('four failing calls', { timeout: 300_000 }, async ({ signal }) => {
+    const tally = await runFailures(4, 3, { signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
