@@ -259,12 +259,13 @@ describe.skipIf(lacking(...needs))('podman, with our store as its additional ima
 })
 
 /**
- * Times of layers are each store's own, and names-history is what podman remembers of names an image has no longer. Of owners podman looks
+ * Times of layers are each store's own, and names-history is what podman remembers of names an image has no longer. The flags
+ * are ours. Of owners podman looks
  * for the highest; it finds them in the tar, we in the tree, which has a root and parents the tar may have left out.
  */
 function comparable(record: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, unknown>> | undefined {
   if (record === undefined) return undefined
-  const { 'names-history': _, created, 'big-data-names': names, uidset, gidset, ...rest } = record
+  const { 'names-history': _, created, 'big-data-names': names, uidset, gidset, flags: _flags, ...rest } = record
   const numbers = (set: unknown): readonly number[] => z.array(z.number()).parse(set)
   if (!('diff-digest' in record)) return { ...rest, created, 'big-data-names': z.array(z.string()).parse(names).toSorted() }
   return { ...rest, uid: Math.max(...numbers(uidset)), gid: Math.max(...numbers(gidset)) }

@@ -108,6 +108,17 @@ const childrenOf = (pid: number): number[] =>
     readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   )
 
+/** All processes that a living one has started, directly or not. */
+export function descendantsOf(pid: number): number[] {
+  try {
+    return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
+  } catch (error) {
+    // It ended while it was looked at (proc(5): ESRCH on reading, ENOENT on opening).
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return []
+    throw error
+  }
+}
+
 /** Runs a command to its end; throws with what it wrote if it fails. Returns its stdout. */
 export async function run(command: string, args: readonly string[], options: Abortable): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: options.signal })

@@ -31,7 +31,10 @@ export async function startWindlass(
     signal,
     runtime,
     env,
+    wrapper = [],
   }: Abortable & {
+    /** A program, with its arguments, that starts the daemon. */
+    readonly wrapper?: readonly string[]
     readonly runtime?: { readonly kind: string; readonly socket: string }
     readonly env?: Readonly<Record<string, string>>
   },
@@ -40,7 +43,8 @@ export async function startWindlass(
   await mkdir(hosts, { recursive: true })
   const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
   const args = [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts, ...beside]
-  const daemon = start(process.execPath, args, env)
+  const [program = process.execPath, ...before] = [...wrapper, process.execPath]
+  const daemon = start(program, [...before, ...args], env)
   try {
     const cri = await answering(socket, daemon, { signal })
     return {

@@ -19,7 +19,7 @@ import { removeDocuments } from './documents.ts'
 import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
-import { type Recovered, recover } from './recover.ts'
+import { type Recovered, recover, settle } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
 import { type PublishOrder, type Sealed, seal } from './seal.ts'
@@ -31,6 +31,8 @@ export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failu
 
 export type KeeperDuties = {
   open(_: null): Recovered
+  /** Follows `open`, before any other: makes everything agree with what that found. True if there is anything to sweep. */
+  settle(_: null): boolean
   commit(order: CommitOrder): Committed
   /** Puts a layer in the place of a damaged one; both it and the record of it are on disk afterwards. */
   replace(order: CommitOrder): Committed
@@ -91,11 +93,19 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     return answer
   }
 
+  const recovery = { at, ledger, catalogue, guard, sync, log: logToMain }
+  let recovered: Recovered = { layers: [], images: [] }
+
   return {
     open: () => {
-      const recovered = recover({ at, ledger, catalogue, guard, sync, log: logToMain })
-      reserve.fill(catalogue.bytes)
+      recovered = recover(recovery)
       return recovered
+    },
+    settle: () => {
+      const isLittered = settle(recovery, recovered)
+      reserve.fill(catalogue.bytes)
+      recovered = { layers: [], images: [] }
+      return isLittered
     },
     commit: (order) => commitLayer(at, order),
     replace: (order) => {

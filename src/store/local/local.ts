@@ -3,7 +3,7 @@
  * thread and is done there in the order it was asked, so what memory says follows what the disk says.
  */
 import { resolve } from 'node:path'
-import { asWindlassError, WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
@@ -66,12 +66,19 @@ export async function openLocalStore(
   const data: KeeperData = { root: at.root, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
   const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', data, log, onLost))
   const sweeper = open.use(new Sweeper(at.trash, log))
-  const { layers, images, trash } = await keeper.call('open', null)
+  const { layers, images } = await keeper.call('open', null)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const view = new View(at, pinRules)
   for (const layer of layers) view.addLayer(layer, true)
   for (const { image, names, pins } of images) view.addImage(image, names, pins)
-  if (trash) sweeper.sweepLater()
+  // Asked before anything else can be: what is changed from here on finds everything in its place.
+  keeper.call('settle', null).then(
+    (isLittered) => isLittered && sweeper.sweepLater(),
+    (error: unknown) => {
+      log.error({ failure: failureOf(error) }, 'what lies in the store could not be brought into line with what is on record')
+      onLost?.(asWindlassError(error))
+    },
+  )
   log.info({ root: at.root, images: images.length, layers: layers.length }, 'store open')
   return new LocalStore(at, view, { keeper, sweeper }, log, open.move())
 }

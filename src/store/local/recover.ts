@@ -20,9 +20,8 @@ import { checkVersion, type Listed, readListed } from './listed.ts'
 import { takeBack } from './rebuild.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
 
-/** What there is after recovery, and whether anything was thrown away. */
-export type Recovered = Kept & { readonly trash: boolean }
-type Kept = Pick<Loaded, 'layers' | 'images'>
+/** What there is after recovery. */
+export type Recovered = Pick<Loaded, 'layers' | 'images'>
 
 export type Recovery = {
   readonly at: Layout
@@ -33,6 +32,7 @@ export type Recovery = {
   readonly log: StoreLog
 }
 
+/** What is here. Until `settle` nobody else is told, and nothing in the graph has been touched. */
 export function recover(recovery: Recovery): Recovered {
   const { at } = recovery
   for (const directory of directoriesOf(at)) mkdirSync(directory, { recursive: true, mode: 0o700 })
@@ -40,13 +40,21 @@ export function recover(recovery: Recovery): Recovered {
   for (const name of readdirSync(at.staging)) discard(at, join(at.staging, name))
   // A replacement that was cut short: its layer is known to be damaged still.
   for (const { id, damage } of kept.layers) if (damage !== undefined) discard(at, replacementDir(at, id))
+  return kept
+}
+
+/**
+ * Brings the rest into line: what podman and CRI-O read, and what lies in the graph. With thousands of images this takes as long again,
+ * and no question waits for it; every change does. True if there is anything in the trash.
+ */
+export function settle(recovery: Recovery, kept: Recovered): boolean {
   show(recovery, kept)
   dropUnnamed(recovery, new Set(kept.layers.map(({ id }) => id)))
-  return { ...kept, trash: readdirSync(at.trash).length > 0 }
+  return readdirSync(recovery.at.trash).length > 0
 }
 
 /** What the database names and is there, with what it has lost and the other records name. Nothing is removed before they are read. */
-function agreed({ at, ledger, log }: Recovery): Kept {
+function agreed({ at, ledger, log }: Recovery): Recovered {
   checkVersion(at)
   const loaded = ledger.load()
   const { unreadable } = loaded
@@ -70,7 +78,7 @@ function agreed({ at, ledger, log }: Recovery): Kept {
   return isTaken ? ledger.load() : kept
 }
 
-function dropIncomplete(at: Layout, ledger: Ledger, loaded: Loaded, log: StoreLog): Kept {
+function dropIncomplete(at: Layout, ledger: Ledger, loaded: Loaded, log: StoreLog): Recovered {
   const complete = completeLayers(at, loaded.layers)
   const lostLayers = loaded.layers.filter(({ id }) => !complete.has(id)).map(({ id }) => id)
   const stands = ({ image }: Loaded['images'][number]): boolean => layerIds(image.config.diffIds).every((id) => complete.has(id))
@@ -97,7 +105,7 @@ function completeLayers(at: Layout, layers: readonly LayerRecord[]): ReadonlySet
 }
 
 /** What podman and CRI-O read says the same as the database from here on. */
-function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: named }: Kept): void {
+function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: named }: Recovered): void {
   const readable = named.map(({ image }) => image).filter((image) => isReadable(image, log))
   const images: ImageRecord[] = []
   let wrote = false

@@ -26,7 +26,12 @@ beforeEach(() => {
 })
 afterEach(() => place[Symbol.dispose]())
 
-const open = (): Promise<Store> => openLocalStore({ root: place.root, primaryGraphRoots: [primary], log }, { signal })
+/** Open, and with everything in its place: what asks for it waits until it is. */
+async function open(): Promise<Store> {
+  const store = await openLocalStore({ root: place.root, primaryGraphRoots: [primary], log }, { signal })
+  await store.holdings?.holders()
+  return store
+}
 const inPrimary = (path: string): string => join(primary, path)
 /** Writes a file of the other store's. */
 function says(path: string, document: unknown): void {
@@ -150,8 +155,9 @@ test('layers that no record names stay at the start where another store needs th
     await using store = await open()
     await pullByHand(store, ['base', 'middle', 'top'], { tag })
   }
-  // As after a database that had to be set aside.
+  // As after a database that had to be set aside, where there is nothing to make it anew of.
   for (const name of readdirSync(place.root)) if (name.startsWith('windlass.db')) rmSync(join(place.root, name))
+  for (const file of ['overlay-layers/layers.json', 'overlay-images/images.json']) rmSync(join(place.root, file))
   says('overlay-layers/layers.json', [{ id: theirs, parent: middle }])
   {
     await using store = await open()

@@ -35,7 +35,12 @@ beforeEach(() => {
 })
 afterEach(() => place[Symbol.dispose]())
 
-const open = (): Promise<Store> => openLocalStore({ root: place.root, log }, { signal })
+/** Open, and with everything in its place: what asks for it waits until it is. */
+async function open(): Promise<Store> {
+  const store = await openLocalStore({ root: place.root, log }, { signal })
+  await store.holdings?.holders()
+  return store
+}
 const below = (...path: string[]): string => join(place.root, ...path)
 const tarSplits = (): string[] => readdirSync(below('overlay-layers')).filter((name) => name.endsWith('.tar-split.gz'))
 /** The ids that podman and CRI-O find listed. */

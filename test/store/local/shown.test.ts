@@ -32,7 +32,12 @@ beforeEach(() => {
 })
 afterEach(() => place[Symbol.dispose]())
 
-const open = (): Promise<Store> => openLocalStore({ root: place.root, primaryGraphRoots: [], log }, { signal })
+/** Open, and with everything in its place: what asks for it waits until it is. */
+async function open(): Promise<Store> {
+  const store = await openLocalStore({ root: place.root, primaryGraphRoots: [], log }, { signal })
+  await store.holdings?.holders()
+  return store
+}
 const below = (...path: string[]): string => join(place.root, ...path)
 const tag = 'registry.test/app:1'
 
