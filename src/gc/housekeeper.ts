@@ -3,6 +3,7 @@
  * the longest time first. In a runtime's store nothing goes by itself: there kubelet collects.
  */
 import { fail, failureOf } from '../failure/failure.ts'
+import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { choose, type Going, type Need, needOf, type Scene, type Staying, type Watermarks } from './choose.ts'
@@ -151,7 +152,7 @@ export class Housekeeper {
       const { image, reason } = going
       // Looked at again: a pull may have asked for it meanwhile, or somebody pinned it.
       const now = await store.find(image.id)
-      if (now === undefined || now.usedAt > image.usedAt || now.pins.length > image.pins.length) continue
+      if (now === undefined || now.usedAt > image.usedAt || isPinned(now)) continue
       if (!(await store.remove(image.id))) continue
       gone.push(going)
       const { id, tags, digests, usedAt } = image

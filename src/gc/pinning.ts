@@ -4,6 +4,9 @@ import { findImage } from '../store/lookup.ts'
 import { MAX_OWNER_BYTES, MAX_REASON_BYTES, type Pin, RULE_OWNER } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 
+/** Beyond some more of them there are no dates. */
+const MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
+
 export type PinWish = { readonly owner: string; readonly reason: string; readonly ttlMs?: number }
 export type Pinned = { readonly imageId: string; readonly pins: readonly Pin[] }
 
@@ -19,7 +22,8 @@ export async function pinImage(store: Here, name: string, { owner, reason, ttlMs
       what: 'owner',
       reason: 'want a name of your own; what the configuration pins is its to say',
     })
-  if (ttlMs !== undefined && !(ttlMs > 0)) fail({ kind: 'invalid-argument', what: 'ttl', reason: 'want a time above zero' })
+  if (ttlMs !== undefined && !(ttlMs > 0 && ttlMs <= MAX_TTL_MS))
+    fail({ kind: 'invalid-argument', what: 'ttl', reason: 'want a time above zero, of a hundred years at most' })
   const image = await found(store, name)
   const since = new Date()
   const pin = { owner, reason, since, ...(ttlMs === undefined ? {} : { until: new Date(since.getTime() + ttlMs) }) }

@@ -41,6 +41,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
+  // What is asked for now must not be what makes room for another.
+  if (planned.published !== undefined) store.holdings?.used([planned.published.id])
   await using lease = store.lease()
   // An image that is here whole holds its layers itself.
   if (!plan.present) await lease.retain(planned.layerIds)
@@ -59,10 +61,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
   const arrived = (at: number): void => room.arrived(estimates[at]?.likely ?? 0)
   const reports = await bringLayers(layers, chain, plan, audience, { ...options, arrived })
-  if (planned.published !== undefined) {
-    store.holdings?.used([planned.published.id])
-    return finish(planned.published, reports, 0)
-  }
+  if (planned.published !== undefined) return finish(planned.published, reports, 0)
 
   audience.phase('sealing')
   const { image, syncMs, publishMs } = await store.publish(planned.image, options)

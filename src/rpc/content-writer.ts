@@ -1,9 +1,12 @@
 /** Content of any size into containerd, piece by piece (content.proto, `Content.Write`). */
 import { once } from 'node:events'
 import type * as grpc from '@grpc/grpc-js'
+import { z } from 'zod'
 import type { ByteSink } from '../task/task.ts'
 import { cancelled, metadataOf, rpcError } from './client.ts'
+import { WriteAction } from './generated/containerd/services/content/v1/WriteAction.ts'
 import type { CallOptions } from './services.ts'
+import { RpcError } from './status.ts'
 
 /** What is to be written; `ref` names the write while it is under way. */
 export type ContentToWrite = { readonly ref: string; readonly digest: string; readonly size: number }
@@ -14,8 +17,12 @@ export interface ContentWriter extends ByteSink, Disposable {
   commit(): Promise<void>
 }
 
+const { COMMIT } = WriteAction
+/** Every message is answered; the last one says what has become of it all. Enums arrive as their numbers. */
+const commitAnswer = z.object({ action: z.literal(COMMIT), digest: z.string() })
+
 /** A message has its price, and chunks from the network are small. */
-const PIECE = 2 ** 20
+const PIECE = 2 ** 18
 
 export function contentWriter(
   client: grpc.Client,
@@ -29,8 +36,9 @@ export function contentWriter(
   const cancel = (): void => call.cancel()
   signal.addEventListener('abort', cancel, { once: true })
   const ended = (async () => {
-    // Every message is answered; that the stream ends well is the answer that counts.
-    for await (const _progress of call);
+    let last: unknown
+    for await (const answer of call) last = answer
+    return last
   })().catch((error: unknown) => {
     throw rpcError(error)
   })
@@ -50,7 +58,10 @@ export function contentWriter(
     return isTaken
   }
   const room = async (): Promise<void> => {
-    await Promise.race([once(call, 'drain', { signal }), ended])
+    const drained = once(call, 'drain', { signal }).catch((error: unknown) => {
+      throw rpcError(error)
+    })
+    await Promise.race([drained, ended])
   }
   return {
     write(chunk) {
@@ -67,7 +78,9 @@ export function contentWriter(
     async commit() {
       send('COMMIT')
       call.end()
-      await ended
+      const answer = commitAnswer.safeParse(await ended)
+      if (answer.success && answer.data.digest === digest) return
+      throw new RpcError('DATA_LOSS', 'the write ended, and nothing says that it is whole', undefined, undefined)
     },
     [Symbol.dispose]: () => {
       signal.removeEventListener('abort', cancel)

@@ -198,6 +198,7 @@ describe('pins', () => {
     ['a long owner', { owner: 'x'.repeat(200), reason: '' }, 'owner'],
     ['a terminal’s reason', { owner: 'x', reason: '\u001b[2J' }, 'reason'],
     ['no time', { owner: 'x', reason: '', ttlMs: -1 }, 'ttl'],
+    ['a time beyond all dates', { owner: 'x', reason: '', ttlMs: 2 ** 53 }, 'ttl'],
   ])('%s is refused', async (_what, wish, what) => {
     using place = temporaryRoot()
     await using store = await openLocalStore({ root: place.root }, { signal })
