@@ -14,7 +14,7 @@ export interface Gate extends AsyncDisposable {
 
 /** Goes with containerd where that dies, and leads to the new one where it comes back. */
 export async function openGate(socket: string, containerd: string): Promise<Gate> {
-  const gate = { socket, before: (): void => {} }
+  const gate: Pick<Gate, 'socket' | 'before'> = { socket, before: () => {} }
   const open = new Set<net.Socket>()
   const server = net.createServer(async (near) => {
     near.on('error', () => {})
