@@ -26,7 +26,7 @@ export class Daemon implements Disposable {
 
   /**
    * One call. `operation` completes the sentence "containerd did not …"; `lease` holds what the call makes. Waits for a containerd that is
-   * being restarted. Throws runtime; runtime-down; cancelled after the store has been closed.
+   * being restarted. Throws runtime; runtime-down; no-space; cancelled after the store has been closed.
    */
   async call<T>(operation: string, make: (c: Containerd, options: CallOptions) => Promise<T>, lease?: string): Promise<T> {
     await this.#reach()
@@ -107,7 +107,16 @@ export class Daemon implements Disposable {
     if (this.#closing.signal.aborted) return this.#closing.signal.reason
     const { code, message: detail } = error
     if (code === 'UNAVAILABLE') return this.#down('it went away during the call', error)
+    const full = fullDisk(detail)
+    if (full !== undefined) return new WindlassError(full, error)
     const failure: Failure = { kind: 'runtime', runtime: 'containerd', socket: this.socket, operation, code, detail }
     return new WindlassError(failure, error)
   }
+}
+
+/** A full disk as Go says it: the same disk, so nothing that containerd's own pull would survive. */
+function fullDisk(detail: string): Failure | undefined {
+  const [, path, reason] = /(?:(\/\S+): )?(no space left on device|disk quota exceeded)/.exec(detail) ?? []
+  if (reason === undefined) return undefined
+  return { kind: 'no-space', code: reason.startsWith('no') ? 'ENOSPC' : 'EDQUOT', ...(path === undefined ? {} : { path }) }
 }
