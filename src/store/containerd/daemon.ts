@@ -18,10 +18,12 @@ export class Daemon implements Disposable {
   readonly socket: string
   readonly #containerd: Containerd
   readonly #closing = new AbortController()
+  readonly #deadlineMs: number
 
-  constructor(socket: string) {
+  constructor(socket: string, deadlineMs = DEADLINE_MS) {
     this.socket = socket
     this.#containerd = connectContainerd(socket, NAMESPACE)
+    this.#deadlineMs = deadlineMs
   }
 
   /**
@@ -59,7 +61,7 @@ export class Daemon implements Disposable {
     const writer = this.#containerd.openContent(content, this.#containerd.under(lease, { signal }))
     const told = async (work: Promise<void>): Promise<void> => {
       try {
-        await work
+        await this.#inTime(work)
       } catch (error) {
         throw this.#failed('keep a blob', error)
       }
@@ -70,12 +72,11 @@ export class Daemon implements Disposable {
         return full === undefined ? undefined : told(full)
       },
       commit: async () => {
-        try {
-          await writer.commit()
-        } catch (error) {
-          // Another pull's, which had the same to keep.
-          if (!(error instanceof RpcError) || error.code !== 'ALREADY_EXISTS') throw this.#failed('keep a blob', error)
+        // Another pull's, which had the same to keep, is as good.
+        const unlessThere = (error: unknown): void => {
+          if (!(error instanceof RpcError && error.code === 'ALREADY_EXISTS')) throw error
         }
+        await told(writer.commit().catch(unlessThere))
       },
       [Symbol.dispose]: () => writer[Symbol.dispose](),
     }
@@ -84,6 +85,19 @@ export class Daemon implements Disposable {
   [Symbol.dispose](): void {
     this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
     this.#containerd[Symbol.dispose]()
+  }
+
+  /** A blob may take as long as it takes, but containerd must get on with it: a pull that nobody gives up would wait for ever. */
+  async #inTime(work: Promise<void>): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const seconds = this.#deadlineMs / 1000
+    const late = new RpcError('DEADLINE_EXCEEDED', `it took nothing more for ${seconds} s`, undefined, undefined)
+    const timer = setTimeout(() => reject(late), this.#deadlineMs)
+    try {
+      await Promise.race([work, promise])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async #reach(): Promise<void> {
@@ -99,7 +113,7 @@ export class Daemon implements Disposable {
 
   #options(lease: string | undefined): CallOptions {
     const { signal } = this.#closing
-    return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + DEADLINE_MS) }
+    return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + this.#deadlineMs) }
   }
 
   #failed(operation: string, error: unknown): unknown {
