@@ -18,15 +18,17 @@ export class Daemon implements Disposable {
   readonly socket: string
   readonly #containerd: Containerd
   readonly #closing = new AbortController()
+  readonly #deadlineMs: number
 
-  constructor(socket: string) {
+  constructor(socket: string, deadlineMs = DEADLINE_MS) {
     this.socket = socket
     this.#containerd = connectContainerd(socket, NAMESPACE)
+    this.#deadlineMs = deadlineMs
   }
 
   /**
    * One call. `operation` completes the sentence "containerd did not …"; `lease` holds what the call makes. Waits for a containerd that is
-   * being restarted. Throws runtime; runtime-down; cancelled after the store has been closed.
+   * being restarted. Throws runtime; runtime-down; no-space; cancelled after the store has been closed.
    */
   async call<T>(operation: string, make: (c: Containerd, options: CallOptions) => Promise<T>, lease?: string): Promise<T> {
     await this.#reach()
@@ -59,7 +61,7 @@ export class Daemon implements Disposable {
     const writer = this.#containerd.openContent(content, this.#containerd.under(lease, { signal }))
     const told = async (work: Promise<void>): Promise<void> => {
       try {
-        await work
+        await this.#inTime(work)
       } catch (error) {
         throw this.#failed('keep a blob', error)
       }
@@ -70,12 +72,11 @@ export class Daemon implements Disposable {
         return full === undefined ? undefined : told(full)
       },
       commit: async () => {
-        try {
-          await writer.commit()
-        } catch (error) {
-          // Another pull's, which had the same to keep.
-          if (!(error instanceof RpcError) || error.code !== 'ALREADY_EXISTS') throw this.#failed('keep a blob', error)
+        // Another pull's, which had the same to keep, is as good.
+        const unlessThere = (error: unknown): void => {
+          if (!(error instanceof RpcError && error.code === 'ALREADY_EXISTS')) throw error
         }
+        await told(writer.commit().catch(unlessThere))
       },
       [Symbol.dispose]: () => writer[Symbol.dispose](),
     }
@@ -84,6 +85,19 @@ export class Daemon implements Disposable {
   [Symbol.dispose](): void {
     this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
     this.#containerd[Symbol.dispose]()
+  }
+
+  /** A blob may take as long as it takes, but containerd must get on with it: a pull that nobody gives up would wait for ever. */
+  async #inTime(work: Promise<void>): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const seconds = this.#deadlineMs / 1000
+    const late = new RpcError('DEADLINE_EXCEEDED', `it took nothing more for ${seconds} s`, undefined, undefined)
+    const timer = setTimeout(() => reject(late), this.#deadlineMs)
+    try {
+      await Promise.race([work, promise])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async #reach(): Promise<void> {
@@ -99,7 +113,7 @@ export class Daemon implements Disposable {
 
   #options(lease: string | undefined): CallOptions {
     const { signal } = this.#closing
-    return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + DEADLINE_MS) }
+    return { ...this.#containerd.under(lease, { signal }), deadline: new Date(Date.now() + this.#deadlineMs) }
   }
 
   #failed(operation: string, error: unknown): unknown {
@@ -107,7 +121,16 @@ export class Daemon implements Disposable {
     if (this.#closing.signal.aborted) return this.#closing.signal.reason
     const { code, message: detail } = error
     if (code === 'UNAVAILABLE') return this.#down('it went away during the call', error)
+    const full = fullDisk(detail)
+    if (full !== undefined) return new WindlassError(full, error)
     const failure: Failure = { kind: 'runtime', runtime: 'containerd', socket: this.socket, operation, code, detail }
     return new WindlassError(failure, error)
   }
+}
+
+/** A full disk as Go says it: the same disk, so nothing that containerd's own pull would survive. */
+function fullDisk(detail: string): Failure | undefined {
+  const [, path, reason] = /(?:(\/\S+): )?(no space left on device|disk quota exceeded)/.exec(detail) ?? []
+  if (reason === undefined) return undefined
+  return { kind: 'no-space', code: reason.startsWith('no') ? 'ENOSPC' : 'EDQUOT', ...(path === undefined ? {} : { path }) }
 }

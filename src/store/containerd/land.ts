@@ -14,6 +14,7 @@ import type { ContainerdLease } from './leases.ts'
 import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel, UNCOMPRESSED } from './names.ts'
 
 type Labels = Readonly<Record<string, string>>
+
 /** Marks an image that is here already, whoever pulled it. */
 export async function pinName(daemon: Daemon, name: string): Promise<void> {
   const record = await recordOf(daemon, name)
@@ -47,19 +48,15 @@ export async function landImage(
   if (keepBlobs) await labelBlobs(daemon, image, lease)
   for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
-  const undo = new AsyncDisposableStack()
-  try {
-    for (const name of image.tag === undefined ? [image.digest] : [image.digest, image.tag])
-      undo.use(await nameImage(daemon, { name, target, labels }, lease))
-  } catch (error) {
-    await undo.disposeAsync()
-    throw error
-  }
+  await using undo = new AsyncDisposableStack()
+  for (const name of image.tag === undefined ? [image.digest] : [image.digest, image.tag])
+    undo.use(await nameImage(daemon, { name, target, labels }, lease))
+  const named = undo.move()
   const name = image.tag ?? image.digest
   return {
     target,
     isThere: async () => (await recordOf(daemon, name))?.target?.digest === target.digest,
-    [Symbol.asyncDispose]: () => undo.disposeAsync(),
+    [Symbol.asyncDispose]: () => named.disposeAsync(),
   }
 }
 

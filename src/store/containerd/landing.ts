@@ -118,12 +118,15 @@ export class Lander {
       if (!(await snapshots.exists(top))) fail(pending.missing(top))
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
-    const named = await landImage(daemon, image, lease, { isPinned, keepBlobs })
+    await using undo = new AsyncDisposableStack()
+    const named = undo.use(await landImage(daemon, image, lease, { isPinned, keepBlobs }))
     catalog.learn(named.target.digest, image.id)
-    // Read back what was written: only that is an answer.
+    // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
     const landed = await catalog.find(name)
-    if (landed?.id !== image.id) fail({ kind: 'internal', what: `containerd does not show ${name} as landed` })
+    const isWhole = landed?.id === image.id && (top === undefined || (await snapshots.exists(top)))
+    if (!isWhole) fail({ kind: 'internal', what: `containerd does not show ${name} as landed` })
+    undo.move()
     return { landed, named, syncMs, publishMs: performance.now() - started }
   }
 

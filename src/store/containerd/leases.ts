@@ -12,7 +12,7 @@ import type { Daemon } from './daemon.ts'
 import { gc, OWNER, SNAPSHOTTER } from './names.ts'
 
 /** Far longer than a pull takes; what containerd's own clients use. */
-export const LEASE_MS = 24 * 3_600_000
+const LIFETIME_MS = 24 * 3_600_000
 
 /** What a lease can hold. */
 export type Held = { readonly snapshot: string } | { readonly content: Digest }
@@ -27,17 +27,20 @@ export class Leases {
   readonly #daemon: Daemon
   readonly #owner: string
   readonly #log: StoreLog
+  /** How long each lives. */
+  readonly lifetimeMs: number
 
   /** `owner` tells one store's leases from another's: hex digits. */
-  constructor(daemon: Daemon, owner: string, log: StoreLog) {
+  constructor(daemon: Daemon, owner: string, log: StoreLog, lifetimeMs = LIFETIME_MS) {
     this.#daemon = daemon
     this.#owner = owner
     this.#log = log
+    this.lifetimeMs = lifetimeMs
   }
 
   async create(): Promise<ContainerdLease> {
     const id = `windlass-${randomUUID()}`
-    const labels = { [gc.expire]: new Date(Date.now() + LEASE_MS).toISOString(), [OWNER]: this.#owner }
+    const labels = { [gc.expire]: new Date(Date.now() + this.lifetimeMs).toISOString(), [OWNER]: this.#owner }
     await this.#daemon.call('create a lease', ({ leases }, options) => leases.create({ id, labels }, options))
     return {
       id,

@@ -9,12 +9,12 @@ import { dirname, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
 import type { Daemon } from './daemon.ts'
-import { type ContainerdLease, LEASE_MS, type Leases } from './leases.ts'
+import type { ContainerdLease, Leases } from './leases.ts'
 import { directoriesOf } from './mounts.ts'
 import { SNAPSHOTTER } from './names.ts'
 
-/** The lease is taken anew long before it ends. */
-const RENEW_MS = LEASE_MS / 4
+/** The lease is taken anew long before it ends: three attempts may fail. */
+const RENEWALS = 4
 
 export class Staging implements AsyncDisposable {
   /** Where layers are unpacked: all that an extractor may write to. Absolute. */
@@ -40,7 +40,7 @@ export class Staging implements AsyncDisposable {
     this.#lease = lease
     this.#leases = leases
     this.#log = log
-    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref()
+    this.#renewal = setInterval(() => void this.#renew(), leases.lifetimeMs / RENEWALS).unref()
   }
 
   static async open(daemon: Daemon, leases: Leases, log: StoreLog): Promise<Staging> {

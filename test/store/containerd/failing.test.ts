@@ -1,0 +1,200 @@
+/** containerd dies, or others take away what is ours, at each step of a landing: an error, nothing half there, and the next pull works. */
+import { readdirSync } from 'node:fs'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { failureOf } from '../../../src/failure/failure.ts'
+import { type ContainerdStore, openContainerdStore } from '../../../src/store/containerd/containerd.ts'
+import { type Containerd, startContainerd } from '../../integration/containerd.ts'
+import { lacking } from '../../integration/lacking.ts'
+import { commitChain, imageOver } from '../fixtures.ts'
+import { recordingLog } from '../local/place.ts'
+import { type Gate, openGate, type Passing } from './gate.ts'
+
+const platform = { os: 'linux', architecture: 'amd64' }
+const layers = ['base', 'top']
+const image = imageOver(layers, { tag: 'registry.test/app:1' })
+
+interface Node extends AsyncDisposable {
+  readonly store: ContainerdStore
+  readonly containerd: Containerd
+  readonly gate: Gate
+  /** What containerd has, after a whole collection. */
+  left(): Promise<{
+    readonly images: string[]
+    readonly snapshots: string[]
+    readonly content: string[]
+    readonly leases: number
+  }>
+}
+
+async function startNode({ signal }: { readonly signal: AbortSignal }): Promise<Node> {
+  await using stack = new AsyncDisposableStack()
+  const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'windlass-failing-')))
+  const containerd = stack.use(await startContainerd(join(path, 'containerd'), { signal }))
+  const gate = stack.use(await openGate(join(path, 'gate.sock'), containerd.socket))
+  const store = stack.use(
+    await openContainerdStore({ root: join(path, 'root'), socket: gate.socket, platform, log: recordingLog() }, { signal }),
+  )
+  const list = async (...args: string[]): Promise<string[]> =>
+    (await containerd.ctr(args, { signal })).split('\n').filter(Boolean).toSorted()
+  const held = stack.move()
+  return {
+    store,
+    containerd,
+    gate,
+    left: async () => {
+      await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+      await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
+      const snapshots = (await list('snapshots', '--snapshotter', 'overlayfs', 'ls')).map((line) => line.split(' ')[0] ?? '')
+      return {
+        images: await list('images', 'ls', '-q'),
+        snapshots: snapshots.filter((name) => name !== 'KEY' && !name.startsWith('windlass-staging-')),
+        content: await list('content', 'ls', '-q'),
+        leases: (await list('leases', 'ls', '-q')).length,
+      }
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+/** Layers and image, as a pull brings them. */
+async function pull(store: ContainerdStore, { signal }: { readonly signal: AbortSignal }): Promise<string> {
+  await using lease = store.lease()
+  await lease.retain(store.layerIds(image.config.diffIds))
+  await commitChain(
+    store,
+    layers.map((name) => ({ name })),
+  )
+  return (await store.publish(image, { signal })).image.id
+}
+
+const failureIn = async (work: Promise<unknown>) =>
+  failureOf(
+    await work.then(
+      () => expect.fail('it succeeded'),
+      (error: unknown) => error,
+    ),
+  )
+
+/** Before the nth call of this method. */
+function at(method: string, nth: number, act: (call: Passing) => Promise<unknown>): Gate['before'] {
+  let seen = 0
+  return async (call) => {
+    if (call.method !== method || ++seen !== nth) return
+    await act(call)
+  }
+}
+
+/** All of the image, and nothing but the image. */
+async function isWhole({ store, left }: Node): Promise<void> {
+  expect((await store.find('registry.test/app:1'))?.layerIds).toEqual(store.layerIds(image.config.diffIds))
+  for (const [i, id] of store.layerIds(image.config.diffIds).entries()) {
+    const layer = await store.layer(id)
+    expect(readdirSync(layer?.diff ?? '')).toEqual([layers[i]])
+  }
+  expect(await left()).toEqual({
+    images: ['registry.test/app:1', image.digest],
+    snapshots: chain(store).toSorted(),
+    content: [image.id, image.manifest.digest].toSorted(),
+    leases: 1,
+  })
+  for (const dir of [store.stagingDir, store.landedDir]) expect(readdirSync(dir), basename(dir)).toEqual([])
+}
+
+/** What the image's snapshots are called, base first. */
+const chain = (store: ContainerdStore): readonly string[] => store.layerIds(image.config.diffIds).map((id) => `sha256:${id}`)
+
+const nothing = { images: [], snapshots: [], content: [], leases: 1 }
+
+describe.skipIf(lacking('root', 'containerd'))('a landing that is disturbed', () => {
+  test.for([
+    ['Leases/Create', 1],
+    ['Snapshots/Prepare', 1],
+    ['Snapshots/Commit', 1],
+    ['Snapshots/Prepare', 2],
+    ['Snapshots/Commit', 2],
+    ['Content/Write', 1],
+    ['Content/Write', 2],
+    ['Images/Create', 1],
+    ['Images/Create', 2],
+  ] as const)('containerd is killed before %s, time %i', async ([method, nth], { signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd, left } = node
+    let crash: Promise<void> | undefined
+    gate.before = at(method, nth, () => {
+      crash = containerd.crash({ signal })
+      return crash
+    })
+    expect(await failureIn(pull(store, { signal }))).toMatchObject({
+      kind: 'runtime-down',
+      reason: 'it went away during the call',
+    })
+    await crash
+    expect((await left()).images).toEqual([])
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+
+  test.for([
+    ['Snapshots/Prepare', 1],
+    ['Snapshots/Commit', 1],
+    ['Snapshots/Commit', 2],
+    ['Content/Write', 1],
+    ['Content/Write', 2],
+    ['Images/Create', 1],
+  ] as const)('its lease is deleted before %s, time %i', async ([method, nth], { signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd, left } = node
+    gate.before = at(method, nth, async ({ lease = '' }) => {
+      await containerd.ctr(['leases', 'rm', '--sync', lease], { signal })
+    })
+    const failure = await failureIn(pull(store, { signal }))
+    expect(JSON.stringify(failure)).toMatch(/lease does not exist|containerd does not show/)
+    expect(await left()).toEqual(nothing)
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+
+  test('a layer that was just committed is removed before the one above it is prepared', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd, left } = node
+    const [base = ''] = chain(store)
+    gate.before = at('Snapshots/Prepare', 2, async () => {
+      await containerd.ctr(['snapshots', '--snapshotter', 'overlayfs', 'rm', base], { signal })
+    })
+    const failure = await failureIn(pull(store, { signal }))
+    expect(failure).toMatchObject({ kind: 'runtime', operation: 'prepare a snapshot', code: 'NOT_FOUND' })
+    expect(await left()).toEqual(nothing)
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+
+  test('the topmost layer is removed while the image is named', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd, left } = node
+    const top = chain(store).at(-1) ?? ''
+    gate.before = at('Images/Create', 2, async () => {
+      await containerd.ctr(['snapshots', '--snapshotter', 'overlayfs', 'rm', top], { signal })
+    })
+    expect(await failureIn(pull(store, { signal }))).toMatchObject({ kind: 'internal' })
+    expect(await left()).toEqual(nothing)
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+
+  test('a layer of an image is removed, and comes again with the next pull', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const { store, containerd } = node
+    await pull(store, { signal })
+    const top = store.layerIds(image.config.diffIds)[1]
+    if (top === undefined) throw new Error('the image has two layers')
+    // Where it lay is known from now on.
+    expect(await store.layer(top)).toBeDefined()
+    await containerd.ctr(['snapshots', '--snapshotter', 'overlayfs', 'rm', `sha256:${top}`], { signal })
+    expect(await store.layer(top)).toBeUndefined()
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+})

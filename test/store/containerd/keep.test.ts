@@ -1,0 +1,132 @@
+/** Blobs on their way into containerd's content store that do not get there: a clean failure, and nothing of them left. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { failureOf } from '../../../src/failure/failure.ts'
+import { sha256 } from '../../../src/oci/digest.ts'
+import { createPuller } from '../../../src/pull/puller.ts'
+import { parseReference } from '../../../src/reference/parse.ts'
+import { createRegistry } from '../../../src/registry/client.ts'
+import { openContainerdStore } from '../../../src/store/containerd/containerd.ts'
+import { Daemon } from '../../../src/store/containerd/daemon.ts'
+import { createUnpacker } from '../../../src/unpack/pool.ts'
+import { startContainerd } from '../../integration/containerd.ts'
+import { lacking } from '../../integration/lacking.ts'
+import { startRegistry } from '../../registry/embedded-registry.ts'
+import { buildImage, publish } from '../../support/image.ts'
+import { limits } from '../../unpack/lab.ts'
+import { recordingLog } from '../local/place.ts'
+import { openGate } from './gate.ts'
+
+const platform = { os: 'linux', architecture: 'amd64' }
+const image = buildImage({ platform, layers: [{ tar: [{ name: 'noise', content: randomBytes(8 * 2 ** 20) }] }] })
+const blob = image.layers[0]?.descriptor.digest ?? ''
+
+/** A puller that keeps blobs, with a registry that has one image, and a gate before containerd. */
+async function startKeeping({ signal }: { readonly signal: AbortSignal }) {
+  await using stack = new AsyncDisposableStack()
+  const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'windlass-keep-')))
+  const containerd = stack.use(await startContainerd(join(path, 'containerd'), { signal }))
+  const gate = stack.use(await openGate(join(path, 'gate.sock'), containerd.socket))
+  const options = { root: join(path, 'root'), socket: gate.socket, platform, log: recordingLog(), keepBlobs: true }
+  const store = stack.use(await openContainerdStore(options, { signal }))
+  const unpacker = stack.use(
+    createUnpacker({ workers: 1, limits, staging: store.stagingDir, layers: store.landedDir, warn: () => {} }),
+  )
+  const client = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
+  const registry = stack.use(await startRegistry())
+  publish(registry, 'test/noise', '1', image)
+  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+  stack.defer(() => puller.close())
+  const reference = parseReference(`${registry.host}/test/noise:1`)
+  const held = stack.move()
+  return {
+    gate,
+    containerd,
+    pull: async (given: AbortSignal): Promise<string> =>
+      (await puller.pull({ reference, credentials: { kind: 'anonymous' }, client: 'cri' }, { signal: given })).image.id,
+    /** After a whole collection; writes that have not ended count. */
+    content: async (): Promise<readonly string[]> => {
+      await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+      await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
+      const [whole, begun] = [
+        ['content', 'ls', '-q'],
+        ['content', 'active'],
+      ].map((args) => containerd.ctr(args, { signal }))
+      const active = ((await begun) ?? '').split('\n').filter((line) => line.startsWith('windlass-'))
+      return [...((await whole) ?? '').split('\n').filter(Boolean).toSorted(), ...active]
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+const failureIn = async (work: Promise<unknown>) =>
+  failureOf(
+    await work.then(
+      () => expect.fail('it succeeded'),
+      (error: unknown) => error,
+    ),
+  )
+
+const whole = [blob, image.id, image.descriptor.digest].toSorted()
+
+describe.skipIf(lacking('root', 'containerd'))('a blob that is to be kept', () => {
+  test('a pull is given up while containerd does not take it', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { gate, pull, content } = node
+    const [held, stopped, given] = [Promise.withResolvers<void>(), new EventTarget(), new AbortController()]
+    const asked = once(stopped, 'asked', { signal })
+    gate.before = ({ method }) => {
+      if (method !== 'Content/Write') return
+      stopped.dispatchEvent(new Event('asked'))
+      return held.promise
+    }
+    const pulling = failureIn(pull(given.signal))
+    await asked
+    given.abort()
+    expect(await pulling).toMatchObject({ kind: 'cancelled' })
+    held.resolve()
+    gate.before = () => {}
+    expect(await content()).toEqual([])
+    expect(await pull(signal)).toBe(image.id)
+    expect(await content()).toEqual(whole)
+  })
+
+  test('containerd is killed while it takes it', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { gate, containerd, pull, content } = node
+    let crash: Promise<void> | undefined
+    gate.before = ({ method }) => {
+      if (method !== 'Content/Write' || crash !== undefined) return
+      crash = containerd.crash({ signal })
+      return crash
+    }
+    expect(await failureIn(pull(signal))).toMatchObject({ kind: 'runtime-down' })
+    await crash
+    expect(await content()).toEqual([])
+    expect(await pull(signal)).toBe(image.id)
+    expect(await content()).toEqual(whole)
+  })
+
+  test('containerd takes nothing more of it', async ({ signal }) => {
+    await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-keep-'))
+    await using containerd = await startContainerd(temporary.path, { signal })
+    await using gate = await openGate(join(temporary.path, 'gate.sock'), containerd.socket)
+    using daemon = new Daemon(gate.socket, 1_000)
+    await daemon.call('create a lease', ({ leases }, options) => leases.create({ id: 'here' }, options))
+    gate.before = ({ method }) => (method === 'Content/Write' ? once(signal, 'abort').then(() => {}) : undefined)
+    const bytes = randomBytes(2 ** 20)
+    for (const end of ['write', 'commit'] as const) {
+      using writing = daemon.writing({ ref: `it-${end}`, digest: sha256(bytes), size: bytes.length }, 'here')
+      const work = async (): Promise<void> => {
+        if (end === 'commit') await writing.commit()
+        // What is on its way has a limit, so there is a promise some time.
+        else for (let full: Promise<void> | undefined; full === undefined; await full) full = writing.write(bytes)
+      }
+      expect(await failureIn(work())).toMatchObject({ kind: 'runtime', operation: 'keep a blob', code: 'DEADLINE_EXCEEDED' })
+    }
+  })
+})
