@@ -26,6 +26,7 @@ import type {
   CopyableLayer,
   Lease,
   NewImage,
+  OwnLayer,
   Published,
   StagedLayer,
   Store,
@@ -245,7 +246,7 @@ class LandingStore implements ContainerdStore {
   }
 
   /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
-  async collect(): Promise<readonly StoredLayer[]> {
+  async collect(): Promise<readonly OwnLayer[]> {
     const loose = this.#parts.pending.takeLoose(this.#parts.holds.ids())
     const layers = loose.map((layer) => this.#layerOf(layer))
     for (const { dir } of loose) await this.#lander.discard(dir)

@@ -9,7 +9,7 @@ import { Staged } from '../common/staged.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
-import type { Holders, Lease, StagedLayer, StoredLayer } from '../store.ts'
+import type { Holders, Lease, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
 import { mountedLayers } from './mounted.ts'
@@ -81,7 +81,7 @@ export class Layers {
     return committed
   }
 
-  damaged(): readonly StoredLayer[] {
+  damaged(): readonly OwnLayer[] {
     return [...this.#view.layers()].flatMap(({ layer }) => (layer.damage === undefined ? [] : [layer]))
   }
 
@@ -102,7 +102,7 @@ export class Layers {
   }
 
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
-  async collect(): Promise<readonly StoredLayer[]> {
+  async collect(): Promise<readonly OwnLayer[]> {
     for (let attempt = 1; ; attempt++) {
       const gone = await this.#withdraw(this.#loose())
       if (gone !== 'busy') return gone
@@ -210,7 +210,7 @@ export class Layers {
    * Takes layers away, children before their parents. They are out of sight at once, so that nobody begins to need one; those that must
    * stay are back when the answer is. Should the disk fail, the next start finds what is left.
    */
-  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly StoredLayer[] | 'busy'> {
+  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly OwnLayer[] | 'busy'> {
     if (layers.length === 0) return []
     const ids = layers.map(({ layer }) => layer.id)
     for (const id of ids) this.#view.dropLayer(id)
