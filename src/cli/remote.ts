@@ -10,7 +10,19 @@ import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
 import { damagedOf, verifyEventOf } from './verify-wire.ts'
-import { collectionOf, descriptorOf, eventOf, heldOf, infoOf, layerOf, pinnedOf, pinOf, planOf, statusOf } from './wire.ts'
+import {
+  collectionOf,
+  descriptorOf,
+  eventOf,
+  heldOf,
+  infoOf,
+  layerOf,
+  pinnedOf,
+  pinOf,
+  planOf,
+  removalOf,
+  statusOf,
+} from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
 export async function connectBackend(socket: string, options: Abortable): Promise<Backend> {
@@ -50,9 +62,8 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     },
     inspect: (name, { signal }) => inspect(daemon, name, { signal }),
     remove: async (name, { signal }) => {
-      const { imageId, ...removal } = await daemon.windlass.removeImage({ image: name }, { signal })
-      if (imageId === '') fail({ kind: 'image-unknown', names: [name] })
-      return { imageId, ...removal }
+      const removal = await daemon.windlass.removeImage({ image: name }, { signal })
+      return removal.imageId === '' ? fail({ kind: 'image-unknown', names: [name] }) : removalOf(removal)
     },
     pin: async (name, { owner, reason, ttlMs = 0 }, { signal }) =>
       pinnedOf(await daemon.windlass.pin({ image: name, owner, reason, ttlMs }, { signal })),

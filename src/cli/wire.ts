@@ -1,6 +1,7 @@
 /** What the control service sends, as the domain's own values. The daemon may be of another version, so nothing is taken on trust. */
 import { fail } from '../failure/failure.ts'
 import type { Pinned } from '../gc/pinning.ts'
+import type { Removal } from '../gc/remove.ts'
 import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
@@ -27,6 +28,7 @@ import type { PinResponse__Output } from '../rpc/generated/windlass/v1/PinRespon
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { RemoveImageResponse__Output } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { ImageLayer } from '../store/detail.ts'
 import type { Damage } from '../store/facts.ts'
 import type { Pin } from '../store/pins.ts'
@@ -109,11 +111,14 @@ export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
   })),
 })
 
-export const layerOf = ({ blob, damage, ...layer }: ImageLayer__Output): ImageLayer => ({
+/** What proto3 calls optional the loader gives twice: once more under its name with a line before it, to say that it is set. */
+export const layerOf = ({ blob, damage, _diffSize, _entries, _whiteouts, ...layer }: ImageLayer__Output): ImageLayer => ({
   ...layer,
   blob: descriptorOf(blob, 'layer'),
   ...(damage === null ? {} : { damage: damageOf(damage) }),
 })
+
+export const removalOf = ({ _layersRemoved, _bytesFreed, ...removal }: RemoveImageResponse__Output): Removal => removal
 
 export const damageOf = ({ foundAtMs, ...damage }: Damage__Output): Damage => ({ ...damage, foundAt: new Date(foundAtMs) })
 

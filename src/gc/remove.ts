@@ -8,8 +8,9 @@ export type Removal = {
   readonly untagged: readonly string[]
   /** False when other tags keep the image. */
   readonly imageRemoved: boolean
-  readonly layersRemoved: number
-  readonly bytesFreed: number
+  /** Both absent in a runtime's store: it collects when it sees fit. */
+  readonly layersRemoved?: number
+  readonly bytesFreed?: number
   /** Layers that no image needs any more, and something else does: a container, a mount, a pull. `why` says what. */
   readonly layersKept: number
 }
@@ -38,7 +39,8 @@ export async function removeImage(
   log.info({ client, image: image.id, tags: untagged }, imageRemoved ? 'removed' : 'untagged')
   const { layers, bytes } = await collector.collect()
   const layersKept = imageRemoved ? await countKept(store, image) : 0
-  return { imageId: image.id, untagged, imageRemoved, layersRemoved: layers, bytesFreed: bytes, layersKept }
+  const freed = store.holdings === undefined ? {} : { layersRemoved: layers, bytesFreed: bytes }
+  return { imageId: image.id, untagged, imageRemoved, ...freed, layersKept }
 }
 
 /** In a runtime's store, what stays and for how long is the runtime's to say. */

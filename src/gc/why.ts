@@ -43,8 +43,7 @@ export async function why(store: Here, name: string): Promise<readonly HeldThing
   ])
   const layers = store.holdings?.layers() ?? (await layersOf(store, images))
   for (const layer of layers) {
-    const { id, diffId, facts } = layer
-    if ([id, diffId, facts.blob?.digest ?? ''].some(isMeant) || blobsOf(images, layer).some(isMeant))
+    if ([layer.id, ...diffIdsOf(images, layer), ...blobsOf(images, layer)].some(isMeant))
       things.push(heldLayer(layer, images, holders))
   }
   return things
@@ -65,13 +64,15 @@ function heldImage(image: StoredImage, holders: Holders | undefined): HeldThing 
 }
 
 function heldLayer(layer: StoredLayer, images: readonly StoredImage[], holders: Holders | undefined): HeldThing {
-  const { id, diffId, facts } = layer
-  const blobs = new Set([...(facts.blob === undefined ? [] : [facts.blob.digest]), ...blobsOf(images, layer)])
+  const { id } = layer
   const standingOn = images.filter(({ layerIds }) => layerIds.includes(id))
   return {
     kind: 'layer',
     digest: id,
-    names: [`diffID ${diffId}`, ...[...blobs].map((blob) => `blob ${blob}`)],
+    names: [
+      ...diffIdsOf(images, layer).map((diffId) => `diffID ${diffId}`),
+      ...blobsOf(images, layer).map((blob) => `blob ${blob}`),
+    ],
     holds: [...standingOn.map((image) => ({ kind: 'image' as const, detail: nameOf(image) })), ...holdsOn(id, holders)],
   }
 }
@@ -91,9 +92,17 @@ function holdsOn(id: StoredLayer['id'], holders: Holders | undefined): readonly 
 
 const nameOf = ({ tags, digests, id }: StoredImage): string => tags[0] ?? digests[0] ?? id
 
-/** The blobs that images list for a layer. */
-const blobsOf = (images: readonly StoredImage[], { id }: StoredLayer): readonly string[] =>
-  images.flatMap(({ layerIds, layers }) => layers.flatMap(({ digest }, at) => (layerIds[at] === id ? [digest] : [])))
+/** The blob a layer came out of, and those that images list for it. */
+function blobsOf(images: readonly StoredImage[], { id, facts }: StoredLayer): readonly string[] {
+  const listed = images.flatMap(({ layerIds, layers }) => layers.filter((_, at) => layerIds[at] === id))
+  return [...new Set([...(facts?.blob === undefined ? [] : [facts.blob]), ...listed].map(({ digest }) => digest))]
+}
+
+/** One, known where the layer was unpacked here, else by the images on it. */
+function diffIdsOf(images: readonly StoredImage[], { id, diffId }: StoredLayer): readonly string[] {
+  const listed = images.flatMap(({ layerIds, config }) => config.diffIds.filter((_, at) => layerIds[at] === id))
+  return [...new Set([...(diffId === undefined ? [] : [diffId]), ...listed])]
+}
 
 const documentsOf = ({
   id,

@@ -145,13 +145,13 @@ export const sourceIn = ({ dir }: StagedLayer): LayerSource => ({
   tarSplit: `${dir}/tar-split.gz`,
 })
 
-/** The report of a layer that was here already. */
+/** The report of a layer that was here already, with the figures there are of it. */
 export const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): LayerReport => ({
   origin: 'here',
   blobSize: blob.size,
-  diffSize: facts.diffSize,
-  entries: facts.entries,
-  whiteouts: facts.whiteouts,
+  diffSize: facts?.diffSize ?? 0,
+  entries: facts?.entries ?? 0,
+  whiteouts: facts?.whiteouts ?? 0,
   queuedMs: 0,
   networkMs: 0,
   unpackMs: 0,

@@ -2,7 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
-import type { Damage } from './facts.ts'
+import type { Damage, UnpackedFacts } from './facts.ts'
 import { isPinned, type Pin, standing } from './pins.ts'
 import type { Store, StoredImage } from './store.ts'
 
@@ -13,9 +13,10 @@ export type ImageLayer = {
   readonly layerId: string
   readonly diff: string
   readonly short: string
-  readonly diffSize: number
-  readonly entries: number
-  readonly whiteouts: number
+  /** Absent where a runtime unpacked it. */
+  readonly diffSize?: number
+  readonly entries?: number
+  readonly whiteouts?: number
   /** Set where it is known to be damaged. */
   readonly damage?: Damage
 }
@@ -47,10 +48,11 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
   const layers = image.layerIds.map((layerId, position): ImageLayer => {
     const layer = stored[position]
     const blob = image.layers[position]
-    if (layer === undefined || blob === undefined) fail({ kind: 'internal', what: `image ${image.id} lacks layer ${layerId}` })
-    const { diffId, diff, short, facts, damage } = layer
-    const { diffSize, entries, whiteouts } = facts
-    const known = { blob, diffId, layerId, diff, short, diffSize, entries, whiteouts }
+    const diffId = image.config.diffIds[position]
+    if (layer === undefined || blob === undefined || diffId === undefined)
+      fail({ kind: 'internal', what: `image ${image.id} lacks layer ${layerId}` })
+    const { diff, short, facts, damage } = layer
+    const known = { blob, diffId, layerId, diff, short, ...(facts === undefined ? {} : figuresOf(facts)) }
     return damage === undefined ? known : { ...known, damage }
   })
   const { id, tags, digests, manifest, size, pulledAt, usedAt, config } = image
@@ -72,3 +74,5 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     layers,
   }
 }
+
+const figuresOf = ({ diffSize, entries, whiteouts }: UnpackedFacts) => ({ diffSize, entries, whiteouts })

@@ -16,19 +16,23 @@ import type { Pin } from './pins.ts'
 /** A committed layer. `diff` is its lowerdir; `short` is a path below `overlayDir` of at most 28 bytes that leads to the same. */
 export type StoredLayer = {
   readonly id: LayerId
-  readonly diffId: DiffId
   readonly parent?: LayerId
   readonly diff: string
   /** Absent where the store keeps none. */
   readonly tarSplit?: string
   readonly short: string
-  readonly facts: UnpackedFacts
+  /** Both absent where a runtime unpacked it: it keeps no such figures, and the diffID only in the images' configs. */
+  readonly diffId?: DiffId
+  readonly facts?: UnpackedFacts
   /** Set where its tree is known to differ from the layer. Mounts and bundles get it all the same; a pull brings it again. */
   readonly damage?: Damage
 }
 
+/** A layer that was unpacked here. */
+export type OwnLayer = StoredLayer & { readonly diffId: DiffId; readonly facts: UnpackedFacts }
+
 /** A layer whose tar can be put together again. */
-export type CopyableLayer = StoredLayer & { readonly tarSplit: string }
+export type CopyableLayer = OwnLayer & { readonly tarSplit: string }
 
 /** A published image. */
 export type StoredImage = {
@@ -103,7 +107,7 @@ export interface KeptBlob extends ByteSink, AsyncDisposable {
 }
 
 /** A layer of a store that decides for itself what stays, and what removing it would give back. */
-export type HeldLayer = StoredLayer & { readonly usedBytes: number; readonly inodesUsed: number }
+export type HeldLayer = OwnLayer & { readonly usedBytes: number; readonly inodesUsed: number }
 
 /** What holds layers beside images, as far as this process can see. */
 export type Holders = {
@@ -129,7 +133,7 @@ export interface Holdings {
 
 /** What is known of layers whose trees were changed since they were committed. */
 export interface Health {
-  damaged(): readonly StoredLayer[]
+  damaged(): readonly OwnLayer[]
   /**
    * Remembers what was found of a layer, for good; without damage, that it is sound, once it is on disk. Nothing is done where the layer has
    * been replaced since `layer` was asked for. Throws no-space, system.
@@ -181,7 +185,7 @@ export interface Store extends AsyncDisposable {
    * Removes the layers that neither an image nor a lease holds and that are not mounted; returns what went. They are out of the way at
    * once, and unlinked in the background.
    */
-  collect(): Promise<readonly StoredLayer[]>
+  collect(): Promise<readonly OwnLayer[]>
   /** Where blobs are to be kept. */
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */

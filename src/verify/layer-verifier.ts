@@ -2,7 +2,7 @@
 import { describe, fail, failureOf } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
 import { findImage } from '../store/lookup.ts'
-import type { Health, Store, StoredImage, StoredLayer } from '../store/store.ts'
+import type { Health, OwnLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Verdict, Verifier } from '../unpack/unpack.ts'
@@ -71,8 +71,13 @@ async function layersOf(store: LayerVerifierParts['store'], images: readonly Sto
 }
 
 /** Asked for again before each use: it may have been replaced. */
-const layerIn = async (store: LayerVerifierParts['store'], id: LayerId): Promise<StoredLayer> =>
-  (await store.layer(id)) ?? fail({ kind: 'internal', what: `layer ${id} is part of an image and not here` })
+async function layerIn(store: LayerVerifierParts['store'], id: LayerId): Promise<OwnLayer> {
+  const layer = await store.layer(id)
+  if (layer !== undefined && isOwn(layer)) return layer
+  return fail({ kind: 'internal', what: `layer ${id} is part of an image and not here` })
+}
+
+const isOwn = (layer: StoredLayer): layer is OwnLayer => layer.diffId !== undefined && layer.facts !== undefined
 
 /** Verifies those at `which`; gives back those of them that are damaged. */
 async function verifyLayers(
@@ -137,7 +142,7 @@ async function verdictOn(
 async function compare(
   store: LayerVerifierParts['store'],
   verifier: Verifier,
-  layer: StoredLayer,
+  layer: OwnLayer,
   options: Abortable & { readonly onProgress: (bytes: number) => void },
 ): Promise<Verdict> {
   const { diffId, diff, facts, tarSplit } = layer

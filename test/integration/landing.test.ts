@@ -14,9 +14,9 @@ import { lacking } from './lacking.ts'
 import { impliedDirectories, nastyImage } from './nasty.ts'
 import { eventually } from './node.ts'
 import { runPod } from './pod.ts'
-import { mounted } from './process.ts'
+import { mounted, run } from './process.ts'
 import { differences, readTree } from './tree.ts'
-import { startWindlass, type Windlass } from './windlass.ts'
+import { main, startWindlass, type Windlass } from './windlass.ts'
 
 interface Pair extends AsyncDisposable {
   readonly containerd: Containerd
@@ -273,6 +273,33 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     await expect(pull(windlass, `${registry.host}/test/bad:1`, { signal })).rejects.toThrow('created is not a time')
     expect(windlass.daemon.output()).not.toContain('handed to the runtime')
     expect(await containerd.ctr(['images', 'ls', '-q'], { signal })).toBe('')
+  })
+
+  it('of what containerd unpacked itself that is said which is known', async ({ signal }) => {
+    await using registry = await startRegistry()
+    const layers = ['base', 'top'].map((name) => ({ tar: [{ name, content: name }] }))
+    const image = buildImage({ platform: here, layers })
+    publish(registry, 'test/theirs', '1', image)
+    const reference = `${registry.host}/test/theirs:1`
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    await containerd.cri.image.pullImage({ image: { image: reference } }, { signal })
+    const cli = (...args: string[]): Promise<string> =>
+      run(process.execPath, [main, '--socket', windlass.socket, ...args], { signal })
+    const detail = JSON.parse(await cli('-o', 'json', 'inspect', reference))
+    expect(detail.layers.map((layer: { diffId: string }) => layer.diffId)).toEqual(image.layers.map(({ diffId }) => diffId))
+    for (const layer of detail.layers)
+      expect(Object.keys(layer).toSorted()).toEqual(['blob', 'diff', 'diffId', 'layerId', 'short'])
+    const shown = await cli('inspect', reference)
+    expect(shown).toContain('unpacked size unknown')
+    expect(shown).toMatch(/^2 .* unknown +unknown +unknown +\//m)
+    expect(await cli('why', image.layers[1]?.diffId ?? '')).toContain(reference)
+    expect(await cli('rmi', reference)).toBe(
+      `untagged ${reference}\nremoved  ${image.id} (its layers go when the runtime next collects)\n`,
+    )
+    await pull(windlass, reference, { signal })
+    const own = JSON.parse(await cli('-o', 'json', 'inspect', reference))
+    expect(own.layers).toMatchObject(image.layers.map(({ diffId }) => ({ diffId, entries: 1, whiteouts: 0 })))
   })
 
   it('a layer that containerd has unpacked itself meanwhile is taken, and a lost staging area replaced', async ({ signal }) => {

@@ -3,7 +3,7 @@ import { type Digest, layerIds, parseDiffId, sha256 } from '../../src/oci/digest
 import { type Descriptor, type ImageConfig, mediaTypes, type RunConfig } from '../../src/oci/oci.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../../src/pull/pull.ts'
 import { formatReference } from '../../src/reference/parse.ts'
-import type { Store, StoredImage, StoredLayer } from '../../src/store/store.ts'
+import type { OwnLayer, Store, StoredImage } from '../../src/store/store.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import type { LayerVerifier } from '../../src/verify/verify.ts'
 
@@ -54,7 +54,7 @@ export const descriptor = (mediaType: string, content: string, size: number): De
   size,
 })
 
-export const layerOf = (image: StoredImage, at: number): StoredLayer => {
+export const layerOf = (image: StoredImage, at: number): OwnLayer => {
   const [id, diffId] = [image.layerIds[at], image.config.diffIds[at]]
   if (id === undefined || diffId === undefined) throw new Error(`no layer ${at}`)
   const facts = { diffSize: 10_000 + at, entries: 7, whiteouts: at }
@@ -100,6 +100,12 @@ export function memoryStore(...initial: StoredImage[]) {
       const image = images.get(id)
       if (image !== undefined) images.set(id, { ...image, pins: [] })
       return image?.pins ?? []
+    },
+    holdings: {
+      layers: () => [],
+      holders: async () => ({ leased: new Set(), mounted: new Map(), adopted: { kind: 'known', layers: new Set() } }),
+      used: () => {},
+      unlinked: async () => {},
     },
     collect: async () => {
       calls.push('collect')

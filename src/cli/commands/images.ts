@@ -106,7 +106,7 @@ function detailForPeople(image: ImageDetail): string {
     ...image.digests.map((digest) => ['Digest', digest] as const),
     ['Manifest', `${image.manifest.digest} (${image.manifest.mediaType})`],
     ['Platform', image.platform],
-    ['Size', `${bytes(image.size)} compressed, ${bytes(image.layers.reduce((sum, { diffSize }) => sum + diffSize, 0))} unpacked`],
+    ['Size', `${bytes(image.size)} compressed, ${unpackedSize(image)}`],
     ['Created', created ?? 'not said'],
     ['Pulled', `${image.pulledAt.toISOString()} (${duration(Math.max(0, Date.now() - image.pulledAt.getTime()))} ago)`],
     ['Used', `${image.usedAt.toISOString()} (${duration(Math.max(0, Date.now() - image.usedAt.getTime()))} ago)`],
@@ -124,12 +124,20 @@ function detailForPeople(image: ImageDetail): string {
     String(index + 1),
     shortDigest(layer.blob.digest),
     bytes(layer.blob.size),
-    bytes(layer.diffSize),
-    String(layer.entries),
-    String(layer.whiteouts),
+    layer.diffSize === undefined ? UNKNOWN : bytes(layer.diffSize),
+    String(layer.entries ?? UNKNOWN),
+    String(layer.whiteouts ?? UNKNOWN),
     layer.diff,
   ])
   return `${head}\n${table(['LAYER', 'BLOB', 'SIZE', 'UNPACKED', 'ENTRIES', 'WHITEOUTS', 'DIRECTORY'], rows)}${damageForPeople(image)}`
+}
+
+/** A figure of a layer that a runtime unpacked. */
+const UNKNOWN = 'unknown'
+
+function unpackedSize({ layers }: ImageDetail): string {
+  const sizes = layers.flatMap(({ diffSize }) => diffSize ?? [])
+  return sizes.length < layers.length ? 'unpacked size unknown' : `${bytes(sizes.reduce((sum, size) => sum + size, 0))} unpacked`
 }
 
 /** One row a pin. */
@@ -184,7 +192,11 @@ Examples:
 
 function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, layersKept, bytesFreed }: Removal): string {
   const lines = untagged.map((tag) => `untagged ${printable(tag)}\n`)
-  if (imageRemoved) lines.push(`removed  ${printable(imageId)} (${plural(layersRemoved, 'layer')}, ${bytes(bytesFreed)})\n`)
+  const freed =
+    layersRemoved === undefined || bytesFreed === undefined
+      ? 'its layers go when the runtime next collects'
+      : `${plural(layersRemoved, 'layer')}, ${bytes(bytesFreed)}`
+  if (imageRemoved) lines.push(`removed  ${printable(imageId)} (${freed})\n`)
   if (layersKept > 0)
     lines.push(`kept     ${plural(layersKept, 'layer')}: in use; windlass why ID says by what, and they go when that has ended\n`)
   return lines.join('')

@@ -26,6 +26,7 @@ import type {
   CopyableLayer,
   Lease,
   NewImage,
+  OwnLayer,
   Published,
   StagedLayer,
   Store,
@@ -40,6 +41,7 @@ import { Holds } from './holds.ts'
 import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
+import { Lingering } from './lingering.ts'
 import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
 import { Pending, type PendingLayer } from './pending.ts'
@@ -65,9 +67,6 @@ const pinsAreContainerds = {
   what: 'pin',
   reason: 'images in containerd are pinned by its own label: ctr -n k8s.io images label NAME io.cri-containerd.pinned=pinned',
 } as const
-
-/** How long layers of a pull that failed wait for its next attempt. */
-const KEEP_MS = 300_000
 
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
@@ -113,7 +112,7 @@ class LandingStore implements ContainerdStore {
   readonly blobs?: BlobKeeper
   readonly #parts: LandingParts
   readonly #lander: Lander
-  readonly #log: StoreLog
+  readonly #lingering: Lingering
   readonly #onLost: ((error: Error) => void) | undefined
   readonly #open: AsyncDisposableStack
 
@@ -133,8 +132,16 @@ class LandingStore implements ContainerdStore {
     this.landedDir = parts.staging.landed
     this.#parts = parts
     this.#lander = new Lander(parts)
-    this.#log = log
     this.#onLost = onLost
+    this.#lingering = open.use(
+      new Lingering({
+        loose: () => parts.pending.loose(parts.holds.ids()),
+        drop: (but) =>
+          void this.#dropLoose(but).catch((error) =>
+            log.warn({ failure: failureOf(error) }, 'staged layers could not be dropped'),
+          ),
+      }),
+    )
     this.#open = open
   }
 
@@ -171,7 +178,7 @@ class LandingStore implements ContainerdStore {
       },
       [Symbol.asyncDispose]: async () => {
         await hold[Symbol.asyncDispose]()
-        if ([...hold.ids].some((id) => this.#parts.pending.get(id) !== undefined)) this.#dropLooseLater()
+        if ([...hold.ids].some((id) => this.#parts.pending.get(id) !== undefined)) this.#lingering.begin()
       },
     }
   }
@@ -204,7 +211,7 @@ class LandingStore implements ContainerdStore {
       this.#parts.pending.add(layer, staged)
       staged.moved()
       // Where its pull has ended meanwhile, nobody else would come for it.
-      if (!this.#parts.holds.ids().has(id)) this.#dropLooseLater()
+      if (!this.#parts.holds.ids().has(id)) this.#lingering.begin()
       return this.#layerOf(layer)
     }
     await staged[Symbol.asyncDispose]()
@@ -245,11 +252,8 @@ class LandingStore implements ContainerdStore {
   }
 
   /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
-  async collect(): Promise<readonly StoredLayer[]> {
-    const loose = this.#parts.pending.takeLoose(this.#parts.holds.ids())
-    const layers = loose.map((layer) => this.#layerOf(layer))
-    for (const { dir } of loose) await this.#lander.discard(dir)
-    return layers
+  collect(): Promise<readonly OwnLayer[]> {
+    return this.#dropLoose([])
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -318,9 +322,11 @@ class LandingStore implements ContainerdStore {
     )
   }
 
-  #dropLooseLater(): void {
-    const drop = (): void =>
-      void this.collect().catch((error) => this.#log.warn({ failure: failureOf(error) }, 'staged layers could not be dropped'))
-    setTimeout(drop, KEEP_MS).unref()
+  async #dropLoose(but: readonly LayerId[]): Promise<readonly OwnLayer[]> {
+    const { pending, holds } = this.#parts
+    const loose = pending.takeLoose([...holds.ids(), ...but])
+    const layers = loose.map((layer) => this.#layerOf(layer))
+    for (const { dir } of loose) await this.#lander.discard(dir)
+    return layers
   }
 }

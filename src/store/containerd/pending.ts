@@ -3,9 +3,10 @@
  * snapshot at once, so a layer becomes one only when everything below its image is on disk; until then it lives here and is found by
  * other pulls of this node.
  */
-import { type Failure, fail } from '../../failure/failure.ts'
+import type { Failure } from '../../failure/failure.ts'
 import type { DiffId, LayerId } from '../../oci/digest.ts'
 import type { Staged } from '../common/staged.ts'
+import { Unsynced } from '../common/unsynced.ts'
 import type { UnpackedFacts } from '../facts.ts'
 
 /** `dir` holds `diff/` and `tar-split.gz`. */
@@ -19,11 +20,10 @@ export type PendingLayer = {
 
 export class Pending {
   readonly #layers = new Map<LayerId, PendingLayer>()
-  /** How often a sync has failed, and how: files written before a failed sync may be lost although a later one succeeds (fsync(2)). */
-  #lost: { readonly times: number; readonly failure?: Failure } = { times: 0 }
+  readonly #unsynced = new Unsynced()
 
   get lostTimes(): number {
-    return this.#lost.times
+    return this.#unsynced.times
   }
 
   get(id: LayerId): PendingLayer | undefined {
@@ -36,7 +36,7 @@ export class Pending {
 
   /** Throws why it was lost for what was staged before a sync failed. */
   add(layer: PendingLayer, staged: Staged): void {
-    if (staged.lostBefore !== this.#lost.times) fail(this.missing(layer.id))
+    this.#unsynced.check(layer.id, staged)
     this.#layers.set(layer.id, layer)
   }
 
@@ -44,15 +44,15 @@ export class Pending {
     this.#layers.delete(id)
   }
 
-  /** Takes out those that nobody holds, and that no other one stands on; children first. */
-  takeLoose(held: ReadonlySet<LayerId>): readonly PendingLayer[] {
-    const needed = new Set<LayerId>()
-    for (const top of held) {
-      for (let layer = this.#layers.get(top); layer !== undefined; ) {
-        needed.add(layer.id)
-        layer = layer.parent === undefined ? undefined : this.#layers.get(layer.parent)
-      }
-    }
+  /** Those that are not held, and that none that is held stands on. */
+  loose(held: Iterable<LayerId>): readonly LayerId[] {
+    const needed = this.#neededBy(held)
+    return [...this.#layers.keys()].filter((id) => !needed.has(id))
+  }
+
+  /** Takes those out; children first. */
+  takeLoose(held: Iterable<LayerId>): readonly PendingLayer[] {
+    const needed = this.#neededBy(held)
     return this.#take(({ id }) => !needed.has(id))
   }
 
@@ -66,13 +66,24 @@ export class Pending {
 
   /** After a failed sync nobody can say which of the files written before it are on disk. */
   takeAll(failure: Failure): readonly PendingLayer[] {
-    this.#lost = { times: this.#lost.times + 1, failure }
+    this.#unsynced.failed(failure)
     return this.#take(() => true)
   }
 
   /** Why a layer that an image needs is not here. */
   missing(id: LayerId): Failure {
-    return this.#lost.failure ?? { kind: 'internal', what: `layer ${id} is needed, and was never committed or no lease held it` }
+    return this.#unsynced.missing(id)
+  }
+
+  #neededBy(held: Iterable<LayerId>): ReadonlySet<LayerId> {
+    const needed = new Set<LayerId>()
+    for (const top of held) {
+      for (let layer = this.#layers.get(top); layer !== undefined; ) {
+        needed.add(layer.id)
+        layer = layer.parent === undefined ? undefined : this.#layers.get(layer.parent)
+      }
+    }
+    return needed
   }
 
   #take(isTaken: (layer: PendingLayer) => boolean): readonly PendingLayer[] {

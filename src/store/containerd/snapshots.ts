@@ -41,12 +41,10 @@ export class Snapshots {
   async find(id: LayerId): Promise<StoredLayer | undefined> {
     const info = await this.#stat(chainIdOf(id))
     if (info === undefined) return undefined
-    const facts = factsIn(info)
     const diff = await this.#dirOf(info)
     if (diff === undefined) return undefined
     const parent = isDigest(info.parent) ? { parent: info.parent.slice('sha256:'.length) as LayerId } : {}
-    const { diffId, ...unpacked } = facts
-    return { id, diffId, ...parent, diff, short: relative(this.#staging.snapshots, diff), facts: unpacked }
+    return { id, ...parent, diff, short: relative(this.#staging.snapshots, diff), ...factsIn(info) }
   }
 
   /** The directories of a committed snapshot and of those below it, nearest first. */
@@ -148,12 +146,12 @@ type Labelled = z.output<typeof labelled>
 const factsLabel = (diffId: DiffId, { diffSize, entries, whiteouts }: UnpackedFacts): string =>
   JSON.stringify({ diffId, diffSize, entries, whiteouts } satisfies Labelled)
 
-/** What our label says; anybody may have written it. A base layer's chainID is its diffID, others' diffID only a label tells. */
-function factsIn({ name, labels }: Info__Output): Labelled {
-  const unknown = { diffId: name as DiffId, diffSize: 0, entries: 0, whiteouts: 0 }
+/** What our label says; anybody may have written it, and containerd writes none. */
+function factsIn({ labels }: Info__Output): Pick<StoredLayer, 'diffId' | 'facts'> {
   try {
-    return labelled.parse(JSON.parse(labels[FACTS] ?? 'null'))
+    const { diffId, ...facts } = labelled.parse(JSON.parse(labels[FACTS] ?? 'null'))
+    return { diffId, facts }
   } catch {
-    return unknown
+    return {}
   }
 }

@@ -8,8 +8,9 @@ import { type DiffId, type LayerId, layerIdAbove } from '../../oci/digest.ts'
 import { Staged } from '../common/staged.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
+import { Unsynced } from '../common/unsynced.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
-import type { Holders, Lease, StagedLayer, StoredLayer } from '../store.ts'
+import type { Holders, Lease, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
 import { mountedLayers } from './mounted.ts'
@@ -29,8 +30,7 @@ export class Layers {
   readonly #leases = new Set<ReadonlySet<LayerId>>()
   /** Layers on their way in or out; each is only touched again once that is over. */
   readonly #moving = new Map<LayerId, Promise<unknown>>()
-  /** How often a sync has failed, and how: files written before a failed sync may be lost although a later one succeeds (fsync(2)). */
-  #lost: { readonly times: number; readonly failure?: Failure } = { times: 0 }
+  readonly #unsynced = new Unsynced()
 
   constructor(at: Layout, view: View, threads: Threads) {
     this.#at = at
@@ -62,7 +62,7 @@ export class Layers {
     await mkdir(dir, { mode: 0o700 }).catch((error) => {
       throw asWindlassError(error)
     })
-    return new Staged(name, dir, diffId, this.#lost.times, (place) => this.#discard(place))
+    return new Staged(name, dir, diffId, this.#unsynced.times, (place) => this.#discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
@@ -81,7 +81,7 @@ export class Layers {
     return committed
   }
 
-  damaged(): readonly StoredLayer[] {
+  damaged(): readonly OwnLayer[] {
     return [...this.#view.layers()].flatMap(({ layer }) => (layer.damage === undefined ? [] : [layer]))
   }
 
@@ -102,7 +102,7 @@ export class Layers {
   }
 
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
-  async collect(): Promise<readonly StoredLayer[]> {
+  async collect(): Promise<readonly OwnLayer[]> {
     for (let attempt = 1; ; attempt++) {
       const gone = await this.#withdraw(this.#loose())
       if (gone !== 'busy') return gone
@@ -125,7 +125,7 @@ export class Layers {
 
   /** After a failed sync nobody can say which of the files written before it are on disk: none of their layers may ever be published. */
   async dropUnsynced(failure: Failure): Promise<void> {
-    this.#lost = { times: this.#lost.times + 1, failure }
+    this.#unsynced.failed(failure)
     const unsynced = [...this.#view.layers()].filter(({ recorded }) => !recorded)
     // Never shown to anybody, so nobody is in the way.
     await this.#withdraw(unsynced.reverse())
@@ -133,7 +133,7 @@ export class Layers {
 
   /** Why a layer that an image needs is not here. */
   missing(id: LayerId): Failure {
-    return this.#lost.failure ?? { kind: 'internal', what: `layer ${id} is needed, and was never committed or no lease held it` }
+    return this.#unsynced.missing(id)
   }
 
   async #move(id: LayerId, staged: Staged, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
@@ -144,7 +144,7 @@ export class Layers {
     const where = { id, diffId: staged.diffId, ...(parent === undefined ? {} : { parent }) }
     const used = { usedBytes: size.bytes, inodesUsed: size.inodes }
     const layer = this.#view.addLayer({ ...where, facts, owners: size.owners, ...used, committedAt: new Date() }, false)
-    if (staged.lostBefore === this.#lost.times) return layer
+    if (staged.lostBefore === this.#unsynced.times) return layer
     const unsynced = this.#view.layer(id)
     await this.#withdraw(unsynced === undefined ? [] : [unsynced])
     return fail(this.missing(id))
@@ -152,7 +152,7 @@ export class Layers {
 
   async #replace(id: LayerId, staged: Staged, parent: LayerId | undefined): Promise<StoredLayer> {
     using _hold = this.hold([id])
-    if (staged.lostBefore !== this.#lost.times) fail(this.missing(id))
+    this.#unsynced.check(id, staged)
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const { bytes, inodes, owners } = await this.#threads.keeper.call('replace', order)
     staged.moved()
@@ -160,7 +160,7 @@ export class Layers {
     const before = this.#view.layer(id)?.record ?? fail(this.missing(id))
     const { damage, ...record } = before
     const layer = this.#view.changeLayer({ ...record, owners, usedBytes: bytes, inodesUsed: inodes })
-    if (layer !== undefined && staged.lostBefore === this.#lost.times) return layer
+    if (layer !== undefined && staged.lostBefore === this.#unsynced.times) return layer
     // A sync failed while it was on its way: nobody can say what of it is on disk.
     await this.#setDamage(id, damage)
     return fail(this.missing(id))
@@ -210,7 +210,7 @@ export class Layers {
    * Takes layers away, children before their parents. They are out of sight at once, so that nobody begins to need one; those that must
    * stay are back when the answer is. Should the disk fail, the next start finds what is left.
    */
-  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly StoredLayer[] | 'busy'> {
+  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly OwnLayer[] | 'busy'> {
     if (layers.length === 0) return []
     const ids = layers.map(({ layer }) => layer.id)
     for (const id of ids) this.#view.dropLayer(id)

@@ -20,6 +20,7 @@ import type {
   Holdings,
   Lease,
   NewImage,
+  OwnLayer,
   Published,
   StagedLayer,
   Store,
@@ -158,7 +159,7 @@ class LocalStore implements Store {
     return this.#layers.commit(staged, facts, parent?.id)
   }
 
-  collect(): Promise<readonly StoredLayer[]> {
+  collect(): Promise<readonly OwnLayer[]> {
     return this.#layers.collect()
   }
 

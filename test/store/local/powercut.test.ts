@@ -14,7 +14,7 @@ import type { Store } from '../../../src/store/store.ts'
 import { AT, check, cstr, wrap } from '../../../src/sys/libc.ts'
 import { openDirectory } from '../../../src/sys/tree.ts'
 import { eventually } from '../../integration/node.ts'
-import { commitLayer, imageOver, type LayerSpec } from '../fixtures.ts'
+import { commitLayer, diffIdOf, imageOver, type LayerSpec } from '../fixtures.ts'
 
 const ready = process.getuid?.() === 0 && existsSync('/sbin/mkfs.ext4') && existsSync('/dev/loop-control')
 if (!ready) console.warn('SKIPPED: power cuts need root, loop devices and mkfs.ext4')
@@ -178,7 +178,7 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     const layer = await commitLayer(store, many('base'))
     await using lease = store.lease()
     await lease.retain([layer.id])
-    const staged = await store.stage(layer.diffId)
+    const staged = await store.stage(diffIdOf('base'))
     cut()
     const wish = store.publish(imageOver(['base'], { tag }), { signal })
     await expect(wish).rejects.toMatchObject({ failure: { kind: 'system', operation: 'syncfs' } })

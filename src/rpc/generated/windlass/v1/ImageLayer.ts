@@ -13,6 +13,9 @@ export interface ImageLayer {
    */
   'diff'?: (string);
   'short'?: (string);
+  /**
+   * Unset where a runtime unpacked it: it keeps no such figures.
+   */
   'diffSize'?: (number | string | Long);
   'entries'?: (number | string | Long);
   'whiteouts'?: (number | string | Long);
@@ -20,6 +23,9 @@ export interface ImageLayer {
    * Unset where nothing is known against it.
    */
   'damage'?: (_windlass_v1_Damage | null);
+  '_diffSize'?: "diffSize";
+  '_entries'?: "entries";
+  '_whiteouts'?: "whiteouts";
 }
 
 export interface ImageLayer__Output {
@@ -31,11 +37,17 @@ export interface ImageLayer__Output {
    */
   'diff': (string);
   'short': (string);
-  'diffSize': (number);
-  'entries': (number);
-  'whiteouts': (number);
+  /**
+   * Unset where a runtime unpacked it: it keeps no such figures.
+   */
+  'diffSize'?: (number);
+  'entries'?: (number);
+  'whiteouts'?: (number);
   /**
    * Unset where nothing is known against it.
    */
   'damage': (_windlass_v1_Damage__Output | null);
+  '_diffSize'?: "diffSize";
+  '_entries'?: "entries";
+  '_whiteouts'?: "whiteouts";
 }

@@ -9,12 +9,17 @@ export interface RemoveImageResponse {
   'imageId'?: (string);
   'untagged'?: (string)[];
   'imageRemoved'?: (boolean);
+  /**
+   * Unset in a runtime's store, which collects when it sees fit.
+   */
   'layersRemoved'?: (number | string | Long);
   'bytesFreed'?: (number | string | Long);
   /**
    * Layers that no image needs any more, and something else does.
    */
   'layersKept'?: (number | string | Long);
+  '_layersRemoved'?: "layersRemoved";
+  '_bytesFreed'?: "bytesFreed";
 }
 
 export interface RemoveImageResponse__Output {
@@ -24,10 +29,15 @@ export interface RemoveImageResponse__Output {
   'imageId': (string);
   'untagged': (string)[];
   'imageRemoved': (boolean);
-  'layersRemoved': (number);
-  'bytesFreed': (number);
+  /**
+   * Unset in a runtime's store, which collects when it sees fit.
+   */
+  'layersRemoved'?: (number);
+  'bytesFreed'?: (number);
   /**
    * Layers that no image needs any more, and something else does.
    */
   'layersKept': (number);
+  '_layersRemoved'?: "layersRemoved";
+  '_bytesFreed'?: "bytesFreed";
 }
