@@ -151,7 +151,7 @@ function headProblems(document: Document, lines: LineCounter): Problem[] {
 
 function check(document: Document, lines: LineCounter): Configuration | Problem[] {
   const plain = plainValue(document)
-  if (plain === undefined) return [problem(document, [], lines, 'too many aliases')]
+  if (plain === undefined) return [problem(document, [], lines, 'its aliases or merge keys cannot be resolved')]
   const result = configurationSchema.safeParse(plain.value)
   if (result.success) return result.data
   return result.error.issues
@@ -167,9 +167,9 @@ function check(document: Document, lines: LineCounter): Configuration | Problem[
 function plainValue(document: Document): { readonly value: unknown } | undefined {
   try {
     return { value: document.toJS({ maxAliasCount: 100 }) }
-  } catch (error) {
-    if (error instanceof ReferenceError) return undefined
-    throw error
+  } catch {
+    // Whatever a merge key or an alias makes the parser say: the file is at fault.
+    return undefined
   }
 }
 
