@@ -40,7 +40,7 @@ const EVERY_MS = 60_000
 export class Housekeeper {
   readonly #parts: HousekeeperParts
   readonly #measure: (path: string) => Promise<Disk>
-  readonly #promised = new Set<{ bytes: number }>()
+  readonly #promised = new Set<{ likely: number; least: number }>()
   /** Two at once would both take what one of them needs. */
   #last: Promise<unknown> = Promise.resolve()
   #complaint: string | undefined
@@ -72,18 +72,19 @@ export class Housekeeper {
     { likely, least }: { readonly likely: number; readonly least: number },
     { signal }: Abortable,
   ): Promise<Disposable & { arrived(bytes: number): void }> {
-    const promised = { bytes: Math.ceil(likely) }
+    const promised = { likely: Math.ceil(likely), least: Math.ceil(least) }
     // From here on it counts for whoever comes next.
     const others = this.#sumPromised()
     this.#promised.add(promised)
     const reserved = {
       arrived: (bytes: number) => {
-        promised.bytes = Math.max(0, promised.bytes - Math.ceil(bytes))
+        promised.likely = Math.max(0, promised.likely - Math.ceil(bytes))
+        promised.least = Math.min(promised.least, promised.likely)
       },
       [Symbol.dispose]: () => void this.#promised.delete(promised),
     }
     try {
-      if (likely > 0) await this.#ensure(likely + others, least + others, least)
+      if (likely > 0) await this.#ensure(likely + others.likely, least + others.least, least)
       signal.throwIfAborted()
       return reserved
     } catch (error) {
@@ -174,8 +175,11 @@ export class Housekeeper {
     return { images, layers: holdings.layers(), holders, disk, now: new Date() }
   }
 
-  #sumPromised(): number {
-    return [...this.#promised].reduce((all, { bytes }) => all + bytes, 0)
+  /** What is likely of one pull must not refuse another: only what both will hardly fall below does. */
+  #sumPromised(): { readonly likely: number; readonly least: number } {
+    const all = [...this.#promised]
+    const sum = (which: 'likely' | 'least'): number => all.reduce((bytes, each) => bytes + each[which], 0)
+    return { likely: sum('likely'), least: sum('least') }
   }
 }
 

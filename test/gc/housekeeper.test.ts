@@ -118,7 +118,7 @@ describe('room for a pull', () => {
       expect(await refusal(keeper.reserve({ likely: layer * 3, least: layer * 3 }, { signal }))).toMatchObject({
         kind: 'no-space',
         needs: layer * 3,
-        missing: layer * 3 + 9_000 + 1_001 - (10_000 + layer + layer),
+        missing: layer * 3 + 9_000 + 1_000 - (10_000 + layer + layer),
       })
       expect(await tags(store)).toEqual(['r.test/two:1'])
     }
@@ -140,7 +140,7 @@ describe('room for a pull', () => {
     const collector = { collect: async () => ({ layers: 0, bytes: 0 }) }
     const keeper = new Housekeeper({ store, collector, watermarks: marks, log: recordingLog(), measure })
     using _there = await keeper.reserve({ likely: 90, least: 50 }, { signal })
-    expect(await refusal(keeper.reserve({ likely: 1, least: 1 }, { signal }))).toMatchObject({ kind: 'no-space', missing: 41 })
+    expect(await refusal(keeper.reserve({ likely: 1, least: 1 }, { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
     expect(await refusal(keeper.sweep({ dryRun: true }))).toMatchObject({ kind: 'invalid-argument', what: 'gc' })
   })
 
