@@ -127,10 +127,8 @@ describe.skipIf(lacking('root', 'containerd'))('a landing that is disturbed', ()
       crash = containerd.crash({ signal })
       return crash
     })
-    expect(await failureIn(pull(store, { signal }))).toMatchObject({
-      kind: 'runtime-down',
-      reason: 'it went away during the call',
-    })
+    // During the call, or before the next one finds it there again.
+    expect(await failureIn(pull(store, { signal }))).toMatchObject({ kind: 'runtime-down' })
     await crash
     expect((await left()).images).toEqual([])
     expect(await pull(store, { signal })).toBe(image.id)
