@@ -1,5 +1,5 @@
 /** Calls of containerd as this store makes them: in its namespace, with a deadline, failing with our failures. */
-import { type Failure, WindlassError } from '../../failure/failure.ts'
+import { type Failure, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type Containerd, connectContainerd } from '../../rpc/containerd.ts'
 import type { ContentToWrite, ContentWriter } from '../../rpc/content-writer.ts'
 import type { CallOptions } from '../../rpc/services.ts'
@@ -52,6 +52,19 @@ export class Daemon implements Disposable {
     } catch (error) {
       if (error instanceof RpcError && error.code === code) return undefined
       throw this.#failed(operation, error)
+    }
+  }
+
+  /**
+   * What takes something back, and may be done twice: once more where containerd goes away under it, because the end of what failed with
+   * it finds the connection not yet known to be broken. Throws as `work` does.
+   */
+  async undo(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (failureOf(error).kind !== 'runtime-down') throw error
+      await work()
     }
   }
 

@@ -173,7 +173,7 @@ async function nameImage(daemon: Daemon, { name, target, labels }: Naming, lease
           : await images.update({ image, updateMask: { paths } }, options),
       lease.id,
     )
-    if (done !== undefined) return { [Symbol.asyncDispose]: () => putBack(daemon, name, digest, before) }
+    if (done !== undefined) return { [Symbol.asyncDispose]: () => daemon.undo(() => putBack(daemon, name, digest, before)) }
   }
   return fail({ kind: 'internal', what: `the name ${name} came and went ${ATTEMPTS} times while it was given` })
 }

@@ -29,6 +29,8 @@ export class Leases {
   readonly #log: StoreLog
   /** How long each lives. */
   readonly lifetimeMs: number
+  /** Those that containerd was not there to delete. */
+  readonly #left = new Set<string>()
 
   /** `owner` tells one store's leases from another's: hex digits. */
   constructor(daemon: Daemon, owner: string, log: StoreLog, lifetimeMs = LIFETIME_MS) {
@@ -42,6 +44,8 @@ export class Leases {
     const id = `windlass-${randomUUID()}`
     const labels = { [gc.expire]: new Date(Date.now() + this.lifetimeMs).toISOString(), [OWNER]: this.#owner }
     await this.#daemon.call('create a lease', ({ leases }, options) => leases.create({ id, labels }, options))
+    // It answers again.
+    for (const left of this.#left) await this.#delete(left)
     return {
       id,
       hold: (what) => this.#hold(id, what),
@@ -63,14 +67,18 @@ export class Leases {
     await this.#daemon.call('hold what a pull needs', ({ leases }, options) => leases.addResource({ id, resource }, options))
   }
 
-  /** What cannot be deleted now expires by itself, so nobody need hear of it. */
+  /** What cannot be deleted now is tried again with the next lease, and expires by itself, so nobody need hear of it. */
   async #delete(id: string): Promise<void> {
     try {
-      await this.#daemon.callUnless('NOT_FOUND', 'delete a lease', ({ leases }, options) =>
-        leases.delete({ id, sync: false }, options),
-      )
+      await this.#daemon.undo(async () => {
+        await this.#daemon.callUnless('NOT_FOUND', 'delete a lease', ({ leases }, options) =>
+          leases.delete({ id, sync: false }, options),
+        )
+      })
+      this.#left.delete(id)
     } catch (error) {
-      this.#log.warn({ lease: id, failure: failureOf(error) }, 'a lease stays until it expires')
+      this.#left.add(id)
+      this.#log.warn({ lease: id, failure: failureOf(error) }, 'a lease stays until the next one is taken, or it expires')
     }
   }
 }

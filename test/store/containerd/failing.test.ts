@@ -156,6 +156,17 @@ describe.skipIf(lacking('root', 'containerd'))('a landing that is disturbed', ()
     await isWhole(node)
   })
 
+  test('a lease that stays because containerd is away goes with the next pull', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd, left } = node
+    gate.before = at('Leases/Delete', 1, () => containerd.daemon.stop('SIGKILL'))
+    expect(await pull(store, { signal })).toBe(image.id)
+    await containerd.crash({ signal })
+    expect((await left()).leases).toBeGreaterThan(1)
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+  })
+
   test('a layer that was just committed is removed before the one above it is prepared', async ({ signal }) => {
     await using node = await startNode({ signal })
     const { store, gate, containerd, left } = node
