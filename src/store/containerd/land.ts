@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { fail } from '../../failure/failure.ts'
-import { type Digest, parseDigest } from '../../oci/digest.ts'
+import { type DiffId, type Digest, parseDigest } from '../../oci/digest.ts'
 import { type Descriptor, mediaTypes } from '../../oci/oci.ts'
 import { parseManifestOrIndex } from '../../oci/parse.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
@@ -37,15 +37,21 @@ export type NamedImage = AsyncDisposable & {
   isThere(): Promise<boolean>
 }
 
-/** Writes the documents and names the image. Its snapshots must be committed and held by the lease. Throws runtime. */
+/** The diffIDs of blobs that were fetched and unpacked here. */
+export type Verified = ReadonlyMap<Digest, DiffId>
+
+/**
+ * Writes the documents and names the image. Its snapshots must be committed and held by the lease. Where blobs are kept, `kept` says what
+ * is known of them. Throws runtime.
+ */
 export async function landImage(
   daemon: Daemon,
   image: NewImage,
   lease: ContainerdLease,
-  { isPinned, keepBlobs }: { readonly isPinned: boolean; readonly keepBlobs: boolean },
+  { isPinned, kept }: { readonly isPinned: boolean; readonly kept: Verified | undefined },
 ): Promise<NamedImage> {
-  const { target, documents } = documentsOf(image, keepBlobs)
-  if (keepBlobs) await labelBlobs(daemon, image, lease)
+  const { target, documents } = documentsOf(image, kept !== undefined)
+  if (kept !== undefined) await labelBlobs(daemon, image, kept, lease)
   for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
   await using undo = new AsyncDisposableStack()
@@ -90,9 +96,10 @@ function documentsOf(
 const layerLabels = ({ layers }: NewImage): Labels => Object.fromEntries(layers.map(({ digest }, at) => [gc.layer(at), digest]))
 
 /** Says of the blobs that are here what containerd's own pull says of them; they are the lease's until the manifest has them. */
-async function labelBlobs(daemon: Daemon, image: NewImage, lease: ContainerdLease): Promise<void> {
-  for (const [at, { digest }] of image.layers.entries()) {
-    const diffId = image.config.diffIds[at]
+async function labelBlobs(daemon: Daemon, image: NewImage, kept: Verified, lease: ContainerdLease): Promise<void> {
+  for (const { digest } of image.layers) {
+    // Not what the image claims: containerd would take one image's blob for another one's layer.
+    const diffId = kept.get(digest)
     const labels = { ...sourceOf(image.digest), ...(diffId === undefined ? {} : { [UNCOMPRESSED]: diffId }) }
     if (await labelContent(daemon, digest, labels)) await lease.hold({ content: digest })
   }
@@ -102,7 +109,7 @@ async function labelBlobs(daemon: Daemon, image: NewImage, lease: ContainerdLeas
 async function labelContent(daemon: Daemon, digest: Digest, labels: Labels): Promise<boolean> {
   const updated = await daemon.callUnless('NOT_FOUND', 'label content', async ({ content }, options) => {
     const { info } = await content.info({ digest }, options)
-    const own = withSources(labels, info?.labels ?? {})
+    const own = besides(labels, info?.labels ?? {})
     const paths = Object.keys(own).map((label) => `labels.${label}`)
     return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
   })
@@ -144,9 +151,13 @@ async function writeDocument(daemon: Daemon, { digest, bytes, labels }: Document
 /** containerd's limit for a label: key and value. */
 const MAX_LABEL = 4096
 
-/** Our labels; where content comes from is added to where others had it from, as far as a label holds it. */
-function withSources(labels: Labels, there: Labels): Labels {
+/**
+ * Our labels beside those that are there: a diffID stays as it is; where content comes from is added to where others had it from, as far
+ * as a label holds it.
+ */
+function besides(labels: Labels, there: Labels): Labels {
   const merged = Object.entries(labels).map(([key, value]): readonly [string, string] => {
+    if (key === UNCOMPRESSED) return [key, there[key] ?? value]
     if (!key.startsWith(sourceLabel(''))) return [key, value]
     const all = [...new Set([...(there[key]?.split(',') ?? []), value])].join(',')
     return [key, key.length + all.length <= MAX_LABEL ? all : (there[key] ?? value)]

@@ -1,5 +1,6 @@
 /** Groups of images into containerd behind one sync: nothing is committed whose files may not be on disk. */
 import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
+import type { DiffId, Digest } from '../../oci/digest.ts'
 import type { Connection } from '../../rpc/client.ts'
 import { untilKnown } from '../../rpc/known.ts'
 import { unreadableIn } from '../common/readable.ts'
@@ -108,9 +109,13 @@ export class Lander {
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
     const lease = await hold.lease()
+    const kept = new Map<Digest, DiffId>()
     for (const id of ids) {
       const layer = pending.get(id)
-      if (layer !== undefined) await this.#commit(layer, lease)
+      if (layer === undefined) continue
+      const { blob } = layer.facts
+      if (blob !== undefined) kept.set(blob.digest, layer.diffId)
+      await this.#commit(layer, lease)
     }
     // Committed by us or anybody: held before it is looked for, so that what is found stays.
     if (top !== undefined) {
@@ -119,7 +124,7 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(await landImage(daemon, image, lease, { isPinned, keepBlobs }))
+    const named = undo.use(await landImage(daemon, image, lease, { isPinned, kept: keepBlobs ? kept : undefined }))
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
