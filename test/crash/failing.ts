@@ -10,6 +10,7 @@ import { startRegistry } from '../registry/embedded-registry.ts'
 import { createRandom, type Random } from '../support/random.ts'
 import { Disk } from './disk.ts'
 import { type Fleet, makeFleet, pickSome, putFleet } from './fleet.ts'
+import { Alone } from './machine.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
@@ -30,7 +31,7 @@ export async function runFailures(
   putFleet(registry, fleet)
   using disk = new Disk()
   let failed = 0
-  const victim = new Victim(disk.dir, registry.host, fleet, tally)
+  const victim = new Victim(new Alone(disk.dir), registry.host, fleet, tally)
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
     failed += await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, tally, { signal })

@@ -14,6 +14,7 @@ import { eventually } from '../integration/node.ts'
 import { mounted } from '../integration/process.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { makeFleet, putFleet } from './fleet.ts'
+import { Alone } from './machine.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
@@ -37,7 +38,7 @@ export async function runFull(count: number, seed: number, what: 'bytes' | 'inod
   putFleet(registry, fleet)
   await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-full-'))
   using _disk = mounted(temporary.path, ['-t', 'tmpfs', '-o', 'size=64M,nr_inodes=4000', 'tmpfs'])
-  const victim = new Victim(join(temporary.path, 'node'), registry.host, fleet, tally)
+  const victim = new Victim(new Alone(join(temporary.path, 'node')), registry.host, fleet, tally)
   await victim.start({ signal })
   const fresh = roomTaken(temporary.path, what)
   await victim.pull(image, { signal })

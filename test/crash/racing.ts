@@ -7,6 +7,7 @@ import { mounted } from '../integration/process.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { createRandom } from '../support/random.ts'
 import { makeFleet, pickSome, putFleet } from './fleet.ts'
+import { Alone } from './machine.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
@@ -21,7 +22,7 @@ export async function runRaces(
   putFleet(registry, fleet)
   await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-race-'))
   using _disk = mounted(temporary.path, ['-t', 'tmpfs', 'tmpfs'])
-  const victim = new Victim(join(temporary.path, 'node'), registry.host, fleet, tally)
+  const victim = new Victim(new Alone(join(temporary.path, 'node')), registry.host, fleet, tally)
   await victim.start({ signal })
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
