@@ -91,8 +91,7 @@ export class Lander {
 
   /** Out of the way at once, and unlinked in the background. */
   async discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
+    await this.#parts.sweeper.discard(dir)
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
