@@ -9,10 +9,23 @@ import { Authenticator } from './authenticator.ts'
 import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
+import { HostHealth } from './health.ts'
 import { type Host, hostsOf } from './hosts.ts'
-import type { Credentials, Document, Registry, Repository, Transfer } from './registry.ts'
+import type { PaceLimits } from './pace.ts'
+import {
+  type Credentials,
+  type Document,
+  type From,
+  newTrail,
+  type Registry,
+  type Repository,
+  type Trail,
+  type Transfer,
+} from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
+import type { Means } from './shares.ts'
+import { Throttle, type TransferLimits, unlimited } from './throttle.ts'
 import { Tokens } from './token.ts'
 import { type Walk, walk } from './walk.ts'
 
@@ -24,6 +37,7 @@ export type RegistryOptions = {
   readonly progressTimeoutMs: number
   /** Where hosts.toml has no dial_timeout; 30 s by default. */
   readonly connectTimeoutMs?: number
+  readonly transfers?: TransferLimits
   readonly log?: (event: RegistryEvent) => void
 }
 
@@ -33,11 +47,14 @@ export function createRegistry(options: RegistryOptions): Registry {
 }
 
 const MAX_HEADERS_WAIT_MS = 30_000
+/** A transfer that brings less than 1 KiB a second for so long stands still, though now and then a byte comes. */
+const SLOW_MS = 60_000
 
 class Client implements Registry {
   readonly #options: RegistryOptions
   readonly #agents: Agents
-  readonly #requests: Requests
+  readonly #means: Means
+  readonly #pace: PaceLimits
   readonly #closing = new AbortController()
 
   constructor(options: RegistryOptions) {
@@ -45,7 +62,10 @@ class Client implements Registry {
     this.#options = options
     this.#agents = new Agents({ headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs })
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
-    this.#requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+    const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+    this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
+    const slowMs = Math.min(progressTimeoutMs, SLOW_MS)
+    this.#pace = { slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
@@ -56,7 +76,8 @@ class Client implements Registry {
       credentials,
       hosts,
       hostsDir,
-      requests: this.#requests,
+      means: this.#means,
+      pace: this.#pace,
       closing: this.#closing.signal,
       log,
     })
@@ -73,7 +94,8 @@ type Parts = {
   readonly credentials: Credentials
   readonly hosts: () => Promise<readonly Host[]>
   readonly hostsDir: string | undefined
-  readonly requests: Requests
+  readonly means: Means
+  readonly pace: PaceLimits
   readonly closing: AbortSignal
   readonly log: (event: RegistryEvent) => void
 }
@@ -90,19 +112,20 @@ class RemoteRepository implements Repository {
   }
 
   async resolve({ signal, known }: Abortable & { readonly known?: Digest }): Promise<Document | undefined> {
-    const { reference, requests } = this.#parts
+    const { reference, means } = this.#parts
+    const { requests } = means
     const { digest } = reference
     const capabilities = digest === undefined ? (['pull', 'resolve'] as const) : (['pull'] as const)
     const question = this.#question(`manifests/${digest ?? reference.tag ?? 'latest'}`, { accept: MANIFEST_ACCEPT })
     const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
     const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
-    return walk<Document | undefined>(asking, async (host) => {
+    return walk<Document | undefined>(asking, async (host, attempt) => {
       if (known !== undefined) {
-        const same = await stillNames(requests, host, question, known, asking.signal)
+        const same = await stillNames(requests, host, question, known, attempt)
         if ('trouble' in same) return same
         if (same.value) return { value: undefined }
       }
-      return getDocument(requests, host, question, expected, asking.signal)
+      return getDocument(requests, host, question, expected, attempt)
     })
   }
 
@@ -116,11 +139,22 @@ class RemoteRepository implements Repository {
     return this.#document(question, { ...descriptor, what: 'config' }, this.#blobUnknown(descriptor), signal)
   }
 
-  async fetch(descriptor: Descriptor, sink: ByteSink, { signal }: Abortable): Promise<Transfer> {
+  async fetch(
+    descriptor: Descriptor,
+    sink: ByteSink,
+    { signal, from, trail = newTrail() }: Abortable & { readonly from?: From; readonly trail?: Trail },
+  ): Promise<Transfer> {
+    const { means } = this.#parts
     const question = this.#question(descriptorPath('blobs', descriptor))
     const asking = await this.#walk(question, ['pull'], this.#blobUnknown(descriptor), signal)
-    const transfer = new BlobTransfer(this.#parts.requests, descriptor, sink, asking.signal)
-    return walk(asking, (host) => transfer.attempt(host, question), transfer.progress)
+    const hosts = unsuspected(asking.hosts, trail)
+    const transfer = new BlobTransfer(means, { blob: descriptor, sink, trail, ...(from === undefined ? {} : { from }) })
+    const admitted: Walk = { ...asking, hosts, admit: (host, options) => means.throttle.admit(host, options) }
+    try {
+      return await walk(admitted, (host, attempt) => transfer.attempt(host, question, attempt), transfer.progress)
+    } finally {
+      trail.hasOthers = hosts.some(({ name }) => !trail.hosts.has(name))
+    }
   }
 
   async #document(
@@ -134,7 +168,7 @@ class RemoteRepository implements Repository {
       fail({ kind: 'malformed', what: expected.what, from: this.#parts.reference.registry, reason })
     }
     const asking = await this.#walk(question, ['pull'], absent, signal)
-    return walk(asking, (host) => getDocument(this.#parts.requests, host, question, expected, asking.signal))
+    return walk(asking, (host, attempt) => getDocument(this.#parts.means.requests, host, question, expected, attempt))
   }
 
   #question(path: string, headers: Readonly<Record<string, string>> = {}): Question {
@@ -149,7 +183,7 @@ class RemoteRepository implements Repository {
     absent: Wanted['absent'],
     signal: AbortSignal,
   ): Promise<Walk> {
-    const { closing, log } = this.#parts
+    const { closing, log, pace, means } = this.#parts
     // A failure to read the configuration is told again until it can be read.
     this.#hosts ??= this.#parts.hosts().catch((error: unknown) => {
       this.#hosts = undefined
@@ -161,7 +195,8 @@ class RemoteRepository implements Repository {
       fail({ kind: 'bad-config', file: this.#parts.hostsDir ?? '', reason })
     }
     const wanted: Wanted = { reference: this.#name, absent }
-    return { hosts, path: question.path, wanted, log, signal: AbortSignal.any([signal, closing]) }
+    const { health } = means
+    return { hosts, path: question.path, wanted, health, pace, log, signal: AbortSignal.any([signal, closing]) }
   }
 
   readonly #manifestUnknown: Wanted['absent'] = (tried) => ({ kind: 'manifest-unknown', reference: this.#name, tried })
@@ -170,3 +205,7 @@ class RemoteRepository implements Repository {
     ({ digest }: Descriptor): Wanted['absent'] =>
     (tried) => ({ kind: 'blob-unknown', reference: this.#name, digest, tried })
 }
+
+/** Who took part in a transfer that went wrong is asked last. */
+const unsuspected = (hosts: readonly Host[], { hosts: suspects }: Trail): readonly Host[] =>
+  hosts.toSorted((a, b) => Number(suspects.has(a.name)) - Number(suspects.has(b.name)))

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { cancelledBy } from './errors.ts'
+import { Pace, type PaceLimits } from './pace.ts'
 
 export type WireRequest = {
   readonly method: 'GET' | 'HEAD' | 'POST'
@@ -13,7 +14,8 @@ export type WireRequest = {
   readonly body?: string
 }
 
-export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders }
+/** `origin` is of whom gave it, which after a redirect is another than who was asked. */
+export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly origin: string }
 
 /** Takes one chunk. A promise: full, go on once it resolves. `stop`: enough, the rest is not wanted. What it throws ends the exchange. */
 export type Consumer = (chunk: Buffer) => Promise<void> | 'stop' | undefined
@@ -32,9 +34,11 @@ export async function exchange(
   request: WireRequest,
   receive: (head: Head) => Consumer,
   signal: AbortSignal,
+  limits: PaceLimits = {},
 ): Promise<Outcome> {
   if (signal.aborted) throw cancelledBy(signal)
-  const receiver = new Receiver(receive)
+  using pace = new Pace(limits, (error) => receiver.give(() => ({ kind: 'broken', head: receiver.head, error })))
+  const receiver = new Receiver(request.url.origin, receive, pace)
   const onAbort = () => receiver.give(() => Promise.reject(cancelledBy(signal)))
   signal.addEventListener('abort', onAbort, { once: true })
   try {
@@ -53,7 +57,9 @@ export async function exchange(
 class Receiver implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<Outcome>
   readonly #settle: (outcome: Outcome | Promise<Outcome>) => void
+  readonly #origin: string
   readonly #receive: (head: Head) => Consumer
+  readonly #pace: Pace
   #controller: Dispatcher.DispatchController | undefined
   #head: Head | undefined
   #consume: Consumer | undefined
@@ -64,11 +70,17 @@ class Receiver implements Dispatcher.DispatchHandler {
   /** How the answer ended while the consumer was full. */
   #ending: (() => Outcome) | undefined
 
-  constructor(receive: (head: Head) => Consumer) {
+  constructor(origin: string, receive: (head: Head) => Consumer, pace: Pace) {
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     this.outcome = promise
     this.#settle = resolve
+    this.#origin = origin
     this.#receive = receive
+    this.#pace = pace
+  }
+
+  get head(): Head | undefined {
+    return this.#head
   }
 
   /** Ends the exchange with this outcome; a connection still in use is cut. */
@@ -88,7 +100,8 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
-    this.#head = { status, headers }
+    this.#head = { status, headers, origin: this.#origin }
+    this.#pace.run()
     try {
       this.#consume = this.#receive(this.#head)
     } catch (error) {
@@ -98,6 +111,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
+    this.#pace.took(chunk.length)
     if (this.#blocked) this.#queue.push(chunk)
     else this.#take(controller, chunk)
   }
@@ -139,6 +153,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   #pause(controller: Dispatcher.DispatchController, full: Promise<void>): void {
     this.#blocked = true
+    this.#pace.hold()
     controller.pause()
     full.then(
       () => this.#goOn(controller),
@@ -155,7 +170,10 @@ class Receiver implements Dispatcher.DispatchHandler {
     }
     if (this.#blocked || this.#settled) return
     if (this.#ending !== undefined) this.give(this.#ending)
-    else controller.resume()
+    else {
+      this.#pace.run()
+      controller.resume()
+    }
   }
 }
 

@@ -7,11 +7,13 @@
  *
  * `client.ts` makes one. A request goes down through
  *
- *     walk.ts      the hosts in order (hosts.ts, hosts-toml.ts), each as often as makes sense (retry.ts)
- *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed
+ *     walk.ts      the hosts in order (hosts.ts, hosts-toml.ts), each as often as makes sense (retry.ts, patience.ts), with what all
+ *                  pulls know of them (health.ts)
+ *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
+ *                  faster (gauge.ts, shares.ts), within this node's limits (throttle.ts)
  *     request.ts   https or http, and the login (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
- *     exchange.ts  one request on one connection (agents.ts)
+ *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts)
  *
  * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */
@@ -37,6 +39,21 @@ export interface Registry extends AsyncDisposable {
 
 /** A document whose bytes have the descriptor's digest. */
 export type Document = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly host: string }
+
+/** What transfers of one blob leave behind for one that begins anew. */
+export type Trail = {
+  /** Who has delivered some of it: asked last by the next one, for one of them may have sent what is wrong. */
+  readonly hosts: Set<string>
+  /** Requests made. */
+  attempts: number
+  /** Whether there is anybody else to ask. */
+  hasOthers: boolean
+}
+
+export const newTrail = (): Trail => ({ hosts: new Set(), attempts: 0, hasOthers: false })
+
+/** Where a transfer begins; at the beginning by default. `beginning` is what the blob begins with, as far as it is at hand. */
+export type From = { readonly offset: number; readonly beginning: Uint8Array }
 
 /** What a finished transfer tells the report. Times are in milliseconds. */
 export type Transfer = {
@@ -66,7 +83,12 @@ export interface Repository {
   /**
    * Streams a blob into `sink`, in order and each byte once: a broken connection is resumed by Range behind the sink's back. Stops with
    * size-mismatch one byte after the descriptor's size. Whatever `sink.write` throws ends the transfer and is thrown on unchanged.
-   * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch.
+   * What is more than one connection's worth may come over several.
+   * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch, malformed.
    */
-  fetch(descriptor: Descriptor, sink: ByteSink, options: Abortable): Promise<Transfer>
+  fetch(
+    descriptor: Descriptor,
+    sink: ByteSink,
+    options: Abortable & { readonly from?: From; readonly trail?: Trail },
+  ): Promise<Transfer>
 }

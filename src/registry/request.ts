@@ -7,6 +7,7 @@ import type { RegistryEvent } from './events.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
 import type { Host, Scheme } from './hosts.ts'
+import type { Attempt } from './patience.ts'
 import type { Credentials } from './registry.ts'
 import { parseRetryAfter } from './retry.ts'
 import { userOf } from './token.ts'
@@ -46,13 +47,17 @@ export class Requests {
    * The head of a 2xx answer whose body went to the consumer, or the trouble. Throws what `receive` and its consumer throw, unchanged,
    * and `cancelled`.
    */
-  async send(host: Host, question: Question, receive: (head: Head) => Consumer, signal: AbortSignal): Promise<Result<Head>> {
+  async send(host: Host, question: Question, receive: (head: Head) => Consumer, attempt: Attempt): Promise<Result<Head>> {
     const started = performance.now()
     const known = this.#schemes.get(host.name)
     const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    const hearing = (head: Head): Consumer => {
+      attempt.heard()
+      return receive(head)
+    }
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
-      result = await this.#sendOver(scheme, host, question, receive, signal)
+      result = await this.#sendOver(scheme, host, question, hearing, attempt)
       const wrongScheme =
         'trouble' in result && result.trouble.kind === 'unreachable' && NOT_TLS.test(codeOf(result.trouble.cause))
       if (wrongScheme && scheme !== schemes.at(-1)) {
@@ -81,14 +86,14 @@ export class Requests {
     host: Host,
     question: Question,
     receive: (head: Head) => Consumer,
-    signal: AbortSignal,
+    { signal, pace }: Attempt,
   ): Promise<Result<Head>> {
     const { method, repository, headers } = question
     const url = new URL(`${scheme}://${host.name}${host.path}/${repository}/${question.path}`)
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
     const credentials: Credentials = host.named ? question.credentials : { kind: 'anonymous' }
     const party: Party = { host, origin: new URL(url.origin), repository, credentials }
-    const asked = { host, dispatcher: this.#agents.for(host), registry: party.origin, signal }
+    const asked = { host, dispatcher: this.#agents.for(host), registry: party.origin, signal, pace }
     for (let refreshes = 0; ; refreshes++) {
       const login = await this.#authenticator.authorization(party, signal)
       if ('trouble' in login) return login
