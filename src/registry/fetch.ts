@@ -99,7 +99,7 @@ export class BlobTransfer {
       else if (!isSame && seen.asked !== undefined) seen.unfit = { unfit: 'its ETag is another than before' }
       else {
         this.#firstByteMs ??= performance.now() - started
-        const deliver = this.#gauged(this.#deliver(host, attempt), seen)
+        const deliver = this.#gauged(host, this.#deliver(host, attempt), seen)
         return placement.from === this.#offset ? deliver : this.#passOver(this.#offset, deliver, seen)
       }
       return () => 'stop'
@@ -107,13 +107,13 @@ export class BlobTransfer {
   }
 
   /** Stops where several connections may be faster. */
-  #gauged(deliver: Deliver, seen: Seen): Consumer {
+  #gauged(host: Host, deliver: Deliver, seen: Seen): Consumer {
     const { gauge } = seen
     if (gauge === undefined) return deliver
     return (chunk) => {
       const full = deliver(chunk)
       const isSlow = gauge.pays(chunk.length, full, this.#wish.blob.size - this.#offset)
-      if (!isSlow || this.#means.throttle.segments.free < 2) return full
+      if (!isSlow || !this.#means.throttle.mayShare(host)) return full
       seen.rate = gauge.rate
       return 'stop'
     }
@@ -125,8 +125,7 @@ export class BlobTransfer {
   }
 
   #gaugeFor(host: Host): Gauge | undefined {
-    const { throttle, health } = this.#means
-    const isWorthwhile = throttle.maxConnectionsPerLayer > 1 && health.isRangeWorthwhile(host) && !this.#rangeless.has(host.name)
+    const isWorthwhile = this.#means.health.isRangeWorthwhile(host) && !this.#rangeless.has(host.name)
     return isWorthwhile ? new Gauge() : undefined
   }
 

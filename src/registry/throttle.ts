@@ -60,6 +60,11 @@ export class Throttle {
     return this.#leaving(host, taken.move())
   }
 
+  /** Whether a layer from there may have more connections than its one. */
+  mayShare(host: Host): boolean {
+    return this.maxConnectionsPerLayer > 1 && this.segments.free > 1 && this.#at(host).free > 0 && this.#all.free > 0
+  }
+
   /** Counts bytes that came; a promise where they came too fast. It resolves once the next may. */
   take(bytes: number, signal: AbortSignal): Promise<void> | undefined {
     const { maxBytesPerSecond } = this.#limits

@@ -90,9 +90,10 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
       if (isOutage(trouble)) health.failed(host)
       return result
     }
-    log({ type: 'retry', host: host.name, path, reason: trouble.result, delayMs })
     // A pause that was asked for is sat out with everybody else's.
-    if (pauseMs === undefined) await wait(delayMs, signal)
+    if (pauseMs !== undefined) continue
+    log({ type: 'retry', host: host.name, path, reason: trouble.result, delayMs })
+    await wait(delayMs, signal)
   }
 }
 

@@ -10,6 +10,7 @@ import type { Reference } from '../../src/reference/reference.ts'
 import { createRegistry } from '../../src/registry/client.ts'
 import type { RegistryEvent } from '../../src/registry/events.ts'
 import type { Credentials, Registry, Repository } from '../../src/registry/registry.ts'
+import type { TransferLimits } from '../../src/registry/throttle.ts'
 import type { ByteSink } from '../../src/task/task.ts'
 
 export const anonymous: Credentials = { kind: 'anonymous' }
@@ -21,15 +22,18 @@ export type ClientUnderTest = AsyncDisposable & {
   open(host: string, options?: { tag?: string; digest?: Digest; credentials?: Credentials; repository?: string }): Repository
 }
 
-export function newClient(options: { hostsDir?: string; progressTimeoutMs?: number } = {}): ClientUnderTest {
+export function newClient(
+  options: { hostsDir?: string; progressTimeoutMs?: number; transfers?: TransferLimits } = {},
+): ClientUnderTest {
   const events: RegistryEvent[] = []
-  const { hostsDir, progressTimeoutMs = 5_000 } = options
+  const { hostsDir, progressTimeoutMs = 5_000, transfers } = options
   const where = hostsDir === undefined ? {} : { hostsDir }
   const registry = createRegistry({
     ...where,
     userAgent: 'windlass-test',
     progressTimeoutMs,
     connectTimeoutMs: 2_000,
+    ...(transfers === undefined ? {} : { transfers }),
     log: (event) => events.push(event),
   })
   return {

@@ -257,11 +257,12 @@ class EmbeddedRegistry implements TestRegistry {
   ): Promise<void> {
     const body = fault?.kind === 'bytes' ? { bytes: fault.bytes } : content.body
     const size = sizeOf(body)
-    const from = fault?.kind === 'ignore-range' ? undefined : rangeStart(logged.range)
+    const span = fault?.kind === 'ignore-range' ? undefined : rangeOf(logged.range, size)
+    const { from, end } = span ?? { from: undefined, end: size }
     const headers: Record<string, string> = { ...content.headers, 'accept-ranges': 'bytes' }
     if (from !== undefined && from >= size) return void response.writeHead(416, { 'content-range': `bytes */${size}` }).end()
-    if (from !== undefined) headers['content-range'] = `bytes ${from}-${size - 1}/${size}`
-    if (!(fault?.kind === 'bytes' && fault.chunked === true)) headers['content-length'] = String(size - (from ?? 0))
+    if (from !== undefined) headers['content-range'] = `bytes ${from}-${end - 1}/${size}`
+    if (!(fault?.kind === 'bytes' && fault.chunked === true)) headers['content-length'] = String(end - (from ?? 0))
     if (fault?.kind === 'headers') Object.assign(headers, fault.headers)
     const shown = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''))
     response.writeHead(from === undefined ? 200 : 206, shown)
@@ -269,13 +270,15 @@ class EmbeddedRegistry implements TestRegistry {
     if (logged.method === 'HEAD') return void response.end()
     const bodyFault = fault?.kind === 'cut' || fault?.kind === 'stall' || fault?.kind === 'corrupt' ? fault : undefined
     const bytesPerSecond = logged.path.includes('/blobs/') ? this.#options.blobBytesPerSecond : undefined
-    await sendBody(response, body, { from: from ?? 0, bytesPerSecond, fault: bodyFault })
+    await sendBody(response, body, { from: from ?? 0, end, bytesPerSecond, fault: bodyFault })
   }
 }
 
-const rangeStart = (range: string | undefined): number | undefined => {
-  const start = /^bytes=(\d+)-$/.exec(range ?? '')?.[1]
-  return start === undefined ? undefined : Number(start)
+/** `end` is not part of it. */
+function rangeOf(range: string | undefined, size: number): { readonly from: number; readonly end: number } | undefined {
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? []
+  if (first === undefined) return undefined
+  return { from: Number(first), end: last === undefined || last === '' ? size : Math.min(size, Number(last) + 1) }
 }
 
 const errorBody = (code: string, message: string): string => JSON.stringify({ errors: [{ code, message, detail: null }] })

@@ -20,18 +20,19 @@ export type BodyFault =
 
 export type Sending = {
   readonly from: number
+  readonly end: number
   readonly bytesPerSecond: number | undefined
   readonly fault: BodyFault | undefined
 }
 
 const CHUNK = 1 << 18
 
-async function* chunksOf(body: Body, from: number): AsyncGenerator<Uint8Array> {
+async function* chunksOf(body: Body, { from, end }: Sending): AsyncGenerator<Uint8Array> {
   if ('file' in body) {
-    yield* createReadStream(body.file, { start: from, highWaterMark: CHUNK })
+    yield* createReadStream(body.file, { start: from, end: end - 1, highWaterMark: CHUNK })
     return
   }
-  for (let at = from; at < body.bytes.length; at += CHUNK) yield body.bytes.subarray(at, at + CHUNK)
+  for (let at = from; at < end; at += CHUNK) yield body.bytes.subarray(at, Math.min(end, at + CHUNK))
 }
 
 /** Pieces no larger than a twentieth of a second at the wanted rate, and cut where the fault strikes. */
@@ -63,7 +64,7 @@ export async function sendBody(response: ServerResponse, body: Body, sending: Se
   response.once('close', () => closed.abort())
   let sent = 0
   response.flushHeaders()
-  for await (const chunk of chunksOf(body, sending.from)) {
+  for await (const chunk of chunksOf(body, sending)) {
     for (const piece of pieces(chunk, sent, sending)) {
       if (fault?.kind === 'cut' && sent >= fault.afterBytes) return cut(response)
       if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, gone])
