@@ -154,6 +154,7 @@ function complete(
     registry: Object.freeze({
       configPath: c.registry?.configPath ?? defaults.registry.configPath,
       progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+      transfers: transfersOf(c.registry),
     }),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
@@ -174,6 +175,17 @@ function complete(
     }),
     warnings: Object.freeze([...warnings]),
     ...(file === undefined ? {} : { file: resolve(file) }),
+  })
+}
+
+function transfersOf(registry: Configuration['registry']): Config['registry']['transfers'] {
+  const { transfers } = defaults.registry
+  const rate = registry?.maxBytesPerSecond
+  return Object.freeze({
+    maxConnections: registry?.maxConnections ?? transfers.maxConnections,
+    maxConnectionsPerHost: registry?.maxConnectionsPerHost ?? transfers.maxConnectionsPerHost,
+    maxConnectionsPerLayer: registry?.maxConnectionsPerLayer ?? transfers.maxConnectionsPerLayer,
+    ...(rate === undefined ? {} : { maxBytesPerSecond: rate }),
   })
 }
 

@@ -16,7 +16,11 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       ...(runtime.endpoint === undefined ? {} : { endpoint: `unix://${runtime.endpoint}` }),
       failurePolicy: runtime.failurePolicy,
     },
-    registry: { configPath: registry.configPath, progressTimeout: formatDuration(registry.progressTimeoutMs) },
+    registry: {
+      configPath: registry.configPath,
+      progressTimeout: formatDuration(registry.progressTimeoutMs),
+      ...transfersDocument(registry.transfers),
+    },
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
@@ -33,6 +37,11 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     logging: config.logging,
   }
 }
+
+const transfersDocument = ({ maxBytesPerSecond, ...connections }: Config['registry']['transfers']): object => ({
+  ...connections,
+  ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond: formatQuantity(maxBytesPerSecond) }),
+})
 
 const pinDocument = ({ images, reason, ttlMs }: Config['pins'][number]): object => ({
   images,

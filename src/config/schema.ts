@@ -65,6 +65,8 @@ const MAX_PULLS = 64
 const MAX_WORKERS = 64
 const MAX_ENTRIES = 100_000_000
 const MAX_RATIO = 1_000_000
+const MAX_CONNECTIONS = 1_000
+const MAX_CONNECTIONS_PER_LAYER = 16
 
 export const runtimeKind = z.enum(['auto', 'containerd', 'crio', 'none'], 'want auto, containerd, crio or none')
 export const failurePolicy = z.enum(['Forward', 'Fail'], 'want Forward or Fail')
@@ -115,7 +117,16 @@ export const configurationSchema = z.strictObject({
       failurePolicy: failurePolicy.optional(),
     })
     .optional(),
-  registry: z.strictObject({ configPath: pathList.optional(), progressTimeout: progressTimeout.optional() }).optional(),
+  registry: z
+    .strictObject({
+      configPath: pathList.optional(),
+      progressTimeout: progressTimeout.optional(),
+      maxConnections: whole(1, MAX_CONNECTIONS).optional(),
+      maxConnectionsPerHost: whole(1, MAX_CONNECTIONS).optional(),
+      maxConnectionsPerLayer: whole(1, MAX_CONNECTIONS_PER_LAYER).optional(),
+      maxBytesPerSecond: quantity.optional(),
+    })
+    .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
   unpackWorkers: whole(0, MAX_WORKERS).optional(),
   durability: z

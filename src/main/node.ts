@@ -66,6 +66,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
     createRegistry({
       hostsDir: hostsDirFor(config, options.runtime),
       progressTimeoutMs: config.registry.progressTimeoutMs,
+      transfers: config.registry.transfers,
       userAgent: `windlass/${version}`,
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
     }),

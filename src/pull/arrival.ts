@@ -1,11 +1,12 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
-import { WindlassError } from '../failure/failure.ts'
+import { type Failure, failureOf, WindlassError } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
-import type { Repository } from '../registry/registry.ts'
+import { newTrail, type Repository, type Trail } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
+import type { Log } from './log.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 
 /** Where one layer stands; read by whoever draws progress. */
@@ -28,10 +29,11 @@ export class Arrival {
   readonly #id: LayerId
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
+  readonly #log: Log
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker }: { readonly store: Store; readonly unpacker: Unpacker },
+    { store, unpacker, log }: { readonly store: Store; readonly unpacker: Unpacker; readonly log: Log },
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -43,10 +45,27 @@ export class Arrival {
     this.#id = id
     this.#progress = progress
     this.#signal = signal
+    this.#log = log
   }
 
-  /** From the registry, in one pass. */
-  async download({ remote, host }: Origin): Promise<Obtained> {
+  /** From the registry, in one pass; in a second one where what came was wrong and other hosts, or one answer alone, may be right. */
+  async download(origin: Origin): Promise<Obtained> {
+    const trail = newTrail()
+    try {
+      return await this.#downloadOnce(origin, trail)
+    } catch (error) {
+      const isPatched = trail.attempts > 1
+      if (this.#signal.aborted || !isWrong(failureOf(error)) || !(isPatched || trail.hasOthers)) throw error
+      this.#log.warn(
+        { layer: this.#planned.blob.digest, from: [...trail.hosts], err: error },
+        'what came was wrong; it is fetched anew',
+      )
+      this.#progress.bytes = 0
+      return await this.#downloadOnce(origin, trail)
+    }
+  }
+
+  async #downloadOnce({ remote, host }: Origin, trail: Trail): Promise<Obtained> {
     const { blob } = this.#planned
     const asked = performance.now()
     return await this.#staging(async (staged) => {
@@ -59,7 +78,7 @@ export class Arrival {
         this.#progress.bytes += chunk.length
         return both(unpacking.write(chunk), kept?.write(chunk))
       }
-      const transfer = await remote.fetch(blob, { write }, { signal: this.#signal })
+      const transfer = await remote.fetch(blob, { write }, { signal: this.#signal, trail })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'
       const facts = await unpacking.finish().catch((error: unknown) => {
@@ -174,6 +193,10 @@ const reportOf = (
   warnings: facts.warnings,
   ...times,
 })
+
+/** Bytes that are not the layer's, whoever finds it out. */
+const isWrong = ({ kind }: Failure): boolean =>
+  kind === 'digest-mismatch' || kind === 'size-mismatch' || kind === 'bad-layer' || kind === 'malformed'
 
 /** The error, with the host that delivered the bytes in place of the one the manifest came from. */
 function blaming(host: string, error: unknown): unknown {

@@ -109,7 +109,7 @@ export class LayerWork {
   ): Promise<Obtained> {
     const { diffId, blob } = planned
     const unpacking = `${diffId} ${blob.digest}`
-    const crew = { store: this.#store, unpacker: this.#unpacker }
+    const crew = { store: this.#store, unpacker: this.#unpacker, log: this.#log }
     const arrival = new Arrival(crew, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
