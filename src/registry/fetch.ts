@@ -20,7 +20,7 @@ const WORTH_A_TRY = 64 * 1024
 /** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
 export type Wish = { readonly blob: Descriptor; readonly sink: ByteSink; readonly from?: From; readonly trail: Trail }
 
-type Unfit = Exclude<Placement, { from: number }> | { readonly unfit: string; readonly isOther: true }
+type Unfit = Exclude<Placement, { from: number }>
 
 /** What is found out about one answer while it comes: why it is of no use, or how slow it is. */
 type Seen = { readonly asked: Span | undefined; readonly gauge: Gauge | undefined; unfit?: Unfit; rate?: number }
@@ -159,7 +159,7 @@ export class BlobTransfer {
       if (skip === 0) return deliver(chunk)
       const known = chunk.subarray(0, skip)
       if (!isSame(known)) {
-        seen.unfit = { unfit: 'what it sends now is not what came before', isOther: true }
+        seen.unfit = { unfit: 'what it sends now is not what came before' }
         return 'stop'
       }
       skip -= known.length
@@ -175,7 +175,7 @@ export class BlobTransfer {
   }
 
   #afterUnfit(unfit: Unfit, host: Host, { asked }: Seen): Result<Transfer> {
-    if ('size' in unfit && unfit.size !== undefined) return this.#wrongSize(host, unfit.size)
+    if (unfit.size !== undefined) return this.#wrongSize(host, unfit.size)
     if (asked !== undefined) {
       this.#rangeless.add(host.name)
       return { trouble: { kind: 'server-error', result: unfit.unfit, retryAfterMs: 0 } }

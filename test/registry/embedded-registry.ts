@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { type Digest, digestOfHex, isDigest, sha256 } from '../../src/oci/digest.ts'
 import { type Body, type BodyFault, sendBody, sizeOf } from './send-body.ts'
@@ -36,6 +37,8 @@ export type Fault =
   | { readonly kind: 'hold'; readonly until: Promise<void> }
   /** The connection is closed without an answer. */
   | { readonly kind: 'hang-up' }
+  /** Whatever this writes to the connection, in place of HTTP as Node speaks it. */
+  | { readonly kind: 'raw'; readonly answer: (socket: Socket) => void }
 
 /** One request as it came. */
 export type LoggedRequest = {
@@ -211,6 +214,11 @@ class EmbeddedRegistry implements TestRegistry {
     switch (fault?.kind) {
       case 'hang-up':
         return void response.destroy()
+      case 'raw': {
+        const { socket } = request
+        response.detachSocket(socket)
+        return void fault.answer(socket)
+      }
       case 'hold':
         await fault.until
         break
@@ -268,7 +276,8 @@ class EmbeddedRegistry implements TestRegistry {
     response.writeHead(from === undefined ? 200 : 206, shown)
     logged.status = response.statusCode
     if (logged.method === 'HEAD') return void response.end()
-    const bodyFault = fault?.kind === 'cut' || fault?.kind === 'stall' || fault?.kind === 'corrupt' ? fault : undefined
+    const bodyFault =
+      fault?.kind === 'cut' || fault?.kind === 'reset' || fault?.kind === 'stall' || fault?.kind === 'corrupt' ? fault : undefined
     const bytesPerSecond = logged.path.includes('/blobs/') ? this.#options.blobBytesPerSecond : undefined
     await sendBody(response, body, { from: from ?? 0, end, bytesPerSecond, fault: bodyFault })
   }

@@ -13,6 +13,8 @@ export const sizeOf = (body: Body): number => ('bytes' in body ? body.bytes.leng
 export type BodyFault =
   /** The connection is cut after so many bytes. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** The same, by a reset: what the other side has not read yet is lost to it. */
+  | { readonly kind: 'reset'; readonly afterBytes: number }
   /** Nothing more comes after so many bytes until `until` resolves. */
   | { readonly kind: 'stall'; readonly afterBytes: number; readonly until: Promise<void> }
   /** The byte at this offset is inverted. */
@@ -67,6 +69,7 @@ export async function sendBody(response: ServerResponse, body: Body, sending: Se
   for await (const chunk of chunksOf(body, sending)) {
     for (const piece of pieces(chunk, sent, sending)) {
       if (fault?.kind === 'cut' && sent >= fault.afterBytes) return cut(response)
+      if (fault?.kind === 'reset' && sent >= fault.afterBytes) return void response.socket?.resetAndDestroy()
       if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, gone])
       if (closed.signal.aborted) return
       const started = performance.now()
