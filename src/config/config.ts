@@ -32,6 +32,8 @@ export type Config = {
   readonly durability: 'Sync'
   /** Beside containerd alone: layers' blobs stay in its content store. */
   readonly keepBlobs: boolean
+  /** What came of large layers stays for the next start, until they are complete. */
+  readonly keepPartials: boolean
   /** When images go by themselves; see gc/choose.ts. */
   readonly gc: {
     readonly highPercent: number

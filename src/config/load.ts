@@ -160,6 +160,7 @@ function complete(
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
     keepBlobs: c.keepBlobs ?? false,
+    keepPartials: c.keepPartials ?? false,
     gc: watermarksOf(c.gc),
     pins: Object.freeze((c.pins ?? []).map(pinRuleOf)),
     limits: Object.freeze({

@@ -25,6 +25,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
     keepBlobs: config.keepBlobs,
+    keepPartials: config.keepPartials,
     gc: {
       highThresholdPercent: gc.highPercent,
       lowThresholdPercent: gc.lowPercent,

@@ -134,6 +134,7 @@ export const configurationSchema = z.strictObject({
     .refine((durability) => durability === 'Sync', `Lazy ${notYet}; every published image is synced`)
     .optional(),
   keepBlobs: z.boolean().optional(),
+  keepPartials: z.boolean().optional(),
   limits: z
     .strictObject({
       maxUnpackedSize: quantity.optional(),

@@ -1,11 +1,13 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
-
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Config, defaults } from '../config/config.ts'
 import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import { Partials } from '../pull/partials.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
@@ -75,11 +77,24 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...onEnd })
+  const partials = await openPartials(config, log)
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, partials, ...onEnd })
   opened.defer(() => puller.close())
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
   return { puller, store, collector, housekeeper: room, verifier, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. */
+async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Promise<Partials | undefined> {
+  const dir = join(rootDir, 'partials')
+  if (!keepPartials) {
+    await rm(dir, { recursive: true, force: true })
+    return undefined
+  }
+  const partials = new Partials({ dir, log })
+  await partials.collect()
+  return partials
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */

@@ -1,12 +1,15 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
 import { type Failure, failureOf, WindlassError } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
-import { newTrail, type Repository, type Trail } from '../registry/registry.ts'
+import type { Descriptor } from '../oci/oci.ts'
+import { type From, newTrail, type Repository, type Trail, type Transfer } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
 import type { Log } from './log.ts'
+import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 
 /** Where one layer stands; read by whoever draws progress. */
@@ -21,6 +24,14 @@ export type Ready = (source: LayerSource | undefined) => void
 /** Where bytes come from; `host` is named when they turn out wrong before anybody has delivered one. */
 export type Origin = { readonly remote: Repository; readonly host: string }
 
+/** What an arrival works with. `partials` where what came is kept for a restart. */
+export type Hands = {
+  readonly store: Store
+  readonly unpacker: Unpacker
+  readonly log: Log
+  readonly partials: Partials | undefined
+}
+
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
   readonly #store: Store
@@ -30,10 +41,12 @@ export class Arrival {
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
   readonly #log: Log
+  readonly #partials: Partials | undefined
+  #isReplayed = false
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, log }: { readonly store: Store; readonly unpacker: Unpacker; readonly log: Log },
+    { store, unpacker, log, partials }: Hands,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -46,6 +59,7 @@ export class Arrival {
     this.#progress = progress
     this.#signal = signal
     this.#log = log
+    this.#partials = partials
   }
 
   /** From the registry, in one pass; in a second one where what came was wrong and other hosts, or one answer alone, may be right. */
@@ -54,8 +68,11 @@ export class Arrival {
     try {
       return await this.#downloadOnce(origin, trail)
     } catch (error) {
-      const isPatched = trail.attempts > 1
-      if (this.#signal.aborted || !isWrong(failureOf(error)) || !(isPatched || trail.hasOthers)) throw error
+      if (this.#signal.aborted || !isWrong(failureOf(error))) throw error
+      // What is wrong must not be gone on with.
+      await this.#partials?.forget(this.#planned.blob.digest)
+      const isPatched = trail.attempts > 1 || this.#isReplayed
+      if (!isPatched && !trail.hasOthers) throw error
       this.#log.warn(
         { layer: this.#planned.blob.digest, from: [...trail.hosts], err: error },
         'what came was wrong; it is fetched anew',
@@ -72,19 +89,24 @@ export class Arrival {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
       await using kept = await this.#store.blobs?.keep(blob, this.#id)
+      await using partial = await this.#partials?.open(blob)
       const started = performance.now()
       this.#progress.state = 'downloading'
-      const write = (chunk: Uint8Array): Promise<void> | undefined => {
+      const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
         return both(unpacking.write(chunk), kept?.write(chunk))
       }
-      const transfer = await remote.fetch(blob, { write }, { signal: this.#signal, trail })
+      const from = await partial?.replay({ write: take }, { signal: this.#signal })
+      this.#isReplayed = from !== undefined
+      const write = partial === undefined ? take : (chunk: Uint8Array) => both(take(chunk), partial.write(chunk))
+      const transfer = await fetchRest(remote, blob, { write }, { signal: this.#signal, trail, host, from })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'
       const facts = await unpacking.finish().catch((error: unknown) => {
         throw blaming(transfer.host, error)
       })
       await kept?.commit()
+      await partial?.drop()
       const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
       return {
         staged,
@@ -149,6 +171,15 @@ export class Arrival {
   #open(staged: StagedLayer, source: LayerSource): ReturnType<Unpacker['open']> {
     return this.#unpacker.open({ dir: staged.dir, diffId: this.#planned.diffId, source }, { signal: this.#signal })
   }
+}
+
+type Rest = Abortable & { readonly trail: Trail; readonly host: string; readonly from: From | undefined }
+
+/** What is not here yet; nothing is asked for where that is nothing. */
+async function fetchRest(remote: Repository, blob: Descriptor, sink: ByteSink, rest: Rest): Promise<Transfer> {
+  const { signal, trail, host, from } = rest
+  if (from?.offset === blob.size) return { host, bytes: 0, attempts: 0, firstByteMs: 0 }
+  return await remote.fetch(blob, sink, { signal, trail, ...(from === undefined ? {} : { from }) })
 }
 
 /** Full where either is. */

@@ -16,6 +16,7 @@ import type { Abortable } from '../task/task.ts'
 import type { LayerSource, Unpacker } from '../unpack/unpack.ts'
 import { Arrival, type LayerProgress, type Obtained, type Origin, type Ready, reportHere, sourceIn } from './arrival.ts'
 import type { Log } from './log.ts'
+import type { Partials } from './partials.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
 
 /** An image's layers, base first, and where missing ones come from. */
@@ -27,14 +28,16 @@ export class LayerWork {
   readonly #store: Store
   readonly #unpacker: Unpacker
   readonly #log: Log
+  readonly #partials: Partials | undefined
   readonly #flights = new Flights<string, Arrived>()
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(store: Store, unpacker: Unpacker, log: Log) {
+  constructor(store: Store, unpacker: Unpacker, log: Log, partials: Partials | undefined) {
     this.#store = store
     this.#unpacker = unpacker
     this.#log = log
+    this.#partials = partials
   }
 
   /** Throws not-permitted where no layer could be unpacked. */
@@ -109,8 +112,8 @@ export class LayerWork {
   ): Promise<Obtained> {
     const { diffId, blob } = planned
     const unpacking = `${diffId} ${blob.digest}`
-    const crew = { store: this.#store, unpacker: this.#unpacker, log: this.#log }
-    const arrival = new Arrival(crew, planned, id, progress, signal)
+    const hands = { store: this.#store, unpacker: this.#unpacker, log: this.#log, partials: this.#partials }
+    const arrival = new Arrival(hands, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

@@ -12,6 +12,7 @@ import type { Unpacker } from '../unpack/unpack.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
+import type { Partials } from './partials.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import { boundless, type Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
@@ -23,6 +24,8 @@ export type PullerOptions = {
   /** This node's. */
   readonly platform: Platform
   readonly maxParallelPulls: number
+  /** Where what came of layers is kept for a restart; by default it is not. */
+  readonly partials?: Partials | undefined
   /** By default as much as there is. */
   readonly room?: Room
   /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
@@ -51,8 +54,9 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, room = boundless, log = silent }: PullerOptions) {
-    this.#crew = { registry, store, platform, room, layers: new LayerWork(store, unpacker, log) }
+  constructor(options: PullerOptions) {
+    const { registry, store, unpacker, platform, maxParallelPulls, onEnd, room = boundless, log = silent, partials } = options
+    this.#crew = { registry, store, platform, room, layers: new LayerWork(store, unpacker, log, partials) }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})

@@ -38,6 +38,7 @@ maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
 keepBlobs: false
+keepPartials: true
 gc: {highThresholdPercent: 70, lowThresholdPercent: 60, minimumAge: 5m, maximumAge: 168h}
 pins:
 - {images: ["r.example/base/*", "**:keep"], reason: the base of all, ttl: 72h}
@@ -98,6 +99,7 @@ describe('what is in force', () => {
         },
       },
       maxParallelImagePulls: 7,
+      keepPartials: true,
       unpackWorkers: 3,
       gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
       pins: [

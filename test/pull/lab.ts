@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
+import type { Log } from '../../src/pull/log.ts'
+import type { Partials } from '../../src/pull/partials.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
 import { createPuller } from '../../src/pull/puller.ts'
 import type { Room } from '../../src/pull/room.ts'
@@ -38,9 +40,11 @@ export type LabOptions = RegistryOptions & {
   /** The store's; by default one in a directory that goes with the lab. */
   readonly root?: string
   readonly roomIn?: (store: Store) => Room
+  readonly partials?: Partials
+  readonly log?: Log
 }
 
-export async function openLab({ root: given, roomIn, ...options }: LabOptions = {}): Promise<Lab> {
+export async function openLab({ root: given, roomIn, partials, log, ...options }: LabOptions = {}): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -52,7 +56,16 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const room = roomIn === undefined ? {} : { room: roomIn(store) }
-  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, ...room })
+  const puller = createPuller({
+    registry: client,
+    store,
+    unpacker,
+    platform: amd64,
+    maxParallelPulls: 4,
+    ...room,
+    ...(partials === undefined ? {} : { partials }),
+    ...(log === undefined ? {} : { log }),
+  })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
     const events: PullEvent[] = []
