@@ -100,12 +100,7 @@ describe('kept parts', () => {
 
   it('go where room is needed, the oldest first, those in use never; what has no room is not kept', async () => {
     await using here = await openDir({ minSize: 1000, maxBytes: 13_000 })
-    const [old, young, next, huge] = [8000, 8000, 4000, 12_000].map((size) => randomBytes(size)) as [
-      Buffer,
-      Buffer,
-      Buffer,
-      Buffer,
-    ]
+    const [old, young, next, huge] = [randomBytes(8000), randomBytes(8000), randomBytes(6000), randomBytes(14_000)]
     const fileOf = (bytes: Uint8Array) => join(here.dir, hexOf(sha256(bytes)))
     expect([await keepSome(here.partials, old), await keepSome(here.partials, young)]).toEqual([true, true])
     utimesSync(fileOf(old), 1, Date.now() / 1000 - 60)
