@@ -25,6 +25,8 @@ export type Config = {
       readonly maxConnectionsPerLayer: number
       readonly maxBytesPerSecond?: number
     }
+    /** Repositories, or what they begin with, whose tags are answered with what they named last where nobody can be reached. */
+    readonly staleTagsFor: readonly string[]
   }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */

@@ -155,6 +155,7 @@ function complete(
       configPath: c.registry?.configPath ?? defaults.registry.configPath,
       progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
       transfers: transfersOf(c.registry),
+      staleTagsFor: Object.freeze([...(c.registry?.staleTagsFor ?? [])]),
     }),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,

@@ -20,6 +20,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       configPath: registry.configPath,
       progressTimeout: formatDuration(registry.progressTimeoutMs),
       ...transfersDocument(registry.transfers),
+      ...(registry.staleTagsFor.length === 0 ? {} : { staleTagsFor: registry.staleTagsFor }),
     },
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,

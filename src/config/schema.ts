@@ -101,6 +101,13 @@ const pinGlob = z
     'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
   )
 
+const MAX_STALE_PREFIXES = 100
+/** A repository in normal form, or what it begins with; a registry alone is all of its repositories. */
+const repositoryPrefix = z
+  .string('want a repository such as registry.example/team')
+  .max(512)
+  .regex(/^[a-z0-9][a-z0-9.-]*(?::\d+)?(?:\/[a-z0-9._-]+)*\/?$/, 'want a repository such as registry.example/team, without a tag')
+
 const notYet = 'is not in this version'
 
 /** A WindlassConfiguration document, every setting optional. */
@@ -125,6 +132,7 @@ export const configurationSchema = z.strictObject({
       maxConnectionsPerHost: whole(1, MAX_CONNECTIONS).optional(),
       maxConnectionsPerLayer: whole(1, MAX_CONNECTIONS_PER_LAYER).optional(),
       maxBytesPerSecond: quantity.optional(),
+      staleTagsFor: z.array(repositoryPrefix).max(MAX_STALE_PREFIXES).optional(),
     })
     .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),

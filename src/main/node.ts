@@ -78,7 +78,19 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const collector = createCollector(store)
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
   const partials = await openPartials(config, log)
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, partials, ...onEnd })
+  const { staleTagsFor } = config.registry
+  const puller = createPuller({
+    registry,
+    store,
+    unpacker,
+    platform,
+    maxParallelPulls,
+    room,
+    log,
+    partials,
+    staleTagsFor,
+    ...onEnd,
+  })
   opened.defer(() => puller.close())
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()

@@ -1,5 +1,5 @@
 /** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
-import { fail } from '../failure/failure.ts'
+import { fail, WindlassError } from '../failure/failure.ts'
 import { type Digest, type LayerId, parseDigest, sha256 } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
 import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
@@ -21,6 +21,8 @@ export type Planned = {
   /** The record of this image, where it has this name and all its layers: nothing is left to publish, though damaged ones may have to come. */
   readonly published: StoredImage | undefined
   readonly host: string
+  /** Why the registry was not asked; the tag is answered with what it named last. */
+  readonly stale?: WindlassError
 }
 
 export type PlanContext = {
@@ -28,6 +30,8 @@ export type PlanContext = {
   readonly platform: Platform
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
+  /** What is here will do where the registry cannot be reached. */
+  readonly mayBeStale?: boolean
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
@@ -35,13 +39,32 @@ export async function makePlan(context: PlanContext, options: Abortable): Promis
   const { reference, remote } = context
   const before = await context.store.find(formatReference(reference))
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
-  const root = await remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
+  const mayBeStale = context.mayBeStale === true && known !== undefined
+  const asked = { ...options, hurried: mayBeStale, ...(known === undefined ? {} : { known }) }
+  const root = await remote.resolve(asked).catch((error: unknown) => {
+    if (mayBeStale && error instanceof WindlassError && error.failure.kind === 'registry-unavailable') return error
+    throw error
+  })
+  if (root instanceof WindlassError) return await staleOrThrow(context, root, before, known)
   if (root === undefined && before !== undefined && known !== undefined)
     return await planned(context, documentsOf(before, known), before.id)
   if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
   const { manifest, document, index, isPlatformKnown } = await chooseManifest(context, root, options)
   const { config, bytes } = await readConfig(context, manifest, isPlatformKnown, options)
   return await planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
+}
+
+/** What the tag named last, where all of it is here. */
+async function staleOrThrow(
+  context: PlanContext,
+  error: WindlassError,
+  before: StoredImage | undefined,
+  known: Digest | undefined,
+): Promise<Planned> {
+  if (before === undefined || known === undefined) throw error
+  const last = await planned(context, documentsOf(before, known), before.id)
+  if (!last.plan.present) throw error
+  return { ...last, stale: error }
 }
 
 type Documents = {

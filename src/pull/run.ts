@@ -7,6 +7,7 @@ import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import { estimate, type Room, sumOf } from './room.ts'
+import type { StaleTags } from './stale.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */
@@ -17,15 +18,18 @@ export type Crew = {
   /** This node's, for requests that name none. */
   readonly platform: Platform
   readonly room: Room
+  readonly stale: StaleTags
 }
 
 /** Whom a pull tells. */
 export type Audience = { phase(phase: PullStatus['phase']): void; event(event: PullEvent): void; plan(planned: Planned): void }
 
 /** Resolves and plans without pulling. */
-export async function planPull({ registry, store, platform }: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
-  const remote = registry.connect(request.reference, request.credentials)
-  return await makePlan({ reference: request.reference, platform: request.platform ?? platform, remote, store }, options)
+export async function planPull(crew: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
+  const { registry, store, stale } = crew
+  const { reference, platform = crew.platform } = request
+  const remote = registry.connect(reference, request.credentials)
+  return await makePlan({ reference, platform, remote, store, mayBeStale: stale.mayAnswer(reference) }, options)
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
@@ -34,10 +38,11 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   layers.checkRights()
   const started = performance.now()
   const remote = registry.connect(request.reference, request.credentials)
-  const platform = request.platform ?? crew.platform
+  const { reference, platform = crew.platform } = request
 
   audience.phase('resolving')
-  const planned = await makePlan({ reference: request.reference, platform, remote, store }, options)
+  const mayBeStale = crew.stale.mayAnswer(reference)
+  const planned = await makePlan({ reference, platform, remote, store, mayBeStale }, options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
@@ -52,7 +57,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const finish = (image: PullResult['image'], reports: readonly LayerReport[], sealMs: number): PullResult => {
     const ms = performance.now() - started
     audience.event({ type: 'done', imageId: image.id, ms, verdict: verdict({ ms, resolveMs, sealMs, layers: reports }) })
-    return { image, plan }
+    return { image, plan, ...(planned.stale === undefined ? {} : { stale: planned.stale }) }
   }
 
   const estimates = await estimate(store, plan.layers)

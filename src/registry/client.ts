@@ -111,7 +111,11 @@ class RemoteRepository implements Repository {
     this.#name = `${registry}/${repository}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`
   }
 
-  async resolve({ signal, known }: Abortable & { readonly known?: Digest }): Promise<Document | undefined> {
+  async resolve({
+    signal,
+    known,
+    hurried = false,
+  }: Abortable & { readonly known?: Digest; readonly hurried?: boolean }): Promise<Document | undefined> {
     const { reference, means } = this.#parts
     const { requests } = means
     const { digest } = reference
@@ -119,7 +123,7 @@ class RemoteRepository implements Repository {
     const question = this.#question(`manifests/${digest ?? reference.tag ?? 'latest'}`, { accept: MANIFEST_ACCEPT })
     const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
     const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
-    return walk<Document | undefined>(asking, async (host, attempt) => {
+    return walk<Document | undefined>({ ...asking, hurried }, async (host, attempt) => {
       if (known !== undefined) {
         const same = await stillNames(requests, host, question, known, attempt)
         if ('trouble' in same) return same

@@ -94,6 +94,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
+    this.#pace.run()
     // Given up while it waited for a connection.
     if (this.#settled) controller.abort(new Error('the exchange is over'))
   }
@@ -101,7 +102,6 @@ class Receiver implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
     this.#head = { status, headers, origin: this.#origin }
-    this.#pace.run()
     try {
       this.#consume = this.#receive(this.#head)
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 
 export type PaceLimits = {
-  /** So long nothing may come. */
+  /** So long nothing may come, from the request on. */
   readonly silentMs?: number
   /** In so long at least so many bytes, once there is one: a peer that hands them out singly stands still too. */
   readonly slow?: { readonly bytes: number; readonly ms: number }

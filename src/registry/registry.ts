@@ -69,10 +69,10 @@ export type Transfer = {
 export interface Repository {
   /**
    * The manifest or index the reference names now. With `known`, a digest on record, a HEAD is tried first, and `undefined` is returned
-   * where the registry still answers that digest: nothing has moved.
+   * where the registry still answers that digest: nothing has moved. `hurried`: there is another way out, and no host is waited for long.
    * Throws: manifest-unknown, unauthorized, denied, rate-limited, registry-unavailable, digest-mismatch, malformed, unsupported, limit.
    */
-  resolve(options: Abortable & { readonly known?: Digest }): Promise<Document | undefined>
+  resolve(options: Abortable & { readonly known?: Digest; readonly hurried?: boolean }): Promise<Document | undefined>
 
   /** A manifest or index by digest, at most 4 MiB. Throws as `resolve`. */
   manifest(descriptor: Descriptor, options: Abortable): Promise<Document>

@@ -19,6 +19,8 @@ export type Walk = Abortable & {
   readonly health: HostHealth
   readonly pace: PaceLimits
   readonly log: (event: RegistryEvent) => void
+  /** No host is waited for as if it were the last one. */
+  readonly hurried?: boolean
   /** Waits for a connection's place; none is needed by default. */
   readonly admit?: (host: Host, options: Abortable) => Promise<Permit>
 }
@@ -27,7 +29,7 @@ export type Ask<T> = (host: Host, attempt: Attempt) => Promise<Result<T>>
 
 /** Throws the one failure that names all hosts tried, what `ask` throws, and `cancelled`. */
 export async function walk<T>(options: Walk, ask: Ask<T>, progress: Progress = { mark: 0 }): Promise<T> {
-  const { health, path, log } = options
+  const { health, path, log, hurried = false } = options
   const { up, down } = health.order(options.hosts)
   const tried = new Map<Host, Trouble>()
   const turn = async (host: Host, patient: boolean): Promise<{ readonly value: T } | undefined> => {
@@ -38,11 +40,11 @@ export async function walk<T>(options: Walk, ask: Ask<T>, progress: Progress = {
     return undefined
   }
   for (const host of [...up, ...down]) {
-    const delivered = await turn(host, host === up.at(-1))
+    const delivered = await turn(host, host === up.at(-1) && !hurried)
     if (delivered !== undefined) return delivered.value
   }
   // A mirror that has to fetch it first may be slow, and the only one that can be reached.
-  for (const host of [...tried.values()].some(isAnswer) ? [] : up.slice(0, -1)) {
+  for (const host of hurried || [...tried.values()].some(isAnswer) ? [] : [...up.slice(0, -1), ...down]) {
     if (tried.get(host)?.kind !== 'unreachable') continue
     const delivered = await turn(host, true)
     if (delivered !== undefined) return delivered.value

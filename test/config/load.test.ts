@@ -33,7 +33,7 @@ runtime:
   kind: auto
   endpoint: unix:///run/containerd/containerd.sock
   failurePolicy: Forward
-registry: {configPath: /etc/certs, progressTimeout: 1m30s, maxConnections: 9, maxConnectionsPerHost: 8, maxConnectionsPerLayer: 2, maxBytesPerSecond: 50Mi}
+registry: {configPath: /etc/certs, progressTimeout: 1m30s, maxConnections: 9, maxConnectionsPerHost: 8, maxConnectionsPerLayer: 2, maxBytesPerSecond: 50Mi, staleTagsFor: ["r.example:5000/team", r.example]}
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
@@ -97,6 +97,7 @@ describe('what is in force', () => {
           maxConnectionsPerLayer: 2,
           maxBytesPerSecond: 50 * 2 ** 20,
         },
+        staleTagsFor: ['r.example:5000/team', 'r.example'],
       },
       maxParallelImagePulls: 7,
       keepPartials: true,

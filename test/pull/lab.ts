@@ -8,7 +8,7 @@ import type { Platform } from '../../src/oci/oci.ts'
 import type { Log } from '../../src/pull/log.ts'
 import type { Partials } from '../../src/pull/partials.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
-import { createPuller } from '../../src/pull/puller.ts'
+import { createPuller, type PullerOptions } from '../../src/pull/puller.ts'
 import type { Room } from '../../src/pull/room.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import { createRegistry } from '../../src/registry/client.ts'
@@ -42,9 +42,20 @@ export type LabOptions = RegistryOptions & {
   readonly roomIn?: (store: Store) => Room
   readonly partials?: Partials
   readonly log?: Log
+  /** The registry's tags may be answered with what they named last. */
+  readonly mayBeStale?: true
+  readonly onEnd?: NonNullable<PullerOptions['onEnd']>
 }
 
-export async function openLab({ root: given, roomIn, partials, log, ...options }: LabOptions = {}): Promise<Lab> {
+export async function openLab({
+  root: given,
+  roomIn,
+  partials,
+  log,
+  mayBeStale,
+  onEnd,
+  ...options
+}: LabOptions = {}): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -62,9 +73,11 @@ export async function openLab({ root: given, roomIn, partials, log, ...options }
     unpacker,
     platform: amd64,
     maxParallelPulls: 4,
+    partials,
     ...room,
-    ...(partials === undefined ? {} : { partials }),
     ...(log === undefined ? {} : { log }),
+    ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
+    ...(onEnd === undefined ? {} : { onEnd }),
   })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {

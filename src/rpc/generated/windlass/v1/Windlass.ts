@@ -12,6 +12,8 @@ import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamaged
 import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from '../../windlass/v1/ListDamagedResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from '../../windlass/v1/ListStaleRequest.ts';
+import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from '../../windlass/v1/ListStaleResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
 import type { PinResponse as _windlass_v1_PinResponse, PinResponse__Output as _windlass_v1_PinResponse__Output } from '../../windlass/v1/PinResponse.ts';
 import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from '../../windlass/v1/PlanRequest.ts';
@@ -103,6 +105,21 @@ export interface WindlassClient extends grpc.Client {
   listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  ListStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
@@ -262,6 +279,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
   
   /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  ListStale: grpc.handleUnaryCall<_windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse>;
+  
+  /**
    * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
    */
   Pin: grpc.handleUnaryCall<_windlass_v1_PinRequest__Output, _windlass_v1_PinResponse>;
@@ -317,6 +339,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
   Pull: MethodDefinition<_windlass_v1_PullRequest, _windlass_v1_PullEvent, _windlass_v1_PullRequest__Output, _windlass_v1_PullEvent__Output>
