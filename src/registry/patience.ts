@@ -58,5 +58,6 @@ export const tooLate = (): Trouble => ({
   kind: 'unreachable',
   result: `no answer within ${PATIENCE_MS / 1000} s`,
   definite: true,
+  silent: true,
   cause: new Error('another host is asked instead'),
 })

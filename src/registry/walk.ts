@@ -45,7 +45,8 @@ export async function walk<T>(options: Walk, ask: Ask<T>, progress: Progress = {
   }
   // A mirror that has to fetch it first may be slow, and the only one that can be reached.
   for (const host of hurried || [...tried.values()].some(isAnswer) ? [] : [...up.slice(0, -1), ...down]) {
-    if (tried.get(host)?.kind !== 'unreachable') continue
+    const trouble = tried.get(host)
+    if (trouble?.kind !== 'unreachable' || trouble.silent !== true) continue
     const delivered = await turn(host, true)
     if (delivered !== undefined) return delivered.value
   }
