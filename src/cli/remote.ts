@@ -17,6 +17,8 @@ import {
   heldOf,
   infoOf,
   layerOf,
+  lookedUpOf,
+  offerOf,
   pinnedOf,
   pinOf,
   planOf,
@@ -41,6 +43,10 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       const { plan } = await daemon.windlass.plan(requestOf(ask), { signal })
       return plan === null ? fail({ kind: 'internal', what: 'the daemon sent no plan' }) : planOf(plan)
     },
+    lookUp: async ({ name, credentials, local, image, platform = '' }, { signal }) =>
+      lookedUpOf(await daemon.windlass.lookUp({ name, ...loginOf(credentials), local, image, platform }, { signal })),
+    platforms: async ({ name, credentials, local }, { signal }) =>
+      offerOf(await daemon.windlass.listPlatforms({ name, ...loginOf(credentials), local }, { signal })),
     pulls: async ({ signal }) => (await daemon.windlass.listPulls({}, { signal })).pulls.map(statusOf),
     watchPulls: async (onChange, { signal }) => {
       try {
@@ -71,8 +77,8 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     collect: async ({ dryRun, freeBytes = 0 }, { signal }) =>
       collectionOf(await daemon.windlass.collect({ dryRun, freeBytes }, { signal })),
     verify: async ({ images, repair, credentials }, { signal, onEvent }) => {
-      const login = credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }
-      for await (const message of daemon.windlass.verify({ images: [...images], repair, ...login }, { signal })) {
+      const ask = { images: [...images], repair, ...loginOf(credentials) }
+      for await (const message of daemon.windlass.verify(ask, { signal })) {
         const event = verifyEventOf(message)
         if (event !== undefined) onEvent(event)
       }
@@ -121,8 +127,11 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
 const requestOf = ({ reference, credentials, platform = '' }: Ask) => ({
   reference,
   platform,
-  ...(credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }),
+  ...loginOf(credentials),
 })
+
+const loginOf = (credentials: Credentials) =>
+  credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }
 
 function wireCredentials(credentials: Exclude<Credentials, { kind: 'anonymous' }>) {
   switch (credentials.kind) {

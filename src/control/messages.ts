@@ -3,12 +3,16 @@ import type { Swept } from '../gc/housekeeper.ts'
 import type { HeldThing } from '../gc/why.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
+import type { Content, LookedUp, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { CollectResponse } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { Document as DocumentMessage } from '../rpc/generated/windlass/v1/Document.ts'
 import type { HeldThing as HeldThingMessage } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { InfoResponse } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
+import type { ListPlatformsResponse } from '../rpc/generated/windlass/v1/ListPlatformsResponse.ts'
+import type { LookUpResponse } from '../rpc/generated/windlass/v1/LookUpResponse.ts'
 import type { Passthrough as PassthroughMessage } from '../rpc/generated/windlass/v1/Passthrough.ts'
 import type { Pin as PinMessage } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
@@ -68,6 +72,24 @@ export const planMessage = (plan: PullPlan): Plan => ({
   present: plan.present,
   bytesToFetch: plan.bytesToFetch,
   bytesHere: plan.bytesHere,
+})
+
+const documentMessage = ({ descriptor, bytes }: Content): DocumentMessage => ({
+  descriptor: descriptorMessage(descriptor),
+  content: bytes,
+})
+
+export const lookedUpMessage = ({ reference, host, root, image }: LookedUp): LookUpResponse => ({
+  reference,
+  host,
+  root: documentMessage(root),
+  ...(image === undefined ? {} : { manifest: documentMessage(image.manifest), config: documentMessage(image.config) }),
+})
+
+export const offerMessage = ({ root, platforms, ...offer }: Offer): ListPlatformsResponse => ({
+  ...offer,
+  root: descriptorMessage(root),
+  platforms: platforms.map(({ platform = '', manifest, fit }) => ({ platform, manifest: descriptorMessage(manifest), fit })),
 })
 
 export const pullMessage = (pull: PullStatus): PullInFlight => ({

@@ -6,6 +6,7 @@ import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import { createLooker, type Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
@@ -24,6 +25,7 @@ import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
+  readonly looker: Looker
   readonly store: Store
   readonly collector: Collector
   readonly housekeeper: Housekeeper
@@ -76,9 +78,11 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
   const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...onEnd })
   opened.defer(() => puller.close())
+  const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  return { puller, store, collector, housekeeper: room, verifier, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  const parts = { puller, looker, store, collector, housekeeper: room, verifier, platform }
+  return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */

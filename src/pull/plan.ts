@@ -54,7 +54,7 @@ type Documents = {
 }
 
 /** The digest this repository gave the image by: what a HEAD is compared with. */
-function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
+export function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
   const prefix = `${formatRepository(reference)}@`
   const [only, ...more] = image.digests.filter((digest) => digest.startsWith(prefix))
   // Where one image came by several digests, nobody can say which of them this tag had.
@@ -85,8 +85,12 @@ type Chosen = {
   readonly isPlatformKnown: boolean
 }
 
-/** Goes down from the root to one image's manifest. */
-async function chooseManifest({ reference, platform, remote }: PlanContext, root: Document, options: Abortable): Promise<Chosen> {
+/** Goes down from the root to one image's manifest. Throws no-platform, malformed, unsupported, and what `Repository.manifest` does. */
+export async function chooseManifest(
+  { reference, platform, remote }: Pick<PlanContext, 'reference' | 'platform' | 'remote'>,
+  root: Document,
+  options: Abortable,
+): Promise<Chosen> {
   let document = root
   let isPlatformKnown = false
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
+import { createLooker, type Looker } from '../../src/pull/look.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
 import { createPuller } from '../../src/pull/puller.ts'
 import type { Room } from '../../src/pull/room.ts'
@@ -23,6 +24,7 @@ export const amd64: Platform = { os: 'linux', architecture: 'amd64' }
 export interface Lab extends AsyncDisposable {
   readonly registry: TestRegistry
   readonly puller: Puller
+  readonly looker: Looker
   readonly verifier: Verifier
   readonly store: Store
   readonly root: string
@@ -63,6 +65,7 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
   return {
     registry,
     puller,
+    looker: createLooker({ registry: client, store, platform: amd64 }),
     verifier: unpacker,
     store,
     root,
