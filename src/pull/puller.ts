@@ -1,6 +1,7 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
 import { createHash } from 'node:crypto'
 import { asWindlassError, type Failure, WindlassError } from '../failure/failure.ts'
+import { errorAbout } from '../failure/of-reference.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { formatReference } from '../reference/parse.ts'
@@ -73,7 +74,11 @@ class NodePuller implements Puller {
   }
 
   async plan(request: PullRequest, options: Abortable): Promise<PullPlan> {
-    return (await planPull(this.#crew, request, options)).plan
+    try {
+      return (await planPull(this.#crew, request, options)).plan
+    } catch (error) {
+      throw errorAbout(formatReference(request.reference), error)
+    }
   }
 
   inFlight(): readonly PullStatus[] {
@@ -120,7 +125,7 @@ class NodePuller implements Puller {
       this.#onEnd(request.reference.registry, 'pulled')
       return result
     } catch (error) {
-      const failure = asWindlassError(signal.aborted ? signal.reason : error)
+      const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
       this.#log.warn({ pull: id, reference, failure: failure.failure.kind, err: failure }, 'pull failed')
       this.#onEnd(request.reference.registry, failure.failure.kind)
       // Whatever else runs for this pull has lost its purpose.
