@@ -18,7 +18,10 @@ const containerd = { runtime: 'containerd', socket: '/run/containerd/containerd.
 /** In the order of the page. */
 export const groups: readonly (readonly [title: string, kinds: readonly FailureKind[]])[] = [
   ['What was asked for', ['invalid-reference', 'invalid-argument', 'bad-config', 'image-unknown']],
-  ['The registry', ['manifest-unknown', 'blob-unknown', 'unauthorized', 'denied', 'rate-limited', 'registry-unavailable']],
+  [
+    'The registry',
+    ['manifest-unknown', 'blob-unknown', 'unauthorized', 'denied', 'rate-limited', 'registry-unavailable', 'access-unconfirmed'],
+  ],
   ['The image', ['no-platform', 'digest-mismatch', 'size-mismatch', 'unsupported', 'malformed', 'bad-layer', 'limit']],
   ['This node', ['no-space', 'not-permitted', 'root-in-use', 'no-daemon', 'layer-in-use', 'damaged', 'unhealthy', 'system']],
   ['The runtime', ['runtime-down', 'runtime', 'both-failed', 'passthrough']],
@@ -122,6 +125,12 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
         ],
       },
     ],
+  },
+  'access-unconfirmed': {
+    means:
+      'With `registry.recheckAccess` on, the registry itself must confirm that this caller may read the image, and it could not be asked. What is here, or on a mirror, is no such word. The reason of the pod becomes `RegistryUnavailable`.',
+    act: 'Pull again when the registry answers. Where it never can be asked (only mirrors are reachable), leave the policy off. [access.md](access.md)',
+    examples: [{ kind: 'access-unconfirmed', reference, tried: [{ host, result: 'connection refused' }] }],
   },
   'no-platform': {
     means: 'The image has nothing for this node. What it offers is listed; `windlass platforms` shows it too.',

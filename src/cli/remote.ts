@@ -22,6 +22,7 @@ import {
   pinnedOf,
   pinOf,
   planOf,
+  receiptOf,
   removalOf,
   statusOf,
 } from './wire.ts'
@@ -116,6 +117,8 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
     usedAt: new Date(wire.usedAtMs),
     pinned,
     pins: pins.map(pinOf),
+    receipts: wire.receipts.map(receiptOf),
+    ...(wire.receiptsSinceMs === 0 ? {} : { receiptsSince: new Date(wire.receiptsSinceMs) }),
     config: parseConfig(wire.configJson, { digest }, 'the daemon', wire.layers.length),
     configJson: wire.configJson.toString(),
     manifestJson: wire.manifestJson.toString(),

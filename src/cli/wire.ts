@@ -32,10 +32,12 @@ import type { PinResponse__Output } from '../rpc/generated/windlass/v1/PinRespon
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { Receipt__Output } from '../rpc/generated/windlass/v1/Receipt.ts'
 import type { RemoveImageResponse__Output } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { ImageLayer } from '../store/detail.ts'
 import type { Damage } from '../store/facts.ts'
 import type { Pin } from '../store/pins.ts'
+import type { Receipt } from '../store/receipts.ts'
 import type { Collection, DaemonInfo } from './backend.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
@@ -154,6 +156,8 @@ export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => 
   since: new Date(sinceMs),
   ...(untilMs === 0 ? {} : { until: new Date(untilMs) }),
 })
+
+export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ ...receipt, at: new Date(atMs) })
 
 export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
 

@@ -50,7 +50,7 @@ export type ControlledNode = {
   readonly looker: Looker
   readonly store: Pick<
     Store,
-    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health'
+    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health' | 'receipts'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>

@@ -140,6 +140,8 @@ export const detailMessage = ({
   pulledAt,
   usedAt,
   pins,
+  receipts,
+  receiptsSince,
   configJson,
   manifestJson,
   config: _,
@@ -152,6 +154,8 @@ export const detailMessage = ({
   pulledAtMs: pulledAt.getTime(),
   usedAtMs: usedAt.getTime(),
   pins: pins.map(pinMessage),
+  receipts: receipts.map(({ at, ...receipt }) => ({ ...receipt, atMs: at.getTime() })),
+  receiptsSinceMs: receiptsSince?.getTime() ?? 0,
   configJson: Buffer.from(configJson),
   manifestJson: Buffer.from(manifestJson),
   layers: image.layers.map(({ damage, ...layer }) => ({

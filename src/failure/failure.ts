@@ -62,6 +62,8 @@ export type Failure =
     }
   /** No host could be reached, or all answered 5xx. kubelet reads this one's prefix. */
   | { readonly kind: 'registry-unavailable'; readonly reference: string; readonly tried: readonly HostAttempt[] }
+  /** registry.recheckAccess wants the registry's own word that this caller may read the image, and it could not be had. */
+  | { readonly kind: 'access-unconfirmed'; readonly reference: string; readonly tried: readonly HostAttempt[] }
   /** Bytes that do not have the digest they were asked for by. `from` is the host, or the path for a local copy. */
   | (Asked & {
       readonly kind: 'digest-mismatch'
@@ -245,6 +247,8 @@ export function describe(f: Failure): string {
       return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits${besides(f.others)}`
     case 'registry-unavailable':
       return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, and the network of this node`
+    case 'access-unconfirmed':
+      return `${f.reference}: the registry itself could not be asked whether this caller may read it (${f.tried.length === 0 ? 'hosts.toml leaves only mirrors' : attempts(f.tried)}), and registry.recheckAccess is on; pull again when it answers, or switch that off`
     case 'digest-mismatch':
       return `${about(f)}${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged: pull again, and mend that copy if it stays so${besides(f.others)}`
     case 'size-mismatch':

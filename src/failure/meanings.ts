@@ -47,6 +47,7 @@ const meanings = {
   'rate-limited': failing('RESOURCE_EXHAUSTED'),
   // ErrRegistryUnavailable: the pod's reason becomes RegistryUnavailable.
   'registry-unavailable': { ...failing('UNAVAILABLE'), prefix: 'RegistryUnavailable: ' },
+  'access-unconfirmed': { ...failing('UNAVAILABLE'), prefix: 'RegistryUnavailable: ' },
   'digest-mismatch': failing('DATA_LOSS'),
   'size-mismatch': failing('DATA_LOSS'),
   unsupported: failing('FAILED_PRECONDITION'),

@@ -11,9 +11,12 @@ import { request } from 'undici'
 import { type Digest, sha256 } from '../../src/oci/digest.ts'
 import type { Descriptor } from '../../src/oci/oci.ts'
 
-/** The one login of a docker-registry started with `auth: 'basic'`. */
+/** A login of a docker-registry started with `auth: 'basic'`. */
 export const login = { username: 'windlass', password: 'only-for-tests' } as const
-const HTPASSWD = `${login.username}:$2b$04$cUWQRROK7bhbv1DSYR51/OfJ3K9K3DlVareevyX7XKLXd9DgSXwXm\n`
+const HASH = '$2b$04$cUWQRROK7bhbv1DSYR51/OfJ3K9K3DlVareevyX7XKLXd9DgSXwXm'
+/** Another login, of the same password. */
+export const otherLogin = { ...login, username: 'mate' } as const
+const HTPASSWD = [login, otherLogin].map(({ username }) => `${username}:${HASH}\n`).join('')
 
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */

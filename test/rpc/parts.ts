@@ -114,6 +114,14 @@ export function memoryStore(...initial: StoredImage[]) {
       used: () => {},
       unlinked: async () => {},
     },
+    receipts: {
+      note: () => {},
+      of: async () => ({
+        receipts: [
+          { identity: 'cafe', name: 'r.example/app@sha256:1', host: 'm\u009b.example', at: new Date(1_700_000_000_000) },
+        ],
+      }),
+    },
     collect: async () => {
       calls.push('collect')
       return [layerOf(storedImage('collected'), 1)]

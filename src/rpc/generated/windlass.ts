@@ -45,6 +45,7 @@ import type { Progress as _windlass_v1_Progress, Progress__Output as _windlass_v
 import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from './windlass/v1/PullEvent.ts';
 import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as _windlass_v1_PullInFlight__Output } from './windlass/v1/PullInFlight.ts';
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
+import type { Receipt as _windlass_v1_Receipt, Receipt__Output as _windlass_v1_Receipt__Output } from './windlass/v1/Receipt.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
 import type { RepairFailed as _windlass_v1_RepairFailed, RepairFailed__Output as _windlass_v1_RepairFailed__Output } from './windlass/v1/RepairFailed.ts';
@@ -116,6 +117,7 @@ export interface ProtoGrpcType {
       PullEvent: MessageTypeDefinition<_windlass_v1_PullEvent, _windlass_v1_PullEvent__Output>
       PullInFlight: MessageTypeDefinition<_windlass_v1_PullInFlight, _windlass_v1_PullInFlight__Output>
       PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
+      Receipt: MessageTypeDefinition<_windlass_v1_Receipt, _windlass_v1_Receipt__Output>
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
       RepairFailed: MessageTypeDefinition<_windlass_v1_RepairFailed, _windlass_v1_RepairFailed__Output>

@@ -10,7 +10,7 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
-import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
+import { type DiffId, type Digest, hexOf, isDigest, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
 import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
@@ -46,6 +46,7 @@ import { Lingering } from './lingering.ts'
 import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
 import { Pending, type PendingLayer } from './pending.ts'
+import { ReceiptFiles } from './receipts.ts'
 import { Snapshots } from './snapshots.ts'
 import { Staging } from './staging.ts'
 
@@ -103,9 +104,12 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const parts = { daemon, contentDir, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
   if (pinned !== undefined) await pinName(daemon, pinned)
+  const receipts = open.use(new ReceiptFiles(join(root, 'receipts'), log))
+  // The CRI plugin names each image by its id.
+  await receipts.keepOnly((await catalog.records()).flatMap(({ name }) => (isDigest(name) ? [name] : [])))
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  return new LandingStore(root, parts, blobs, log, onLost, open.move())
+  return new LandingStore(root, parts, receipts, blobs, log, onLost, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -124,6 +128,7 @@ class LandingStore implements ContainerdStore {
   readonly overlayDir: string
   readonly stagingDir: string
   readonly landedDir: string
+  readonly receipts: ReceiptFiles
   readonly blobs?: BlobKeeper
   readonly #parts: LandingParts
   readonly #lander: Lander
@@ -135,12 +140,14 @@ class LandingStore implements ContainerdStore {
   constructor(
     root: string,
     parts: LandingParts,
+    receipts: ReceiptFiles,
     blobs: BlobKeeper | undefined,
     log: StoreLog,
     onLost: ((error: Error) => void) | undefined,
     open: AsyncDisposableStack,
   ) {
     this.root = root
+    this.receipts = receipts
     if (blobs !== undefined) this.blobs = blobs
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.incoming
@@ -234,7 +241,10 @@ class LandingStore implements ContainerdStore {
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    return await this.#lander.land(image, signal)
+    const began = new Date()
+    const published = await this.#lander.land(image, signal)
+    if (image.receipt !== undefined) this.receipts.published(published.image, began, image.receipt)
+    return published
   }
 
   async remove(id: Digest): Promise<boolean> {

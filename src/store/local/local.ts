@@ -14,6 +14,7 @@ import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Pin, PinRule } from '../pins.ts'
+import type { ReceiptBook } from '../receipts.ts'
 import type {
   CopyableLayer,
   Health,
@@ -89,6 +90,7 @@ class LocalStore implements Store {
   readonly overlayDir: string
   readonly holdings: Holdings
   readonly health: Health
+  readonly receipts: ReceiptBook
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
   readonly #layers: Layers
@@ -104,7 +106,7 @@ class LocalStore implements Store {
     this.#view = view
     this.#keeper = threads.keeper
     this.#layers = new Layers(at, view, threads)
-    this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
+    this.#diary = new Diary((notes) => this.#keeper.call('note', notes), log)
     this.#open = open
     this.holdings = {
       layers: () =>
@@ -114,6 +116,13 @@ class LocalStore implements Store {
       used: (ids) => {
         const now = new Date()
         for (const id of ids) if (view.used(id, now)) this.#diary.note(id, now)
+      },
+    }
+    this.receipts = {
+      note: (image, receipt) => this.#diary.noteReceipt(image, receipt),
+      of: async ({ id }) => {
+        await this.#diary.flush()
+        return (await this.#keeper.call('receipts', id)) ?? { receipts: [] }
       },
     }
     this.health = {
