@@ -10,7 +10,7 @@
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
-import { type DiffId, type Digest, hexOf, isDigest, type LayerId, sha256 } from '../../oci/digest.ts'
+import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
 import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
@@ -105,8 +105,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const parts = { daemon, contentDir, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
   if (pinned !== undefined) await pinName(daemon, pinned)
   const receipts = open.use(new ReceiptFiles(join(root, 'receipts'), log))
-  // The CRI plugin names each image by its id.
-  await receipts.keepOnly((await catalog.records()).flatMap(({ name }) => (isDigest(name) ? [name] : [])))
+  await receipts.trim()
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   return new LandingStore(root, parts, receipts, blobs, log, onLost, open.move())

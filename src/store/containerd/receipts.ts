@@ -2,16 +2,19 @@
  * The receipts of images in containerd: a file for each, below our own root. containerd's labels are for what containerd and its other
  * clients go by, and each change of one is an event to all of them; these are for this node's operator.
  *
- * The runtime removes images without telling us, so what is older than the image's own record is of an earlier one, and files of images
- * that are no more go at the next opening. Nothing is synced: what a power cut takes of it is told as lost.
+ * The runtime removes images without telling us, so what is older than the image's own record is of an earlier one, and of
+ * many files the oldest go at the next opening. Nothing is synced: what a power cut takes of it is told as lost.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asWindlassError, failureOf } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
 import { receiptsIn, receiptsText } from '../common/receipts-text.ts'
 import { type Receipt, type ReceiptBook, type Receipts, withReceipt } from '../receipts.ts'
+
+/** Of some hundred bytes each. */
+const MAX_FILES = 4_096
 
 export class ReceiptFiles implements ReceiptBook, AsyncDisposable {
   readonly #dir: string
@@ -41,11 +44,14 @@ export class ReceiptFiles implements ReceiptBook, AsyncDisposable {
     return { receipts: own, ...(since === undefined || since < pulledAt ? {} : { since }) }
   }
 
-  /** Drops the receipts of all images but these. */
-  async keepOnly(images: Iterable<Digest>): Promise<void> {
-    const kept = new Set([...images].map(nameOf))
+  /** Drops the files that were not written for longest, where there are too many: most are of images that are no more. */
+  async trim(most = MAX_FILES): Promise<void> {
     try {
-      for (const name of await readdir(this.#dir)) if (!kept.has(name)) await rm(join(this.#dir, name))
+      const names = await readdir(this.#dir)
+      if (names.length <= most) return
+      const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(this.#dir, name))).mtimeMs })))
+      const oldest = aged.toSorted((a, b) => a.at - b.at).slice(0, names.length - most)
+      for (const { name } of oldest) await rm(join(this.#dir, name))
     } catch (error) {
       if (!isAbsent(error))
         this.#log.warn({ failure: failureOf(error) }, 'receipts of images that are no more could not be removed')

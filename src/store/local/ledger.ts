@@ -75,7 +75,7 @@ export class Ledger {
     documents: 'newest' | 'on-record' = 'newest',
   ): NamesChanged {
     this.record(layers)
-    const isNew = this.image(image.id) === undefined
+    const isNew = !this.#isOnRecord(image.id)
     if (documents === 'newest' || isNew) this.#upsertImage(image, now)
     if (image.receipt !== undefined) this.#keepReceipt(image.id, image.receipt, isNew ? { receipts: [], since: now } : undefined)
     const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
@@ -136,7 +136,7 @@ export class Ledger {
 
   /** An image that has gone meanwhile has no receipts. */
   note(image: string, receipt: Receipt): void {
-    if (this.#statement('SELECT 1 FROM images WHERE id = ?').get(image) !== undefined) this.#keepReceipt(image, receipt)
+    if (this.#isOnRecord(image)) this.#keepReceipt(image, receipt)
   }
 
   /** Forgets images and layers, in any order. */
@@ -255,6 +255,10 @@ export class Ledger {
       now.getTime(),
       now.getTime(),
     )
+  }
+
+  #isOnRecord(image: string): boolean {
+    return this.#statement('SELECT 1 FROM images WHERE id = ?').get(image) !== undefined
   }
 
   #keepReceipt(image: string, receipt: Receipt, before = this.receipts(image) ?? { receipts: [] }): void {
