@@ -3,6 +3,7 @@
  * registry has the digest it was asked for by, and is given on byte for byte.
  */
 import { fail } from '../failure/failure.ts'
+import { errorAbout } from '../failure/of-reference.ts'
 import { type Digest, sha256 } from '../oci/digest.ts'
 import type { Descriptor, Index, Platform } from '../oci/oci.ts'
 import { parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
@@ -75,7 +76,19 @@ export type LookerParts = {
 
 const HERE = 'this node'
 
-export function createLooker({ registry, store, platform: own }: LookerParts): Looker {
+export function createLooker(parts: LookerParts): Looker {
+  const looker = bareLooker(parts)
+  const about = async <T>({ name }: LookRequest, looking: Promise<T>): Promise<T> =>
+    await looking.catch((error: unknown) => {
+      throw errorAbout(name, error)
+    })
+  return {
+    lookUp: (request, options) => about(request, looker.lookUp(request, options)),
+    platforms: (request, options) => about(request, looker.platforms(request, options)),
+  }
+}
+
+function bareLooker({ registry, store, platform: own }: LookerParts): Looker {
   const remoteFor = (name: string, credentials: Credentials) => {
     if (/^(?:sha256:)?[0-9a-f]{64}$/.test(name)) {
       const reason = 'an id alone names no repository; add --local to look at what is here, or write repository@sha256:…'

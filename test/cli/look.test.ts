@@ -21,6 +21,10 @@ const amd64 = buildImage({
   manifest: { annotations: { 'org.opencontainers.image.source': 'https://manifest.example', odd: '\u009b2J' } },
 })
 const arm64 = buildImage({ layers: [layer], platform: { os: 'linux', architecture: 'arm64' } })
+const chart = buildImage({
+  layers: [layer],
+  manifest: { config: { mediaType: 'application/x-chart', digest: arm64.id, size: 2 } },
+})
 const entry = ({ descriptor }: typeof amd64, annotations = {}) => ({ ...descriptor, annotations })
 const attestation = {
   mediaType: mediaTypes.ociManifest,
@@ -43,6 +47,7 @@ async function open() {
   const request = lab.publish('app:1', amd64)
   lab.publish('only-arm:1', arm64)
   lab.publish('app:arm', arm64)
+  lab.publish('chart:1', chart)
   lab.registry.putManifest('app', '1', index, mediaTypes.ociIndex)
   const { puller, looker, store } = lab
   const collector = createCollector(store)
@@ -168,6 +173,7 @@ describe.skipIf(!isRoot).each([
       [['manifest', '--image-config', `${lab.registry.host}/only-arm:1`], 1, /no image for linux\/amd64; it offers linux\/arm64/],
       [['manifest', '--platform', 'a/b/c/d', name], 2, /want at most os\/architecture\/variant/],
       [['manifest', '--digest', '--annotations', name], 2, /cannot be used with/],
+      [['platforms', `${lab.registry.host}/chart:1`], 1, /chart:1: unsupported artifact application\/x-chart: /],
       [['platforms', `${lab.registry.host}/none:1`], 1, /not found \(127\.0\.0\.1:\d+: 404/],
     ]
     for (const [args, code, words] of refusals)

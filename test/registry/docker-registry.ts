@@ -46,7 +46,9 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts one on `dir`, or on a temporary directory that goes when it is disposed. */
-export async function startDockerRegistry(options: { auth?: 'none' | 'basic'; dir?: string } = {}): Promise<DockerRegistry> {
+export async function startDockerRegistry(
+  options: { auth?: 'none' | 'basic'; dir?: string; foreignUrls?: boolean } = {},
+): Promise<DockerRegistry> {
   await using resources = new AsyncDisposableStack()
   const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-registry-'))).path
   const port = await freePort()
@@ -54,9 +56,10 @@ export async function startDockerRegistry(options: { auth?: 'none' | 'basic'; di
   const htpasswd = join(dir, 'htpasswd')
   writeFileSync(htpasswd, HTPASSWD)
   const auth = options.auth === 'basic' ? `auth:\n  htpasswd:\n    realm: test\n    path: ${htpasswd}\n` : ''
+  const urls = options.foreignUrls === true ? 'validation:\n  manifests:\n    urls:\n      allow: ["^https://"]\n' : ''
   writeFileSync(
     config,
-    `version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: ${options.dir ?? join(dir, 'data')}\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}`,
+    `version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: ${options.dir ?? join(dir, 'data')}\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}${urls}`,
   )
   const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
