@@ -7,14 +7,16 @@ import { mounted, run } from '../../test/integration/process.ts'
 
 const SIZE = 6 * 2 ** 30
 /** cgroup version 1's limit on a device (blkio-controller.rst); version 2 has none for all of a device. */
-const LIMITS = '/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device'
+const limitFile = (what: 'bps' | 'iops'): string => `/sys/fs/cgroup/blkio/blkio.throttle.write_${what}_device`
 
-export const canLimit = (): boolean => existsSync(LIMITS)
+export const canLimit = (): boolean => existsSync(limitFile('bps'))
 
-/** Writes no faster than `bytesPerSecond`, where the machine can hold it to that. */
+export type Speed = { readonly bytesPerSecond: number; readonly writesPerSecond: number }
+
+/** Writes no faster, where the machine can hold it to that. */
 export async function freshDisk(
   scratch: string,
-  bytesPerSecond: number,
+  { bytesPerSecond, writesPerSecond }: Speed,
   { signal }: Abortable,
 ): Promise<AsyncDisposable & { readonly path: string }> {
   await using made = new AsyncDisposableStack()
@@ -29,8 +31,13 @@ export async function freshDisk(
   made.defer(async () => void (await run('losetup', ['--detach', device], { signal: new AbortController().signal })))
   if (canLimit()) {
     const number = readFileSync(`/sys/class/block/${device.replace('/dev/', '')}/dev`, 'utf8').trim()
-    made.defer(() => writeFileSync(LIMITS, `${number} 0`))
-    writeFileSync(LIMITS, `${number} ${bytesPerSecond}`)
+    for (const [what, limit] of [
+      ['bps', bytesPerSecond],
+      ['iops', writesPerSecond],
+    ] as const) {
+      made.defer(() => writeFileSync(limitFile(what), `${number} 0`))
+      writeFileSync(limitFile(what), `${number} ${limit}`)
+    }
   }
   const mount = mounted(path, [device])
   made.defer(() => mount[Symbol.dispose]())

@@ -14,7 +14,7 @@ import { Reserve } from '../../src/store/local/reserve.ts'
 import { type PublishOrder, type Sealed, seal } from '../../src/store/local/seal.ts'
 import { AT, cstr } from '../../src/sys/libc.ts'
 import { openDirectory } from '../../src/sys/tree.ts'
-import { plans, syncDirectory, syncFile, syncFileSystem, syncTree, type Way } from './ways.ts'
+import { plans, syncDirectory, syncFile, syncFileSystem, syncTree, type Way, writeTreeAndSyncDirectories } from './ways.ts'
 
 export type BenchKeeperData = { readonly root: string; readonly way: Way }
 export type BenchKeeperDuties = {
@@ -30,9 +30,9 @@ function keep({ root, way }: BenchKeeperData): BenchKeeperDuties {
   const ledger = new Ledger(openDatabase(at.database, logToMain), at.database)
   const catalogue = new Catalogue(at, logToMain)
   const books = new Books(ledger, catalogue, new Reserve(at.reserve), at.edition, logToMain)
-  const syncFiles = (layers: readonly LayerId[]): void => {
+  const syncFiles = (layers: readonly LayerId[], syncLayer: (dir: string) => void): void => {
     for (const id of layers) {
-      syncTree(layerDir(at, id))
+      syncLayer(layerDir(at, id))
       syncFile(tarSplitFile(at, id))
     }
     syncTree(at.images)
@@ -41,7 +41,8 @@ function keep({ root, way }: BenchKeeperData): BenchKeeperDuties {
   const syncBy: Record<(typeof plans)[Way]['last'], (layers: readonly LayerId[]) => void> = {
     nothing: () => {},
     syncfs: () => syncFileSystem(mount.fd),
-    files: syncFiles,
+    files: (layers) => syncFiles(layers, syncTree),
+    directories: (layers) => syncFiles(layers, writeTreeAndSyncDirectories),
   }
   const sync = syncBy[plans[way].last]
   return {

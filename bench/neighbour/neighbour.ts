@@ -1,7 +1,7 @@
 /**
  * `npm run neighbour`: what a pull's syncing does to who shares its file system, by the way it syncs.
  *
- *     npm run neighbour -- [--runs N] [--disk MIB/S] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--write]
+ *     npm run neighbour -- [--runs N] [--disk MIB/S] [--iops N] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--write]
  *
  * Each run has an ext4 of its own, 6 GiB in a sparse file on a loop device held to so many MiB a second, and two neighbours on it: one that
  * has so many MiB in memory that are not on disk, one that appends 2 KiB and waits for fdatasync, 100 times a second. It needs root, up to
@@ -28,7 +28,8 @@ const usage = `npm run neighbour -- [options]
 
   --runs N         times each way is run, in turn (3)
   --way NAME,…     only these: ${WAYS.map((way) => JSON.stringify(way)).join(', ')}
-  --disk MIB/S     how fast the disk writes (200)
+  --disk MIB/S     how much the disk writes a second (125)
+  --iops N         how often (3000)
   --network MIB/S  how fast the layers come (119: 1 Gbit/s)
   --dirty MIB      what the neighbour keeps in memory (1024)
   --write          writes the table to bench/NEIGHBOUR.md
@@ -42,6 +43,7 @@ export type Choice = {
   readonly runs: number
   readonly ways: readonly Way[]
   readonly disk: number
+  readonly iops: number
   readonly network: number
   readonly dirty: number
   readonly write: boolean
@@ -52,7 +54,8 @@ function choose(): Choice | undefined {
     options: {
       runs: { type: 'string', default: '3' },
       way: { type: 'string', default: WAYS.join(',') },
-      disk: { type: 'string', default: '200' },
+      disk: { type: 'string', default: '125' },
+      iops: { type: 'string', default: '3000' },
       network: { type: 'string', default: '119' },
       dirty: { type: 'string', default: '1024' },
       write: { type: 'boolean', default: false },
@@ -61,16 +64,22 @@ function choose(): Choice | undefined {
   })
   if (values.help) return undefined
   const number = z.coerce.number().int().positive().max(4096)
-  const { runs, disk, network, dirty } = z.object({ runs: number, disk: number, network: number, dirty: number }).parse(values)
+  const numbers = z.object({
+    runs: number,
+    disk: number,
+    iops: z.coerce.number().int().positive(),
+    network: number,
+    dirty: number,
+  })
   const ways = z.array(z.enum(WAYS)).parse(values.way.split(','))
-  return { runs, ways, disk, network, dirty, write: values.write }
+  return { ...numbers.parse(values), ways, write: values.write }
 }
 
 /** One run: a way of syncing, or nobody pulls. */
 async function measure(way: Way | 'no pull', sample: Sample, choice: Choice, options: Abortable): Promise<Measured> {
   const { signal } = options
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-neighbour-'))
-  await using disk = await freshDisk(scratch.path, choice.disk * MIB, options)
+  await using disk = await freshDisk(scratch.path, { bytesPerSecond: choice.disk * MIB, writesPerSecond: choice.iops }, options)
   const times = join(scratch.path, 'times.json')
   const tenant = (...args: string[]) => start(process.execPath, [join(import.meta.dirname, 'tenant.ts'), ...args])
   await using dirty = tenant('dirty', join(disk.path, 'dirty'), String(choice.dirty))

@@ -2,12 +2,12 @@
 import { AT, check, cstr, fsync, O, openat, syncfs, wrap } from '../../src/sys/libc.ts'
 import { Descriptor, entriesOf, openDirectory } from '../../src/sys/tree.ts'
 
-export const WAYS = ['unsynced', 'syncfs', 'range+syncfs', 'syncfs each', 'files', 'range+files'] as const
+export const WAYS = ['unsynced', 'syncfs', 'range+syncfs', 'syncfs each', 'files', 'range+files', 'range+dirs'] as const
 export type Way = (typeof WAYS)[number]
 
 /** What each does as a layer has been unpacked, beside the others that still are, and at the end for the whole image. */
 export const plans: Readonly<
-  Record<Way, { readonly early?: 'range' | 'syncfs'; readonly last: 'nothing' | 'syncfs' | 'files' }>
+  Record<Way, { readonly early?: 'range' | 'syncfs'; readonly last: 'nothing' | 'syncfs' | 'files' | 'directories' }>
 > = {
   unsynced: { last: 'nothing' },
   syncfs: { last: 'syncfs' },
@@ -15,6 +15,7 @@ export const plans: Readonly<
   'syncfs each': { early: 'syncfs', last: 'syncfs' },
   files: { last: 'files' },
   'range+files': { early: 'range', last: 'files' },
+  'range+dirs': { early: 'range', last: 'directories' },
 }
 
 const syncFileRange = wrap<[fd: number, offset: number, bytes: number, flags: number]>('sync_file_range', 'int', [
@@ -25,6 +26,8 @@ const syncFileRange = wrap<[fd: number, offset: number, bytes: number, flags: nu
 ])
 /** SYNC_FILE_RANGE_WRITE: starts writing, waits for nothing (sync_file_range(2)). */
 const START_WRITING = 2
+/** SYNC_FILE_RANGE_WRITE_AND_WAIT: waits until the device has it. */
+const WRITE_AND_WAIT = 7
 const FILE = O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.CLOEXEC
 
 export const syncFileSystem = (fd: number): void => void check(syncfs(fd), 'syncfs')
@@ -33,6 +36,19 @@ export const syncFileSystem = (fd: number): void => void check(syncfs(fd), 'sync
 export function syncTree(path: string): void {
   using root = openDirectory(AT.FDCWD, cstr(path))
   forEachFile(root.fd, (fd) => check(fsync(fd), 'fsync', path))
+}
+
+/**
+ * Waits for every file's bytes, then syncs the directories: one journal holds them and the files' metadata, and its commit is the flush.
+ * True of ext4 and XFS, promised by neither.
+ */
+export function writeTreeAndSyncDirectories(path: string): void {
+  using root = openDirectory(AT.FDCWD, cstr(path))
+  forEachFile(
+    root.fd,
+    (fd, isDirectory) => void (isDirectory || check(syncFileRange(fd, 0, 0, WRITE_AND_WAIT), 'sync_file_range')),
+  )
+  forEachFile(root.fd, (fd, isDirectory) => void (isDirectory && check(fsync(fd), 'fsync')))
 }
 
 export function syncFile(path: string): void {
