@@ -1,40 +1,48 @@
 /**
- * A caller as kubelet is one, in a process of its own: `probe.ts SOCKET IMAGES FILE` asks for ImageStatus of one image after another, 100
- * times a second whatever the answers take, and once a second for the list of all, until SIGTERM; then it writes to FILE how long each took.
+ * A caller as kubelet is one, in a process of its own: `probe.ts status SOCKET IMAGES FILE` asks for ImageStatus of one image after another,
+ * 100 times a second whatever the answers take; `probe.ts list …` for the list of all, once a second. After SIGTERM it writes to FILE how long
+ * each took, in milliseconds. Each by itself: who reads a list of a thousand comes late to everything else.
  */
 import { writeFileSync } from 'node:fs'
-import { connect } from '../../src/rpc/client.ts'
+import { type Connection, connect } from '../../src/rpc/client.ts'
 import { tagOf } from '../store/local/stock.ts'
 
-/** In milliseconds. */
-export type Answers = { readonly status: readonly number[]; readonly list: readonly number[] }
+export const ROLES = ['status', 'list'] as const
+export type Role = (typeof ROLES)[number]
 
-const STATUS_MS = 10
-const LIST_MS = 1000
+const PERIOD_MS: Readonly<Record<Role, number>> = { status: 10, list: 1000 }
+/** Until then a caller mostly waits for its own code to be compiled. */
+const WARM_UP = 50
 
-async function probe(socket: string, images: number, file: string): Promise<void> {
-  const { signal } = new AbortController()
-  using daemon = await connect(socket, { signal })
-  const answers = { status: [] as number[], list: [] as number[] }
-  const under = new Set<Promise<void>>()
-  const time = (into: number[], call: Promise<unknown>): void => {
-    const begun = performance.now()
-    const timed = call.then(() => void into.push(performance.now() - begun)).finally(() => under.delete(timed))
-    under.add(timed)
-  }
+const { signal } = new AbortController()
+
+function callOf(daemon: Connection, role: Role, images: number): () => Promise<unknown> {
   let asked = 0
-  const status = setInterval(() => {
-    time(answers.status, daemon.image.imageStatus({ image: { image: tagOf(asked++ % images) } }, { signal }))
-  }, STATUS_MS)
-  const list = setInterval(() => time(answers.list, daemon.image.listImages({}, { signal })), LIST_MS)
+  return role === 'list'
+    ? () => daemon.image.listImages({}, { signal })
+    : () => daemon.image.imageStatus({ image: { image: tagOf(asked++ % images) } }, { signal })
+}
+
+async function probe(role: Role, socket: string, images: number, file: string): Promise<void> {
+  using daemon = await connect(socket, { signal })
+  const call = callOf(daemon, role, images)
+  for (let i = 0; i < WARM_UP; i++) await call()
+  const took: number[] = []
+  const under = new Set<Promise<void>>()
+  const timer = setInterval(() => {
+    const begun = performance.now()
+    const timed = call()
+      .then(() => void took.push(performance.now() - begun))
+      .finally(() => under.delete(timed))
+    under.add(timed)
+  }, PERIOD_MS[role])
   const ended = new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()))
   console.log('ready')
   await ended
-  clearInterval(status)
-  clearInterval(list)
+  clearInterval(timer)
   await Promise.all(under)
-  writeFileSync(file, JSON.stringify(answers))
+  writeFileSync(file, JSON.stringify(took))
 }
 
-const [socket = '', images, file = ''] = process.argv.slice(2)
-await probe(socket, Number(images), file)
+const [role, socket = '', images, file = ''] = process.argv.slice(2)
+if (import.meta.main) await probe(role === 'list' ? 'list' : 'status', socket, Number(images), file)

@@ -28,12 +28,12 @@ export function leaks({ readings }: Steady): readonly string[] {
 
 /** Gates that were missed, as far as this machine and what else it does let them be met. */
 export function misses(steady: Steady): readonly string[] {
-  const late = steady.phases.flatMap(({ name, answers, loop }) => {
+  const late = steady.phases.flatMap(({ name, status, list, loop }) => {
     const over = (what: string, ms: number, gate: number): string[] =>
       ms > gate ? [`${name}: ${what} p99 ${ms.toFixed(1)} ms, wanted ${gate}`] : []
     return [
-      ...over('ImageStatus', quantile(answers.status, 0.99), GATES.status),
-      ...over('ListImages', quantile(answers.list, 0.99), GATES.list),
+      ...over('ImageStatus', quantile(status, 0.99), GATES.status),
+      ...over('ListImages', quantile(list, 0.99), GATES.list),
       ...over('event loop', loop.p99, GATES.loop),
     ]
   })
@@ -47,7 +47,7 @@ const ms = (value: number): string => value.toFixed(1)
 
 export function tables({ phases, readings }: Steady, cycles: number): string {
   const times = (values: readonly number[]): string[] => [0.5, 0.99, 1].map((share) => ms(quantile(values, share)))
-  const answers = phases.map(({ name, seconds, answers: { status, list }, loop }) => [
+  const answers = phases.map(({ name, seconds, status, list, loop }) => [
     name,
     seconds.toFixed(1),
     String(status.length),

@@ -16,7 +16,7 @@ import { startWindlass, type Windlass } from '../integration/windlass.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { stock } from '../store/local/stock.ts'
 import { type Burden, largeImages, putAll, smallImages } from './burden.ts'
-import type { Answers } from './probe.ts'
+import type { Role } from './probe.ts'
 import { metricsOf, type Observed, type Reading, read } from './reading.ts'
 
 export type SteadyOptions = Abortable & {
@@ -33,14 +33,18 @@ export type SteadyOptions = Abortable & {
 /** How late the loop was, as the daemon says; milliseconds. */
 export type Lateness = { readonly p50: number; readonly p99: number; readonly longest: number }
 
+/** What was measured while something went on: how long each call took, in milliseconds. */
+export type Phase = {
+  readonly name: string
+  readonly seconds: number
+  readonly loop: Lateness
+  readonly status: readonly number[]
+  readonly list: readonly number[]
+}
+
 export type Steady = {
   /** Without work, during the pulls of large images, and during the cycles. */
-  readonly phases: readonly {
-    readonly name: string
-    readonly seconds: number
-    readonly answers: Answers
-    readonly loop: Lateness
-  }[]
+  readonly phases: readonly Phase[]
   /** After the first tenth of the cycles, and after each further one. */
   readonly readings: readonly Reading[]
 }
@@ -65,7 +69,7 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const windlass = open.use(await startWindlass(disk.dir, { signal, env }))
   const port = (await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
   const observed: Observed = { pid: windlass.daemon.pid, root: windlass.root, metrics: `http://127.0.0.1:${port}/metrics` }
-  const node: Node = { windlass, host: registry.host, observed, answersFile: join(scratch.path, 'answers.json'), options }
+  const node: Node = { windlass, host: registry.host, observed, scratch: scratch.path, options }
 
   const idle = await phase(node, 'idle', async () => await delay(IDLE_MS, undefined, { signal }))
   const pulling = await phase(node, 'pulling', async () => {
@@ -90,25 +94,35 @@ type Node = {
   readonly windlass: Windlass
   readonly host: string
   readonly observed: Observed
-  readonly answersFile: string
+  readonly scratch: string
   readonly options: SteadyOptions
 }
 
-/** Runs `work` while somebody asks. */
-async function phase(node: Node, name: string, work: () => Promise<void>): Promise<Steady['phases'][number]> {
-  const { windlass, observed, answersFile, options } = node
-  const file = join(import.meta.dirname, 'probe.ts')
-  await using probe = start(process.execPath, [file, windlass.socket, String(options.images), answersFile])
-  await probe.line(/ready/, options)
+/** Runs `work` while others ask. */
+async function phase(node: Node, name: string, work: () => Promise<void>): Promise<Phase> {
+  const { observed, options } = node
+  await using status = await startProbe(node, 'status')
+  await using list = await startProbe(node, 'list')
   await metricsOf(observed.metrics, options)
   const begun = performance.now()
   await work()
   const seconds = (performance.now() - begun) / 1000
   const loop = latenessIn(await metricsOf(observed.metrics, options))
-  await probe.stop()
-  const times = z.array(z.number())
-  const answers = z.object({ status: times, list: times }).parse(JSON.parse(await readFile(answersFile, 'utf8')))
-  return { name, seconds, answers, loop }
+  return { name, seconds, loop, status: await status.times(), list: await list.times() }
+}
+
+async function startProbe({ windlass, scratch, options }: Node, role: Role) {
+  const file = join(scratch, `${role}.json`)
+  const args = [join(import.meta.dirname, 'probe.ts'), role, windlass.socket, String(options.images), file]
+  const probe = start(process.execPath, args)
+  await probe.line(/ready/, options)
+  return {
+    times: async (): Promise<readonly number[]> => {
+      await probe.stop()
+      return z.array(z.number()).parse(JSON.parse(await readFile(file, 'utf8')))
+    },
+    [Symbol.asyncDispose]: () => probe.stop(),
+  }
 }
 
 function latenessIn(metrics: ReadonlyMap<string, number>): Lateness {
