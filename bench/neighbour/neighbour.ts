@@ -36,7 +36,7 @@ const usage = `npm run neighbour -- [options]
 `
 const MIB = 2 ** 20
 /** How long the neighbours are watched where nobody pulls, and how long after a pull. */
-const ALONE_MS = 8_000
+const ALONE_MS = 45_000
 const AFTER_MS = 1_000
 
 export type Choice = {
