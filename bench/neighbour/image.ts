@@ -7,18 +7,32 @@ import { type BuiltLayer, buildImage, buildLayer } from '../../test/support/imag
 
 type Shape = { readonly files: number; readonly bytes: number }
 const MIB = 2 ** 20
-/** 443 MiB in 14,016 files. */
-const shapes: readonly Shape[] = [
-  { files: 4000, bytes: 16 * 1024 },
-  { files: 16, bytes: 16 * MIB },
-  { files: 8000, bytes: 4 * 1024 },
-  { files: 2000, bytes: 48 * 1024 },
-]
+export const IMAGES = ['many', 'few'] as const
+export type ImageName = (typeof IMAGES)[number]
+
+/** A whole system's worth, and what an application's layer adds to one that is here. */
+const shapes: Readonly<Record<ImageName, readonly Shape[]>> = {
+  many: [
+    { files: 4000, bytes: 16 * 1024 },
+    { files: 16, bytes: 16 * MIB },
+    { files: 8000, bytes: 4 * 1024 },
+    { files: 2000, bytes: 48 * 1024 },
+  ],
+  few: [{ files: 20, bytes: MIB }],
+}
+
+export const describe = (name: ImageName): string => {
+  const [files, bytes] = shapes[name].reduce<[number, number]>(
+    (sum, each) => [sum[0] + each.files, sum[1] + each.files * each.bytes],
+    [0, 0],
+  )
+  return `${Math.round(bytes / MIB)} MiB in ${files} files, ${shapes[name].length} layers`
+}
 
 export type Sample = { readonly image: NewImage; readonly layers: readonly Pick<BuiltLayer, 'blob' | 'diffId' | 'descriptor'>[] }
 
-export function makeSample(): Sample {
-  const layers = shapes.map((shape, i) => {
+export function makeSample(name: ImageName): Sample {
+  const layers = shapes[name].map((shape, i) => {
     const { blob, diffId, descriptor } = layerOf(shape, i)
     return { blob, diffId, descriptor, tar: new Uint8Array() }
   })

@@ -1,7 +1,7 @@
 /**
  * `npm run neighbour`: what a pull's syncing does to who shares its file system, by the way it syncs.
  *
- *     npm run neighbour -- [--runs N] [--disk MIB/S] [--iops N] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--write]
+ *     npm run neighbour -- [--runs N] [--disk MIB/S] [--iops N] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--image NAME,…] [--write]
  *
  * Each run has an ext4 of its own, 6 GiB in a sparse file on a loop device held to so many MiB a second, and two neighbours on it: one that
  * has so many MiB in memory that are not on disk, one that appends 2 KiB and waits for fdatasync, 100 times a second. It needs root, up to
@@ -18,9 +18,9 @@ import type { Abortable } from '../../src/task/task.ts'
 import { start } from '../../test/integration/process.ts'
 import { enterSandbox, inSandbox } from '../sandbox.ts'
 import { canLimit, freshDisk } from './disk.ts'
-import { makeSample, type Sample } from './image.ts'
+import { describe, IMAGES, type ImageName, makeSample, type Sample } from './image.ts'
 import { pull } from './pull.ts'
-import { type Measured, record, table } from './report.ts'
+import { type Measured, markdown, record, table } from './report.ts'
 import type { Written } from './tenant.ts'
 import { WAYS, type Way } from './ways.ts'
 
@@ -28,6 +28,7 @@ const usage = `npm run neighbour -- [options]
 
   --runs N         times each way is run, in turn (3)
   --way NAME,…     only these: ${WAYS.map((way) => JSON.stringify(way)).join(', ')}
+  --image NAME,…   what is pulled: ${IMAGES.map((name) => `${name} (${describe(name)})`).join(', ')}
   --disk MIB/S     how much the disk writes a second (125)
   --iops N         how often (3000)
   --network MIB/S  how fast the layers come (119: 1 Gbit/s)
@@ -36,12 +37,13 @@ const usage = `npm run neighbour -- [options]
 `
 const MIB = 2 ** 20
 /** How long the neighbours are watched where nobody pulls, and how long after a pull. */
-const ALONE_MS = 45_000
+const ALONE_MS = 15_000
 const AFTER_MS = 1_000
 
 export type Choice = {
   readonly runs: number
   readonly ways: readonly Way[]
+  readonly images: readonly ImageName[]
   readonly disk: number
   readonly iops: number
   readonly network: number
@@ -54,6 +56,7 @@ function choose(): Choice | undefined {
     options: {
       runs: { type: 'string', default: '3' },
       way: { type: 'string', default: WAYS.join(',') },
+      image: { type: 'string', default: IMAGES.join(',') },
       disk: { type: 'string', default: '125' },
       iops: { type: 'string', default: '3000' },
       network: { type: 'string', default: '119' },
@@ -72,7 +75,8 @@ function choose(): Choice | undefined {
     dirty: number,
   })
   const ways = z.array(z.enum(WAYS)).parse(values.way.split(','))
-  return { ...numbers.parse(values), ways, write: values.write }
+  const images = z.array(z.enum(IMAGES)).parse(values.image.split(','))
+  return { ...numbers.parse(values), ways, images, write: values.write }
 }
 
 /** One run: a way of syncing, or nobody pulls. */
@@ -99,15 +103,24 @@ async function measure(way: Way | 'no pull', sample: Sample, choice: Choice, opt
 
 async function compare(choice: Choice, options: Abortable): Promise<void> {
   if (!canLimit()) console.error('no cgroup v1 blkio here: the disk is as fast as it is')
-  const sample = makeSample()
+  const tables: string[] = []
+  for (const image of choice.images) {
+    const measured = await inTurn(image, choice, options)
+    console.log(`${image}: ${describe(image)}\n${table(measured)}\n`)
+    tables.push(`## ${describe(image)}\n\n${markdown(measured)}`)
+  }
+  if (choice.write) await writeFile(join(import.meta.dirname, '..', 'NEIGHBOUR.md'), record(tables, choice))
+}
+
+async function inTurn(image: ImageName, choice: Choice, options: Abortable): Promise<readonly Measured[]> {
+  const sample = makeSample(image)
   const measured: Measured[] = []
   for (let run = 1; run <= choice.runs; run++)
     for (const way of ['no pull' as const, ...choice.ways]) {
       measured.push(await measure(way, sample, choice, options))
-      console.error(`run ${run} of ${choice.runs}: ${way}`)
+      console.error(`${image}, run ${run} of ${choice.runs}: ${way}`)
     }
-  console.log(table(measured))
-  if (choice.write) await writeFile(join(import.meta.dirname, '..', 'NEIGHBOUR.md'), record(measured, choice))
+  return measured
 }
 
 async function main(): Promise<number> {

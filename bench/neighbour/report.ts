@@ -71,18 +71,26 @@ export function table(measured: readonly Measured[]): string {
     .join('\n')
 }
 
-export function record(measured: readonly Measured[], { runs, disk, iops, network, dirty }: Choice): string {
+export function markdown(measured: readonly Measured[]): string {
   const [head = [], ...lines] = cells(measured)
   const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n')
+}
+
+export function record(tables: readonly string[], { runs, disk, iops, network, dirty }: Choice): string {
   return `# A pull and its neighbours
 
-\`npm run neighbour -- --runs ${runs} --disk ${disk} --iops ${iops} --network ${network} --dirty ${dirty} --write\` wrote this file on ${new Date().toISOString().slice(0, 10)}: medians of ${runs}.
+\`npm run neighbour -- --runs ${runs} --disk ${disk} --iops ${iops} --network ${network} --dirty ${dirty} --write\` wrote this file on
+${new Date().toISOString().slice(0, 10)}: medians of ${runs}. What was decided by it: [docs/decisions.md](../docs/decisions.md).
 
 - Disk: a fresh ext4 on a loop device for every run, held to ${disk} MiB/s in ${iops} writes/s. Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}.
 - Neighbours on it: ${dirty} MiB in memory that are not on disk, rewritten at 64 MiB/s; a record of 2 KiB appended and fdatasynced 100 times a second.
-- The pull: 443 MiB in 4 layers and 14,016 files, coming at ${network} MiB/s; the store's and the unpacker's own code, another way of syncing.
-- fsync: from the call to its return, while the pull runs; records/s: how many of 100 a second were written.
+- The pull: bytes come at ${network} MiB/s; the store's and the unpacker's own code, with one of these ways of syncing.
+- fsync: from the call to its return, while the pull runs, and of those that were under way while it was sealed; records/s: how many of 100 a second were written.
 
-${[line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n')}
+Ways: \`syncfs\` at the end of the pull; \`range+…\`: sync_file_range starts writing each layer as soon as it is unpacked; \`syncfs each\`: a syncfs then;
+\`files\`: fsync of every file and directory at the end; \`dirs\`: sync_file_range waits for every file, then fsync of the directories.
+
+${tables.join('\n\n')}
 `
 }
