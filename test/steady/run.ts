@@ -23,8 +23,12 @@ export type SteadyOptions = Abortable & {
   readonly images: number
   readonly pulls: number
   readonly cycles: number
+  /** How often it is read what the daemon holds, at equal distances. */
+  readonly readings: number
   /** How often all large images are pulled. */
   readonly rounds: number
+  /** How long it is asked while it has nothing to do, for comparison; 0: not at all. */
+  readonly idleMs: number
   /** Of one large image, unpacked. */
   readonly imageMib: number
   readonly onProgress?: (text: string) => void
@@ -45,12 +49,9 @@ export type Phase = {
 export type Steady = {
   /** Without work, during the pulls of large images, and during the cycles. */
   readonly phases: readonly Phase[]
-  /** After the first tenth of the cycles, and after each further one. */
+  /** At equal distances, the first when the daemon is warm. */
   readonly readings: readonly Reading[]
 }
-
-const READINGS = 10
-const IDLE_MS = 3_000
 
 export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const { signal, images, pulls, onProgress = () => {} } = options
@@ -59,7 +60,7 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const burden = { large: largeImages(pulls, options.imageMib), small: smallImages(pulls) }
   putAll(registry, [...burden.large, ...burden.small])
   const scratch = open.use(await mkdtempDisposable(join(tmpdir(), 'windlass-steady-')))
-  const disk = open.use(new Disk('6G'))
+  const disk = open.use(new Disk(`${gibFor(options)}G`))
   {
     await using store = await openLocalStore({ root: join(disk.dir, 'root'), primaryGraphRoots: [] }, { signal })
     await stock(store, images, { signal })
@@ -71,7 +72,8 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const observed: Observed = { pid: windlass.daemon.pid, root: windlass.root, metrics: `http://127.0.0.1:${port}/metrics` }
   const node: Node = { windlass, host: registry.host, observed, scratch: scratch.path, options }
 
-  const idle = await phase(node, 'idle', async () => await delay(IDLE_MS, undefined, { signal }))
+  const idling = async (): Promise<void> => await delay(options.idleMs, undefined, { signal })
+  const idle = options.idleMs === 0 ? [] : [await phase(node, 'idle', idling)]
   const pulling = await phase(node, 'pulling', async () => {
     for (let round = 0; round < options.rounds; round++) {
       await Promise.all(burden.large.map((image) => pull(node, image)))
@@ -81,14 +83,18 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   onProgress(`${options.rounds} × ${pulls} large pulls are done`)
   const readings: Reading[] = []
   const cycling = await phase(node, 'cycles', async () => {
-    for (let part = 1; part <= READINGS; part++) {
-      await cycle(node, burden.small, options.cycles / READINGS)
+    const between = Math.ceil(options.cycles / options.readings)
+    for (let reading = 1; reading <= options.readings; reading++) {
+      await cycle(node, burden.small, between)
       readings.push(await settled(node))
-      onProgress(`${(options.cycles / READINGS) * part} cycles`)
+      onProgress(`${between * reading} cycles`)
     }
   })
-  return { phases: [idle, pulling, cycling], readings }
+  return { phases: [...idle, pulling, cycling], readings }
 }
+
+/** Inodes for the images that are there already, bytes for those that are pulled. */
+const gibFor = ({ images, pulls, imageMib }: SteadyOptions): number => 1 + Math.ceil(images / 250 + (2 * pulls * imageMib) / 1024)
 
 type Node = {
   readonly windlass: Windlass

@@ -5,12 +5,21 @@ import { lacking } from '../integration/lacking.ts'
 import { leaks, tables } from './report.ts'
 import { runSteady } from './run.ts'
 
-const CYCLES = 150
+const CYCLES = 80
 const noDisks = lacking('root', 'mkfs.ext4') || !existsSync('/dev/loop-control')
 
 describe('a daemon that pulls and removes again and again', () => {
   it.skipIf(noDisks)('holds nothing more afterwards, and answers all the time', async ({ signal }) => {
-    const steady = await runSteady({ images: 50, pulls: 10, cycles: CYCLES, rounds: 1, imageMib: 4, signal })
+    const steady = await runSteady({
+      images: 40,
+      pulls: 10,
+      cycles: CYCLES,
+      readings: 3,
+      rounds: 1,
+      idleMs: 0,
+      imageMib: 2,
+      signal,
+    })
     expect(leaks(steady), tables(steady, CYCLES)).toEqual([])
     for (const { name, status } of steady.phases) {
       expect(status.length, name).toBeGreaterThan(0)
