@@ -2,6 +2,7 @@
  * A daemon that has many images and much to do: while it pulls, others ask it, and its loop is measured; then thousands of pulls and removals,
  * after which it must hold no more than before.
  */
+import { mkdirSync } from 'node:fs'
 import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { openLocalStore } from '../../src/store/local/local.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { Disk } from '../crash/disk.ts'
 import { eventually } from '../integration/node.ts'
-import { start } from '../integration/process.ts'
+import { mounted, start } from '../integration/process.ts'
 import { startWindlass, type Windlass } from '../integration/windlass.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { stock } from '../store/local/stock.ts'
@@ -20,6 +21,8 @@ import type { Role } from './probe.ts'
 import { metricsOf, type Observed, type Reading, read } from './reading.ts'
 
 export type SteadyOptions = Abortable & {
+  /** A disk of its own, or memory, which nobody else's writing slows down. */
+  readonly fs: 'ext4' | 'tmpfs'
   readonly images: number
   readonly pulls: number
   readonly cycles: number
@@ -60,14 +63,14 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const burden = { large: largeImages(pulls, options.imageMib), small: smallImages(pulls) }
   putAll(registry, [...burden.large, ...burden.small])
   const scratch = open.use(await mkdtempDisposable(join(tmpdir(), 'windlass-steady-')))
-  const disk = open.use(new Disk(`${gibFor(options)}G`))
+  const dir = placeFor(options, scratch.path, open)
   {
-    await using store = await openLocalStore({ root: join(disk.dir, 'root'), primaryGraphRoots: [] }, { signal })
+    await using store = await openLocalStore({ root: join(dir, 'root'), primaryGraphRoots: [] }, { signal })
     await stock(store, images, { signal })
   }
   onProgress(`${images} images are in the store`)
   const env = { WINDLASS_METRICS_ADDRESS: '127.0.0.1:0', WINDLASS_MAX_PARALLEL_IMAGE_PULLS: String(pulls) }
-  const windlass = open.use(await startWindlass(disk.dir, { signal, env }))
+  const windlass = open.use(await startWindlass(dir, { signal, env }))
   const port = (await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
   const observed: Observed = { pid: windlass.daemon.pid, root: windlass.root, metrics: `http://127.0.0.1:${port}/metrics` }
   const node: Node = { windlass, host: registry.host, observed, scratch: scratch.path, options }
@@ -91,6 +94,14 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
     }
   })
   return { phases: [...idle, pulling, cycling], readings }
+}
+
+function placeFor(options: SteadyOptions, scratch: string, open: AsyncDisposableStack): string {
+  if (options.fs === 'ext4') return open.use(new Disk(`${gibFor(options)}G`)).dir
+  const dir = join(scratch, 'disk')
+  mkdirSync(dir)
+  open.use(mounted(dir, ['-t', 'tmpfs', '-o', 'size=2g', 'tmpfs']))
+  return dir
 }
 
 /** Inodes for the images that are there already, bytes for those that are pulled. */

@@ -23,7 +23,7 @@ const { cycles, pulls, images, rounds, mib } = z
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 const steady = await runSteady({
-  ...{ images, pulls, cycles, readings: 10, rounds, idleMs: 3000, imageMib: mib },
+  ...{ fs: 'ext4', images, pulls, cycles, readings: 10, rounds, idleMs: 3000, imageMib: mib },
   signal: stop.signal,
   onProgress: (text) => console.error(text),
 })
