@@ -18,8 +18,9 @@ export type StoredLayer = {
   readonly id: LayerId
   readonly parent?: LayerId
   readonly diff: string
-  /** Absent where the store keeps none. */
+  /** Absent where the store keeps none; `unverifiable` says why, then. */
   readonly tarSplit?: string
+  readonly unverifiable?: string
   readonly short: string
   /** Both absent where a runtime unpacked it: it keeps no such figures, and the diffID only in the images' configs. */
   readonly diffId?: DiffId
@@ -143,6 +144,20 @@ export interface Health {
   checkReplaceable(layer: StoredLayer): void
 }
 
+/** For a store in which a layer cannot be replaced under those that stand on it. */
+export interface Evictions {
+  /**
+   * Takes a layer away, all that stand on it, and the images they are part of: for whoever pulls those again. Throws layer-in-use where
+   * anything else stands on one of them, a container's snapshot or a mount: then nothing has changed.
+   */
+  evict(id: LayerId): Promise<Evicted>
+}
+
+/** Images that were taken away. Disposing it gives those whose layers are here again the names they had; the others stay away. */
+export interface Evicted extends AsyncDisposable {
+  readonly images: readonly StoredImage[]
+}
+
 export interface Store extends AsyncDisposable {
   readonly root: string
   /** The directory `StoredLayer.short` is relative to. */
@@ -190,8 +205,10 @@ export interface Store extends AsyncDisposable {
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */
   readonly holdings?: Holdings
-  /** Absent where nothing is kept that layers could be verified by. */
+  /** Absent where nothing is remembered of what a verification found. */
   readonly health?: Health
+  /** In place of replacing a damaged layer. */
+  readonly evictions?: Evictions
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

@@ -11,7 +11,7 @@ import { Extractor } from './child.ts'
 import { examination, unlessGone } from './examination.ts'
 import type { Job } from './messages.ts'
 import type { RingWriter } from './ring.ts'
-import { openSource } from './source.ts'
+import { isWithin, openSource } from './source.ts'
 import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits, Verdict, Verifier, VerifyJob } from './unpack.ts'
 import { Warden, type Warn } from './warden.ts'
 
@@ -68,13 +68,12 @@ class Pool implements Unpacker, Verifier {
 
   async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {
     checkRights('verifying layers')
-    using opening = new DisposableStack()
+    await using opening = new AsyncDisposableStack()
     opening.use(await this.#verifying.acquire(options))
     opening.use(await this.#limiter.acquire(options))
     const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
     if ('differences' in source) return source
-    const extractor = this.#take()
-    opening.defer(() => this.#giveBack(extractor))
+    const { extractor } = opening.use(this.#takeFor(job))
     const { dir, diffId, diffSize } = job
     const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize } }
     return await examination(extractor, order, source.fds, options)
@@ -99,6 +98,24 @@ class Pool implements Unpacker, Verifier {
     const started = new Extractor(this.#warden, this.#options.warn)
     this.#all.add(started)
     return started
+  }
+
+  /** For a tree outside the territory one that may read this tree and no other, and that goes with its job. */
+  #takeFor({ diff }: VerifyJob): AsyncDisposable & { readonly extractor: Extractor } {
+    if (isWithin(this.#options, diff)) {
+      const extractor = this.#take()
+      return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
+    }
+    const { warn } = this.#options
+    const warden = new Warden(territoryOf({ ...this.#options, layers: diff }), warn)
+    const extractor = new Extractor(warden, warn)
+    return {
+      extractor,
+      [Symbol.asyncDispose]: async () => {
+        await extractor.close()
+        await warden[Symbol.asyncDispose]()
+      },
+    }
   }
 
   #giveBack(extractor: Extractor): void {

@@ -13,7 +13,6 @@ import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import { createLayerVerifier } from '../../src/verify/layer-verifier.ts'
 import type { LayerVerdict, PullAgain, VerifyEvent, VerifyRequest } from '../../src/verify/verify.ts'
 import { type Lab, openLab } from '../pull/lab.ts'
-import { memoryStore } from '../rpc/parts.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
 import { describeTree } from '../support/victim.ts'
 
@@ -101,13 +100,6 @@ describe.skipIf(!isRoot)('an image', () => {
       failureOf,
     )
     expect(failure).toEqual({ kind: 'image-unknown', names: ['a.test/x:1', 'a.test/y:1'] })
-  })
-
-  it('in a store that keeps nothing to verify by is left to its runtime', async () => {
-    const store = { ...memoryStore().store, lease: () => expect.fail(), stage: () => expect.fail() }
-    const verifier = createLayerVerifier({ store, verifier: { verify: () => expect.fail() }, log: silent })
-    const verified = verifier.verify({ images: [] }, { signal: new AbortController().signal, onEvent: () => {} })
-    await expect(verified).rejects.toThrow(/^this is left to the runtime: .* no tar-split/)
   })
 
   it('can be left in the middle, and nothing of it stays', async () => {
@@ -271,7 +263,8 @@ describe.skipIf(!isRoot)('a repair', () => {
     await using lab = await openLab()
     const { id } = await lab.pull(lab.publish('app:1', buildImage({ layers: [base] })))
     rmSync(join((await layersOf(lab, id))[0]?.diff ?? '', 'etc/passwd'))
-    const repair: PullAgain = () => Promise.reject(new Error('the registry is gone'))
+    const gone = (): Promise<never> => Promise.reject(new Error('the registry is gone'))
+    const repair: PullAgain = { plan: gone, pull: gone }
     const { events, verdicts } = await verify(lab, { repair })
     expect(events).toContainEqual({
       type: 'repair-failed',

@@ -17,6 +17,7 @@ import { layerIdsOf } from './names.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Staging } from './staging.ts'
+import type { TarSplits } from './tar-splits.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
@@ -29,6 +30,7 @@ export type LandingParts = {
   readonly catalog: Catalog
   readonly pending: Pending
   readonly holds: Holds
+  readonly tarSplits: TarSplits
   readonly pinned: string | undefined
   readonly keepBlobs: boolean
 }
@@ -89,8 +91,11 @@ export class Lander {
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, pending } = this.#parts
+    const { mover, pending, tarSplits } = this.#parts
     const started = performance.now()
+    // Before the sync, which so makes them durable along with the layers.
+    const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
+    using _kept = await tarSplits.keep([...layers])
     const unsynced = await mover.call('sync', null)
     if (unsynced !== null) {
       for (const { dir } of pending.takeAll(unsynced)) await this.discard(dir)
