@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -14,15 +15,20 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
 import { AT, cstr, deviceNumber, lsetxattr, mknodat, S } from '../../../src/sys/libc.ts'
+import { createUnpacker } from '../../../src/unpack/pool.ts'
 import type { Verdict } from '../../../src/unpack/unpack.ts'
+import { eventually } from '../../integration/node.ts'
+import { extractorsOf } from '../../support/children.ts'
 import { createRandom } from '../../support/random.ts'
 import type { TarPart } from '../../support/tar.ts'
 import { isRoot } from '../corpus/corpus.ts'
-import { openLab, type Unpacked } from '../lab.ts'
+import { limits, openLab, type Unpacked } from '../lab.ts'
 
 const lab = await openLab()
 afterAll(() => lab[Symbol.asyncDispose]())
@@ -418,6 +424,31 @@ describe.skipIf(!isRoot)('a verification', () => {
     if (seen.length > 0) expect(outcome).toMatch(/enough/)
     else expect(outcome).toBe(0)
     expect(await verify(tree)).toMatchObject({ total: 0 })
+  })
+
+  it('of a tree outside the territory is done by an extractor that sees this tree and no other, and goes with it', async () => {
+    const [tree, other] = [await lab.tree(everything), await lab.tree([{ name: 'secret', content: 'x' }])]
+    await using staging = await mkdtempDisposable(join(tmpdir(), 'windlass-elsewhere-'))
+    const before = new Set(extractorsOf(process.pid))
+    const warned: string[] = []
+    const warn = (fields: object, message: string): void => void warned.push(`${message}: ${JSON.stringify(fields)}`)
+    await using pool = createUnpacker({ workers: 1, limits, staging: staging.path, warn })
+    const { signal } = new AbortController()
+    const { diffId, diffSize } = tree.layer
+    const job = { dir: staging.path, diffId, diff: tree.diff, tarSplit: tree.tarSplit, diffSize }
+    const verdict = pool.verify(job, { signal })
+    const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
+    await eventually(async () => started().length > 0, { signal })
+    const root = `/proc/${started()[0]}/root`
+    const seen = [tree.diff, other.diff, dirname(tree.tarSplit)].map((path) => existsSync(`${root}${path}`))
+    expect(await verdict).toMatchObject({ differences: [], digest: 'equal' })
+    // The directory above it is there to hold it, and holds nothing else.
+    expect(seen).toEqual([true, false, true])
+    expect(started()).toEqual([])
+    expect(warned).toEqual([])
+    writeFileSync(join(tree.diff, 'etc/passwd'), 'evil:x:0:0\n')
+    rmSync(join(staging.path, 'diff'), { recursive: true })
+    expect(told(await pool.verify(job, { signal }))).toEqual(['content etc/passwd', 'mtime etc/passwd'])
   })
 
   it('that is cancelled before it starts does not start', async () => {
