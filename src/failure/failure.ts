@@ -272,7 +272,7 @@ export function describe(f: Failure): string {
         ...(f.unverifiable === 0
           ? []
           : [
-              `${f.unverifiable} ${f.unverifiable === 1 ? 'layer has' : 'layers have'} nothing kept to verify them by; each says why`,
+              `${f.unverifiable} ${f.unverifiable === 1 ? 'layer' : 'layers'} cannot be verified, for want of a tar-split; the table says why`,
             ]),
       ].join('; ')
     case 'unhealthy':
