@@ -44,7 +44,7 @@ class Pool implements Unpacker, Verifier {
 
   constructor(options: UnpackerOptions) {
     this.#options = options
-    this.#warden = new Warden(territoryOf(options), options.warn)
+    this.#warden = new Warden(territoryOf(options.staging, options.layers === undefined ? [] : [options.layers]), options.warn)
     this.#limiter = new Limiter(options.workers)
     this.#verifying = new Limiter(Math.max(1, options.workers - 1))
   }
@@ -74,8 +74,8 @@ class Pool implements Unpacker, Verifier {
     const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
     if ('differences' in source) return source
     const { extractor } = opening.use(this.#takeFor(job))
-    const { dir, diffId, diffSize } = job
-    const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize } }
+    const { dir, diffId, diffSize, lowers } = job
+    const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize, lowers } }
     return await examination(extractor, order, source.fds, options)
   }
 
@@ -100,14 +100,15 @@ class Pool implements Unpacker, Verifier {
     return started
   }
 
-  /** For a tree outside the territory one that may read this tree and no other, and that goes with its job. */
-  #takeFor({ diff }: VerifyJob): AsyncDisposable & { readonly extractor: Extractor } {
-    if (isWithin(this.#options, diff)) {
+  /** For a tree outside the territory one that may read this tree and those below it, no other, and that goes with its job. */
+  #takeFor({ diff, lowers }: VerifyJob): AsyncDisposable & { readonly extractor: Extractor } {
+    const trees = [diff, ...lowers]
+    if (trees.every((tree) => isWithin(this.#options, tree))) {
       const extractor = this.#take()
       return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
     }
     const { warn } = this.#options
-    const warden = new Warden(territoryOf({ ...this.#options, layers: diff }), warn)
+    const warden = new Warden(territoryOf(this.#options.staging, trees), warn)
     const extractor = new Extractor(warden, warn)
     return {
       extractor,
@@ -209,14 +210,14 @@ function checkRights(what: string): void {
 }
 
 /** All that an extractor needs of the file system: its jobs, its program, and the system's libraries, ISA-L among them. */
-function territoryOf({ staging, layers }: UnpackerOptions): Territory {
+function territoryOf(staging: string, trees: readonly string[]): Territory {
   const koffi = createRequire(import.meta.url).resolve('koffi')
   const modules = koffi.slice(0, koffi.lastIndexOf('/node_modules/') + '/node_modules'.length)
   const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
   return {
     // The null device is what its standard input and output are.
     writable: [staging, '/dev/null'],
-    readable: [...(layers === undefined ? [] : [layers]), at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    readable: [...trees, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
     executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

@@ -78,6 +78,8 @@ export type VerifyJob = {
   readonly diffId: DiffId
   readonly diff: string
   readonly tarSplit: string
+  /** The trees below it, nearest first: directories that the tar leaves out must have the attributes that these have. */
+  readonly lowers: readonly string[]
   /** Bytes of the layer's tar. */
   readonly diffSize: number
 }

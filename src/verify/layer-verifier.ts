@@ -166,9 +166,22 @@ async function judge(
 async function compare(
   { store, verifier }: LayerVerifierParts,
   { diffId }: LayerToVerify,
-  { diff, facts, tarSplit }: CopyableLayer,
+  { diff, facts, tarSplit, parent }: CopyableLayer,
   options: Watching,
 ): Promise<Verdict> {
+  const lowers = await lowersOf(store, parent)
   await using staged = await store.stage(diffId)
-  return await verifier.verify({ dir: staged.dir, diffId, diff, tarSplit, diffSize: facts.diffSize }, options)
+  return await verifier.verify({ dir: staged.dir, diffId, diff, tarSplit, lowers, diffSize: facts.diffSize }, options)
+}
+
+/** The trees of a layer and of those below it, nearest first. */
+async function lowersOf(store: LayerVerifierParts['store'], top: LayerId | undefined): Promise<readonly string[]> {
+  const lowers: string[] = []
+  for (let id = top; id !== undefined; ) {
+    const layer = await store.layer(id)
+    if (layer === undefined) return fail({ kind: 'internal', what: `layer ${id} lies below another one, and is not here` })
+    lowers.push(layer.diff)
+    id = layer.parent
+  }
+  return lowers
 }

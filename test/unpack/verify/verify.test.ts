@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
+import { attributeImplied } from '../../../src/store/common/implied.ts'
 import { AT, cstr, deviceNumber, lsetxattr, mknodat, S } from '../../../src/sys/libc.ts'
 import { createUnpacker } from '../../../src/unpack/pool.ts'
 import type { Verdict } from '../../../src/unpack/unpack.ts'
@@ -387,6 +388,58 @@ function saysTheSame(bytes: Buffer, said: Buffer): boolean {
   }
 }
 
+describe.skipIf(!isRoot)('directories that the tar leaves out', () => {
+  /** A layer over another one, as a store commits it; `lowers` are the trees below. */
+  const layered = async () => {
+    const lowest = await lab.tree([
+      { name: './', type: 'dir', mode: 0o711 },
+      { name: 'etc/', type: 'dir', mode: 0o2750, uid: 3, gid: 4, xattrs: { 'user.kind': Buffer.from('settings') } },
+      { name: 'tmp/', type: 'dir', mode: 0o1777 },
+      { name: 'hidden/', type: 'dir', mode: 0o700 },
+    ])
+    const middle = await lab.tree([
+      { name: 'etc/', type: 'dir', mode: 0o2755, uid: 3, gid: 5 },
+      { name: '.wh.hidden', content: '' },
+    ])
+    const tree = await lab.tree([
+      { name: 'etc/x', content: 'x' },
+      { name: 'tmp/y', content: 'y' },
+      { name: 'hidden/z', content: 'z' },
+      { name: 'new/directory/w', content: 'w' },
+    ])
+    const lowers = [middle.diff, lowest.diff]
+    attributeImplied(dirname(tree.diff), lowers)
+    return { tree, lowers, at: (path: string) => join(tree.diff, path), check: async () => told(await verify(tree, { lowers })) }
+  }
+
+  it('have the attributes of those below, and are compared with them', async () => {
+    const { tree, at, check } = await layered()
+    expect([tree.diff, at('etc'), at('tmp'), at('hidden')].map((path) => (statSync(path).mode & 0o7777).toString(8))).toEqual([
+      ...['755', '2755', '1777', '755'],
+    ])
+    expect(await check()).toEqual([])
+    chmodSync(at('tmp'), 0o777)
+    chownSync(at('etc'), 3, 4)
+    chmodSync(at('etc'), 0o2755)
+    chmodSync(at('new/directory'), 0o700)
+    chmodSync(at('hidden'), 0o700)
+    xattr(at('new'), 'user.kind', 'new')
+    expect(await check()).toEqual(['mode hidden', 'mode new/directory', 'mode tmp', 'owner etc', 'xattr new'])
+  })
+
+  it('have no time of their own', async () => {
+    const { at, check } = await layered()
+    utimesSync(at('tmp'), 1, 1)
+    utimesSync(at('new'), 1, 1)
+    expect(await check()).toEqual([])
+  })
+
+  it('tell of a tree below that is not there rather than of themselves', async () => {
+    const { tree, lowers } = await layered()
+    await expect(verify(tree, { lowers: [...lowers, `${tree.diff}-gone`] })).rejects.toThrow(/no such file or directory/)
+  })
+})
+
 describe.skipIf(!isRoot)('a verification', () => {
   it('leaves one worker to pulls, however many there are', async () => {
     const tree = await lab.tree(Array.from({ length: 8_000 }, (_, at) => ({ name: `d/${at}`, content: '' })))
@@ -435,7 +488,7 @@ describe.skipIf(!isRoot)('a verification', () => {
     await using pool = createUnpacker({ workers: 1, limits, staging: staging.path, warn })
     const { signal } = new AbortController()
     const { diffId, diffSize } = tree.layer
-    const job = { dir: staging.path, diffId, diff: tree.diff, tarSplit: tree.tarSplit, diffSize }
+    const job = { dir: staging.path, diffId, diff: tree.diff, tarSplit: tree.tarSplit, lowers: [], diffSize }
     const verdict = pool.verify(job, { signal })
     const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
     await eventually(async () => started().length > 0, { signal })
