@@ -81,14 +81,18 @@ export class Evictor implements Evictions {
   }
 
   async #recordsOf(images: readonly StoredImage[]): Promise<readonly Withdrawn[]> {
-    const { catalog, daemon } = this.#parts
-    const { images: all } = await daemon.call('list images', (c, options) => c.images.list({}, options))
+    const { catalog } = this.#parts
+    const all = await this.#records()
     const withdrawn: Withdrawn[] = []
     for (const image of images) {
       const names = new Set((await catalog.recordsOf(image.id)).map(({ name }) => name))
       withdrawn.push({ image, records: all.filter(({ name }) => names.has(name)) })
     }
     return withdrawn
+  }
+
+  async #records(): Promise<readonly Image__Output[]> {
+    return (await this.#parts.daemon.call('list images', (c, options) => c.images.list({}, options))).images
   }
 
   async #deleteRecord(name: string): Promise<void> {
@@ -108,9 +112,8 @@ export class Evictor implements Evictions {
     }
   }
 
-  /** Names that have come again meanwhile stay where they lead. */
   async #giveBack(withdrawn: readonly Withdrawn[], lease: ContainerdLease): Promise<void> {
-    const { daemon, snapshots, log } = this.#parts
+    const { snapshots, log } = this.#parts
     for (const { image, records } of withdrawn) {
       const top = image.layerIds.at(-1)
       if (top !== undefined && !(await snapshots.exists(top))) {
@@ -118,14 +121,22 @@ export class Evictor implements Evictions {
         log.warn({ image: image.id, names }, 'this image was removed for a repair and has not come again; pull it')
         continue
       }
-      for (const { name, target, labels } of records)
-        await daemon.callUnless(
-          'ALREADY_EXISTS',
-          'create an image',
-          (c, options) => c.images.create({ image: { name, target, labels } }, options),
-          lease.id,
-        )
+      const now = new Map((await this.#records()).map((record) => [record.name, record]))
+      for (const record of records) await this.#putBack(record, now.get(record.name), lease)
     }
+  }
+
+  /** What has come again meanwhile stays where it leads; where that is the same, it gets the labels it had. */
+  async #putBack({ name, target, labels }: Image__Output, now: Image__Output | undefined, lease: ContainerdLease): Promise<void> {
+    const { daemon } = this.#parts
+    const image = { name, target, labels }
+    const paths = Object.keys(labels).map((label) => `labels.${label}`)
+    if (now === undefined)
+      await daemon.callUnless('ALREADY_EXISTS', 'create an image', (c, options) => c.images.create({ image }, options), lease.id)
+    else if (now.target?.digest === target?.digest && paths.length > 0)
+      await daemon.callUnless('NOT_FOUND', 'update an image', ({ images }, options) =>
+        images.update({ image, updateMask: { paths } }, options),
+      )
   }
 }
 
