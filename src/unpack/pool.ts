@@ -9,6 +9,7 @@ import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
 import { examination, unlessGone } from './examination.ts'
+import { type Guest, Guests } from './guests.ts'
 import type { Job } from './messages.ts'
 import type { RingWriter } from './ring.ts'
 import { isWithin, openSource } from './source.ts'
@@ -40,11 +41,13 @@ class Pool implements Unpacker, Verifier {
   readonly #idle: Extractor[] = []
   readonly #all = new Set<Extractor>()
   readonly #warden: Warden
+  readonly #guests: Guests
   #resting: NodeJS.Timeout | undefined
 
   constructor(options: UnpackerOptions) {
     this.#options = options
     this.#warden = new Warden(territoryOf(options.staging, options.layers === undefined ? [] : [options.layers]), options.warn)
+    this.#guests = new Guests((trees) => territoryOf(options.staging, trees), IDLE_MS, options.warn)
     this.#limiter = new Limiter(options.workers)
     this.#verifying = new Limiter(Math.max(1, options.workers - 1))
   }
@@ -86,6 +89,7 @@ class Pool implements Unpacker, Verifier {
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))
     clearTimeout(this.#resting)
     await Promise.all([...this.#all].map((extractor) => extractor.close()))
+    await this.#guests[Symbol.asyncDispose]()
     await this.#warden[Symbol.asyncDispose]()
   }
 
@@ -100,23 +104,12 @@ class Pool implements Unpacker, Verifier {
     return started
   }
 
-  /** For a tree outside the territory one that may read this tree and those below it, no other, and that goes with its job. */
-  #takeFor({ diff, lowers }: VerifyJob): AsyncDisposable & { readonly extractor: Extractor } {
+  /** For a tree outside the territory one that may read this tree and those below it. */
+  #takeFor({ diff, lowers }: VerifyJob): Guest {
     const trees = [diff, ...lowers]
-    if (trees.every((tree) => isWithin(this.#options, tree))) {
-      const extractor = this.#take()
-      return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
-    }
-    const { warn } = this.#options
-    const warden = new Warden(territoryOf(this.#options.staging, trees), warn)
-    const extractor = new Extractor(warden, warn)
-    return {
-      extractor,
-      [Symbol.asyncDispose]: async () => {
-        await extractor.close()
-        await warden[Symbol.asyncDispose]()
-      },
-    }
+    if (!trees.every((tree) => isWithin(this.#options, tree))) return this.#guests.take(trees)
+    const extractor = this.#take()
+    return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
   }
 
   #giveBack(extractor: Extractor): void {

@@ -110,10 +110,10 @@ async function verifyLayers(
       throw error
     }
   }
-  // All are waited for: whoever asked must not find them at work afterwards.
-  const settled = await Promise.allSettled(which.map(one))
+  // All are waited for: whoever asked must not find them at work afterwards. Topmost first: who looks at one may look at those below it.
+  const settled = await Promise.allSettled(which.toReversed().map(one))
   if (failed.signal.aborted) throw signal.aborted ? signal.reason : failed.signal.reason
-  return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+  return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])).toReversed()
 }
 
 type Watching = Abortable & { readonly onProgress: (bytes: number) => void }
