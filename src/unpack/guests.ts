@@ -1,7 +1,7 @@
 /**
  * Extractors for trees outside the pool's territory: those of a runtime, among whose neighbours are the files of running containers. Each
- * may read the trees it was started for and no others. A layer is verified with those below it, so what was started for an image's topmost
- * layer serves for all of them; for the next image there are new ones.
+ * may read the trees it was started for and no others. What was started for one layer of an image serves for all of them; for the next image
+ * there are new ones.
  */
 import type { Territory } from '../sys/territory.ts'
 import { Extractor } from './child.ts'
@@ -23,11 +23,13 @@ export class Guests implements AsyncDisposable {
     this.#warn = warn
   }
 
-  take(trees: readonly string[]): Guest {
+  /** One that may read `trees`; where it has to be started, `among` as well. */
+  take(trees: readonly string[], among: readonly string[]): Guest {
     clearTimeout(this.#resting)
     if (this.#house?.has(trees) !== true) {
       void this.#house?.[Symbol.asyncDispose]()
-      this.#house = new House(this.#territoryFor(trees), trees, this.#warn)
+      const all = [...new Set([...trees, ...among])]
+      this.#house = new House(this.#territoryFor(all), all, this.#warn)
     }
     const house = this.#house
     const extractor = house.take()

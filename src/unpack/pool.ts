@@ -104,10 +104,10 @@ class Pool implements Unpacker, Verifier {
     return started
   }
 
-  /** For a tree outside the territory one that may read this tree and those below it. */
-  #takeFor({ diff, lowers }: VerifyJob): Guest {
+  /** For a tree outside the territory one that may read it and those it comes with. */
+  #takeFor({ diff, lowers, among }: VerifyJob): Guest {
     const trees = [diff, ...lowers]
-    if (!trees.every((tree) => isWithin(this.#options, tree))) return this.#guests.take(trees)
+    if (!trees.every((tree) => isWithin(this.#options, tree))) return this.#guests.take(trees, among)
     const extractor = this.#take()
     return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
   }

@@ -80,6 +80,8 @@ export type VerifyJob = {
   readonly tarSplit: string
   /** The trees below it, nearest first: directories that the tar leaves out must have the attributes that these have. */
   readonly lowers: readonly string[]
+  /** Trees that will be verified next: whoever looks at this one may be given those, too. */
+  readonly among: readonly string[]
   /** Bytes of the layer's tar. */
   readonly diffSize: number
 }

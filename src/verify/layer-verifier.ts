@@ -34,11 +34,11 @@ async function verify(parts: LayerVerifierParts, request: VerifyRequest, options
   const layers = await layersOf(store, images)
   onEvent({ type: 'planned', layers })
   const all = layers.map((_, at) => at)
-  const bad = await verifyLayers(parts, layers, all, options)
+  const bad = await verifyLayers(parts, images, layers, all, options)
   if (request.repair !== undefined && bad.length > 0) {
     const ids = bad.flatMap((at) => layers[at]?.layerId ?? [])
     await repair(store, images, ids, request.repair, options)
-    await verifyLayers(parts, layers, bad, options)
+    await verifyLayers(parts, images, layers, bad, options)
   }
   onEvent({ type: 'done', ms: performance.now() - started })
 }
@@ -89,6 +89,7 @@ async function layersOf(store: LayerVerifierParts['store'], images: readonly Sto
 /** Verifies those at `which`; gives back those of them that are damaged. */
 async function verifyLayers(
   parts: LayerVerifierParts,
+  images: readonly StoredImage[],
   layers: readonly LayerToVerify[],
   which: readonly number[],
   { signal, onEvent }: Listening,
@@ -96,13 +97,14 @@ async function verifyLayers(
   const limiter = new Limiter(AT_ONCE)
   const failed = new AbortController()
   const both = { signal: AbortSignal.any([signal, failed.signal]) }
+  const treesOf = treesIn(parts.store, images)
   const one = async (at: number): Promise<readonly number[]> => {
     const layer = layers[at]
     if (layer === undefined) return []
     try {
       using _permit = await limiter.acquire(both)
       const onProgress = (bytes: number): void => onEvent({ type: 'progress', layer: at, bytes })
-      const verdict = await verdictOn(parts, layer, { ...both, onProgress })
+      const verdict = await verdictOn({ ...parts, treesOf }, layer, { ...both, onProgress })
       onEvent({ type: 'layer', layer: at, verdict })
       return verdict.outcome === 'damaged' ? [at] : []
     } catch (error) {
@@ -110,16 +112,36 @@ async function verifyLayers(
       throw error
     }
   }
-  // All are waited for: whoever asked must not find them at work afterwards. Topmost first: who looks at one may look at those below it.
-  const settled = await Promise.allSettled(which.toReversed().map(one))
+  // All are waited for: whoever asked must not find them at work afterwards.
+  const settled = await Promise.allSettled(which.map(one))
   if (failed.signal.aborted) throw signal.aborted ? signal.reason : failed.signal.reason
-  return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])).toReversed()
+  return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+}
+
+/** The trees of an image, base first; undefined for what is not here. */
+type Trees = readonly (string | undefined)[]
+
+/** Finds for each layer the trees of the first image it is part of, and its place among them. Each image is looked up once. */
+function treesIn(
+  store: LayerVerifierParts['store'],
+  images: readonly StoredImage[],
+): (id: LayerId) => Promise<{ readonly trees: Trees; readonly at: number }> {
+  const known = new Map<StoredImage, Promise<Trees>>()
+  return async (id) => {
+    const image = images.find(({ layerIds }) => layerIds.includes(id))
+    if (image === undefined) return fail({ kind: 'internal', what: `layer ${id} is of no image` })
+    const looking = known.get(image) ?? Promise.all(image.layerIds.map(async (each) => (await store.layer(each))?.diff))
+    known.set(image, looking)
+    return { trees: await looking, at: image.layerIds.indexOf(id) }
+  }
 }
 
 type Watching = Abortable & { readonly onProgress: (bytes: number) => void }
 
+type Desk = LayerVerifierParts & { readonly treesOf: ReturnType<typeof treesIn> }
+
 /** That nothing could be found out about one layer does not keep the others from being told. */
-async function verdictOn(parts: LayerVerifierParts, layer: LayerToVerify, options: Watching): Promise<LayerVerdict> {
+async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): Promise<LayerVerdict> {
   const started = performance.now()
   const told = (verdict: Omit<LayerVerdict, 'ms'>): LayerVerdict => ({ ...verdict, ms: performance.now() - started })
   const nothing = { differences: [], total: 0, digest: 'unknowable' } as const
@@ -164,24 +186,18 @@ async function judge(
 }
 
 async function compare(
-  { store, verifier }: LayerVerifierParts,
-  { diffId }: LayerToVerify,
-  { diff, facts, tarSplit, parent }: CopyableLayer,
+  { store, verifier, treesOf }: Desk,
+  { layerId, diffId }: LayerToVerify,
+  { diff, facts, tarSplit }: CopyableLayer,
   options: Watching,
 ): Promise<Verdict> {
-  const lowers = await lowersOf(store, parent)
+  const { trees, at } = await treesOf(layerId)
+  const lowers = trees
+    .slice(0, at)
+    .map((tree) => tree ?? fail({ kind: 'internal', what: `a layer below ${layerId} is not here` }))
+    .toReversed()
+  const among = trees.filter((tree) => tree !== undefined)
   await using staged = await store.stage(diffId)
-  return await verifier.verify({ dir: staged.dir, diffId, diff, tarSplit, lowers, diffSize: facts.diffSize }, options)
-}
-
-/** The trees of a layer and of those below it, nearest first. */
-async function lowersOf(store: LayerVerifierParts['store'], top: LayerId | undefined): Promise<readonly string[]> {
-  const lowers: string[] = []
-  for (let id = top; id !== undefined; ) {
-    const layer = await store.layer(id)
-    if (layer === undefined) return fail({ kind: 'internal', what: `layer ${id} lies below another one, and is not here` })
-    lowers.push(layer.diff)
-    id = layer.parent
-  }
-  return lowers
+  const job = { dir: staged.dir, diffId, diff, tarSplit, lowers, among, diffSize: facts.diffSize }
+  return await verifier.verify(job, options)
 }

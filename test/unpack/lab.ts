@@ -98,7 +98,7 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
     verify: async ({ layer, diff, tarSplit }, { lowers = [], ...options } = {}) => {
       if (pool === undefined) throw new Error('nothing is verified here')
       const { diffId, diffSize } = layer
-      return await pool.verify({ dir: await dir(), diffId, diff, tarSplit, lowers, diffSize }, { signal, ...options })
+      return await pool.verify({ dir: await dir(), diffId, diff, tarSplit, lowers, among: [], diffSize }, { signal, ...options })
     },
     refusal: async (blob, options) => {
       try {
