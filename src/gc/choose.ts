@@ -1,7 +1,7 @@
 /** Which images go, and why the others stay: a decision over plain values. */
 import type { LayerId } from '../oci/digest.ts'
 import { isPinned, standing } from '../store/pins.ts'
-import type { HeldLayer, Holders, StoredImage } from '../store/store.ts'
+import type { HeldLayer, Holders, Inventory, StoredImage } from '../store/store.ts'
 import type { Disk } from './disk.ts'
 
 /** When images go by themselves. Percentages are of bytes or inodes used, whichever is more; 100 never comes. Ages count from the last use. */
@@ -14,13 +14,7 @@ export type Watermarks = {
 }
 
 /** Everything the decision is made by. */
-export type Scene = {
-  readonly images: readonly StoredImage[]
-  readonly layers: readonly HeldLayer[]
-  readonly holders: Holders
-  readonly disk: Disk
-  readonly now: Date
-}
+export type Scene = Inventory & { readonly disk: Disk; readonly now: Date }
 
 export type Going = {
   readonly image: StoredImage
@@ -130,7 +124,7 @@ class Shelf {
   /** An image is in use where its topmost layer is: those below may be so for others. */
   useOf({ layerIds }: StoredImage): string | undefined {
     const top = layerIds.at(-1)
-    return top === undefined ? undefined : this.#heldBy(top)
+    return top === undefined ? undefined : this.#usedBy(top)
   }
 
   /** Takes an image off the shelf: what that gives back. */
@@ -154,6 +148,10 @@ class Shelf {
   }
 
   #heldBy(id: LayerId): string | undefined {
+    return this.#holders.read.has(id) ? 'it is being read' : this.#usedBy(id)
+  }
+
+  #usedBy(id: LayerId): string | undefined {
     const { leased, mounted, adopted } = this.#holders
     if (leased.has(id)) return 'a pull needs it'
     const targets = mounted.get(id)

@@ -3,8 +3,7 @@
  * the longest time first. In a runtime's store nothing goes by itself: there kubelet collects.
  */
 import { fail, failureOf } from '../failure/failure.ts'
-import { isPinned } from '../store/pins.ts'
-import type { Store, StoredImage } from '../store/store.ts'
+import type { Holdings, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { choose, type Going, type Need, needOf, type Scene, type Staying, type Watermarks } from './choose.ts'
 import { type Disk, measureDisk } from './disk.ts'
@@ -27,7 +26,7 @@ export type SweepRequest = {
 }
 
 export type HousekeeperParts = {
-  readonly store: Pick<Store, 'overlayDir' | 'images' | 'find' | 'remove' | 'holdings'>
+  readonly store: Pick<Store, 'overlayDir' | 'holdings'>
   readonly collector: Collector
   readonly watermarks: Watermarks
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
@@ -101,7 +100,7 @@ export class Housekeeper {
     const refuse = (reach: number): never =>
       fail({ kind: 'no-space', path, code: 'ENOSPC', needs: Math.ceil(needs), missing: Math.ceil(least - reach) })
     if (store.holdings === undefined) return before.availableBytes >= least ? undefined : refuse(before.availableBytes)
-    const scene = await this.#scene()
+    const scene = await this.#scene(store.holdings)
     const { reach } = choose(scene, this.#parts.watermarks, { bytes: wanted, inodes: 0, reason: 'pressure' })
     if (before.availableBytes + reach < least) refuse(before.availableBytes + reach)
     await this.sweep({ dryRun: false, freeBytes: wanted })
@@ -131,48 +130,46 @@ export class Housekeeper {
 
   /** What is in use now is what was used last, whoever uses it. */
   async #noteUse(): Promise<void> {
-    const { store } = this.#parts
-    const { holdings } = store
+    const { holdings } = this.#parts.store
     if (holdings === undefined) return
-    const { leased, mounted, adopted } = await holdings.holders()
+    const { images, holders } = await holdings.look()
+    const { leased, mounted, adopted } = holders
     const isUsed = ({ layerIds }: StoredImage): boolean => {
       const top = layerIds.at(-1)
       return top !== undefined && (leased.has(top) || mounted.has(top) || (adopted.kind === 'known' && adopted.layers.has(top)))
     }
-    holdings.used((await store.images()).filter(isUsed).map(({ id }) => id))
+    holdings.used(images.filter(isUsed).map(({ id }) => id))
   }
 
   async #sweep({ dryRun, freeBytes }: SweepRequest): Promise<Swept> {
     const { store, collector, watermarks, log } = this.#parts
-    const scene = await this.#scene()
+    const holdings = this.#holdings()
+    const scene = await this.#scene(holdings)
     const need: Need = freeBytes === undefined ? needOf(scene.disk, watermarks) : { bytes: freeBytes, inodes: 0, reason: 'asked' }
     const { goes, stays, loose } = choose(scene, watermarks, need)
     if (dryRun) return { disk: scene.disk, images: goes, stays, ...tally(scene, goes, loose) }
     const gone: Going[] = []
     for (const going of goes) {
       const { image, reason } = going
-      // Looked at again: a pull may have asked for it meanwhile, or somebody pinned it.
-      const now = await store.find(image.id)
-      if (now === undefined || now.usedAt > image.usedAt || isPinned(now)) continue
-      if (!(await store.remove(image.id))) continue
+      // A pull may have asked for it meanwhile, or somebody pinned it.
+      if (!(await holdings.removeIdle(image))) continue
       gone.push(going)
       const { id, tags, digests, usedAt } = image
       log.info({ image: id, names: [...tags, ...digests], usedAt, reason }, 'removed to make room')
     }
     const { layers } = await collector.collect()
-    await store.holdings?.unlinked()
+    await holdings.unlinked()
     return { disk: await this.#measure(store.overlayDir), images: gone, stays, layers, bytes: tally(scene, gone, loose).bytes }
   }
 
-  async #scene(): Promise<Scene> {
-    const { store } = this.#parts
-    const { holdings } = store
-    if (holdings === undefined) {
-      const reason = 'images in a runtime are its own to collect, as kubelet asks for it; crictl rmi removes one'
-      return fail({ kind: 'invalid-argument', what: 'gc', reason })
-    }
-    const [images, holders, disk] = await Promise.all([store.images(), holdings.holders(), this.#measure(store.overlayDir)])
-    return { images, layers: holdings.layers(), holders, disk, now: new Date() }
+  #holdings(): Holdings {
+    const reason = 'images in a runtime are its own to collect, as kubelet asks for it; crictl rmi removes one'
+    return this.#parts.store.holdings ?? fail({ kind: 'invalid-argument', what: 'gc', reason })
+  }
+
+  async #scene(holdings: Holdings): Promise<Scene> {
+    const disk = await this.#measure(this.#parts.store.overlayDir)
+    return { ...(await holdings.look()), disk, now: new Date() }
   }
 
   /** What is likely of one pull must not refuse another: only what both will hardly fall below does. */

@@ -77,7 +77,7 @@ export class Arrival {
 
   /** From a committed layer of another chain. */
   async copy(twin: CopyableLayer): Promise<Obtained> {
-    await using lease = this.#store.lease()
+    await using lease = this.#store.lease('read')
     await lease.retain([twin.id])
     const { blob } = twin.facts
     return await this.#staging(async (staged) => {

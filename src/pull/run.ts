@@ -1,7 +1,7 @@
 /** One pull, told as it happens. */
 import type { Platform } from '../oci/oci.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
@@ -41,11 +41,11 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
-  // What is asked for now must not be what makes room for another.
-  if (planned.published !== undefined) store.holdings?.used([planned.published.id])
   await using lease = store.lease()
-  // An image that is here whole holds its layers itself.
-  if (!plan.present) await lease.retain(planned.layerIds)
+  // In a runtime's store, an image that is here whole holds its layers itself; in one of ours it might make room for another pull.
+  if (!plan.present || store.holdings !== undefined) await lease.retain(planned.layerIds)
+  const published = await stillPublished(store, planned)
+  if (published !== undefined) store.holdings?.used([published.id])
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 
@@ -61,12 +61,20 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
   const arrived = (at: number): void => room.arrived(estimates[at]?.likely ?? 0)
   const reports = await bringLayers(layers, chain, plan, audience, { ...options, arrived })
-  if (planned.published !== undefined) return finish(planned.published, reports, 0)
+  if (published !== undefined) return finish(published, reports, 0)
 
   audience.phase('sealing')
   const { image, syncMs, publishMs } = await store.publish(planned.image, options)
   audience.event({ type: 'sealed', syncMs, publishMs })
   return finish(image, reports, syncMs + publishMs)
+}
+
+/** The record the plan has found, unless the image or its name has gone since: then it is published anew. */
+async function stillPublished(store: Store, { published, image }: Planned): Promise<StoredImage | undefined> {
+  if (published === undefined || store.holdings === undefined) return published
+  const now = await store.find(published.id)
+  const isNamed = now?.digests.includes(image.digest) && (image.tag === undefined || now.tags.includes(image.tag))
+  return isNamed ? now : undefined
 }
 
 /** All layers at once, the largest first: the one that takes longest must not be the one that starts last. */

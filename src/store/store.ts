@@ -85,9 +85,15 @@ export interface StagedLayer extends AsyncDisposable {
   readonly diffId: DiffId
 }
 
+/** What a lease is for: a `pull` uses the images it stands on, who `read`s layers (to compare or to copy them) uses no image. */
+export type LeaseUse = 'pull' | 'read'
+
 /** Keeps layers from being collected until it is disposed. */
 export interface Lease extends AsyncDisposable {
-  /** Holds these, base first, as far as they are here, and what will be committed under these ids. */
+  /**
+   * Holds these, base first, as far as they are here, and what will be committed under these ids. An image over them that a collection is
+   * removing has gone, or stays, when this resolves: whoever counts on one looks for it afterwards.
+   */
   retain(layers: readonly LayerId[]): Promise<void>
 }
 
@@ -111,8 +117,10 @@ export type HeldLayer = OwnLayer & { readonly usedBytes: number; readonly inodes
 
 /** What holds layers beside images, as far as this process can see. */
 export type Holders = {
-  /** By pulls in flight, and by whoever else has a lease. */
+  /** By pulls in flight. */
   readonly leased: ReadonlySet<LayerId>
+  /** By those who read them: the layers stay meanwhile, their images are not in use for that. */
+  readonly read: ReadonlySet<LayerId>
   /** Where each is part of an overlay mount of this mount namespace. */
   readonly mounted: ReadonlyMap<LayerId, readonly string[]>
   /** By stores of podman and CRI-O that build on ours; where that cannot be told, why, and everything counts as held. */
@@ -121,12 +129,23 @@ export type Holders = {
     | { readonly kind: 'unknown'; readonly why: string }
 }
 
+/** What is here and what holds it. */
+export type Inventory = {
+  readonly images: readonly StoredImage[]
+  readonly layers: readonly HeldLayer[]
+  readonly holders: Holders
+}
+
 export interface Holdings {
-  layers(): readonly HeldLayer[]
-  /** Asked anew each time. Throws system. */
-  holders(): Promise<Holders>
+  /** All of one moment, asked anew each time. Throws system. */
+  look(): Promise<Inventory>
   /** These images are in use now: what was not used for the longest time goes first. On disk within a minute. */
   used(images: readonly Digest[]): void
+  /**
+   * Removes an image, unless it was used since `image` was read, or is pinned, mounted or needed by a pull by now: that is looked at in the
+   * moment it goes. False if it stays, or was not here. Throws no-space, system.
+   */
+  removeIdle(image: StoredImage): Promise<boolean>
   /** Resolves once what was removed until now is unlinked, and its room there to be used. */
   unlinked(): Promise<void>
 }
@@ -159,7 +178,8 @@ export interface Store extends AsyncDisposable {
   /** A committed layer with this diffID that a tar can be made of, whatever chain it stands in; never one known to be damaged. */
   layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined>
 
-  lease(): Lease
+  /** By default for a pull. */
+  lease(use?: LeaseUse): Lease
   /** A new directory in the store's mount. Throws no-space, system. */
   stage(diffId: DiffId): Promise<StagedLayer>
   /**

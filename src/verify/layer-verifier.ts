@@ -31,8 +31,6 @@ async function verify(parts: LayerVerifierParts, request: VerifyRequest, options
   const reason = 'the layers are in the runtime’s store, which keeps no tar-split: there is nothing yet to verify them by'
   const health = store.health ?? fail({ kind: 'passthrough', reason })
   const images = await imagesNamed(store, request.images)
-  await using lease = store.lease()
-  await lease.retain(images.flatMap(({ layerIds }) => layerIds))
   const layers = await layersOf(store, images)
   onEvent({ type: 'planned', layers })
   const all = layers.map((_, at) => at)
@@ -40,7 +38,7 @@ async function verify(parts: LayerVerifierParts, request: VerifyRequest, options
   if (request.repair !== undefined && bad.length > 0) {
     const ids = new Set(bad.map((at) => layers[at]?.layerId))
     const damaged = images.filter(({ layerIds }) => layerIds.some((id) => ids.has(id)))
-    await repairImages(damaged, request.repair, options)
+    await repairImages(await stillHere(store, damaged), request.repair, options)
     await verifyLayers(parts, health, layers, bad, options)
   }
   onEvent({ type: 'done', ms: performance.now() - started })
@@ -56,25 +54,32 @@ async function imagesNamed(store: LayerVerifierParts['store'], names: readonly s
   return [...new Map(images.map((image) => [image.id, image])).values()]
 }
 
+/** What was removed meanwhile must not come back by its repair. */
+async function stillHere(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly StoredImage[]> {
+  const found = await Promise.all(images.map(({ id }) => store.find(id)))
+  return found.filter((image) => image !== undefined)
+}
+
 const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
 
-/** Each layer once, base layers of the first image first. */
+/** Each layer once, base layers of the first image first; without those that went with their image while it was asked for. */
 async function layersOf(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly LayerToVerify[]> {
   const names = new Map<LayerId, string[]>()
   for (const image of images) for (const id of image.layerIds) names.set(id, [...(names.get(id) ?? []), nameOf(image)])
-  return await Promise.all(
+  const known = await Promise.all(
     [...names].map(async ([layerId, ofImages]) => {
-      const { diffId, facts } = await layerIn(store, layerId)
-      return { layerId, diffId, bytes: facts.diffSize, images: ofImages }
+      const layer = await ownLayer(store, layerId)
+      if (layer === undefined) return []
+      return [{ layerId, diffId: layer.diffId, bytes: layer.facts.diffSize, images: ofImages }]
     }),
   )
+  return known.flat()
 }
 
-/** Asked for again before each use: it may have been replaced. */
-async function layerIn(store: LayerVerifierParts['store'], id: LayerId): Promise<OwnLayer> {
+/** Asked for again before each use: it may have been replaced, or have gone. */
+async function ownLayer(store: LayerVerifierParts['store'], id: LayerId): Promise<OwnLayer | undefined> {
   const layer = await store.layer(id)
-  if (layer !== undefined && isOwn(layer)) return layer
-  return fail({ kind: 'internal', what: `layer ${id} is part of an image and not here` })
+  return layer !== undefined && isOwn(layer) ? layer : undefined
 }
 
 const isOwn = (layer: StoredLayer): layer is OwnLayer => layer.diffId !== undefined && layer.facts !== undefined
@@ -118,8 +123,15 @@ async function verdictOn(
   options: Abortable & { readonly onProgress: (bytes: number) => void },
 ): Promise<LayerVerdict> {
   const started = performance.now()
+  const unknown = (reason: string): LayerVerdict => {
+    return { outcome: 'unknown', differences: [], total: 0, digest: 'unknowable', reason, ms: performance.now() - started }
+  }
   try {
-    const layer = await layerIn(store, id)
+    // This one alone, and only while it is read: images do not stay for having been verified.
+    await using lease = store.lease('read')
+    await lease.retain([id])
+    const layer = await ownLayer(store, id)
+    if (layer === undefined) return unknown('it was removed with its image meanwhile')
     const verdict = await compare(store, verifier, layer, options)
     const { differences, total, digest } = verdict
     const [first] = differences
@@ -134,8 +146,7 @@ async function verdictOn(
     const failure = failureOf(error)
     // Rights are lacking for all of them.
     if (options.signal.aborted || failure.kind === 'not-permitted') throw error
-    const reason = describe(failure)
-    return { outcome: 'unknown', differences: [], total: 0, digest: 'unknowable', reason, ms: performance.now() - started }
+    return unknown(describe(failure))
   }
 }
 

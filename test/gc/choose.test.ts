@@ -30,7 +30,8 @@ function scene(images: readonly StoredImage[], chains: readonly (readonly string
     }
   }
   const disk = { path: '/', totalBytes: 1000, availableBytes: 100, totalInodes: 0, availableInodes: 0, usedPercent: 90 }
-  const holders = { leased: new Set<never>(), mounted: new Map(), adopted: { kind: 'known' as const, layers: new Set<never>() } }
+  const none = new Set<never>()
+  const holders = { leased: none, read: none, mounted: new Map(), adopted: { kind: 'known' as const, layers: new Set<never>() } }
   return { images, layers: [...layers.values()], holders, disk, now, ...more }
 }
 

@@ -94,6 +94,7 @@ const HOLD_WORDS: Readonly<Record<Hold['kind'], string>> = {
   pin: 'pinned by',
   image: 'part of',
   pull: 'in flight:',
+  read: 'in use:',
   mount: 'in use:',
   store: 'in use:',
   unknown: 'perhaps in use, it cannot be told:',

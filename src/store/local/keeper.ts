@@ -40,6 +40,8 @@ export type KeeperDuties = {
   mark(order: { readonly id: LayerId; readonly damage: Damage | undefined }): null
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
+  /** Only while it has no standing pin, and was last used then or before. */
+  removeIdle(order: { readonly image: Digest; readonly usedAt: Date }): NamesChanged
   untag(tag: string): NamesChanged
   /** False if there is no such image. */
   pin(order: { readonly image: Digest; readonly pin: Pin }): boolean
@@ -120,6 +122,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     },
     seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
+    removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
     // What others read of the store says nothing of these.
     pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin)),

@@ -10,9 +10,10 @@ import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import { Unsynced } from '../common/unsynced.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
-import type { Holders, Lease, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
+import type { Inventory, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
+import { addChain, type Leases } from './leases.ts'
 import { mountedLayers } from './mounted.ts'
 import type { KnownLayer, View } from './view.ts'
 
@@ -27,33 +28,16 @@ export class Layers {
   readonly #at: Layout
   readonly #view: View
   readonly #threads: Threads
-  readonly #leases = new Set<ReadonlySet<LayerId>>()
+  readonly #leases: Leases
   /** Layers on their way in or out; each is only touched again once that is over. */
   readonly #moving = new Map<LayerId, Promise<unknown>>()
   readonly #unsynced = new Unsynced()
 
-  constructor(at: Layout, view: View, threads: Threads) {
+  constructor(at: Layout, view: View, leases: Leases, threads: Threads) {
     this.#at = at
     this.#view = view
+    this.#leases = leases
     this.#threads = threads
-  }
-
-  lease(): Lease {
-    const layers = new Set<LayerId>()
-    this.#leases.add(layers)
-    return {
-      retain: async (ids) => {
-        for (const id of ids) layers.add(id)
-      },
-      [Symbol.asyncDispose]: async () => void this.#leases.delete(layers),
-    }
-  }
-
-  /** A lease within the store: taken, and given back, at once. */
-  hold(ids: readonly LayerId[]): Disposable {
-    const layers = new Set(ids)
-    this.#leases.add(layers)
-    return { [Symbol.dispose]: () => void this.#leases.delete(layers) }
   }
 
   async stage(diffId: DiffId): Promise<StagedLayer> {
@@ -93,12 +77,17 @@ export class Layers {
     await this.#during([id], this.#setDamage(id, damage))
   }
 
-  /** What holds layers beside images. Throws system. */
-  async holders(): Promise<Holders> {
-    const leased = new Set<LayerId>()
-    for (const top of [...this.#leases].flatMap((layers) => [...layers])) this.#holdChain(top, leased)
-    const mounted = mountedLayers([...this.#view.layers()].map(({ layer }) => layer.id))
-    return { leased, mounted, adopted: await this.#threads.keeper.call('adopted', null) }
+  /** Whatever is asked of others is asked first: from the answer on, nothing can come in between. Throws system. */
+  async look(): Promise<Inventory> {
+    const adopted = await this.#threads.keeper.call('adopted', null)
+    const layers = [...this.#view.layers()].map(({ layer, record: { usedBytes, inodesUsed } }) => ({
+      ...layer,
+      usedBytes,
+      inodesUsed,
+    }))
+    const mounted = mountedLayers(layers.map(({ id }) => id))
+    const holders = { leased: this.#leases.leased('pull'), read: this.#leases.leased('read'), mounted, adopted }
+    return { images: this.#view.images(), layers, holders }
   }
 
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
@@ -137,7 +126,7 @@ export class Layers {
   }
 
   async #move(id: LayerId, staged: Staged, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
-    using _hold = this.hold(parent === undefined ? [] : [parent])
+    using _hold = this.#leases.hold(parent === undefined ? [] : [parent])
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const size = await this.#threads.keeper.call('commit', order)
     staged.moved()
@@ -151,7 +140,7 @@ export class Layers {
   }
 
   async #replace(id: LayerId, staged: Staged, parent: LayerId | undefined): Promise<StoredLayer> {
-    using _hold = this.hold([id])
+    using _hold = this.#leases.hold([id])
     this.#unsynced.check(id, staged)
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const { bytes, inodes, owners } = await this.#threads.keeper.call('replace', order)
@@ -194,16 +183,9 @@ export class Layers {
 
   /** What images and leases hold, and everything below. */
   #held(): ReadonlySet<LayerId> {
-    const held = new Set<LayerId>()
-    const leased = [...this.#leases].flatMap((layers) => [...layers])
-    const inImages = this.#view.images().flatMap(({ layerIds }) => layerIds)
-    for (const top of [...leased, ...inImages]) this.#holdChain(top, held)
+    const held = new Set([...this.#leases.leased('pull'), ...this.#leases.leased('read')])
+    for (const top of this.#view.images().flatMap(({ layerIds }) => layerIds)) addChain(this.#view, top, held)
     return held
-  }
-
-  #holdChain(top: LayerId, held: Set<LayerId>): void {
-    for (let id: LayerId | undefined = top; id !== undefined && !held.has(id); id = this.#view.layer(id)?.layer.parent)
-      held.add(id)
   }
 
   /**

@@ -92,6 +92,14 @@ export class Ledger {
     return { names: [], gone: changes === 0 ? [] : [id] }
   }
 
+  /** The same for one without a pin that stands `now`, last used at `usedAt` or before. */
+  removeIdle(id: Digest, usedAt: Date, now: Date): NamesChanged {
+    const sql = `DELETE FROM images WHERE id = ? AND coalesce(used_at, pulled_at) <= ?
+       AND NOT EXISTS (SELECT 1 FROM pins WHERE pins.image = images.id AND (until IS NULL OR until > ?))`
+    const { changes } = this.#run(sql, id, usedAt.getTime(), now.getTime())
+    return { names: [], gone: changes === 0 ? [] : [id] }
+  }
+
   /**
    * Removes a tag. With the last tag of a repository go the digest names that came along with it; with its last name goes the image.
    */

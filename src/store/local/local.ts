@@ -13,12 +13,13 @@ import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { Pin, PinRule } from '../pins.ts'
+import { isPinned, type Pin, type PinRule } from '../pins.ts'
 import type {
   CopyableLayer,
   Health,
   Holdings,
   Lease,
+  LeaseUse,
   NewImage,
   OwnLayer,
   Published,
@@ -32,6 +33,7 @@ import { Diary } from './diary.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, layoutOf } from './layout.ts'
+import { Leases } from './leases.ts'
 import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
 import { View } from './view.ts'
@@ -91,6 +93,7 @@ class LocalStore implements Store {
   readonly health: Health
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
+  readonly #leases: Leases
   readonly #layers: Layers
   readonly #sealer = new Sealer<NewImage, Published>((images) => this.#seal(images))
   readonly #diary: Diary
@@ -103,13 +106,13 @@ class LocalStore implements Store {
     this.overlayDir = at.overlay
     this.#view = view
     this.#keeper = threads.keeper
-    this.#layers = new Layers(at, view, threads)
+    this.#leases = new Leases(view)
+    this.#layers = new Layers(at, view, this.#leases, threads)
     this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
     this.#open = open
     this.holdings = {
-      layers: () =>
-        [...view.layers()].map(({ layer, record: { usedBytes, inodesUsed } }) => ({ ...layer, usedBytes, inodesUsed })),
-      holders: () => this.#layers.holders(),
+      look: () => this.#layers.look(),
+      removeIdle: (image) => this.#removeIdle(image),
       unlinked: () => threads.sweeper.idle(),
       used: (ids) => {
         const now = new Date()
@@ -147,8 +150,8 @@ class LocalStore implements Store {
     return this.#view.usage()
   }
 
-  lease(): Lease {
-    return this.#layers.lease()
+  lease(use: LeaseUse = 'pull'): Lease {
+    return this.#leases.lease(use)
   }
 
   stage(diffId: DiffId): Promise<StagedLayer> {
@@ -164,7 +167,7 @@ class LocalStore implements Store {
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    using _hold = this.#layers.hold(layerIds(image.config.diffIds))
+    using _hold = this.#leases.hold(layerIds(image.config.diffIds))
     return await this.#sealer.add(compact(image), signal)
   }
 
@@ -172,6 +175,17 @@ class LocalStore implements Store {
     const changed = await this.#keeper.call('remove', id)
     this.#view.change(changed)
     return changed.gone.length > 0
+  }
+
+  /** What memory knows is asked here, at once; what is on its way to the keeper already, there. */
+  async #removeIdle({ id, usedAt }: StoredImage): Promise<boolean> {
+    const now = this.#view.find(id)
+    if (now === undefined || now.usedAt.getTime() !== usedAt.getTime() || isPinned(now)) return false
+    return await this.#leases.leave(now, async () => {
+      const changed = await this.#keeper.call('removeIdle', { image: id, usedAt })
+      this.#view.change(changed)
+      return changed.gone.length > 0
+    })
   }
 
   async untag(tag: string): Promise<boolean> {
