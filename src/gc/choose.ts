@@ -32,9 +32,9 @@ export type Choice = {
   /** In the order they go: what was not used for the longest time first. `bytes` are what each gives back after those before it. */
   readonly goes: readonly Going[]
   readonly stays: readonly Staying[]
-  /** Layers that no image needs and nothing holds. */
-  readonly loose: readonly HeldLayer[]
-  /** What there is to be had: the loose layers, and all images that may go. */
+  /** What goes with all that: the layers of these images, and those that no image needs and nothing holds. */
+  readonly frees: { readonly layers: number; readonly bytes: number }
+  /** What there is to be had: that, all other images that may go, and what is on its way out. */
   readonly reach: number
 }
 
@@ -50,7 +50,7 @@ export function needOf(disk: Disk, { highPercent, lowPercent }: Watermarks): Nee
 
 /** Pinned images, those in use and those younger than `minAgeMs` stay whatever is needed. */
 export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermarks, need: Need): Choice {
-  const { images, disk, now } = scene
+  const { images, leaving, disk, now } = scene
   const shelf = new Shelf(scene)
   const stays: Staying[] = []
   const free: StoredImage[] = []
@@ -63,8 +63,8 @@ export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermar
   const isOld = ({ usedAt }: StoredImage): boolean => now.getTime() - usedAt.getTime() > maxAgeMs
 
   let missing = {
-    bytes: need.bytes - disk.availableBytes - shelf.looseBytes,
-    inodes: need.inodes - disk.availableInodes - shelf.looseInodes,
+    bytes: need.bytes - disk.availableBytes - leaving.bytes - shelf.looseBytes,
+    inodes: need.inodes - disk.availableInodes - leaving.inodes - shelf.looseInodes,
   }
   const goes: Going[] = []
   const waiting: StoredImage[] = []
@@ -81,8 +81,9 @@ export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermar
   }
   const useless = new Set(waiting.filter((image) => !shelf.helped(image)))
   for (const image of useless) stays.push({ image, reason: 'not-needed', detail: 'all its layers belong to images that stay' })
-  const reach = shelf.looseBytes + sum([...goes.map(({ bytes }) => bytes), ...remainder(free, goes, shelf)])
-  return { goes: goes.filter(({ image }) => !useless.has(image)), stays, loose: shelf.loose, reach }
+  const frees = { layers: shelf.loose + shelf.freed, bytes: shelf.looseBytes + sum(goes.map(({ bytes }) => bytes)) }
+  const reach = leaving.bytes + frees.bytes + sum(remainder(free, goes, shelf))
+  return { goes: goes.filter(({ image }) => !useless.has(image)), stays, frees, reach }
 }
 
 /** What the free images that are not chosen would give back. */
@@ -104,7 +105,8 @@ function keptFor(image: StoredImage, shelf: Shelf, minAgeMs: number, now: Date):
 
 /** The layers, and how many images still stand on each. */
 class Shelf {
-  readonly loose: readonly HeldLayer[]
+  /** Layers that no image needs and nothing holds. */
+  readonly loose: number
   readonly looseBytes: number
   readonly looseInodes: number
   readonly #layers: ReadonlyMap<LayerId, HeldLayer>
@@ -116,9 +118,15 @@ class Shelf {
     this.#layers = new Map(layers.map((layer) => [layer.id, layer]))
     this.#holders = holders
     for (const { layerIds } of images) for (const id of new Set(layerIds)) this.#users.set(id, (this.#users.get(id) ?? 0) + 1)
-    this.loose = layers.filter(({ id }) => !this.#users.has(id) && this.#heldBy(id) === undefined)
-    this.looseBytes = sum(this.loose.map(({ usedBytes }) => usedBytes))
-    this.looseInodes = sum(this.loose.map(({ inodesUsed }) => inodesUsed))
+    const loose = layers.filter(({ id }) => !this.#users.has(id) && this.#heldBy(id) === undefined)
+    this.loose = loose.length
+    this.looseBytes = sum(loose.map(({ usedBytes }) => usedBytes))
+    this.looseInodes = sum(loose.map(({ inodesUsed }) => inodesUsed))
+  }
+
+  /** How many layers the images that were taken had to themselves. */
+  get freed(): number {
+    return this.#freed.size
   }
 
   /** An image is in use where its topmost layer is: those below may be so for others. */

@@ -6,7 +6,7 @@ import type { Abortable } from '../task/task.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
-import { estimate, type Room, sumOf } from './room.ts'
+import { Expected, estimate, type Room } from './room.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */
@@ -56,11 +56,12 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   }
 
   const estimates = await estimate(store, plan.layers)
-  using room = await crew.room.reserve(sumOf(estimates), options)
+  const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
+  using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
-  const arrived = (at: number): void => room.arrived(estimates[at]?.likely ?? 0)
-  const reports = await bringLayers(layers, chain, plan, audience, { ...options, arrived })
+  const done = (at: number): void => expected.done(at)
+  const reports = await bringLayers(layers, chain, plan, audience, { ...options, done })
   if (published !== undefined) return finish(published, reports, 0)
 
   audience.phase('sealing')
@@ -83,7 +84,7 @@ async function bringLayers(
   chain: Chain,
   plan: PullPlan,
   audience: Audience,
-  { arrived, ...options }: Abortable & { readonly arrived: (at: number) => void },
+  { done, ...options }: Abortable & { readonly done: (at: number) => void },
 ): Promise<LayerReport[]> {
   const order = plan.layers.map((_, at) => at).sort((a, b) => (plan.layers[b]?.blob.size ?? 0) - (plan.layers[a]?.blob.size ?? 0))
   const failed = new AbortController()
@@ -91,7 +92,7 @@ async function bringLayers(
   const bring = async (at: number): Promise<{ readonly at: number; readonly report: LayerReport }> => {
     try {
       const { report } = await work.ensure(chain, at, { signal })
-      arrived(at)
+      done(at)
       audience.event({ type: 'layer', layer: at, report })
       return { at, report }
     } catch (error) {

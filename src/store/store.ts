@@ -115,6 +115,9 @@ export interface KeptBlob extends ByteSink, AsyncDisposable {
 /** A layer of a store that decides for itself what stays, and what removing it would give back. */
 export type HeldLayer = OwnLayer & { readonly usedBytes: number; readonly inodesUsed: number }
 
+/** One that a collection removed; its tar's size is the nearest there is where a runtime's disk held it. */
+export type CollectedLayer = OwnLayer & Partial<Pick<HeldLayer, 'usedBytes'>>
+
 /** What holds layers beside images, as far as this process can see. */
 export type Holders = {
   /** By pulls in flight. */
@@ -134,6 +137,8 @@ export type Inventory = {
   readonly images: readonly StoredImage[]
   readonly layers: readonly HeldLayer[]
   readonly holders: Holders
+  /** What was removed and is not unlinked yet. */
+  readonly leaving: { readonly bytes: number; readonly inodes: number }
 }
 
 export interface Holdings {
@@ -205,7 +210,7 @@ export interface Store extends AsyncDisposable {
    * Removes the layers that neither an image nor a lease holds and that are not mounted; returns what went. They are out of the way at
    * once, and unlinked in the background.
    */
-  collect(): Promise<readonly OwnLayer[]>
+  collect(): Promise<readonly CollectedLayer[]>
   /** Where blobs are to be kept. */
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */

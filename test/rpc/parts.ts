@@ -105,6 +105,7 @@ export function memoryStore(...initial: StoredImage[]) {
       look: async () => ({
         images: [...images.values()],
         layers: [],
+        leaving: { bytes: 0, inodes: 0 },
         holders: { leased: new Set(), read: new Set(), mounted: new Map(), adopted: { kind: 'known', layers: new Set() } },
       }),
       removeIdle: async ({ id }) => {

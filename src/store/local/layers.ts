@@ -10,7 +10,7 @@ import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import { Unsynced } from '../common/unsynced.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
-import type { Inventory, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
+import type { HeldLayer, Inventory, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
 import { addChain, type Leases } from './leases.ts'
@@ -32,6 +32,8 @@ export class Layers {
   /** Layers on their way in or out; each is only touched again once that is over. */
   readonly #moving = new Map<LayerId, Promise<unknown>>()
   readonly #unsynced = new Unsynced()
+  /** What is in the trash of layers that were here. */
+  #leaving: Inventory['leaving'] = { bytes: 0, inodes: 0 }
 
   constructor(at: Layout, view: View, leases: Leases, threads: Threads) {
     this.#at = at
@@ -80,18 +82,14 @@ export class Layers {
   /** Whatever is asked of others is asked first: from the answer on, nothing can come in between. Throws system. */
   async look(): Promise<Inventory> {
     const adopted = await this.#threads.keeper.call('adopted', null)
-    const layers = [...this.#view.layers()].map(({ layer, record: { usedBytes, inodesUsed } }) => ({
-      ...layer,
-      usedBytes,
-      inodesUsed,
-    }))
+    const layers = [...this.#view.layers()].map(heldLayer)
     const mounted = mountedLayers(layers.map(({ id }) => id))
     const holders = { leased: this.#leases.leased('pull'), read: this.#leases.leased('read'), mounted, adopted }
-    return { images: this.#view.images(), layers, holders }
+    return { images: this.#view.images(), layers, holders, leaving: this.#leaving }
   }
 
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
-  async collect(): Promise<readonly OwnLayer[]> {
+  async collect(): Promise<readonly HeldLayer[]> {
     for (let attempt = 1; ; attempt++) {
       const gone = await this.#withdraw(this.#loose())
       if (gone !== 'busy') return gone
@@ -192,7 +190,7 @@ export class Layers {
    * Takes layers away, children before their parents. They are out of sight at once, so that nobody begins to need one; those that must
    * stay are back when the answer is. Should the disk fail, the next start finds what is left.
    */
-  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly OwnLayer[] | 'busy'> {
+  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly HeldLayer[] | 'busy'> {
     if (layers.length === 0) return []
     const ids = layers.map(({ layer }) => layer.id)
     for (const id of ids) this.#view.dropLayer(id)
@@ -202,9 +200,23 @@ export class Layers {
     for (const { record, recorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, recorded)
     if (answer.kind === 'busy') return 'busy'
     if (answer.kind === 'failed') return fail(answer.failure)
+    const gone = layers.filter(({ layer }) => !kept.has(layer.id)).map(heldLayer)
     // Out of the way once they are renamed; nobody waits for the files to be unlinked.
-    if (answer.free.length > 0) this.#threads.sweeper.sweepLater()
-    return layers.flatMap(({ layer }) => (kept.has(layer.id) ? [] : [layer]))
+    if (gone.length > 0) this.#unlink(gone)
+    return gone
+  }
+
+  #unlink(gone: readonly HeldLayer[]): void {
+    const count = (sign: 1 | -1): void => {
+      const { bytes, inodes } = this.#leaving
+      this.#leaving = {
+        bytes: bytes + sign * gone.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+        inodes: inodes + sign * gone.reduce((sum, { inodesUsed }) => sum + inodesUsed, 0),
+      }
+    }
+    count(1)
+    this.#threads.sweeper.sweepLater()
+    void this.#threads.sweeper.idle().then(() => count(-1))
   }
 
   /** Keeps commits of these layers waiting until `work` is over: one that has to stay must not be replaced meanwhile. */
@@ -226,3 +238,5 @@ export class Layers {
     this.#threads.sweeper.sweepLater()
   }
 }
+
+const heldLayer = ({ layer, record: { usedBytes, inodesUsed } }: KnownLayer): HeldLayer => ({ ...layer, usedBytes, inodesUsed })

@@ -17,11 +17,11 @@ import { isPinned, type Pin, type PinRule } from '../pins.ts'
 import type {
   CopyableLayer,
   Health,
+  HeldLayer,
   Holdings,
   Lease,
   LeaseUse,
   NewImage,
-  OwnLayer,
   Published,
   StagedLayer,
   Store,
@@ -162,7 +162,7 @@ class LocalStore implements Store {
     return this.#layers.commit(staged, facts, parent?.id)
   }
 
-  collect(): Promise<readonly OwnLayer[]> {
+  collect(): Promise<readonly HeldLayer[]> {
     return this.#layers.collect()
   }
 
