@@ -3,10 +3,11 @@ import type { Platform } from '../oci/oci.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import { Expected, estimate } from './expected.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
-import { Expected, estimate, type Room } from './room.ts'
+import type { Room } from './room.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */

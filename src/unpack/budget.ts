@@ -5,6 +5,7 @@
 import { statfsSync } from 'node:fs'
 import { fail } from '../failure/failure.ts'
 import type { Digest } from '../oci/digest.ts'
+import { sparedBytes } from './spared.ts'
 import type { UnpackLimits } from './unpack.ts'
 
 /** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
@@ -15,11 +16,8 @@ const METADATA_PER_ENTRY = 2 ** 12
 const PATH_OVERHEAD = 64
 /** How much may be written between two looks at the file system, at most and at least. */
 const LOOK = { bytes: { most: 2 ** 26, least: 2 ** 20 }, inodes: { most: 4096, least: 64 } }
-/** What is left free for everybody else: a hundredth, but no more than this. */
-const RESERVE = { part: 0.01, bytes: 2 ** 28, inodes: 10_000 }
-
-/** Of a disk of so many bytes, how many no layer gets. */
-export const sparedBytes = (totalBytes: number): number => Math.min(totalBytes * RESERVE.part, RESERVE.bytes)
+/** Inodes that are left for everybody else: a hundredth, but no more than this; of bytes, spared.ts says it. */
+const SPARED_INODES = { part: 0.01, most: 10_000 }
 
 export type BudgetedLayer = {
   /** Where it is unpacked to. */
@@ -101,7 +99,7 @@ export class Budget {
     const { bsize, blocks, bavail, files, ffree } = statfsSync(dir)
     const bytes = bavail * bsize - sparedBytes(blocks * bsize)
     // File systems that make inodes as they go (btrfs, some tmpfs) say they have none.
-    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * RESERVE.part, RESERVE.inodes)
+    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * SPARED_INODES.part, SPARED_INODES.most)
     if (bytes <= 0 || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC' })
     this.#lookAt = {
       bytes: this.#bytes + between(LOOK.bytes.least, bytes / 2, LOOK.bytes.most),

@@ -66,7 +66,7 @@ export class RingWriter {
 
   /** How many bytes the reader has not taken yet: by its own word, and no more than the ring holds. */
   get unread(): number {
-    return this.#closed ? 0 : CAPACITY - Math.min(CAPACITY, this.#free())
+    return this.#unmapped ? 0 : CAPACITY - this.#free()
   }
 
   /** How many bytes the reader says it is through with: its own word, for whoever watches. */

@@ -12,7 +12,7 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
-export { sparedBytes } from './budget.ts'
+export { sparedBytes } from './spared.ts'
 export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
