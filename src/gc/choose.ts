@@ -99,7 +99,8 @@ function keptFor(image: StoredImage, shelf: Shelf, minAgeMs: number, now: Date):
   }
   const use = shelf.useOf(image)
   if (use !== undefined) return { reason: 'in-use', detail: use }
-  if (now.getTime() - image.usedAt.getTime() < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
+  // What was used in a time to come was used before the clock was set back, and is as old as anything.
+  if (Math.abs(now.getTime() - image.usedAt.getTime()) < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
   return undefined
 }
 

@@ -198,7 +198,10 @@ export class Housekeeper {
       const { id, tags, digests, usedAt } = image
       log.info({ image: id, names: [...tags, ...digests], usedAt, reason }, 'removed to make room')
     }
-    return { disk: scene.disk, images: gone, stays, ...(await collector.collect()) }
+    const collected = await collector.collect()
+    // Afterwards: on a full disk it may need the room.
+    await holdings.expirePins().catch((error: unknown) => this.#complain('pins whose time is over are still on record', error))
+    return { disk: scene.disk, images: gone, stays, ...collected }
   }
 
   #disk(): Promise<Disk> {

@@ -151,6 +151,8 @@ export interface Holdings {
    * moment it goes. False if it stays, or was not here. Throws no-space, system.
    */
   removeIdle(image: StoredImage): Promise<boolean>
+  /** Forgets pins whose time is over: they hold nothing any more. Throws no-space, system. */
+  expirePins(): Promise<void>
   /** Resolves once what was removed until now is unlinked, and its room there to be used. */
   unlinked(): Promise<void>
 }
@@ -202,7 +204,10 @@ export interface Store extends AsyncDisposable {
   remove(id: Digest): Promise<boolean>
   /** Removes one tag of an image; the image goes with its last name. */
   untag(tag: string): Promise<boolean>
-  /** Keeps an image, in place of what this owner wanted before. False if there is no such image. Throws unsupported, no-space, system. */
+  /**
+   * Keeps an image, in place of what this owner wanted before. False if there is no such image. Throws invalid-argument where as many stand on it
+   * as may, unsupported, no-space, system.
+   */
   pin(id: Digest, pin: Pin): Promise<boolean>
   /** Takes back one owner's pin, or all; returns what was taken back. */
   unpin(id: Digest, owner?: string): Promise<readonly Pin[]>

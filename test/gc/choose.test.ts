@@ -72,6 +72,13 @@ describe('what goes', () => {
     expect(choice.reach).toBe(0)
   })
 
+  test('one used in a time to come is no younger than one used long ago: a clock that was set back holds nothing', () => {
+    const images = [image('to come', ['a'], -9), image('soon', ['b'], -0.5), image('old', ['c'], 9)]
+    const choice = choose(scene(images, chains), marks, want(1000))
+    expect(names(choice)).toEqual(['old:1', 'to come:1'])
+    expect(kept(choice)).toEqual(['soon young'])
+  })
+
   test('a pin whose time is over holds nothing', () => {
     const pins = [{ owner: 'ops', reason: '', since: ago(9 * HOUR), until: ago(1) }]
     expect(names(choose(scene([image('was', ['a'], 9, { pins })], chains), marks, want(1000)))).toEqual(['was:1'])

@@ -275,6 +275,30 @@ describe('pins', () => {
     expect(await tags(store)).toEqual([])
   })
 
+  test('no more than a hundred stand on an image; those whose time is over go with the next sweep, and make room before it', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const id = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    const [since, reason] = [new Date(), '']
+    const over = new Date(since.getTime() - 1)
+    await store.pin(id, { owner: 'was', reason, since, until: over })
+    await store.pin(id, { owner: 'is', reason, since })
+    expect((await store.find(id))?.pins.map(({ owner }) => owner)).toEqual(['is'])
+    await Promise.all(Array.from({ length: 98 }, (_, at) => store.pin(id, { owner: `${at}`, reason, since })))
+    await store.pin(id, { owner: 'last', reason, since })
+    const full = { kind: 'invalid-argument', what: 'pin', reason: expect.stringContaining('unpin') }
+    expect(await refusal(pinImage(store, id, { owner: 'more', reason }))).toMatchObject(full)
+    await pinImage(store, id, { owner: 'is', reason: 'another' })
+    await store.pin(id, { owner: 'last', reason, since, until: over })
+    await pinImage(store, id, { owner: 'more', reason })
+    await store.pin(id, { owner: 'more', reason, since, until: over })
+    const { keeper } = keeperOf(store, 0)
+    await keeper.sweep({ dryRun: true })
+    expect((await store.find(id))?.pins).toHaveLength(100)
+    await keeper.sweep({ dryRun: false })
+    expect((await store.find(id))?.pins).toHaveLength(99)
+  })
+
   test('by rule, for names that come later too', async () => {
     using place = temporaryRoot()
     const pinRules = [{ images: ['r.test/base/*'], reason: 'every job stands on it' }]

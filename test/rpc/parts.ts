@@ -113,6 +113,7 @@ export function memoryStore(...initial: StoredImage[]) {
         return images.delete(id)
       },
       used: () => {},
+      expirePins: async () => {},
       unlinked: async () => {},
     },
     collect: async () => {

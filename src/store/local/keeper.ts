@@ -47,6 +47,7 @@ export type KeeperDuties = {
   pin(order: { readonly image: Digest; readonly pin: Pin }): boolean
   /** One owner's pin, or all. */
   unpin(order: { readonly image: Digest; readonly owner: string | undefined }): null
+  expirePins(now: Date): null
   /** When images were last in use. */
   used(images: ReadonlyMap<Digest, Date>): null
   /** What other stores build on, with all below it. */
@@ -125,9 +126,13 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
     // What others read of the store says nothing of these.
-    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin)),
+    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin, new Date())),
     unpin: ({ image, owner }) => {
       ledger.transaction(() => ledger.unpin(image, owner))
+      return null
+    },
+    expirePins: (now) => {
+      ledger.transaction(() => ledger.expirePins(now))
       return null
     },
     used: (images) => {

@@ -13,7 +13,7 @@ import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import { isPinned, type Pin, type PinRule } from '../pins.ts'
+import { type Pin, type PinRule, standing } from '../pins.ts'
 import type {
   CopyableLayer,
   Health,
@@ -30,6 +30,7 @@ import type {
   Usage,
 } from '../store.ts'
 import { Diary } from './diary.ts'
+import { LocalHoldings } from './holdings.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -110,15 +111,7 @@ class LocalStore implements Store {
     this.#layers = new Layers(at, view, this.#leases, threads)
     this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
     this.#open = open
-    this.holdings = {
-      look: () => this.#layers.look(),
-      removeIdle: (image) => this.#removeIdle(image),
-      unlinked: () => threads.sweeper.idle(),
-      used: (ids) => {
-        const now = new Date()
-        for (const id of ids) if (view.used(id, now)) this.#diary.note(id, now)
-      },
-    }
+    this.holdings = new LocalHoldings(view, { ...threads, leases: this.#leases, layers: this.#layers, diary: this.#diary })
     this.health = {
       damaged: () => this.#layers.damaged(),
       mark: (layer, damage) => this.#layers.mark(layer, damage),
@@ -177,17 +170,6 @@ class LocalStore implements Store {
     return changed.gone.length > 0
   }
 
-  /** What memory knows is asked here, at once; what is on its way to the keeper already, there. */
-  async #removeIdle({ id, usedAt }: StoredImage): Promise<boolean> {
-    const now = this.#view.find(id)
-    if (now === undefined || now.usedAt.getTime() !== usedAt.getTime() || isPinned(now)) return false
-    return await this.#leases.leave(now, async () => {
-      const changed = await this.#keeper.call('removeIdle', { image: id, usedAt })
-      this.#view.change(changed)
-      return changed.gone.length > 0
-    })
-  }
-
   async untag(tag: string): Promise<boolean> {
     const changed = await this.#keeper.call('untag', tag)
     this.#view.change(changed)
@@ -196,7 +178,7 @@ class LocalStore implements Store {
 
   async pin(id: Digest, pin: Pin): Promise<boolean> {
     const isSet = await this.#keeper.call('pin', { image: id, pin })
-    if (isSet) this.#view.setPins(id, [...this.#view.pins(id).filter(({ owner }) => owner !== pin.owner), pin])
+    if (isSet) this.#view.setPins(id, [...standing(this.#view.pins(id)).filter(({ owner }) => owner !== pin.owner), pin])
     return isSet
   }
 
