@@ -7,6 +7,7 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
+import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
@@ -57,6 +58,8 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** containerd's own root; else it is taken to be where its snapshots are. */
+  readonly containerdRoot?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -77,7 +80,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
@@ -97,11 +100,23 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
+  const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
+  const parts = { daemon, contentDir, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
   if (pinned !== undefined) await pinName(daemon, pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   return new LandingStore(root, parts, blobs, log, onLost, open.move())
+}
+
+/** Where blobs and documents lie, by their digests. */
+function contentDirIn(root: string, log: StoreLog): string | undefined {
+  const plugin = join(root, 'io.containerd.content.v1.content')
+  if (existsSync(plugin)) return join(plugin, 'blobs', 'sha256')
+  log.warn(
+    { content: plugin },
+    'the directory of its content is not there: after a power cut, images may have to be pulled again',
+  )
+  return undefined
 }
 
 class LandingStore implements ContainerdStore {
