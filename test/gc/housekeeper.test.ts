@@ -1,7 +1,7 @@
 /** Over a store on disk; what the disk says is the test's. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { failureOf } from '../../src/failure/failure.ts'
 import type { Watermarks } from '../../src/gc/choose.ts'
 import type { Disk } from '../../src/gc/disk.ts'
@@ -110,6 +110,29 @@ describe('the housekeeper', () => {
     const { keeper } = keeperOf(store, 150_000 - layer, { ...marks, lowPercent: 85 })
     expect((await keeper.sweep({ dryRun: false })).images).toHaveLength(1)
     expect(await tags(store)).toEqual(['r.test/two:1', 'r.test/three:1'])
+  })
+
+  test('notes every minute what pulls need as used, and not what somebody only reads', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const needed = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
+    await using pulling = store.lease()
+    await pulling.retain(store.layerIds([diffIdOf('one')]))
+    await using reading = store.lease('read')
+    await reading.retain(store.layerIds([diffIdOf('two')]))
+    const noted = Promise.withResolvers<readonly string[]>()
+    Object.assign(store.holdings ?? expect.fail(), { used: noted.resolve })
+    const ending = new AbortController()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      keeperOf(store, 500_000).keeper.start(ending)
+      vi.advanceTimersByTime(60_000)
+      expect(await noted.promise).toEqual([needed])
+    } finally {
+      ending.abort()
+      vi.useRealTimers()
+    }
   })
 
   test('what was used is remembered over a restart, and goes last', async () => {
