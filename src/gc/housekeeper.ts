@@ -63,7 +63,15 @@ export class Housekeeper {
   /** Looks after the disk until `signal` aborts. */
   start({ signal }: Abortable): void {
     if (signal.aborted || this.#parts.store.holdings === undefined) return
-    const timer = setInterval(() => void this.#routine(), EVERY_MS).unref()
+    let isBusy = false
+    const look = async (): Promise<void> => {
+      // One that takes longer is not followed by all that it has outlasted.
+      if (isBusy) return
+      isBusy = true
+      await this.#routine()
+      isBusy = false
+    }
+    const timer = setInterval(() => void look(), EVERY_MS).unref()
     signal.addEventListener('abort', () => clearInterval(timer), { once: true })
   }
 

@@ -135,6 +135,28 @@ describe('the housekeeper', () => {
     }
   })
 
+  test('that takes longer than a minute over the disk does not begin again before its end', async () => {
+    const { keeper, holdings } = keeperOverNothing({ measure: () => 10 })
+    const inventory = await holdings.look()
+    const looked = Promise.withResolvers<typeof inventory>()
+    let looks = 0
+    holdings.look = () => {
+      looks++
+      return looked.promise
+    }
+    const ending = new AbortController()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      keeper.start(ending)
+      vi.advanceTimersByTime(5 * 60_000)
+      expect(looks).toBe(1)
+    } finally {
+      ending.abort()
+      vi.useRealTimers()
+      looked.resolve(inventory)
+    }
+  })
+
   test('what was used is remembered over a restart, and goes last', async () => {
     using place = temporaryRoot()
     {
