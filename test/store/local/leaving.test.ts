@@ -91,3 +91,17 @@ test('a pull that comes to need it while it goes hears of the end of that', asyn
   expect(await store.find(tag)).toBeUndefined()
   expect(await removed).toBe(true)
 })
+
+test('what was removed is on its way out until it is unlinked', async () => {
+  using place = temporaryRoot()
+  const { store, image } = await chosen(place.root)
+  await using _ = store
+  const { usedBytes } = await store.usage()
+  await remove(store, image)
+  const gone = await store.collect()
+  expect(gone.map((layer) => layer.usedBytes)).toEqual([usedBytes / 2, usedBytes / 2])
+  // The thread that unlinks has yet to start.
+  expect((await store.holdings?.look())?.leaving).toEqual({ bytes: usedBytes, inodes: expect.any(Number) })
+  await store.holdings?.unlinked()
+  expect((await store.holdings?.look())?.leaving).toEqual({ bytes: 0, inodes: 0 })
+})
