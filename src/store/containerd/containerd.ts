@@ -7,6 +7,7 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
+import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
@@ -24,6 +25,7 @@ import type { Pin } from '../pins.ts'
 import type {
   BlobKeeper,
   CopyableLayer,
+  Evictions,
   Lease,
   NewImage,
   OwnLayer,
@@ -37,6 +39,7 @@ import type {
 import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
+import { Evictor } from './eviction.ts'
 import { Holds } from './holds.ts'
 import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
@@ -47,6 +50,7 @@ import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
 import { Pending, type PendingLayer } from './pending.ts'
 import { Snapshots } from './snapshots.ts'
 import { Staging } from './staging.ts'
+import { TarSplits } from './tar-splits.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -57,6 +61,8 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** containerd's own root; else it is taken to be where its snapshots are. */
+  readonly containerdRoot?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -77,7 +83,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
@@ -97,11 +103,26 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const catalog = new Catalog(daemon, platform)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
+  const tarSplits = open.use(new TarSplits({ root, staging: staging.incoming, snapshots, mover, log }))
+  const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
+  const kept = { tarSplits, pinned, keepBlobs }
+  const parts = { daemon, contentDir, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, ...kept }
   if (pinned !== undefined) await pinName(daemon, pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  return new LandingStore(root, parts, blobs, log, onLost, open.move())
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
+  return new LandingStore(root, parts, { evictions, ...(blobs === undefined ? {} : { blobs }) }, log, onLost, open.move())
+}
+
+/** Where blobs and documents lie, by their digests. */
+function contentDirIn(root: string, log: StoreLog): string | undefined {
+  const plugin = join(root, 'io.containerd.content.v1.content')
+  if (existsSync(plugin)) return join(plugin, 'blobs', 'sha256')
+  log.warn(
+    { content: plugin },
+    'the directory of its content is not there: after a power cut, images may have to be pulled again',
+  )
+  return undefined
 }
 
 class LandingStore implements ContainerdStore {
@@ -110,6 +131,7 @@ class LandingStore implements ContainerdStore {
   readonly stagingDir: string
   readonly landedDir: string
   readonly blobs?: BlobKeeper
+  readonly evictions: Evictions
   readonly #parts: LandingParts
   readonly #lander: Lander
   readonly #lingering: Lingering
@@ -120,13 +142,14 @@ class LandingStore implements ContainerdStore {
   constructor(
     root: string,
     parts: LandingParts,
-    blobs: BlobKeeper | undefined,
+    { blobs, evictions }: { readonly blobs?: BlobKeeper; readonly evictions: Evictions },
     log: StoreLog,
     onLost: ((error: Error) => void) | undefined,
     open: AsyncDisposableStack,
   ) {
     this.root = root
     if (blobs !== undefined) this.blobs = blobs
+    this.evictions = evictions
     this.overlayDir = parts.staging.snapshots
     this.stagingDir = parts.staging.incoming
     this.landedDir = parts.staging.landed
@@ -159,7 +182,9 @@ class LandingStore implements ContainerdStore {
 
   async layer(id: LayerId): Promise<StoredLayer | undefined> {
     const pending = this.#parts.pending.get(id)
-    return pending === undefined ? await this.#parts.snapshots.find(id) : this.#layerOf(pending)
+    if (pending !== undefined) return this.#layerOf(pending)
+    const found = await this.#parts.snapshots.find(id)
+    return found === undefined ? undefined : await this.#withTarSplit(found)
   }
 
   /** Only what is staged: extractors may not read below containerd's snapshots, where the files of running containers are. */
@@ -251,9 +276,10 @@ class LandingStore implements ContainerdStore {
     return fail(pinsAreContainerds)
   }
 
-  /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
-  collect(): Promise<readonly OwnLayer[]> {
-    return this.#dropLoose([])
+  /** Drops layers that were never landed and that nobody holds, and what was kept of those that are gone; snapshots are containerd's to collect. */
+  async collect(): Promise<readonly OwnLayer[]> {
+    await this.#parts.tarSplits.sweep()
+    return await this.#dropLoose([])
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -293,6 +319,13 @@ class LandingStore implements ContainerdStore {
       // A layer below moved to its place meanwhile: asked again, it says where that is.
       await mover.call('attribute', { dir, lowers: await this.#lowersFrom(parent) })
     }
+  }
+
+  /** What containerd unpacked itself has no label of ours, and a tar-split of an earlier snapshot of that name says nothing of this one. */
+  async #withTarSplit(layer: StoredLayer): Promise<StoredLayer> {
+    if (layer.facts === undefined) return { ...layer, unverifiable: 'unpacked by containerd' }
+    const tarSplit = await this.#parts.tarSplits.of(layer.id)
+    return tarSplit === undefined ? { ...layer, unverifiable: 'its tar-split is not kept here' } : { ...layer, tarSplit }
   }
 
   async #topmost(layers: readonly LayerId[]): Promise<LayerId | undefined> {

@@ -1,17 +1,12 @@
-/**
- * An image into containerd: snapshots, documents, records, in the order in which each is held by what comes next. A lease holds them all
- * until the records do.
- */
-import { randomUUID } from 'node:crypto'
+/** The names of an image in containerd. */
 import { fail } from '../../failure/failure.ts'
-import { type Digest, parseDigest } from '../../oci/digest.ts'
-import { type Descriptor, mediaTypes } from '../../oci/oci.ts'
-import { parseManifestOrIndex } from '../../oci/parse.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { Descriptor } from '../../oci/oci.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import type { NewImage } from '../store.ts'
 import type { Daemon } from './daemon.ts'
 import type { ContainerdLease } from './leases.ts'
-import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel, UNCOMPRESSED } from './names.ts'
+import { MANAGED, PINNED } from './names.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -25,9 +20,7 @@ export async function pinName(daemon: Daemon, name: string): Promise<void> {
   )
 }
 
-type Document = { readonly digest: Digest; readonly bytes: Uint8Array; readonly labels: Labels }
-
-/** Collected while it was being written: once is bad luck. */
+/** Others name and remove images, too: once is bad luck. */
 const ATTEMPTS = 3
 
 /** An image with its names. Disposing it takes the names away again, or gives them back to what had them. */
@@ -37,16 +30,14 @@ export type NamedImage = AsyncDisposable & {
   isThere(): Promise<boolean>
 }
 
-/** Writes the documents and names the image. Its snapshots must be committed and held by the lease. Throws runtime. */
+/** Names the image whose documents are written, and held by the lease as its snapshots are. Throws runtime. */
 export async function landImage(
   daemon: Daemon,
   image: NewImage,
+  target: Descriptor,
   lease: ContainerdLease,
-  { isPinned, keepBlobs }: { readonly isPinned: boolean; readonly keepBlobs: boolean },
+  { isPinned }: { readonly isPinned: boolean },
 ): Promise<NamedImage> {
-  const { target, documents } = documentsOf(image, keepBlobs)
-  if (keepBlobs) await labelBlobs(daemon, image, lease)
-  for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
   await using undo = new AsyncDisposableStack()
   for (const name of image.tag === undefined ? [image.digest] : [image.digest, image.tag])
@@ -58,100 +49,6 @@ export async function landImage(
     isThere: async () => (await recordOf(daemon, name))?.target?.digest === target.digest,
     [Symbol.asyncDispose]: () => named.disposeAsync(),
   }
-}
-
-/** Each document after those it leads to; and the one the image's names are for. */
-function documentsOf(
-  image: NewImage,
-  keepBlobs: boolean,
-): { readonly target: Descriptor; readonly documents: readonly Document[] } {
-  const source = sourceOf(image.digest)
-  const top = layerIdsOf(image.config.diffIds).at(-1)
-  const config = {
-    digest: image.id,
-    bytes: image.configBytes,
-    labels: { ...source, ...(top === undefined ? {} : { [gc.snapshot]: chainIdOf(top) }) },
-  }
-  const manifest = {
-    digest: image.manifest.digest,
-    bytes: image.manifestBytes,
-    labels: { ...source, [gc.config]: image.id, ...(keepBlobs ? layerLabels(image) : {}) },
-  }
-  const index = indexOver(image)
-  if (index === undefined) return { target: image.manifest, documents: [config, manifest] }
-  const labels = { ...source, [gc.manifest(0)]: image.manifest.digest }
-  return {
-    target: index.descriptor,
-    documents: [config, manifest, { digest: index.descriptor.digest, bytes: index.bytes, labels }],
-  }
-}
-
-/** What keeps layers' blobs: containerd's own pull gives a manifest the same. One that is not here is nothing to its collection. */
-const layerLabels = ({ layers }: NewImage): Labels => Object.fromEntries(layers.map(({ digest }, at) => [gc.layer(at), digest]))
-
-/** Says of the blobs that are here what containerd's own pull says of them; they are the lease's until the manifest has them. */
-async function labelBlobs(daemon: Daemon, image: NewImage, lease: ContainerdLease): Promise<void> {
-  for (const [at, { digest }] of image.layers.entries()) {
-    const diffId = image.config.diffIds[at]
-    const labels = { ...sourceOf(image.digest), ...(diffId === undefined ? {} : { [UNCOMPRESSED]: diffId }) }
-    if (await labelContent(daemon, digest, labels)) await lease.hold({ content: digest })
-  }
-}
-
-/** False where there is no such content. */
-async function labelContent(daemon: Daemon, digest: Digest, labels: Labels): Promise<boolean> {
-  const updated = await daemon.callUnless('NOT_FOUND', 'label content', async ({ content }, options) => {
-    const { info } = await content.info({ digest }, options)
-    const own = withSources(labels, info?.labels ?? {})
-    const paths = Object.keys(own).map((label) => `labels.${label}`)
-    return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
-  })
-  return updated !== undefined
-}
-
-/** The index the reference named, where it lists the manifest itself: containerd looks no deeper than we write. */
-function indexOver({ indexBytes: bytes, digest, manifest }: NewImage): { descriptor: Descriptor; bytes: Uint8Array } | undefined {
-  if (bytes === undefined) return undefined
-  const of = { mediaType: mediaTypes.ociIndex, digest: parseDigest(digest.slice(digest.indexOf('@') + 1)) }
-  const parsed = parseManifestOrIndex(bytes, { ...of, mediaType: '' }, 'the registry')
-  if (parsed.kind !== 'index' || !parsed.manifests.some((each) => each.digest === manifest.digest)) return undefined
-  return { descriptor: { mediaType: parsed.mediaType, digest: of.digest, size: bytes.length }, bytes }
-}
-
-/** `host/repository@digest` → the label that says where content came from. */
-function sourceOf(name: string): Labels {
-  const slash = name.indexOf('/')
-  return { [sourceLabel(name.slice(0, slash))]: name.slice(slash + 1, name.indexOf('@')) }
-}
-
-async function writeDocument(daemon: Daemon, { digest, bytes, labels }: Document, lease: ContainerdLease): Promise<void> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const write = { ref: `windlass-${randomUUID()}`, digest, bytes, labels }
-    const written = await daemon.callUnless(
-      'ALREADY_EXISTS',
-      'write a document',
-      (c, options) => c.writeContent(write, options),
-      lease.id,
-    )
-    if (written !== undefined) return
-    // Somebody else's, from now on held by us as well; its labels may lack ours.
-    await lease.hold({ content: digest })
-    if (await labelContent(daemon, digest, labels)) return
-  }
-  fail({ kind: 'internal', what: `document ${digest} was collected ${ATTEMPTS} times while it was written` })
-}
-
-/** containerd's limit for a label: key and value. */
-const MAX_LABEL = 4096
-
-/** Our labels; where content comes from is added to where others had it from, as far as a label holds it. */
-function withSources(labels: Labels, there: Labels): Labels {
-  const merged = Object.entries(labels).map(([key, value]): readonly [string, string] => {
-    if (!key.startsWith(sourceLabel(''))) return [key, value]
-    const all = [...new Set([...(there[key]?.split(',') ?? []), value])].join(',')
-    return [key, key.length + all.length <= MAX_LABEL ? all : (there[key] ?? value)]
-  })
-  return Object.fromEntries(merged)
 }
 
 type Naming = { readonly name: string; readonly target: Descriptor; readonly labels: Labels }

@@ -1,5 +1,7 @@
 /** Groups of images into containerd behind one sync: nothing is committed whose files may not be on disk. */
 import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
+import type { DiffId, Digest } from '../../oci/digest.ts'
+import type { Descriptor } from '../../oci/oci.ts'
 import type { Connection } from '../../rpc/client.ts'
 import { untilKnown } from '../../rpc/known.ts'
 import { unreadableIn } from '../common/readable.ts'
@@ -9,6 +11,7 @@ import type { Thread } from '../common/thread.ts'
 import type { NewImage, Published, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
+import { writeDocuments } from './documents.ts'
 import type { Hold, Holds } from './holds.ts'
 import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
@@ -17,11 +20,14 @@ import { layerIdsOf } from './names.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Staging } from './staging.ts'
+import type { TarSplits } from './tar-splits.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
   readonly daemon: Daemon
   readonly cri: Connection
+  /** Where containerd's content is found, if that is known. */
+  readonly contentDir: string | undefined
   readonly staging: Staging
   readonly sweeper: Sweeper
   readonly mover: Thread<MoverDuties>
@@ -29,12 +35,15 @@ export type LandingParts = {
   readonly catalog: Catalog
   readonly pending: Pending
   readonly holds: Holds
+  readonly tarSplits: TarSplits
   readonly pinned: string | undefined
   readonly keepBlobs: boolean
 }
 
 /** An image to land, and what holds it until it has. */
 type Landing = { readonly image: NewImage; readonly hold: Hold }
+/** Its documents are in the content store; `target` is the one its names are for. */
+type Written = Landing & { readonly target: Descriptor }
 /** An image that has its names, and how long that took. */
 type Sealed = { readonly landed: StoredImage; readonly named: NamedImage; readonly syncMs: number; readonly publishMs: number }
 
@@ -84,26 +93,46 @@ export class Lander {
 
   /** Out of the way at once, and unlinked in the background. */
   async discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
+    await this.#parts.sweeper.discard(dir)
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, pending } = this.#parts
+    const { mover, pending, tarSplits, contentDir } = this.#parts
+    // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
+    const written: (Written | WindlassError)[] = []
+    for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
+    const failed = written.filter((each) => each instanceof WindlassError)
+    if (failed.length === written.length) return failed
+    const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
+    using _kept = await tarSplits.keep([...layers])
     const started = performance.now()
-    const unsynced = await mover.call('sync', null)
+    const unsynced = await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {
       for (const { dir } of pending.takeAll(unsynced)) await this.discard(dir)
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
     const outcomes: (Sealed | WindlassError)[] = []
-    for (const landing of landings) outcomes.push(await this.#land(landing, syncMs).catch((error) => asWindlassError(error)))
+    for (const each of written) {
+      const isWritten = !(each instanceof WindlassError)
+      outcomes.push(isWritten ? await this.#land(each, syncMs).catch((error) => asWindlassError(error)) : each)
+    }
     return outcomes
   }
 
-  async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
-    const { daemon, snapshots, catalog, pending, holds, pinned, keepBlobs } = this.#parts
+  async #write({ image, hold }: Landing): Promise<Written> {
+    const { daemon, pending, keepBlobs } = this.#parts
+    const kept = new Map<Digest, DiffId>()
+    for (const id of layerIdsOf(image.config.diffIds)) {
+      const layer = pending.get(id)
+      if (layer?.facts.blob !== undefined) kept.set(layer.facts.blob.digest, layer.diffId)
+    }
+    const target = await writeDocuments(daemon, image, await hold.lease(), keepBlobs ? kept : undefined)
+    return { image, hold, target }
+  }
+
+  async #land({ image, hold, target }: Written, syncMs: number): Promise<Sealed> {
+    const { daemon, snapshots, catalog, pending, holds, pinned } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -119,7 +148,7 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(await landImage(daemon, image, lease, { isPinned, keepBlobs }))
+    const named = undo.use(await landImage(daemon, image, target, lease, { isPinned }))
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest

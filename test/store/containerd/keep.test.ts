@@ -23,7 +23,16 @@ import { openGate } from './gate.ts'
 
 const platform = { os: 'linux', architecture: 'amd64' }
 const image = buildImage({ platform, layers: [{ tar: [{ name: 'noise', content: randomBytes(8 * 2 ** 20) }] }] })
-const blob = image.layers[0]?.descriptor.digest ?? ''
+const [layer] = image.layers
+if (layer === undefined) throw new Error('the image has a layer')
+const blob = layer.descriptor.digest
+const other = buildImage({ platform, layers: [{ tar: [{ name: 'other', content: 'other' }] }] })
+/** Names the first one's blob for a layer that the second one has brought. */
+const lying = buildImage({
+  platform,
+  layers: other.layers,
+  manifest: { layers: [layer.descriptor] },
+})
 
 /** A puller that keeps blobs, with a registry that has one image, and a gate before containerd. */
 async function startKeeping({ signal }: { readonly signal: AbortSignal }) {
@@ -39,15 +48,23 @@ async function startKeeping({ signal }: { readonly signal: AbortSignal }) {
   const client = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
   const registry = stack.use(await startRegistry())
   publish(registry, 'test/noise', '1', image)
+  publish(registry, 'test/other', '1', other)
+  publish(registry, 'test/lying', '1', lying)
   const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
   stack.defer(() => puller.close())
-  const reference = parseReference(`${registry.host}/test/noise:1`)
   const held = stack.move()
   return {
     gate,
     containerd,
-    pull: async (given: AbortSignal): Promise<string> =>
-      (await puller.pull({ reference, credentials: { kind: 'anonymous' }, client: 'cri' }, { signal: given })).image.id,
+    pull: async (given: AbortSignal, name = 'noise'): Promise<string> => {
+      const reference = parseReference(`${registry.host}/test/${name}:1`)
+      return (await puller.pull({ reference, credentials: { kind: 'anonymous' }, client: 'cri' }, { signal: given })).image.id
+    },
+    /** The diffID that containerd has on record for a blob. */
+    uncompressed: async (digest: string): Promise<string | undefined> => {
+      const listed = (await containerd.ctr(['content', 'ls'], { signal })).split('\n').find((line) => line.startsWith(digest))
+      return /containerd\.io\/uncompressed=(sha256:[0-9a-f]{64})/.exec(listed ?? '')?.[1]
+    },
     /** After a whole collection; writes that have not ended count. */
     content: async (): Promise<readonly string[]> => {
       await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
@@ -109,6 +126,37 @@ describe.skipIf(lacking('root', 'containerd'))('a blob that is to be kept', () =
     expect(await content()).toEqual([])
     expect(await pull(signal)).toBe(image.id)
     expect(await content()).toEqual(whole)
+  })
+
+  test('a manifest that names it for another layer says nothing of its diffID', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { containerd, pull, uncompressed } = node
+    await pull(signal)
+    expect(await uncompressed(blob)).toBe(layer.diffId)
+    await containerd.ctr(['content', 'label', blob, 'containerd.io/uncompressed='], { signal })
+    await pull(signal, 'other')
+    expect(await pull(signal, 'lying')).toBe(lying.id)
+    expect(await uncompressed(blob)).toBeUndefined()
+  })
+
+  test('one that is here without a diffID gets it, one that has another keeps that', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { containerd, pull, uncompressed } = node
+    using daemon = new Daemon(containerd.socket)
+    await daemon.call('create a lease', ({ leases }, options) => leases.create({ id: 'here' }, options))
+    const [bare, said] = [layer, other.layers[0] ?? expect.fail('the image has a layer')]
+    const given = sha256('what somebody has said of it')
+    for (const [{ descriptor, blob: bytes }, labels] of [
+      [bare, {}],
+      [said, { 'containerd.io/uncompressed': given }],
+    ] as const) {
+      const write = { ref: descriptor.digest, digest: descriptor.digest, bytes, labels }
+      await daemon.call('write a blob', (c, options) => c.writeContent(write, options), 'here')
+    }
+    await pull(signal)
+    await pull(signal, 'other')
+    expect(await uncompressed(blob)).toBe(layer.diffId)
+    expect(await uncompressed(said.descriptor.digest)).toBe(given)
   })
 
   test('containerd takes nothing more of it', async ({ signal }) => {
