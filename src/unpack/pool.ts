@@ -165,6 +165,10 @@ class Extraction implements Unpacking {
     return this.#ended ? this.#blockedMs : this.#ring.blockedMs
   }
 
+  get unread(): number {
+    return this.#ended ? 0 : this.#ring.unread
+  }
+
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
     // Once the job has ended the ring is another one's.

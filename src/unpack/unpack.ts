@@ -12,6 +12,7 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
+export { sparedBytes } from './spared.ts'
 export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
@@ -68,6 +69,8 @@ export interface Unpacker extends AsyncDisposable {
 export interface Unpacking extends ByteSink, AsyncDisposable {
   /** Milliseconds for which `write` had to wait for the worker: the layer was not bound by the network then. */
   readonly blockedMs: number
+  /** Bytes that were written and that the worker has not come to yet. */
+  readonly unread: number
   finish(): Promise<UnpackedLayer>
 }
 

@@ -29,8 +29,6 @@ async function verify(parts: LayerVerifierParts, request: VerifyRequest, options
   const { onEvent } = options
   const started = performance.now()
   const images = await imagesNamed(store, request.images)
-  await using lease = store.lease()
-  for (const { layerIds } of images) await lease.retain(layerIds)
   const layers = await layersOf(store, images)
   onEvent({ type: 'planned', layers })
   const all = layers.map((_, at) => at)
@@ -53,7 +51,7 @@ async function repair(
   const { evictions } = store
   if (evictions !== undefined) return await repairByEviction({ store, evictions, again }, damaged, options)
   const affected = images.filter(({ layerIds }) => layerIds.some((id) => damaged.includes(id)))
-  await repairImages(affected, again, options)
+  await repairImages(await stillHere(store, affected), again, options)
 }
 
 /** Throws image-unknown with all that are not here, invalid-reference. */
@@ -64,6 +62,12 @@ async function imagesNamed(store: LayerVerifierParts['store'], names: readonly s
   if (missing.length > 0) fail({ kind: 'image-unknown', names: missing })
   const images = found.flatMap((each) => (each === undefined ? [] : [each.image]))
   return [...new Map(images.map((image) => [image.id, image])).values()]
+}
+
+/** What was removed meanwhile must not come back by its repair. */
+async function stillHere(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly StoredImage[]> {
+  const found = await Promise.all(images.map(({ id }) => store.find(id)))
+  return found.filter((image) => image !== undefined)
 }
 
 const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
@@ -104,7 +108,7 @@ async function verifyLayers(
     try {
       using _permit = await limiter.acquire(both)
       const onProgress = (bytes: number): void => onEvent({ type: 'progress', layer: at, bytes })
-      const verdict = await verdictOn({ ...parts, treesOf }, layer, { ...both, onProgress })
+      const verdict = await verdictOn({ ...parts, images, treesOf }, layer, { ...both, onProgress })
       onEvent({ type: 'layer', layer: at, verdict })
       return verdict.outcome === 'damaged' ? [at] : []
     } catch (error) {
@@ -128,17 +132,19 @@ function treesIn(
 ): (id: LayerId) => Promise<{ readonly trees: Trees; readonly at: number }> {
   const known = new Map<StoredImage, Promise<Trees>>()
   return async (id) => {
-    const image = images.find(({ layerIds }) => layerIds.includes(id))
-    if (image === undefined) return fail({ kind: 'internal', what: `layer ${id} is of no image` })
+    const image = imageWith(images, id)
     const looking = known.get(image) ?? Promise.all(image.layerIds.map(async (each) => (await store.layer(each))?.diff))
     known.set(image, looking)
     return { trees: await looking, at: image.layerIds.indexOf(id) }
   }
 }
 
+const imageWith = (images: readonly StoredImage[], id: LayerId): StoredImage =>
+  images.find(({ layerIds }) => layerIds.includes(id)) ?? fail({ kind: 'internal', what: `layer ${id} is of no image` })
+
 type Watching = Abortable & { readonly onProgress: (bytes: number) => void }
 
-type Desk = LayerVerifierParts & { readonly treesOf: ReturnType<typeof treesIn> }
+type Desk = LayerVerifierParts & { readonly images: readonly StoredImage[]; readonly treesOf: ReturnType<typeof treesIn> }
 
 /** That nothing could be found out about one layer does not keep the others from being told. */
 async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): Promise<LayerVerdict> {
@@ -146,7 +152,10 @@ async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): 
   const told = (verdict: Omit<LayerVerdict, 'ms'>): LayerVerdict => ({ ...verdict, ms: performance.now() - started })
   const nothing = { differences: [], total: 0, digest: 'unknowable' } as const
   try {
-    // Asked for again before each use: it may have been replaced.
+    // Only while it is read, and with those it is looked at among: images do not stay for having been verified.
+    await using lease = parts.store.lease('read')
+    await lease.retain(imageWith(parts.images, layer.layerId).layerIds)
+    // Asked for again before each use: it may have been replaced, or have gone.
     const stored = await parts.store.layer(layer.layerId)
     if (stored === undefined) return told({ ...nothing, outcome: 'unknown', reason: 'it is not here; pull its image again' })
     if (!isCopyable(stored)) {
