@@ -45,7 +45,9 @@ export function salvageConfig(sources: ConfigSources): Config {
       if (!(error instanceof WindlassError)) throw error
     }
   }
-  return complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
+  const config = complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
+  if (configuration.runtime?.kind !== undefined) return config
+  return Object.freeze({ ...config, runtime: Object.freeze({ ...config.runtime, isUnknown: true }) })
 }
 
 function fileIn({ file, env, usual = USUAL_FILE }: ConfigSources): string | undefined {

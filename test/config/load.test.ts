@@ -164,11 +164,21 @@ describe('what a refused file still says', () => {
     ['twice', `${HEAD}${RUNTIME}---\n${HEAD}runtime: {kind: crio}\n`],
   ])('%s', (_where, text) => expect(salvage(text)).toMatchObject(right))
 
+  test.each([
+    [']', {}, { kind: 'auto', isUnknown: true }],
+    [']', { root: '/r' }, { kind: 'none', isUnknown: true }],
+    [']', { runtime: 'none' }, { kind: 'none' }],
+    [`${HEAD}x: 1\nruntime: {kind: none}\n`, { root: '/r' }, { kind: 'none' }],
+    [`${HEAD}x: 1\nruntime: {kind: containerd}\n`, { root: '/r' }, { kind: 'containerd' }],
+  ] as const)('of %j with %j it knows whether a runtime was named', (text, flags, runtime) => {
+    expect(salvage(text, flags).runtime).toEqual({ ...runtime, failurePolicy: 'Forward' })
+  })
+
   test('flags beat it, and what makes no sense at all is nothing', () => {
     const flags = { runtimeEndpoint: '/run/other.sock' }
     expect(salvage(`${HEAD}x: 1\n${RUNTIME}`, flags).runtime.endpoint).toBe('/run/other.sock')
     for (const text of ['[', '- a\n- b\n', 'x', '\u0000', `${HEAD}pins: [{images: [debian]}]\n`, '&a [*a, *b]'])
-      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward' })
+      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward', isUnknown: true })
     expect(salvageConfig({ file: '/not/there', flags: {}, env: {} }).runtime.kind).toBe('auto')
   })
 })

@@ -5,8 +5,8 @@ import { readRegular } from '../../sys/regular.ts'
 const MAX_BYTES = 64 * 1024 * 1024
 
 /** What is in the file; undefined where there is none. Throws whatever else keeps it from being read. */
-export function readForeign(file: string): Buffer | undefined {
-  const read = readRegular(file, MAX_BYTES)
+export function readForeign(file: string, maxBytes = MAX_BYTES): Buffer | undefined {
+  const read = readRegular(file, maxBytes)
   if (read.kind === 'read') return read.bytes
   if (read.kind === 'refused') throw new Error(read.reason)
   return undefined
