@@ -38,12 +38,12 @@ import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Holds } from './holds.ts'
-import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
 import { Lingering } from './lingering.ts'
 import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
+import { Names } from './naming.ts'
 import { Pending, type PendingLayer } from './pending.ts'
 import { Snapshots } from './snapshots.ts'
 import { Staging } from './staging.ts'
@@ -94,11 +94,11 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const sweeper = open.use(new Sweeper(staging.trash, log))
   const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
   const snapshots = new Snapshots(daemon, staging, mover)
-  const catalog = new Catalog(daemon, platform)
+  const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const [pending, holds] = [new Pending(), new Holds(leases)]
-  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
-  if (pinned !== undefined) await pinName(daemon, pinned)
+  const parts = { daemon, cri, staging, sweeper, mover, snapshots, catalog, names, pending, holds, pinned, keepBlobs }
+  if (pinned !== undefined) await names.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   return new LandingStore(root, parts, blobs, log, onLost, open.move())

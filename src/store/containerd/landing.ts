@@ -15,6 +15,7 @@ import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
 import { layerIdsOf } from './names.ts'
+import type { Names } from './naming.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Staging } from './staging.ts'
@@ -28,6 +29,7 @@ export type LandingParts = {
   readonly mover: Thread<MoverDuties>
   readonly snapshots: Snapshots
   readonly catalog: Catalog
+  readonly names: Names
   readonly pending: Pending
   readonly holds: Holds
   readonly pinned: string | undefined
@@ -63,6 +65,7 @@ export class Lander {
     const { landed, named, syncMs, publishMs } = await this.#sealer.add({ image, hold }, signal)
     // Outside the sealer: one image that is not taken in keeps no other waiting.
     await this.#untilAdopted(landed, named, signal)
+    named.keep()
     return { image: landed, syncMs, publishMs }
   }
 
@@ -104,7 +107,7 @@ export class Lander {
   }
 
   async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
-    const { daemon, snapshots, catalog, pending, holds, pinned, keepBlobs } = this.#parts
+    const { daemon, names, snapshots, catalog, pending, holds, pinned, keepBlobs } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -124,7 +127,7 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(await landImage(daemon, image, lease, { isPinned, kept: keepBlobs ? kept : undefined }))
+    const named = undo.use(await landImage({ daemon, names }, image, lease, { isPinned, kept: keepBlobs ? kept : undefined }))
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
