@@ -5,9 +5,8 @@ import type { Connection } from '../../rpc/client.ts'
 import { untilKnown } from '../../rpc/known.ts'
 import { unreadableIn } from '../common/readable.ts'
 import { Sealer } from '../common/sealer.ts'
-import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
-import type { NewImage, Published, StoredImage } from '../store.ts'
+import type { BlobKeeper, NewImage, Published, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import type { Hold, Holds } from './holds.ts'
@@ -18,22 +17,22 @@ import { layerIdsOf } from './names.ts'
 import type { Names } from './naming.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
-import type { Staging } from './staging.ts'
+import type { StagedLayers } from './staged-layers.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
   readonly daemon: Daemon
   readonly cri: Connection
-  readonly staging: Staging
-  readonly sweeper: Sweeper
   readonly mover: Thread<MoverDuties>
   readonly snapshots: Snapshots
   readonly catalog: Catalog
   readonly names: Names
   readonly pending: Pending
   readonly holds: Holds
+  readonly staged: StagedLayers
   readonly pinned: string | undefined
-  readonly keepBlobs: boolean
+  /** Where blobs are kept. */
+  readonly blobs: BlobKeeper | undefined
 }
 
 /** An image to land, and what holds it until it has. */
@@ -86,18 +85,12 @@ export class Lander {
     }
   }
 
-  /** Out of the way at once, and unlinked in the background. */
-  async discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
-  }
-
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, pending } = this.#parts
+    const { mover, pending, staged } = this.#parts
     const started = performance.now()
     const unsynced = await mover.call('sync', null)
     if (unsynced !== null) {
-      for (const { dir } of pending.takeAll(unsynced)) await this.discard(dir)
+      for (const { dir } of pending.takeAll(unsynced)) await staged.discard(dir)
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
@@ -107,7 +100,7 @@ export class Lander {
   }
 
   async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
-    const { daemon, names, snapshots, catalog, pending, holds, pinned, keepBlobs } = this.#parts
+    const { daemon, names, snapshots, catalog, pending, holds, pinned, blobs } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -127,7 +120,9 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(await landImage({ daemon, names }, image, lease, { isPinned, kept: keepBlobs ? kept : undefined }))
+    const named = undo.use(
+      await landImage({ daemon, names }, image, lease, { isPinned, kept: blobs === undefined ? undefined : kept }),
+    )
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
@@ -139,16 +134,16 @@ export class Lander {
   }
 
   async #commit(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
-    const { snapshots, pending, holds } = this.#parts
+    const { snapshots, pending, holds, staged } = this.#parts
     try {
       await snapshots.commit(layer, lease)
       await holds.keep(layer.id)
       pending.drop(layer.id)
     } catch (error) {
       // Its tree may be in a snapshot that will be collected: neither it nor what stands on it is here any more.
-      for (const lost of pending.takeWithAbove(layer.id)) await this.discard(lost.dir)
+      for (const lost of pending.takeWithAbove(layer.id)) await staged.discard(lost.dir)
       throw error
     }
-    await this.discard(layer.dir)
+    await staged.discard(layer.dir)
   }
 }

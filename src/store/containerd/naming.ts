@@ -61,6 +61,12 @@ export class Names {
     )
   }
 
+  async remove(name: string): Promise<void> {
+    await this.#daemon.callUnless('NOT_FOUND', 'delete an image', ({ images }, options) =>
+      images.delete({ name, sync: false }, options),
+    )
+  }
+
   /** Creates the record, or moves it here from wherever it was. Throws runtime, internal. */
   async give(naming: Naming, lease: ContainerdLease): Promise<GivenName> {
     using _turn = await this.#turn()
@@ -139,9 +145,7 @@ export class Names {
   /** Undefined where there is none any more. */
   async #restore(name: string, before: Recorded | undefined): Promise<Recorded | undefined> {
     if (before === undefined) {
-      await this.#daemon.callUnless('NOT_FOUND', 'delete an image', ({ images }, options) =>
-        images.delete({ name, sync: false }, options),
-      )
+      await this.remove(name)
       return undefined
     }
     const updated = await this.#daemon.callUnless('NOT_FOUND', 'update an image', ({ images }, options) =>
