@@ -3,6 +3,8 @@
  * to a gRPC status, a text and an exit code. Nothing decides by matching a message.
  */
 
+import { constants } from 'node:os'
+
 /** One host that was asked, and what became of it ("404 manifest unknown", "connection refused"). Never holds a secret. */
 export type HostAttempt = {
   readonly host: string
@@ -150,9 +152,15 @@ export function failureOf(error: unknown): Failure {
       ? { kind: 'cancelled', reason: 'cancelled' }
       : failureOf(error.cause)
   }
-  const { code, syscall, path } = error as NodeJS.ErrnoException
-  if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, code, path)
+  const { code, errno, syscall, path } = error as NodeJS.ErrnoException
+  if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, nameOf(code, errno), path)
   return { kind: 'internal', what: error.message }
+}
+
+/** libuv has no name for some errnos, EDQUOT among them: to Node that is "Unknown system error -122". */
+function nameOf(code: string, number: number | undefined): string {
+  if (!code.startsWith('Unknown') || number === undefined) return code
+  return Object.entries(constants.errno).find(([, each]) => each === -number)?.[0] ?? code
 }
 
 /** The failure for an errno: a full disk has a kind of its own, because the remedy is another. */

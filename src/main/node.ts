@@ -91,7 +91,7 @@ async function openStore(
   const lost = onLost === undefined ? {} : { onLost }
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...lost }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...lost }
     const store = await openContainerdStore(options, { signal })
     return { store, staging: store.stagingDir, layers: store.landedDir }
   }
@@ -106,6 +106,10 @@ async function openStore(
 /** Pods cannot start without it, so kubelet's collection must leave it. */
 function pinnedOf({ sandboxImage }: RuntimeFacts): { readonly pinned?: string } {
   return sandboxImage === undefined ? {} : { pinned: formatReference(parseReference(sandboxImage)) }
+}
+
+function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string } {
+  return rootDir === undefined ? {} : { containerdRoot: rootDir }
 }
 
 /** What the runtime itself goes by, unless the configuration names something else. */

@@ -14,7 +14,7 @@ const OVERLAYFS = 'overlayfs'
 const text = lenient(z.string())
 const table = lenient(z.record(z.string(), z.unknown()))
 
-/** `info.config` of containerd's Status (1.6 and 1.7 whole; 2.x without what concerns images). */
+/** `info.config` of containerd's Status (1.6 and 1.7 whole; 2.x without most of what concerns images). */
 const statusConfig = z.object({
   containerd: lenient(
     z.object({
@@ -24,6 +24,7 @@ const statusConfig = z.object({
   ),
   registry: lenient(z.object({ configPath: text, mirrors: table, configs: table, auths: table, headers: table })),
   sandboxImage: text,
+  containerdRootDir: text,
 })
 type StatusConfig = z.output<typeof statusConfig>
 
@@ -56,6 +57,7 @@ export async function inspectRuntime(
     version,
     ...(snapshotter === undefined ? {} : { snapshotter }),
     otherSnapshotters: otherSnapshotters(config, file, snapshotter),
+    ...(config.containerdRootDir ? { rootDir: config.containerdRootDir } : {}),
     ...(sandboxImage ? { sandboxImage } : {}),
     ...(hostsDir ? { hostsDir } : {}),
     obstacles: obstaclesOf(config, file, snapshotter),

@@ -17,6 +17,8 @@ export type RuntimeFacts = {
   readonly snapshotter?: string
   /** Runtime handlers that use another snapshotter than the default, by name. */
   readonly otherSnapshotters: ReadonlyMap<string, string>
+  /** Where containerd keeps what is to outlast a reboot. */
+  readonly rootDir?: string
   /** The image of pods' sandboxes, which must stay. */
   readonly sandboxImage?: string
   /** Its registry configuration directories (`config_path`), colons between them. */

@@ -12,6 +12,7 @@ import { runFailures } from './failing.ts'
 import { makeFleet, putFleet } from './fleet.ts'
 import { runFull } from './full.ts'
 import { runKills } from './killing.ts'
+import { Alone } from './machine.ts'
 import { runRaces } from './racing.ts'
 import { isClean, newTally, table } from './tally.ts'
 import { Victim } from './victim.ts'
@@ -25,7 +26,7 @@ describe('a daemon that is told to stop while it pulls', () => {
     await using registry = await startRegistry({ blobBytesPerSecond: 20_000 })
     putFleet(registry, fleet)
     await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-stop-'))
-    const victim = new Victim(temporary.path, registry.host, fleet, tally)
+    const victim = new Victim(new Alone(temporary.path), registry.host, fleet, tally)
     await victim.start({ signal })
     const pulls = Promise.allSettled(fleet.images.map((image) => victim.pull(image, { signal })))
     await eventually(async () => (await readdir(join(victim.windlass.root, 'staging'))).length > 0, { signal })
@@ -45,6 +46,11 @@ describe('a daemon that is told to stop while it pulls', () => {
 describe('disks that are full, calls that fail, removals in between (more of each: npm run crash)', () => {
   it.skipIf(lacking('root')).each(['bytes', 'inodes'] as const)('too few %s, eight times', async (what) => {
     const tally = await runFull(8, 1, what, { signal: new AbortController().signal })
+    expect(isClean(tally), table([tally])).toBe(true)
+  })
+
+  it.skipIf(noDisks || lacking('mkfs.btrfs'))('a quota, six times', { timeout: 120_000 }, async ({ signal }) => {
+    const tally = await runFull(6, 1, 'quota', { signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
@@ -71,6 +77,26 @@ describe('what was answered as pulled is there with every byte', () => {
     expect(isClean(tally), table([tally])).toBe(true)
     expect([tally.runs, tally.images > 10]).toEqual([10, true])
   })
+
+  it.skipIf(lacking('root', 'containerd'))(
+    'after 8 kills of it, of containerd, or of both',
+    { timeout: 300_000 },
+    async ({ signal }) => {
+      const tally = await runKills(8, 1, { signal, beside: true })
+      expect(isClean(tally), table([tally])).toBe(true)
+      expect([tally.runs, tally.images > 8]).toEqual([8, true])
+    },
+  )
+
+  it.skipIf(noDisks || lacking('containerd'))(
+    'after 6 power cuts beside containerd',
+    { timeout: 300_000 },
+    async ({ signal }) => {
+      const tally = await runCuts(6, 5, { signal, beside: true })
+      expect(isClean(tally), table([tally])).toBe(true)
+      expect([tally.runs, tally.images > 6]).toEqual([6, true])
+    },
+  )
 
   it.skipIf(noDisks || lacking('strace'))('and would not be without syncfs', { timeout: 300_000 }, async ({ signal }) => {
     const tally = await runCuts(2, 1, { signal, wrapper: withoutSync })

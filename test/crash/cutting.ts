@@ -8,6 +8,7 @@ import { startRegistry } from '../registry/embedded-registry.ts'
 import { createRandom, type Random } from '../support/random.ts'
 import { Disk } from './disk.ts'
 import { type Fleet, makeFleet, pickSome, putFleet } from './fleet.ts'
+import { Alone, Beside } from './machine.ts'
 import { newTally, type Tally } from './tally.ts'
 import { Victim } from './victim.ts'
 
@@ -19,19 +20,28 @@ export type CutOptions = Abortable & {
   readonly onRun?: (tally: Tally) => void
   /** What the daemon is started by, where it is not started as it is: the negative control. */
   readonly wrapper?: readonly string[]
+  /** Beside containerd, whose database loses its power too. */
+  readonly beside?: boolean
 }
 
-export async function runCuts(count: number, seed: number, { signal, onRun, wrapper = [] }: CutOptions): Promise<Tally> {
-  const tally = newTally(wrapper.length === 0 ? 'power cut (C2)' : 'power cut, syncfs left out (control)')
+export async function runCuts(
+  count: number,
+  seed: number,
+  { signal, onRun, wrapper = [], beside = false }: CutOptions,
+): Promise<Tally> {
+  const tally = newTally(
+    `power cut${beside ? ', of containerd too' : ''}${wrapper.length === 0 ? '' : ', syncfs left out (control)'} (C2)`,
+  )
   const fleet = makeFleet(seed, { images: 6, filesPerLayer: 60 })
   await using registry = await startRegistry()
   putFleet(registry, fleet)
   using disk = new Disk()
-  const victim = new Victim(disk.dir, registry.host, fleet, tally)
+  const machine = beside ? new Beside(disk.dir) : new Alone(disk.dir)
+  const victim = new Victim(machine, registry.host, fleet, tally)
   await victim.start({ signal, wrapper })
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
-    await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, { signal, wrapper })
+    await once(victim, machine, disk, fleet, random, `seed ${seed} run ${run}`, { signal, wrapper })
     tally.runs++
     onRun?.(tally)
   }
@@ -41,6 +51,7 @@ export async function runCuts(count: number, seed: number, { signal, onRun, wrap
 
 async function once(
   victim: Victim,
+  machine: Alone | Beside,
   disk: Disk,
   fleet: Fleet,
   random: Random,
@@ -65,13 +76,18 @@ async function once(
   await settled
   await disk.powerOn({ signal })
   // The records that a rebuild goes by must not promise more than the database does, and not less.
-  if (random.chance(0.3)) await victim.loseDatabase()
-  await victim.start({ signal, wrapper })
-  await victim.check(when, { signal })
-  for (const image of wanted) await victim.pull(image, { signal })
-  await victim.check(`${when}, pulled again`, { signal })
-  await victim.checkLeftovers(when, { signal })
-  for (const image of pickSome(fleet.images, random, AT_ONCE)) await victim.remove(image, { signal })
+  if (random.chance(0.3) && machine instanceof Alone) await machine.loseDatabase()
+  try {
+    await victim.start({ signal, wrapper })
+    await victim.check(when, { signal })
+    for (const image of wanted) await victim.pull(image, { signal })
+    await victim.check(`${when}, pulled again`, { signal })
+    await victim.checkLeftovers(when, { signal })
+    for (const image of pickSome(fleet.images, random, AT_ONCE)) await victim.remove(image, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new Error(`${when}: the daemon has to be seen to by hand\n${machine.output()}`, { cause: error })
+  }
 }
 
 /** Every syncfs of the daemon and its threads answers that it is done, and does nothing. */

@@ -40,9 +40,9 @@ export class Disk implements Disposable {
    * hold a copy of the mount, and with it the file system that is shut: both are waited for.
    */
   async powerOn({ signal }: Abortable): Promise<void> {
-    await eventually(async () => spawnSync('umount', [this.dir]).status === 0, { signal })
+    await eventually(async () => spawnSync('umount', [this.dir]).status === 0, { signal, seconds: 60 })
     const isHeld = (): boolean => execFileSync('losetup', ['-j', this.#image], { encoding: 'utf8' }) !== ''
-    await eventually(async () => !isHeld(), { signal })
+    await eventually(async () => !isHeld(), { signal, seconds: 60 })
     this.#attach()
   }
 

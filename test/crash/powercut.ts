@@ -1,15 +1,23 @@
-/** `npm run powercut -- --count 200 --seed 1`: power cuts on an ext4 of its own, and a few without syncfs, which must lose files. */
+/** `npm run powercut -- --count 200 --seed 1 [--beside]`: power cuts, with `--beside` of containerd too, on an ext4 of its own, and a few without syncfs, which must lose files. */
 import { parseArgs } from 'node:util'
 import { CONTROLS, runCuts, withoutSync } from './cutting.ts'
 import { isClean, table } from './tally.ts'
 
-const { values } = parseArgs({ options: { count: { type: 'string', default: '200' }, seed: { type: 'string', default: '1' } } })
+const { values } = parseArgs({
+  options: {
+    beside: { type: 'boolean', default: false },
+    count: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+  },
+})
 const { signal } = new AbortController()
+const { beside } = values
 const tally = await runCuts(Number(values.count), Number(values.seed), {
   signal,
+  beside,
   onRun: ({ runs }) => runs % 25 === 0 && console.log(`${runs} cuts …`),
 })
-const control = await runCuts(CONTROLS, Number(values.seed), { signal, wrapper: withoutSync })
+const control = await runCuts(CONTROLS, Number(values.seed), { signal, beside, wrapper: withoutSync })
 console.log(table([tally]))
 console.log(table([{ ...control, corrupt: [] }]))
 console.log(`control, syncfs left out: ${control.corrupt.length} corrupt images, as there must be`)

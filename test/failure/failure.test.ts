@@ -42,6 +42,12 @@ test.each<[Failure, RegExp]>([
   expect(describe(failure)).not.toMatch(/\n|pull it first|proxy/)
 })
 
+test('an errno that Node has no name for is told by the kernel’s', () => {
+  const code = 'Unknown system error -122'
+  const error = Object.assign(new Error(code), { code, errno: -122, syscall: 'mkdir', path: '/x' })
+  expect(failureOf(error)).toEqual({ kind: 'no-space', code: 'EDQUOT', path: '/x' })
+})
+
 test('a full device without a name is no full store', () => {
   const error = Object.assign(new Error('write'), { code: 'ENOSPC', syscall: 'write' })
   expect(failureOf(error)).toEqual({ kind: 'no-space', code: 'ENOSPC' })

@@ -52,7 +52,14 @@ async function watch(
 }
 
 /** For what the daemon does behind its answers (removal in the background) and tells nobody about. */
-export async function eventually(check: () => Promise<boolean>, { signal }: Abortable): Promise<void> {
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(10_000)])
-  while (!(await check())) await delay(20, undefined, { signal: patience })
+export async function eventually(
+  check: () => Promise<boolean>,
+  { signal, seconds = 10 }: Abortable & { readonly seconds?: number },
+): Promise<void> {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)])
+  while (!(await check())) {
+    await delay(20, undefined, { signal: patience }).catch((error: unknown) => {
+      throw new Error(`it never came about: ${check}`, { cause: error })
+    })
+  }
 }

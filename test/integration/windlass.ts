@@ -25,26 +25,8 @@ export interface Windlass extends AsyncDisposable {
  * Starts a daemon with everything below `dir`. It reads no hosts.toml but what the caller puts into `dir/hosts`. Its images are its own,
  * unless `runtime` names whose they are.
  */
-export async function startWindlass(
-  dir: string,
-  {
-    signal,
-    runtime,
-    env,
-    wrapper = [],
-  }: Abortable & {
-    /** A program, with its arguments, that starts the daemon. */
-    readonly wrapper?: readonly string[]
-    readonly runtime?: { readonly kind: string; readonly socket: string }
-    readonly env?: Readonly<Record<string, string>>
-  },
-): Promise<Windlass> {
-  const [root, hosts, socket] = [join(dir, 'root'), join(dir, 'hosts'), join(dir, 'windlass.sock')]
-  await mkdir(hosts, { recursive: true })
-  const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
-  const args = [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts, ...beside]
-  const [program = process.execPath, ...before] = [...wrapper, process.execPath]
-  const daemon = start(program, [...before, ...args], env)
+export async function startWindlass(dir: string, { signal, ...how }: Abortable & Launch): Promise<Windlass> {
+  const { root, socket, daemon } = await launchWindlass(dir, how)
   try {
     const cri = await answering(socket, daemon, { signal })
     return {
@@ -64,6 +46,27 @@ export async function startWindlass(
   }
 }
 
+/** How it is started. */
+export type Launch = {
+  /** A program, with its arguments, that starts the daemon. */
+  readonly wrapper?: readonly string[]
+  readonly runtime?: { readonly kind: string; readonly socket: string }
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** The same without waiting until it answers. */
+export async function launchWindlass(
+  dir: string,
+  { runtime, env, wrapper = [] }: Launch,
+): Promise<{ readonly root: string; readonly socket: string; readonly daemon: Daemon }> {
+  const [root, hosts, socket] = [join(dir, 'root'), join(dir, 'hosts'), join(dir, 'windlass.sock')]
+  await mkdir(hosts, { recursive: true })
+  const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
+  const args = [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts, ...beside]
+  const [program = process.execPath, ...before] = [...wrapper, process.execPath]
+  return { root, socket, daemon: start(program, [...before, ...args], env) }
+}
+
 /** Connects as soon as the daemon listens: kubelet, too, has nothing but the socket to go by. */
 async function answering(socket: string, daemon: Daemon, { signal }: Abortable): Promise<Connection> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(20_000)])
@@ -72,9 +75,9 @@ async function answering(socket: string, daemon: Daemon, { signal }: Abortable):
       return await connect(socket, { signal: patience })
     } catch (error) {
       const ended = !existsSync(`/proc/${daemon.pid}`)
-      if (failureOf(error).kind !== 'no-daemon' || ended)
+      if (failureOf(error).kind !== 'no-daemon' || ended || patience.aborted)
         throw new Error(`windlass is not ready:\n${daemon.output()}`, { cause: error })
-      await delay(25, undefined, { signal: patience })
+      await delay(25, undefined, { signal: patience }).catch(() => {})
     }
   }
 }

@@ -2,14 +2,15 @@
  * Images as containerd has them: records that name content, and the documents they lead to. Records change behind our back and are asked
  * for every time; what a digest leads to never changes and is remembered.
  */
-import { type Failure, fail, failureOf } from '../../failure/failure.ts'
-import { type Digest, isDigest, sha256 } from '../../oci/digest.ts'
+import { failureOf } from '../../failure/failure.ts'
+import { type Digest, isDigest } from '../../oci/digest.ts'
 import type { Descriptor, Platform } from '../../oci/oci.ts'
 import { parseConfig, parseManifestOrIndex } from '../../oci/parse.ts'
 import { selectManifest } from '../../platform/platform.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import { Limiter } from '../../task/limiter.ts'
 import type { StoredImage } from '../store.ts'
+import { isUnreadable, readDocument } from './content.ts'
 import type { Daemon } from './daemon.ts'
 import { layerIdsOf, PINNED } from './names.ts'
 
@@ -26,8 +27,6 @@ const MAX_TARGETS = 20_000
 const MAX_REMEMBERED = 2 ** 18
 /** Documents that are read at the same time. */
 const READS = 8
-/** Manifest and config limits of the registry client. */
-const MAX_DOCUMENT = 4 * 2 ** 20
 const MAX_INDEX_DEPTH = 4
 const ID_RECORD = /^sha256:[0-9a-f]{64}$/
 
@@ -150,10 +149,10 @@ export class Catalog {
     let descriptor = target
     let indexBytes: Uint8Array | undefined
     for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
-      const bytes = await this.#content(descriptor)
+      const bytes = await readDocument(this.#daemon, descriptor)
       const parsed = parseManifestOrIndex(bytes, descriptor, 'containerd')
       if (parsed.kind === 'manifest') {
-        const configBytes = await this.#content(parsed.config)
+        const configBytes = await readDocument(this.#daemon, parsed.config)
         const config = parseConfig(configBytes, parsed.config, 'containerd', parsed.layers.length)
         const { mediaType, digest } = descriptor
         const manifest = { mediaType, digest, size: bytes.length }
@@ -167,18 +166,6 @@ export class Catalog {
       descriptor = chosen
     }
     return undefined
-  }
-
-  async #content({ digest, size }: Descriptor): Promise<Uint8Array> {
-    const chunks = await this.#daemon.call('read a document', async ({ content }, options) => {
-      const read: Buffer[] = []
-      const request = { digest, offset: 0, size: Math.min(size, MAX_DOCUMENT) }
-      for await (const { data } of content.read(request, options)) read.push(data)
-      return read
-    })
-    const bytes = Uint8Array.from(Buffer.concat(chunks))
-    const got = sha256(bytes)
-    return got === digest ? bytes : fail({ kind: 'digest-mismatch', what: 'manifest', want: digest, got, from: 'containerd' })
   }
 
   #remember(target: Digest, documents: Documents): void {
@@ -207,11 +194,3 @@ function namedOf({ name, target, createdAt, labels }: Image__Output): Named | un
     pinned: pinned !== undefined && labels[pinned[0]] === pinned[1],
   }
 }
-
-/** Content that is gone, or that is nothing we pull. */
-const isUnreadable = (failure: Failure): boolean =>
-  failure.kind === 'malformed' ||
-  failure.kind === 'unsupported' ||
-  failure.kind === 'digest-mismatch' ||
-  failure.kind === 'size-mismatch' ||
-  (failure.kind === 'runtime' && failure.code === 'NOT_FOUND')

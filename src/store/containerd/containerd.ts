@@ -7,6 +7,7 @@
  *
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { asWindlassError, fail } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
@@ -56,6 +57,8 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** containerd's own root; else it is taken to be where its snapshots are. */
+  readonly containerdRoot?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
@@ -76,7 +79,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
@@ -96,16 +99,28 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   const [pending, holds] = [new Pending(), new Holds(leases)]
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
+  const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const parts = { daemon, cri, staging, mover, snapshots, catalog, names, pending, holds, staged, pinned, blobs }
-  return new LandingStore(options, parts, open.move())
+  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, pending, holds, pinned, blobs }
+  return new LandingStore(options, { ...landing, staging, staged }, open.move())
+}
+
+/** Where blobs and documents lie, by their digests. */
+function contentDirIn(root: string, log: StoreLog): string | undefined {
+  const plugin = join(root, 'io.containerd.content.v1.content')
+  if (existsSync(plugin)) return join(plugin, 'blobs', 'sha256')
+  log.warn(
+    { content: plugin },
+    'the directory of its content is not there: after a power cut, images may have to be pulled again',
+  )
+  return undefined
 }
 
 /** What the store is made of. */
-type StoreParts = LandingParts & { readonly staging: Staging }
+type StoreParts = LandingParts & { readonly staging: Staging; readonly staged: StagedLayers }
 
 class LandingStore implements ContainerdStore {
   readonly root: string

@@ -1,24 +1,9 @@
-/**
- * An image into containerd: snapshots, documents, records, in the order in which each is held by what comes next. A lease holds them all
- * until the records do.
- */
-import { randomUUID } from 'node:crypto'
-import { fail } from '../../failure/failure.ts'
-import { type DiffId, type Digest, parseDigest } from '../../oci/digest.ts'
-import { type Descriptor, mediaTypes } from '../../oci/oci.ts'
-import { parseManifestOrIndex } from '../../oci/parse.ts'
+/** The names of an image in containerd. */
+import type { Descriptor } from '../../oci/oci.ts'
 import type { NewImage } from '../store.ts'
-import type { Daemon } from './daemon.ts'
 import type { ContainerdLease } from './leases.ts'
-import { chainIdOf, gc, layerIdsOf, MANAGED, PINNED, sourceLabel, UNCOMPRESSED } from './names.ts'
+import { MANAGED, PINNED } from './names.ts'
 import type { GivenName, Names } from './naming.ts'
-
-type Labels = Readonly<Record<string, string>>
-
-type Document = { readonly digest: Digest; readonly bytes: Uint8Array; readonly labels: Labels }
-
-/** Collected while it was being written: once is bad luck. */
-const ATTEMPTS = 3
 
 /** An image with its names. Disposing it takes them back, unless they were kept. */
 export type NamedImage = GivenName & {
@@ -27,22 +12,14 @@ export type NamedImage = GivenName & {
   isThere(): Promise<boolean>
 }
 
-/** The diffIDs of blobs that were fetched and unpacked here. */
-export type Verified = ReadonlyMap<Digest, DiffId>
-
-/**
- * Writes the documents and names the image. Its snapshots must be committed and held by the lease. Where blobs are kept, `kept` says what
- * is known of them. Throws runtime.
- */
+/** Names the image whose documents are written, and held by the lease as its snapshots are. Throws runtime. */
 export async function landImage(
-  { daemon, names }: { readonly daemon: Daemon; readonly names: Names },
+  names: Names,
   image: NewImage,
+  target: Descriptor,
   lease: ContainerdLease,
-  { isPinned, kept }: { readonly isPinned: boolean; readonly kept: Verified | undefined },
+  { isPinned }: { readonly isPinned: boolean },
 ): Promise<NamedImage> {
-  const { target, documents } = documentsOf(image, kept !== undefined)
-  if (kept !== undefined) await labelBlobs(daemon, image, kept, lease)
-  for (const document of documents) await writeDocument(daemon, document, lease)
   const labels = { ...MANAGED, ...(isPinned ? PINNED : {}) }
   await using undo = new AsyncDisposableStack()
   const given: GivenName[] = []
@@ -58,103 +35,4 @@ export async function landImage(
     },
     [Symbol.asyncDispose]: () => named.disposeAsync(),
   }
-}
-
-/** Each document after those it leads to; and the one the image's names are for. */
-function documentsOf(
-  image: NewImage,
-  keepBlobs: boolean,
-): { readonly target: Descriptor; readonly documents: readonly Document[] } {
-  const source = sourceOf(image.digest)
-  const top = layerIdsOf(image.config.diffIds).at(-1)
-  const config = {
-    digest: image.id,
-    bytes: image.configBytes,
-    labels: { ...source, ...(top === undefined ? {} : { [gc.snapshot]: chainIdOf(top) }) },
-  }
-  const manifest = {
-    digest: image.manifest.digest,
-    bytes: image.manifestBytes,
-    labels: { ...source, [gc.config]: image.id, ...(keepBlobs ? layerLabels(image) : {}) },
-  }
-  const index = indexOver(image)
-  if (index === undefined) return { target: image.manifest, documents: [config, manifest] }
-  const labels = { ...source, [gc.manifest(0)]: image.manifest.digest }
-  return {
-    target: index.descriptor,
-    documents: [config, manifest, { digest: index.descriptor.digest, bytes: index.bytes, labels }],
-  }
-}
-
-/** What keeps layers' blobs: containerd's own pull gives a manifest the same. One that is not here is nothing to its collection. */
-const layerLabels = ({ layers }: NewImage): Labels => Object.fromEntries(layers.map(({ digest }, at) => [gc.layer(at), digest]))
-
-/** Says of the blobs that are here what containerd's own pull says of them; they are the lease's until the manifest has them. */
-async function labelBlobs(daemon: Daemon, image: NewImage, kept: Verified, lease: ContainerdLease): Promise<void> {
-  for (const { digest } of image.layers) {
-    // Not what the image claims: containerd would take one image's blob for another one's layer.
-    const diffId = kept.get(digest)
-    const labels = { ...sourceOf(image.digest), ...(diffId === undefined ? {} : { [UNCOMPRESSED]: diffId }) }
-    if (await labelContent(daemon, digest, labels)) await lease.hold({ content: digest })
-  }
-}
-
-/** False where there is no such content. */
-async function labelContent(daemon: Daemon, digest: Digest, labels: Labels): Promise<boolean> {
-  const updated = await daemon.callUnless('NOT_FOUND', 'label content', async ({ content }, options) => {
-    const { info } = await content.info({ digest }, options)
-    const own = besides(labels, info?.labels ?? {})
-    const paths = Object.keys(own).map((label) => `labels.${label}`)
-    return await content.update({ info: { digest, labels: own }, updateMask: { paths } }, options)
-  })
-  return updated !== undefined
-}
-
-/** The index the reference named, where it lists the manifest itself: containerd looks no deeper than we write. */
-function indexOver({ indexBytes: bytes, digest, manifest }: NewImage): { descriptor: Descriptor; bytes: Uint8Array } | undefined {
-  if (bytes === undefined) return undefined
-  const of = { mediaType: mediaTypes.ociIndex, digest: parseDigest(digest.slice(digest.indexOf('@') + 1)) }
-  const parsed = parseManifestOrIndex(bytes, { ...of, mediaType: '' }, 'the registry')
-  if (parsed.kind !== 'index' || !parsed.manifests.some((each) => each.digest === manifest.digest)) return undefined
-  return { descriptor: { mediaType: parsed.mediaType, digest: of.digest, size: bytes.length }, bytes }
-}
-
-/** `host/repository@digest` → the label that says where content came from. */
-function sourceOf(name: string): Labels {
-  const slash = name.indexOf('/')
-  return { [sourceLabel(name.slice(0, slash))]: name.slice(slash + 1, name.indexOf('@')) }
-}
-
-async function writeDocument(daemon: Daemon, { digest, bytes, labels }: Document, lease: ContainerdLease): Promise<void> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const write = { ref: `windlass-${randomUUID()}`, digest, bytes, labels }
-    const written = await daemon.callUnless(
-      'ALREADY_EXISTS',
-      'write a document',
-      (c, options) => c.writeContent(write, options),
-      lease.id,
-    )
-    if (written !== undefined) return
-    // Somebody else's, from now on held by us as well; its labels may lack ours.
-    await lease.hold({ content: digest })
-    if (await labelContent(daemon, digest, labels)) return
-  }
-  fail({ kind: 'internal', what: `document ${digest} was collected ${ATTEMPTS} times while it was written` })
-}
-
-/** containerd's limit for a label: key and value. */
-const MAX_LABEL = 4096
-
-/**
- * Our labels beside those that are there: a diffID stays as it is; where content comes from is added to where others had it from, as far
- * as a label holds it.
- */
-function besides(labels: Labels, there: Labels): Labels {
-  const merged = Object.entries(labels).map(([key, value]): readonly [string, string] => {
-    if (key === UNCOMPRESSED) return [key, there[key] ?? value]
-    if (!key.startsWith(sourceLabel(''))) return [key, value]
-    const all = [...new Set([...(there[key]?.split(',') ?? []), value])].join(',')
-    return [key, key.length + all.length <= MAX_LABEL ? all : (there[key] ?? value)]
-  })
-  return Object.fromEntries(merged)
 }

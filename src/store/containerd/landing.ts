@@ -1,14 +1,17 @@
 /** Groups of images into containerd behind one sync: nothing is committed whose files may not be on disk. */
 import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
 import type { DiffId, Digest } from '../../oci/digest.ts'
+import type { Descriptor } from '../../oci/oci.ts'
 import type { Connection } from '../../rpc/client.ts'
 import { untilKnown } from '../../rpc/known.ts'
 import { unreadableIn } from '../common/readable.ts'
 import { Sealer } from '../common/sealer.ts'
+import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import type { BlobKeeper, NewImage, Published, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
+import { writeDocuments } from './documents.ts'
 import type { Hold, Holds } from './holds.ts'
 import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
@@ -17,19 +20,20 @@ import { layerIdsOf } from './names.ts'
 import type { Names } from './naming.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
-import type { StagedLayers } from './staged-layers.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
   readonly daemon: Daemon
   readonly cri: Connection
+  /** Where containerd's content is found, if that is known. */
+  readonly contentDir: string | undefined
+  readonly sweeper: Sweeper
   readonly mover: Thread<MoverDuties>
   readonly snapshots: Snapshots
   readonly catalog: Catalog
   readonly names: Names
   readonly pending: Pending
   readonly holds: Holds
-  readonly staged: StagedLayers
   readonly pinned: string | undefined
   /** Where blobs are kept. */
   readonly blobs: BlobKeeper | undefined
@@ -37,6 +41,8 @@ export type LandingParts = {
 
 /** An image to land, and what holds it until it has. */
 type Landing = { readonly image: NewImage; readonly hold: Hold }
+/** Its documents are in the content store; `target` is the one its names are for. */
+type Written = Landing & { readonly target: Descriptor }
 /** An image that has its names, and how long that took. */
 type Sealed = { readonly landed: StoredImage; readonly named: NamedImage; readonly syncMs: number; readonly publishMs: number }
 
@@ -86,32 +92,47 @@ export class Lander {
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, pending, staged } = this.#parts
+    const { mover, sweeper, pending, contentDir } = this.#parts
+    // Before the sync: containerd syncs its database, but not the directory in which that finds them.
+    const written: (Written | WindlassError)[] = []
+    for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
+    const failed = written.filter((each) => each instanceof WindlassError)
+    if (failed.length === written.length) return failed
     const started = performance.now()
-    const unsynced = await mover.call('sync', null)
+    const unsynced = await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {
-      for (const { dir } of pending.takeAll(unsynced)) await staged.discard(dir)
+      for (const { dir } of pending.takeAll(unsynced)) await sweeper.discard(dir)
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
     const outcomes: (Sealed | WindlassError)[] = []
-    for (const landing of landings) outcomes.push(await this.#land(landing, syncMs).catch((error) => asWindlassError(error)))
+    for (const each of written) {
+      const isWritten = !(each instanceof WindlassError)
+      outcomes.push(isWritten ? await this.#land(each, syncMs).catch((error) => asWindlassError(error)) : each)
+    }
     return outcomes
   }
 
-  async #land({ image, hold }: Landing, syncMs: number): Promise<Sealed> {
-    const { daemon, names, snapshots, catalog, pending, holds, pinned, blobs } = this.#parts
+  async #write({ image, hold }: Landing): Promise<Written> {
+    const { daemon, pending, blobs } = this.#parts
+    const kept = new Map<Digest, DiffId>()
+    for (const id of layerIdsOf(image.config.diffIds)) {
+      const layer = pending.get(id)
+      if (layer?.facts.blob !== undefined) kept.set(layer.facts.blob.digest, layer.diffId)
+    }
+    const target = await writeDocuments(daemon, image, await hold.lease(), blobs === undefined ? undefined : kept)
+    return { image, hold, target }
+  }
+
+  async #land({ image, hold, target }: Written, syncMs: number): Promise<Sealed> {
+    const { names, snapshots, catalog, pending, holds, pinned } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
     const lease = await hold.lease()
-    const kept = new Map<Digest, DiffId>()
     for (const id of ids) {
       const layer = pending.get(id)
-      if (layer === undefined) continue
-      const { blob } = layer.facts
-      if (blob !== undefined) kept.set(blob.digest, layer.diffId)
-      await this.#commit(layer, lease)
+      if (layer !== undefined) await this.#commit(layer, lease)
     }
     // Committed by us or anybody: held before it is looked for, so that what is found stays.
     if (top !== undefined) {
@@ -120,9 +141,7 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(
-      await landImage({ daemon, names }, image, lease, { isPinned, kept: blobs === undefined ? undefined : kept }),
-    )
+    const named = undo.use(await landImage(names, image, target, lease, { isPinned }))
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
@@ -134,16 +153,16 @@ export class Lander {
   }
 
   async #commit(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
-    const { snapshots, pending, holds, staged } = this.#parts
+    const { sweeper, snapshots, pending, holds } = this.#parts
     try {
       await snapshots.commit(layer, lease)
       await holds.keep(layer.id)
       pending.drop(layer.id)
     } catch (error) {
       // Its tree may be in a snapshot that will be collected: neither it nor what stands on it is here any more.
-      for (const lost of pending.takeWithAbove(layer.id)) await staged.discard(lost.dir)
+      for (const lost of pending.takeWithAbove(layer.id)) await sweeper.discard(lost.dir)
       throw error
     }
-    await staged.discard(layer.dir)
+    await sweeper.discard(layer.dir)
   }
 }

@@ -14,14 +14,19 @@ export type MoverDuties = {
   seize(order: { readonly from: string; readonly to: string }): { readonly leftOut: boolean }
   /** Gives the directories that the tar of the layer in `dir` left out the attributes they have in `lowers`, nearest first. Throws system, internal. */
   attribute(order: { readonly dir: string; readonly lowers: readonly string[] }): null
-  /** Everything staged is on disk afterwards; else why not. */
-  sync(_: null): Failure | null
+  /** Everything staged is on disk afterwards, and what was put into this directory; else why not. */
+  sync(order: { readonly directory: string | undefined }): Failure | null
   /** Puts the tree `from` in place of the empty directory `to`, and the rename on disk. Throws system. */
   place(order: { readonly from: string; readonly to: string }): null
 }
 
 const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
 const open = (path: string): Descriptor => new Descriptor(check(openat(AT.FDCWD, cstr(path), DIRECTORY, 0), 'openat', path))
+
+function syncDirectory(path: string): void {
+  using directory = open(path)
+  check(fsync(directory.fd), 'fsync', path)
+}
 
 function move(staging: string): MoverDuties {
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
@@ -32,9 +37,11 @@ function move(staging: string): MoverDuties {
       attributeImplied(dir, lowers)
       return null
     },
-    sync: () => {
+    sync: ({ directory }) => {
       try {
         check(syncfs(area.fd), 'syncfs', staging)
+        // Of the same file system nearly everywhere, and then there is nothing left to do.
+        if (directory !== undefined) syncDirectory(directory)
         return null
       } catch (error) {
         return failureOf(error)
@@ -42,8 +49,7 @@ function move(staging: string): MoverDuties {
     },
     place: ({ from, to }) => {
       renameSync(from, to)
-      using parent = open(dirname(to))
-      check(fsync(parent.fd), 'fsync', dirname(to))
+      syncDirectory(dirname(to))
       return null
     },
   }

@@ -58,7 +58,7 @@ export class StagedLayers implements Disposable {
       if (failure.kind === 'system' && failure.code === 'ENOENT') onLost?.(asWindlassError(error))
       throw error
     })
-    return new Staged(dir, dir, diffId, pending.lostTimes, (place) => this.discard(place))
+    return new Staged(dir, dir, diffId, pending.lostTimes, (place) => this.#parts.sweeper.discard(place))
   }
 
   /** Gives a layer its place above `parent`, or drops it for the one that is there. Throws as the store's `commit` does. */
@@ -94,17 +94,11 @@ export class StagedLayers implements Disposable {
 
   /** Drops those that nobody holds, but for these and what they stand on. */
   async dropLoose(but: readonly LayerId[]): Promise<readonly OwnLayer[]> {
-    const { pending, holds } = this.#parts
+    const { sweeper, pending, holds } = this.#parts
     const loose = pending.takeLoose([...holds.ids(), ...but])
     const layers = loose.map((layer) => layerOf(layer))
-    for (const { dir } of loose) await this.discard(dir)
+    for (const { dir } of loose) await sweeper.discard(dir)
     return layers
-  }
-
-  /** Out of the way at once, and unlinked in the background. */
-  async discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,6 @@
 /** The store's layers: from staging into the graph, held by leases and images, and out again through the trash. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { asWindlassError, type Failure, fail } from '../../failure/failure.ts'
@@ -62,7 +62,7 @@ export class Layers {
     await mkdir(dir, { mode: 0o700 }).catch((error) => {
       throw asWindlassError(error)
     })
-    return new Staged(name, dir, diffId, this.#unsynced.times, (place) => this.#discard(place))
+    return new Staged(name, dir, diffId, this.#unsynced.times, (place) => this.#threads.sweeper.discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
@@ -234,13 +234,5 @@ export class Layers {
     } finally {
       for (const id of ours) this.#moving.delete(id)
     }
-  }
-
-  async #discard(dir: string): Promise<void> {
-    await rename(dir, join(this.#at.trash, randomUUID())).catch((error) => {
-      // A commit that failed has thrown it away already.
-      if (error.code !== 'ENOENT') throw asWindlassError(error)
-    })
-    this.#threads.sweeper.sweepLater()
   }
 }

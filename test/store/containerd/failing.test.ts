@@ -1,5 +1,5 @@
 /** containerd dies, or others take away what is ours, at each step of a landing: an error, nothing half there, and the next pull works. */
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync, truncateSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -22,6 +22,8 @@ interface Node extends AsyncDisposable {
   readonly store: ContainerdStore
   readonly containerd: Containerd
   readonly gate: Gate
+  /** The file that containerd keeps content in. */
+  content(digest: string): string
   /** What containerd has, after a whole collection. */
   left(): Promise<{
     readonly images: string[]
@@ -46,6 +48,7 @@ async function startNode({ signal }: { readonly signal: AbortSignal }): Promise<
     store,
     containerd,
     gate,
+    content: (digest) => join(path, 'containerd', 'root', 'io.containerd.content.v1.content', 'blobs', digest.replace(':', '/')),
     left: async () => {
       await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
       await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
@@ -109,6 +112,33 @@ async function isWhole({ store, left }: Node, leases: unknown = 1): Promise<void
 const chain = (store: ContainerdStore): readonly string[] => store.layerIds(image.config.diffIds).map((id) => `sha256:${id}`)
 
 const nothing = { images: [], snapshots: [], content: [], leases: 1 }
+
+describe.skipIf(lacking('root', 'containerd'))('documents that containerd has on record', () => {
+  // After a power cut: its database was synced, the directory they are found in was not, or not their bytes.
+  test.for([
+    ['are gone', (path: string) => rmSync(path)],
+    ['are empty', (path: string) => truncateSync(path)],
+  ] as const)('and that %s are written again by the next pull', async ([, damage], { signal }) => {
+    await using node = await startNode({ signal })
+    const { store, containerd, content } = node
+    await pull(store, { signal })
+    for (const digest of [image.manifest.digest, image.id]) damage(content(digest))
+    await containerd.crash({ signal })
+    expect(await pull(store, { signal })).toBe(image.id)
+    await isWhole(node)
+    const reference = { image: { image: 'registry.test/app:1' } }
+    expect((await containerd.cri.image.imageStatus(reference, { signal })).image?.id).toBe(image.id)
+  })
+
+  test('are on disk before a name leads to them', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const calls: string[] = []
+    node.gate.before = ({ method }) => void calls.push(method)
+    await pull(node.store, { signal })
+    // The sync lies between the last document and the first commit.
+    expect(calls.lastIndexOf('Content/Write')).toBeLessThan(calls.indexOf('Snapshots/Commit'))
+  })
+})
 
 describe.skipIf(lacking('root', 'containerd'))('a landing that is disturbed', () => {
   test.for([
