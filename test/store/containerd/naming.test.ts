@@ -83,9 +83,9 @@ describe.skipIf(lacking('root', 'containerd'))('a name', () => {
     const [names, name, gone] = [new Names(daemon), newName(), newName()]
     await create(name, theirs.text, theirs.labels)
     const given = [await give(names, name, 'A'), await give(names, gone, 'A')]
-    await daemon.call('label', (c, options) =>
-      c.images.update({ image: { name, labels: { new: '1' } }, updateMask: { paths: ['labels.new'] } }, options),
-    )
+    // With its target, without which containerd 2.1 ends in a panic.
+    const image = { name, target: targetOf('A'), labels: { new: '1' } }
+    await daemon.call('label', (c, options) => c.images.update({ image, updateMask: { paths: ['labels.new'] } }, options))
     await remove(gone)
     for (const each of given) await each[Symbol.asyncDispose]()
     expect(await found(names, name)).toEqual({ text: 'A', labels: { mine: '1', of: 'A', new: '1' } })
