@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -12,9 +12,12 @@ test('the last runtime is found again until it is forgotten', () => {
   keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(lastRuntime(root.path)).toEqual({ kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(readdirSync(root.path)).toEqual(['windlass.runtime'])
+  mkdirSync(join(root.path, 'tar-splits'))
+  writeFileSync(join(root.path, 'tar-splits', 'x'), '')
   forgetRuntime(root.path)
   forgetRuntime(root.path)
   expect(lastRuntime(root.path)).toBeUndefined()
+  expect(readdirSync(root.path)).toEqual([])
 })
 
 test.each(['', '{', '[]', '{"kind":"none","socket":"/s"}', '{"kind":"crio","socket":"s"}'])('%j says nothing', (text) => {

@@ -24,6 +24,7 @@ import type { Pin } from '../pins.ts'
 import type {
   BlobKeeper,
   CopyableLayer,
+  Evictions,
   Lease,
   NewImage,
   OwnLayer,
@@ -37,6 +38,7 @@ import type {
 import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
+import { Evictor } from './eviction.ts'
 import { Holds } from './holds.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
@@ -47,6 +49,7 @@ import { Pending } from './pending.ts'
 import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
+import { TarSplits } from './tar-splits.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -98,14 +101,17 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const snapshots = new Snapshots(daemon, staging, mover)
   const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   const [pending, holds] = [new Pending(), new Holds(leases)]
+  const tarSplits = open.use(new TarSplits({ root, staging: staging.incoming, snapshots, mover, log }))
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, pending, holds, pinned, blobs }
-  return new LandingStore(options, { ...landing, staging, staged }, open.move())
+  const kept = { pending, holds, tarSplits, pinned, blobs }
+  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
+  return new LandingStore(options, { ...landing, staging, staged, evictions }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -120,7 +126,7 @@ function contentDirIn(root: string, log: StoreLog): string | undefined {
 }
 
 /** What the store is made of. */
-type StoreParts = LandingParts & { readonly staging: Staging; readonly staged: StagedLayers }
+type StoreParts = LandingParts & { readonly staging: Staging; readonly staged: StagedLayers; readonly evictions: Evictions }
 
 class LandingStore implements ContainerdStore {
   readonly root: string
@@ -128,6 +134,7 @@ class LandingStore implements ContainerdStore {
   readonly stagingDir: string
   readonly landedDir: string
   readonly blobs?: BlobKeeper
+  readonly evictions: Evictions
   readonly #parts: StoreParts
   readonly #lander: Lander
   readonly #onLost: ((error: Error) => void) | undefined
@@ -135,9 +142,10 @@ class LandingStore implements ContainerdStore {
 
   /** `open` is what closes with the store. */
   constructor({ root, onLost }: ContainerdStoreOptions, parts: StoreParts, open: AsyncDisposableStack) {
-    const { blobs, staging } = parts
+    const { blobs, evictions, staging } = parts
     this.root = root
     if (blobs !== undefined) this.blobs = blobs
+    this.evictions = evictions
     this.overlayDir = staging.snapshots
     this.stagingDir = staging.incoming
     this.landedDir = staging.landed
@@ -160,7 +168,10 @@ class LandingStore implements ContainerdStore {
   }
 
   async layer(id: LayerId): Promise<StoredLayer | undefined> {
-    return this.#parts.staged.find(id) ?? (await this.#parts.snapshots.find(id))
+    const staged = this.#parts.staged.find(id)
+    if (staged !== undefined) return staged
+    const found = await this.#parts.snapshots.find(id)
+    return found === undefined ? undefined : await this.#withTarSplit(found)
   }
 
   /** Only what is staged: extractors may not read below containerd's snapshots, where the files of running containers are. */
@@ -187,8 +198,9 @@ class LandingStore implements ContainerdStore {
     return this.#parts.staged.stage(diffId, this.#onLost)
   }
 
-  commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
-    return this.#parts.staged.commit(staged, facts, parent)
+  async commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
+    const layer = await this.#parts.staged.commit(staged, facts, parent)
+    return this.#parts.staged.find(layer.id) ?? (await this.#withTarSplit(layer))
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
@@ -225,9 +237,10 @@ class LandingStore implements ContainerdStore {
     return fail(pinsAreContainerds)
   }
 
-  /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
-  collect(): Promise<readonly OwnLayer[]> {
-    return this.#parts.staged.dropLoose([])
+  /** Drops layers that were never landed and that nobody holds, and what was kept of those that are gone; snapshots are containerd's to collect. */
+  async collect(): Promise<readonly OwnLayer[]> {
+    await this.#parts.tarSplits.sweep()
+    return await this.#parts.staged.dropLoose([])
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -247,6 +260,13 @@ class LandingStore implements ContainerdStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open.disposeAsync()
+  }
+
+  /** What containerd unpacked itself has no label of ours, and a tar-split of an earlier snapshot of that name says nothing of this one. */
+  async #withTarSplit(layer: StoredLayer): Promise<StoredLayer> {
+    if (layer.facts === undefined) return { ...layer, unverifiable: 'unpacked by containerd' }
+    const tarSplit = await this.#parts.tarSplits.of(layer.id)
+    return tarSplit === undefined ? { ...layer, unverifiable: 'its tar-split is not kept here' } : { ...layer, tarSplit }
   }
 
   async #topmost(layers: readonly LayerId[]): Promise<LayerId | undefined> {

@@ -20,6 +20,7 @@ import { layerIdsOf } from './names.ts'
 import type { Names } from './naming.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
+import type { TarSplits } from './tar-splits.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
@@ -34,6 +35,7 @@ export type LandingParts = {
   readonly names: Names
   readonly pending: Pending
   readonly holds: Holds
+  readonly tarSplits: TarSplits
   readonly pinned: string | undefined
   /** Where blobs are kept. */
   readonly blobs: BlobKeeper | undefined
@@ -92,12 +94,14 @@ export class Lander {
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, sweeper, pending, contentDir } = this.#parts
-    // Before the sync: containerd syncs its database, but not the directory in which that finds them.
+    const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
+    // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
     const written: (Written | WindlassError)[] = []
     for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
     const failed = written.filter((each) => each instanceof WindlassError)
     if (failed.length === written.length) return failed
+    const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
+    using _kept = await tarSplits.keep([...layers])
     const started = performance.now()
     const unsynced = await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {

@@ -29,7 +29,7 @@ afterEach(() => place[Symbol.dispose]())
 /** Open, and with everything in its place: what asks for it waits until it is. */
 async function open(): Promise<Store> {
   const store = await openLocalStore({ root: place.root, primaryGraphRoots: [primary], log }, { signal })
-  await store.holdings?.holders()
+  await store.holdings?.look()
   return store
 }
 const inPrimary = (path: string): string => join(primary, path)
