@@ -103,13 +103,16 @@ export type Published = { readonly image: StoredImage; readonly syncMs: number; 
 
 /** Keeps layers' blobs as they were fetched, beside what was unpacked of them. */
 export interface BlobKeeper {
-  /** Takes in the blob that `layer` comes out of; undefined where it is here already. Throws runtime, runtime-down. */
-  keep(blob: Descriptor, layer: LayerId): Promise<KeptBlob | undefined>
+  /**
+   * Takes in the blob that `layer` comes out of; undefined where it is here already. The signal ends what it returns, too. Throws runtime,
+   * runtime-down, the signal's reason.
+   */
+  keep(blob: Descriptor, layer: LayerId, options: Abortable): Promise<KeptBlob | undefined>
 }
 
 /** A blob being written. Disposing it before `commit` throws it away. */
 export interface KeptBlob extends ByteSink, AsyncDisposable {
-  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down. */
+  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down, the signal's reason. */
   commit(): Promise<void>
 }
 
