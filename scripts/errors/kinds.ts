@@ -236,7 +236,7 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
   damaged: {
     means: '`windlass verify` found layers that are not what was pulled.',
     act: '`windlass verify --repair`. [verify.md](verify.md)',
-    examples: [{ kind: 'damaged', damaged: 2, unknown: 1 }],
+    examples: [{ kind: 'damaged', damaged: 2, unverifiable: 0, unknown: 1 }],
   },
   unhealthy: {
     means: '`windlass doctor` found the node lacking.',

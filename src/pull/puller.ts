@@ -59,7 +59,8 @@ class NodePuller implements Puller {
 
   constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, ...rest }: PullerOptions) {
     const { room = boundless, log = silent, identify, recheckAccess = false } = rest
-    this.#crew = { registry, store, platform, room, identify, recheckAccess, layers: new LayerWork(store, unpacker, log) }
+    const layers = new LayerWork({ store, unpacker, room }, log)
+    this.#crew = { registry, store, platform, room, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})
