@@ -16,7 +16,7 @@ import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import type { StoreLog } from '../common/log.ts'
-import { LOCK, makeRoot } from '../common/root.ts'
+import { LOCK, makeRoot, RECEIPTS } from '../common/root.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
@@ -107,7 +107,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
-  const receipts = open.use(new ReceiptFiles(join(root, 'receipts'), log))
+  const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)
