@@ -23,15 +23,20 @@ export type EvictionParts = {
   readonly again: PullAgain
 }
 
-/** The same where layers cannot be replaced: everything that stands on a damaged one has to come again with it. Throws cancelled. */
+/**
+ * The same where layers cannot be replaced: everything that stands on a damaged one has to come again with it. Throws cancelled; but images
+ * that have been taken away are pulled again whoever leaves.
+ */
 export async function repairByEviction(
   { store, evictions, again }: EvictionParts,
   damaged: readonly LayerId[],
   options: Listening,
 ): Promise<void> {
   const { signal, onEvent } = options
+  const staying = { signal: new AbortController().signal }
   const gone = new Set<LayerId>()
   for (const id of damaged) {
+    signal.throwIfAborted()
     // It went with one below it.
     if (gone.has(id)) continue
     const images = (await store.images()).filter(({ layerIds }) => layerIds.includes(id))
@@ -46,7 +51,7 @@ export async function repairByEviction(
       await using evicted = await evictions.evict(id)
       for (const { layerIds } of evicted.images) for (const each of layerIds.slice(layerIds.indexOf(id))) gone.add(each)
       for (const image of evicted.images) {
-        const reason = await whyNot(image, again.pull, { signal })
+        const reason = await whyNot(image, again.pull, staying)
         if (reason !== undefined) failed(image, `it was removed, and could not be pulled again: ${reason}`)
       }
     } catch (error) {

@@ -55,9 +55,9 @@ async function typed(
   { signal }: Abortable,
 ): Promise<{ readonly code: number | null; readonly text: string }> {
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal })
-  const code = new Promise<number | null>((resolve, reject) => child.once('exit', resolve).once('error', reject))
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
-  return { code: await code, text: stdout + stderr }
+  const ended = new Promise<number | null>((resolve, reject) => child.once('exit', resolve).once('error', reject))
+  const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
+  return { code, text: stdout + stderr }
 }
 
 describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd', () => {
@@ -70,8 +70,6 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     const name = `${registry.host}/test/shell:1`
     await pull(windlass, name, { signal })
     const verify = (...args: readonly string[]) => typed(['--socket', windlass.socket, 'verify', ...args], { signal })
-    const sound = await verify()
-    expect(sound).toMatchObject({ code: 0, text: expect.stringMatching(/(?:^\w+ .* sound .*shell:1\n){3}$/m) })
     const { layers } = await windlass.cri.windlass.inspectImage({ image: name }, { signal })
     const busybox = join(layers[0]?.diff ?? '', 'bin/busybox')
     const byte = Buffer.alloc(1)
@@ -80,26 +78,12 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
       await file.read(byte, 0, 1, 4_000)
       await file.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, 4_000)
     }
-    const damaged = await verify('-o', 'json')
-    expect(damaged.code).toBe(1)
-    expect(damaged.text).toMatch(/"bin\/busybox",[^}]+"kind": "content"/)
-    await containerd.ctr(['run', '-d', '--net-host', '--snapshotter', 'overlayfs', name, 'runs', '/bin/sleep', '1000'], {
-      signal,
-    })
+    const id = `c${Date.now()}`
+    await containerd.ctr(['containers', 'create', '--snapshotter', 'overlayfs', name, id], { signal })
     const refused = await verify('--repair')
     expect(refused.code).toBe(1)
-    expect(refused.text).toMatch(
-      /^failed .*shell:1: layer \w+ is damaged .* containers stand on it \(runs\); nothing was changed/m,
-    )
-    await containerd.ctr(['tasks', 'kill', '--signal', 'SIGKILL', 'runs'], { signal })
-    await eventually(
-      () =>
-        containerd.ctr(['containers', 'rm', 'runs'], { signal }).then(
-          () => true,
-          () => false,
-        ),
-      { signal },
-    )
+    expect(refused.text).toContain(`containers stand on it (${id}); nothing was changed; remove them`)
+    await containerd.ctr(['containers', 'rm', id], { signal })
     const repaired = await verify('--repair')
     expect(repaired).toMatchObject({ code: 0, text: expect.stringMatching(/repaired .*shell:1\n/) })
     const { image } = await containerd.cri.image.imageStatus({ image: { image: name } }, { signal })
@@ -362,6 +346,9 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     expect(await cli('rmi', reference)).toBe(
       `untagged ${reference}\nremoved  ${image.id} (its layers go when the runtime next collects)\n`,
     )
+    // It collects when it likes, and what is still there is not unpacked again.
+    await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+    await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
     await pull(windlass, reference, { signal })
     const own = JSON.parse(await cli('-o', 'json', 'inspect', reference))
     expect(own.layers).toMatchObject(image.layers.map(({ diffId }) => ({ diffId, entries: 1, whiteouts: 0 })))

@@ -209,6 +209,27 @@ describe.skipIf(lacking('root', 'containerd'))('a repair in containerd', () => {
     expect((await node.store.find(name))?.tags).toEqual([name])
   })
 
+  it('goes on, once the image is away, though whoever asked leaves', async ({ signal }) => {
+    await using node = await startBeside({ signal })
+    const name = await node.pull('app:1', app)
+    const [first] = await node.layers(name)
+    chmodSync(join(first?.diff ?? '', 'etc/passwd'), 0o666)
+    const [asked, until, leaving] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), new AbortController()]
+    node.registry.fault = ({ path }) => {
+      if (!path.endsWith(base.descriptor.digest)) return undefined
+      asked.resolve()
+      return { kind: 'stall', afterBytes: 10, until: until.promise }
+    }
+    const repairing = node.verify([], { repair: true, signal: leaving.signal })
+    await asked.promise
+    leaving.abort(new Error('enough'))
+    expect(await node.store.find(name)).toBeUndefined()
+    until.resolve()
+    await expect(repairing).rejects.toThrow(/enough/)
+    expect((await node.store.find(name))?.tags).toEqual([name])
+    expect(outcomes(await node.verify())).toEqual(['sound', 'sound'])
+  })
+
   it('that a container gets ahead of gives the image its names back', async ({ signal }) => {
     await using node = await startBeside({ signal })
     const name = await node.pull('app:1', app)

@@ -42,7 +42,7 @@ export interface Beside extends AsyncDisposable {
   /** containerd pulls it itself. */
   pullByContainerd(name: string, image: BuiltImage): Promise<string>
   layers(name: string): Promise<readonly StoredLayer[]>
-  verify(images?: readonly string[], options?: { readonly repair: boolean }): Promise<Verified>
+  verify(images?: readonly string[], options?: Partial<Abortable> & { readonly repair?: boolean }): Promise<Verified>
   /** Waits for a whole collection. */
   collectNow(): Promise<void>
 }
@@ -91,10 +91,10 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
       const ids = (await store.find(name))?.layerIds ?? []
       return (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
     },
-    verify: async (images = [], { repair } = { repair: false }) => {
+    verify: async (images = [], { repair = false, signal: leaving = signal } = {}) => {
       const events: VerifyEvent[] = []
       const again = repair ? { repair: pullAgain(puller, 'cli', undefined) } : {}
-      await verifier.verify({ images, ...again }, { signal, onEvent: (event) => events.push(event) })
+      await verifier.verify({ images, ...again }, { signal: leaving, onEvent: (event) => events.push(event) })
       const layers = events.flatMap((event) => (event.type === 'planned' ? event.layers : []))
       const lastOf = (at: number): LayerVerdict | undefined =>
         events.flatMap((event) => (event.type === 'layer' && event.layer === at ? [event.verdict] : [])).at(-1)
