@@ -110,7 +110,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   if (pinned !== undefined) await pinName(daemon, pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, staging, log })
   return new LandingStore(root, parts, { evictions, ...(blobs === undefined ? {} : { blobs }) }, log, onLost, open.move())
 }
 
