@@ -58,7 +58,7 @@ export class Arrival {
     return await this.#staging(async (staged) => {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
-      await using kept = await this.#store.blobs?.keep(blob, this.#id)
+      await using kept = await this.#store.blobs?.keep(blob, this.#id, { signal: this.#signal })
       const started = performance.now()
       this.#progress.state = 'downloading'
       this.#progress.unread = () => unpacking.unread

@@ -2,7 +2,7 @@
  * Where images live. A layer is staged in a directory of its own, committed under its place in a chain, and becomes findable by others
  * at once; it survives a restart only when an image that names it has been published, because only then is it known to be on disk.
  *
- *     stage → (unpack writes) → commit, chain order → publish: one syncfs, then one transaction → the image is visible
+ *     stage → (unpack writes) → commit, chain order → publish: one sync, then one transaction → the image is visible
  *
  * A `Lease` keeps what it retains from being collected while a pull is under way. What no image and no lease holds is removed by
  * `collect`.
@@ -103,13 +103,16 @@ export type Published = { readonly image: StoredImage; readonly syncMs: number; 
 
 /** Keeps layers' blobs as they were fetched, beside what was unpacked of them. */
 export interface BlobKeeper {
-  /** Takes in the blob that `layer` comes out of; undefined where it is here already. Throws runtime, runtime-down. */
-  keep(blob: Descriptor, layer: LayerId): Promise<KeptBlob | undefined>
+  /**
+   * Takes in the blob that `layer` comes out of; undefined where it is here already. The signal ends what it returns, too. Throws runtime,
+   * runtime-down, the signal's reason.
+   */
+  keep(blob: Descriptor, layer: LayerId, options: Abortable): Promise<KeptBlob | undefined>
 }
 
 /** A blob being written. Disposing it before `commit` throws it away. */
 export interface KeptBlob extends ByteSink, AsyncDisposable {
-  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down. */
+  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down, the signal's reason. */
   commit(): Promise<void>
 }
 
@@ -211,7 +214,7 @@ export interface Store extends AsyncDisposable {
    */
   commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer>
   /**
-   * Makes the image visible: syncs the file system, records layers and image in one transaction, moves the tag here from wherever it was.
+   * Makes the image visible: syncs what was written, records layers and image in one transaction, moves the tag here from wherever it was.
    * All of the image's layers must be committed and leased. Throws no-space, system, internal. After a throw nothing has changed.
    */
   publish(image: NewImage, options: Abortable): Promise<Published>

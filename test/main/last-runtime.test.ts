@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +23,12 @@ test('the last runtime is found again until it is forgotten', () => {
 test.each(['', '{', '[]', '{"kind":"none","socket":"/s"}', '{"kind":"crio","socket":"s"}'])('%j says nothing', (text) => {
   using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
   writeFileSync(join(root.path, 'windlass.runtime'), text)
+  expect(lastRuntime(root.path)).toBeUndefined()
+})
+
+test('neither does a FIFO, which is not waited for', () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  execFileSync('mkfifo', [join(root.path, 'windlass.runtime')])
   expect(lastRuntime(root.path)).toBeUndefined()
 })
 

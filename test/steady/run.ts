@@ -2,6 +2,7 @@
  * A daemon that has many images and much to do: while it pulls, others ask it, and its loop is measured; then thousands of pulls and removals,
  * after which it must hold no more than before.
  */
+import { mkdirSync } from 'node:fs'
 import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { openLocalStore } from '../../src/store/local/local.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { Disk } from '../crash/disk.ts'
 import { eventually } from '../integration/node.ts'
-import { start } from '../integration/process.ts'
+import { mounted, start } from '../integration/process.ts'
 import { startWindlass, type Windlass } from '../integration/windlass.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { stock } from '../store/local/stock.ts'
@@ -20,11 +21,17 @@ import type { Role } from './probe.ts'
 import { metricsOf, type Observed, type Reading, read } from './reading.ts'
 
 export type SteadyOptions = Abortable & {
+  /** A disk of its own, or memory, which nobody else's writing slows down. */
+  readonly fs: 'ext4' | 'tmpfs'
   readonly images: number
   readonly pulls: number
   readonly cycles: number
+  /** How often it is read what the daemon holds, at equal distances. */
+  readonly readings: number
   /** How often all large images are pulled. */
   readonly rounds: number
+  /** How long it is asked while it has nothing to do, for comparison; 0: not at all. */
+  readonly idleMs: number
   /** Of one large image, unpacked. */
   readonly imageMib: number
   readonly onProgress?: (text: string) => void
@@ -45,12 +52,9 @@ export type Phase = {
 export type Steady = {
   /** Without work, during the pulls of large images, and during the cycles. */
   readonly phases: readonly Phase[]
-  /** After the first tenth of the cycles, and after each further one. */
+  /** At equal distances, the first when the daemon is warm. */
   readonly readings: readonly Reading[]
 }
-
-const READINGS = 10
-const IDLE_MS = 3_000
 
 export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const { signal, images, pulls, onProgress = () => {} } = options
@@ -59,19 +63,20 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   const burden = { large: largeImages(pulls, options.imageMib), small: smallImages(pulls) }
   putAll(registry, [...burden.large, ...burden.small])
   const scratch = open.use(await mkdtempDisposable(join(tmpdir(), 'windlass-steady-')))
-  const disk = open.use(new Disk('6G'))
+  const dir = placeFor(options, scratch.path, open)
   {
-    await using store = await openLocalStore({ root: join(disk.dir, 'root'), primaryGraphRoots: [] }, { signal })
+    await using store = await openLocalStore({ root: join(dir, 'root'), primaryGraphRoots: [] }, { signal })
     await stock(store, images, { signal })
   }
   onProgress(`${images} images are in the store`)
   const env = { WINDLASS_METRICS_ADDRESS: '127.0.0.1:0', WINDLASS_MAX_PARALLEL_IMAGE_PULLS: String(pulls) }
-  const windlass = open.use(await startWindlass(disk.dir, { signal, env }))
+  const windlass = open.use(await startWindlass(dir, { signal, env }))
   const port = (await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
   const observed: Observed = { pid: windlass.daemon.pid, root: windlass.root, metrics: `http://127.0.0.1:${port}/metrics` }
   const node: Node = { windlass, host: registry.host, observed, scratch: scratch.path, options }
 
-  const idle = await phase(node, 'idle', async () => await delay(IDLE_MS, undefined, { signal }))
+  const idling = async (): Promise<void> => await delay(options.idleMs, undefined, { signal })
+  const idle = options.idleMs === 0 ? [] : [await phase(node, 'idle', idling)]
   const pulling = await phase(node, 'pulling', async () => {
     for (let round = 0; round < options.rounds; round++) {
       await Promise.all(burden.large.map((image) => pull(node, image)))
@@ -81,14 +86,26 @@ export async function runSteady(options: SteadyOptions): Promise<Steady> {
   onProgress(`${options.rounds} × ${pulls} large pulls are done`)
   const readings: Reading[] = []
   const cycling = await phase(node, 'cycles', async () => {
-    for (let part = 1; part <= READINGS; part++) {
-      await cycle(node, burden.small, options.cycles / READINGS)
+    const between = Math.ceil(options.cycles / options.readings)
+    for (let reading = 1; reading <= options.readings; reading++) {
+      await cycle(node, burden.small, between)
       readings.push(await settled(node))
-      onProgress(`${(options.cycles / READINGS) * part} cycles`)
+      onProgress(`${between * reading} cycles`)
     }
   })
-  return { phases: [idle, pulling, cycling], readings }
+  return { phases: [...idle, pulling, cycling], readings }
 }
+
+function placeFor(options: SteadyOptions, scratch: string, open: AsyncDisposableStack): string {
+  if (options.fs === 'ext4') return open.use(new Disk(`${gibFor(options)}G`)).dir
+  const dir = join(scratch, 'disk')
+  mkdirSync(dir)
+  open.use(mounted(dir, ['-t', 'tmpfs', '-o', 'size=2g', 'tmpfs']))
+  return dir
+}
+
+/** Inodes for the images that are there already, bytes for those that are pulled. */
+const gibFor = ({ images, pulls, imageMib }: SteadyOptions): number => 1 + Math.ceil(images / 250 + (2 * pulls * imageMib) / 1024)
 
 type Node = {
   readonly windlass: Windlass

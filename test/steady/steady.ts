@@ -1,6 +1,6 @@
 /**
  * `npm run steady -- --cycles 5000 --pulls 10 --images 1000`: how soon a daemon answers while it pulls, and whether it holds more after
- * thousands of pulls than before. It needs root and ext4, 6 GiB below TMPDIR at most, and takes about ten minutes.
+ * thousands of pulls than before. It needs root and ext4, 7 GiB below TMPDIR at most, and takes about ten minutes.
  */
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
@@ -23,7 +23,7 @@ const { cycles, pulls, images, rounds, mib } = z
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 const steady = await runSteady({
-  ...{ images, pulls, cycles, rounds, imageMib: mib },
+  ...{ fs: 'ext4', images, pulls, cycles, readings: 10, rounds, idleMs: 3000, imageMib: mib },
   signal: stop.signal,
   onProgress: (text) => console.error(text),
 })
