@@ -244,7 +244,9 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(await store.layer(layer.id)).toBeUndefined()
     const again = store.publish(imageOver(['base'], { tag }), { signal })
     await expect(again).rejects.toMatchObject({ failure: { kind: 'system' } })
-    await expect(staged[Symbol.asyncDispose]()).rejects.toMatchObject({ failure: { kind: 'system' } })
+    // Nothing can be moved on this disk any more: that is logged, and tried again.
+    await staged[Symbol.asyncDispose]()
+    expect(existsSync(staged.dir)).toBe(true)
   })
 })
 
