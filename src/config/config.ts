@@ -21,7 +21,8 @@ export type Config = {
     readonly isUnknown?: true
   }
   /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
-  readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number }
+  /** `recheckAccess`: see docs/access.md. */
+  readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number; readonly recheckAccess: boolean }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
@@ -83,7 +84,7 @@ export const defaults = {
   rootDir: '/var/lib/windlass',
   socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
   runtime: { kind: 'auto', failurePolicy: 'Forward' },
-  registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+  registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000, recheckAccess: false },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,
   gc: { highPercent: 85, lowPercent: 80, minAgeMs: 120_000 },

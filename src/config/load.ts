@@ -165,6 +165,7 @@ function complete(
     registry: Object.freeze({
       configPath: c.registry?.configPath ?? defaults.registry.configPath,
       progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+      recheckAccess: c.registry?.recheckAccess ?? defaults.registry.recheckAccess,
     }),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,

@@ -34,7 +34,7 @@ runtime:
   kind: auto
   endpoint: unix:///run/containerd/containerd.sock
   failurePolicy: Forward
-registry: {configPath: /etc/certs, progressTimeout: 1m30s}
+registry: {configPath: /etc/certs, progressTimeout: 1m30s, recheckAccess: true}
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
@@ -66,7 +66,7 @@ describe('what is in force', () => {
     expect(config).toMatchObject({
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
-      registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+      registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000, recheckAccess: false },
       limits: {
         maxUnpackedSize: 68_719_476_736,
         maxLayerEntries: 4_000_000,
@@ -84,7 +84,7 @@ describe('what is in force', () => {
       rootDir: '/srv/windlass',
       socket: { path: '/run/w.sock', mode: 0o600 },
       runtime: { kind: 'auto', endpoint: '/run/containerd/containerd.sock', failurePolicy: 'Forward' },
-      registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
+      registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000, recheckAccess: true },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
       gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
