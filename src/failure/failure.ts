@@ -295,7 +295,7 @@ export function describe(f: Failure): string {
     case 'layer-in-use':
       if (f.snapshots !== undefined && f.snapshots.length > 0)
         return `layer ${f.layer} is damaged and cannot be replaced while containers stand on it (${f.snapshots.join(', ')}); nothing was changed; remove them (crictl rm, ctr -n k8s.io snapshots rm), then: windlass verify --repair`
-      return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again`
+      return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again (in containerd: windlass verify --repair)`
     case 'damaged':
       return [
         ...(f.damaged === 0

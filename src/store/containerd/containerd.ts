@@ -106,7 +106,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, staging, log })
   const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')

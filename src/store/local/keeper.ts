@@ -24,7 +24,7 @@ import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover, settle } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
-import { type PublishOrder, type Sealed, seal } from './seal.ts'
+import { type PublishOrder, type Sealed, seal, syncAdded } from './seal.ts'
 
 /** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
 export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }
@@ -124,7 +124,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       ledger.transaction(() => ledger.mark(id, damage))
       return null
     },
-    seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
+    seal: (orders) => seal({ at, ledger, books, sync: (added) => syncAdded(at, added, sync), log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
