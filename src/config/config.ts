@@ -12,12 +12,20 @@ export type Config = {
   /**
    * Whose images these are to be. `auto` takes the runtime whose socket is there, else none; `none` keeps them in the local store. Without
    * `endpoint`, a path, the runtime is looked for where it usually listens. `Forward` hands a pull that our path cannot do to the runtime.
+   * `isUnknown` where a file that is refused may have said another kind.
    */
-  readonly runtime: { readonly kind: RuntimeKind; readonly endpoint?: string; readonly failurePolicy: FailurePolicy }
+  readonly runtime: {
+    readonly kind: RuntimeKind
+    readonly endpoint?: string
+    readonly failurePolicy: FailurePolicy
+    readonly isUnknown?: true
+  }
   /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
+  /** `recheckAccess`: see docs/access.md. */
   readonly registry: {
     readonly configPath: string
     readonly progressTimeoutMs: number
+    readonly recheckAccess: boolean
     /** What layers may take of the network: connections, and bytes a second over all of them; absent: no limit. */
     readonly transfers: {
       readonly maxConnections: number
@@ -94,6 +102,7 @@ export const defaults = {
   registry: {
     configPath: '/etc/containerd/certs.d',
     progressTimeoutMs: 300_000,
+    recheckAccess: false,
     transfers: { maxConnections: 64, maxConnectionsPerHost: 32, maxConnectionsPerLayer: 4 },
   },
   maxParallelImagePulls: 4,

@@ -21,6 +21,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       progressTimeout: formatDuration(registry.progressTimeoutMs),
       ...transfersDocument(registry.transfers),
       ...(registry.staleTagsFor.length === 0 ? {} : { staleTagsFor: registry.staleTagsFor }),
+      recheckAccess: registry.recheckAccess,
     },
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,

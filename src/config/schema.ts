@@ -133,6 +133,7 @@ export const configurationSchema = z.strictObject({
       maxConnectionsPerLayer: whole(1, MAX_CONNECTIONS_PER_LAYER).optional(),
       maxBytesPerSecond: quantity.optional(),
       staleTagsFor: z.array(repositoryPrefix).max(MAX_STALE_PREFIXES).optional(),
+      recheckAccess: z.boolean().optional(),
     })
     .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),

@@ -7,6 +7,8 @@ import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import { identifier } from '../pull/identity.ts'
+import { createLooker, type Looker } from '../pull/look.ts'
 import { Partials } from '../pull/partials.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
@@ -22,10 +24,12 @@ import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
 import type { LayerVerifier } from '../verify/verify.ts'
+import { identityKey } from './identity-key.ts'
 import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
+  readonly looker: Looker
   readonly store: Store
   readonly collector: Collector
   readonly housekeeper: Housekeeper
@@ -77,24 +81,18 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
+  const { recheckAccess, staleTagsFor } = config.registry
+  const identify = identifier(identityKey(config.rootDir, log))
+  const access = { identify, recheckAccess, staleTagsFor }
   const partials = await openPartials(config, log)
-  const { staleTagsFor } = config.registry
-  const puller = createPuller({
-    registry,
-    store,
-    unpacker,
-    platform,
-    maxParallelPulls,
-    room,
-    log,
-    partials,
-    staleTagsFor,
-    ...onEnd,
-  })
+  const common = { registry, store, unpacker, platform, room, log }
+  const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => puller.close())
+  const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  return { puller, store, collector, housekeeper: room, verifier, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  const parts = { puller, looker, store, collector, housekeeper: room, verifier, platform }
+  return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. */

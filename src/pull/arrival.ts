@@ -11,9 +11,10 @@ import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
 import type { Log } from './log.ts'
 import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
+import type { Room } from './room.ts'
 
-/** Where one layer stands; read by whoever draws progress. */
-export type LayerProgress = { state: LayerState; bytes: number }
+/** Where one layer stands; read by whoever draws progress. `unread`: how many of the bytes nobody has unpacked yet. */
+export type LayerProgress = { state: LayerState; bytes: number; unread?: () => number }
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
@@ -24,10 +25,11 @@ export type Ready = (source: LayerSource | undefined) => void
 /** Where bytes come from; `host` is named when they turn out wrong before anybody has delivered one. */
 export type Origin = { readonly remote: Repository; readonly host: string }
 
-/** What an arrival works with. `partials` where what came is kept for a restart. */
-export type Hands = {
+/** Who brings layers here. `partials` where what came is kept for a restart. */
+export type ArrivalCrew = {
   readonly store: Store
   readonly unpacker: Unpacker
+  readonly room: Pick<Room, 'arrived'>
   readonly log: Log
   readonly partials: Partials | undefined
 }
@@ -36,6 +38,7 @@ export type Hands = {
 export class Arrival {
   readonly #store: Store
   readonly #unpacker: Unpacker
+  readonly #room: ArrivalCrew['room']
   readonly #planned: PlannedLayer
   readonly #id: LayerId
   readonly #progress: LayerProgress
@@ -46,7 +49,7 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, log, partials }: Hands,
+    { store, unpacker, room, log, partials }: ArrivalCrew,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -54,6 +57,7 @@ export class Arrival {
   ) {
     this.#store = store
     this.#unpacker = unpacker
+    this.#room = room
     this.#planned = planned
     this.#id = id
     this.#progress = progress
@@ -88,13 +92,14 @@ export class Arrival {
     return await this.#staging(async (staged) => {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
-      await using kept = await this.#store.blobs?.keep(blob, this.#id)
+      await using kept = await this.#store.blobs?.keep(blob, this.#id, { signal: this.#signal })
       await using partial = await this.#partials?.open(blob)
       const started = performance.now()
       this.#progress.state = 'downloading'
+      this.#progress.unread = () => unpacking.unread
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
-        return both(unpacking.write(chunk), kept?.write(chunk))
+        return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))
       }
       const from = await partial?.replay({ write: take }, { signal: this.#signal })
       this.#isReplayed = from !== undefined
@@ -118,7 +123,7 @@ export class Arrival {
 
   /** From a committed layer of another chain. */
   async copy(twin: CopyableLayer): Promise<Obtained> {
-    await using lease = this.#store.lease()
+    await using lease = this.#store.lease('read')
     await lease.retain([twin.id])
     const { blob } = twin.facts
     return await this.#staging(async (staged) => {

@@ -6,7 +6,7 @@ import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.t
 import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
 import { formatReference, formatRepository } from '../reference/parse.ts'
 import type { Reference } from '../reference/reference.ts'
-import type { Document, Repository } from '../registry/registry.ts'
+import { type Document, type Repository, unconfirmed } from '../registry/registry.ts'
 import type { NewImage, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerOrigin, PullPlan } from './pull.ts'
@@ -30,18 +30,19 @@ export type PlanContext = {
   readonly platform: Platform
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
-  /** What is here will do where the registry cannot be reached. */
+  /** What is here will do where the registry cannot be reached; never with `recheckAccess`. */
   readonly mayBeStale?: boolean
+  /** The registry itself must say that this caller may read it, before anything else is looked at. */
+  readonly recheckAccess?: boolean
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
 export async function makePlan(context: PlanContext, options: Abortable): Promise<Planned> {
-  const { reference, remote } = context
+  const { reference } = context
   const before = await context.store.find(formatReference(reference))
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
-  const mayBeStale = context.mayBeStale === true && known !== undefined
-  const asked = { ...options, hurried: mayBeStale, ...(known === undefined ? {} : { known }) }
-  const root = await remote.resolve(asked).catch((error: unknown) => {
+  const mayBeStale = context.mayBeStale === true && context.recheckAccess !== true && known !== undefined
+  const root = await resolved(context, known, { ...options, hurried: mayBeStale }).catch((error: unknown) => {
     if (mayBeStale && error instanceof WindlassError && error.failure.kind === 'registry-unavailable') return error
     throw error
   })
@@ -67,6 +68,22 @@ async function staleOrThrow(
   return { ...last, stale: error }
 }
 
+/** Nothing that could hand the pull on comes before the registry's word, where that is wanted: it would be a way past it. */
+async function resolved(
+  { remote, recheckAccess }: PlanContext,
+  known: Digest | undefined,
+  options: Abortable & { readonly hurried: boolean },
+): Promise<Document | undefined> {
+  const resolving = remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
+  if (recheckAccess !== true) return await resolving
+  const root = await resolving.catch((error: unknown) => {
+    throw unconfirmed(error)
+  })
+  const digest = root?.descriptor.digest ?? known
+  if (digest !== undefined) await remote.confirm(digest, options)
+  return root
+}
+
 type Documents = {
   readonly root: Pick<Document, 'descriptor' | 'host'>
   readonly document: Pick<Document, 'descriptor' | 'bytes'>
@@ -77,7 +94,7 @@ type Documents = {
 }
 
 /** The digest this repository gave the image by: what a HEAD is compared with. */
-function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
+export function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
   const prefix = `${formatRepository(reference)}@`
   const [only, ...more] = image.digests.filter((digest) => digest.startsWith(prefix))
   // Where one image came by several digests, nobody can say which of them this tag had.
@@ -108,8 +125,12 @@ type Chosen = {
   readonly isPlatformKnown: boolean
 }
 
-/** Goes down from the root to one image's manifest. */
-async function chooseManifest({ reference, platform, remote }: PlanContext, root: Document, options: Abortable): Promise<Chosen> {
+/** Goes down from the root to one image's manifest. Throws no-platform, malformed, unsupported, and what `Repository.manifest` does. */
+export async function chooseManifest(
+  { reference, platform, remote }: Pick<PlanContext, 'reference' | 'platform' | 'remote'>,
+  root: Document,
+  options: Abortable,
+): Promise<Chosen> {
   let document = root
   let isPlatformKnown = false
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {

@@ -21,6 +21,7 @@ import {
   type Repository,
   type Trail,
   type Transfer,
+  unconfirmed,
 } from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
@@ -104,11 +105,16 @@ class RemoteRepository implements Repository {
   readonly #parts: Parts
   readonly #name: string
   #hosts: Promise<readonly Host[]> | undefined
+  #resolvedBy: Host | undefined
 
   constructor(parts: Parts) {
     const { registry, repository, tag, digest } = parts.reference
     this.#parts = parts
     this.#name = `${registry}/${repository}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`
+  }
+
+  get resolvedBy(): string | undefined {
+    return this.#resolvedBy?.name
   }
 
   async resolve({
@@ -124,6 +130,7 @@ class RemoteRepository implements Repository {
     const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
     const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
     return walk<Document | undefined>({ ...asking, hurried }, async (host, attempt) => {
+      this.#resolvedBy = host
       if (known !== undefined) {
         const same = await stillNames(requests, host, question, known, attempt)
         if ('trouble' in same) return same
@@ -131,6 +138,24 @@ class RemoteRepository implements Repository {
       }
       return getDocument(requests, host, question, expected, attempt)
     })
+  }
+
+  async confirm(digest: Digest, { signal }: Abortable): Promise<void> {
+    if (this.#resolvedBy?.named === true) return
+    const { requests } = this.#parts.means
+    const question = this.#question(`manifests/${digest}`, { accept: MANIFEST_ACCEPT })
+    const asking = await this.#walk(question, [], this.#manifestUnknown, signal)
+    // A mirror's word says nothing of what the registry lets this caller read, and only the registry sees the login.
+    const hosts = asking.hosts.filter(({ named, capabilities }) => named && capabilities.has('pull'))
+    if (hosts.length === 0) fail({ kind: 'access-unconfirmed', reference: this.#name, tried: [] })
+    try {
+      await walk<unknown>({ ...asking, hosts }, async (host, attempt) => {
+        const same = await stillNames(requests, host, question, digest, attempt)
+        return 'value' in same && same.value ? same : getDocument(requests, host, question, { what: 'manifest', digest }, attempt)
+      })
+    } catch (error) {
+      throw unconfirmed(error)
+    }
   }
 
   async manifest(descriptor: Descriptor, { signal }: Abortable): Promise<Document> {

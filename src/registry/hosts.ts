@@ -2,9 +2,10 @@
  * The hosts that may hold a repository, in the order they are asked: the mirrors of `hosts.toml`, then the registry itself.
  * Directory order, fallbacks and defaults are containerd's, so that a node's existing certs.d means the same here.
  */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join, posix, resolve } from 'node:path'
-import { fail, failureOf } from '../failure/failure.ts'
+import { fail } from '../failure/failure.ts'
+import { readRegular } from '../sys/regular.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
 
 /** PEM texts, as read. */
@@ -35,6 +36,8 @@ export type Host = {
 
 const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
 const DIAL_TIMEOUT_MS = 30_000
+/** Of a hosts.toml, which has some hundred bytes for each host, and of a PEM file: a system's bundle of CAs has a quarter. */
+const MAX_FILE_BYTES = 2 ** 20
 const NO_FIELDS: HostFields = { ca: [], client: [], skipVerify: false, overridePath: false, headers: {} }
 
 /**
@@ -84,8 +87,10 @@ function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
 async function readHostsFile(dir: string): Promise<HostsFile> {
   const file = join(dir, 'hosts.toml')
-  const text = await readFile(file, 'utf8').catch(absentIsUndefined)
-  if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
+  const read = readRegular(file, MAX_FILE_BYTES)
+  if (read.kind === 'refused') fail({ kind: 'bad-config', file, reason: read.reason })
+  const text = read.kind === 'read' ? read.bytes.toString() : ''
+  if (text.trim() !== '') return parseHostsToml(text, file)
   const names = (await readdir(dir)).sort()
   const ca = names.filter((name) => name.endsWith('.crt'))
   const client = names.filter((name) => name.endsWith('.cert')).map((cert) => ({ cert, key: cert.replace(/\.cert$/, '.key') }))
@@ -130,17 +135,14 @@ function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: 
 }
 
 async function tlsOf(fields: HostFields, { dir }: Source): Promise<TlsSettings> {
-  const pem = async (field: string, path: string): Promise<string> => {
-    const file = resolve(dir, path)
-    return readFile(file, 'utf8').catch((error: unknown) => {
-      const failure = failureOf(error)
-      const reason = `cannot read ${file}: ${failure.kind === 'system' ? failure.code : failure.kind}`
-      return fail({ kind: 'bad-config', file: join(dir, 'hosts.toml'), field, reason }, error)
-    })
+  const pem = (field: string, path: string): string => {
+    const from = resolve(dir, path)
+    const read = readRegular(from, MAX_FILE_BYTES)
+    if (read.kind === 'read') return read.bytes.toString()
+    const why = read.kind === 'absent' ? 'there is no such file' : read.reason
+    return fail({ kind: 'bad-config', file: join(dir, 'hosts.toml'), field, reason: `cannot read ${from}: ${why}` })
   }
-  const [ca, clients] = await Promise.all([
-    Promise.all(fields.ca.map((path) => pem('ca', path))),
-    Promise.all(fields.client.map(async ({ cert, key }) => ({ cert: await pem('client', cert), key: await pem('client', key) }))),
-  ])
+  const ca = fields.ca.map((path) => pem('ca', path))
+  const clients = fields.client.map(({ cert, key }) => ({ cert: pem('client', cert), key: pem('client', key) }))
   return { ca, clients, skipVerify: fields.skipVerify }
 }

@@ -2,10 +2,14 @@
  * The files by which CRI-O decides whether and from where an image may come (containers-policy.json(5), containers-registries.conf(5)).
  * Our way of pulling knows neither, so where they say anything, pulls stay CRI-O's.
  */
-import { globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
+import { readRegular } from '../sys/regular.ts'
+
+/** The distributions' lists of short names have some 20 KiB. */
+const MAX_BYTES = 2 ** 20
 
 const requirements = z.array(z.object({ type: z.string() }))
 const policySchema = z.object({
@@ -31,10 +35,10 @@ export function crioObstacles(etc = '/etc/containers'): readonly string[] {
 }
 
 function policyObstacles(path: string): readonly string[] {
-  const text = textOf(path)
+  const content = contentOf(path, JSON.parse)
   // Without the file CRI-O pulls nothing.
-  if (text === undefined) return []
-  const policy = policySchema.safeParse(jsonOf(text))
+  if (content === undefined) return []
+  const policy = policySchema.safeParse(content)
   if (!policy.success) return [`${path} cannot be read as a signature policy`]
   const scopes = Object.values(policy.data.transports).flatMap((each) => Object.values(each))
   const isOpen = [policy.data.default, ...scopes].every((all) => all.every(({ type }) => type === 'insecureAcceptAnything'))
@@ -44,9 +48,9 @@ function policyObstacles(path: string): readonly string[] {
 function registryObstacles(etc: string): readonly string[] {
   const files = [join(etc, 'registries.conf'), ...globSync(join(etc, 'registries.conf.d', '*.conf')).toSorted()]
   return files.flatMap((path) => {
-    const text = textOf(path)
-    if (text === undefined) return []
-    const registries = registriesSchema.safeParse(tomlOf(text))
+    const content = contentOf(path, parse)
+    if (content === undefined) return []
+    const registries = registriesSchema.safeParse(content)
     if (!registries.success) return [`${path} cannot be read`]
     const special = registries.data.registry.filter(
       ({ blocked, mirror, location, prefix }) =>
@@ -58,26 +62,13 @@ function registryObstacles(etc: string): readonly string[] {
   })
 }
 
-function textOf(path: string): string | undefined {
+/** Undefined where there is no file; null, which is none of what is looked for, where what is there cannot be read. */
+function contentOf(path: string, parsed: (text: string) => unknown): unknown {
+  const read = readRegular(path, MAX_BYTES)
+  if (read.kind === 'absent' || read.kind === 'dangling') return undefined
   try {
-    return readFileSync(path, 'utf8')
+    return read.kind === 'read' ? parsed(read.bytes.toString()) : null
   } catch {
-    return undefined
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function tomlOf(text: string): unknown {
-  try {
-    return parse(text)
-  } catch {
-    return undefined
+    return null
   }
 }

@@ -76,7 +76,7 @@ describe('pull through a daemon', () => {
       'layer 1/2     1 kB  here already',
       'layer 2/2     1 kB  net 0.2 s  unpack 0.3 s  sha256 ✓ diffID ✓  10 kB in 7 entries  1 whiteout  2 attempts',
       '           note: odd \\u{1b} name',
-      'seal       syncfs 41 ms, published 2 ms',
+      'seal       synced 41 ms, published 2 ms',
       'done       0.8 s; bottleneck: unpacking layer 2',
       '',
     ])
@@ -210,6 +210,15 @@ describe('images of a daemon', () => {
       tags: app.tags,
       pinned: false,
     })
+  })
+
+  test('inspect: who pulled it, when, from whom, and that what was before is not known', async () => {
+    const { call } = await start(app)
+    const { stdout } = await call(['inspect', 'r.example/app:1'])
+    expect(stdout.split('\n').filter((line) => line.startsWith('Receipt'))).toEqual([
+      expect.stringMatching(/^Receipt +2023-11-14T22:13:20\.000Z cafe from m\\u\{9b\}\.example: r\.example\/app@sha256:1$/),
+      expect.stringMatching(/^Receipt +who pulled it before is not on record, or was lost$/),
+    ])
   })
 
   test('rmi: a tag, then what is not there', async () => {

@@ -7,7 +7,7 @@ import { RpcError } from '../../src/rpc/status.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
 import { collect, housekeeperOver, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
-import { drivenPuller, memoryStore, noVerifier, storedImage } from '../rpc/parts.ts'
+import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 
 const signal = unbounded
 const app = storedImage('app', { tags: ['r.example/app:1'] })
@@ -36,6 +36,7 @@ async function start({ passthrough = createPassthrough(() => {}), obstacles = []
     store,
     collector: createCollector(store),
     housekeeper: housekeeperOver(store),
+    looker: noLooker,
     verifier: noVerifier,
     ...(confirm === undefined ? {} : { confirm }),
   }
@@ -152,8 +153,11 @@ it('ends a pull once the runtime knows the image, or fails it', async () => {
 it('has no switch without a runtime', async () => {
   const daemon = await startDaemon(testServices().services)
   onTestFinished(() => daemon[Symbol.asyncDispose]())
-  expect(await rejection(daemon.client.windlass.setPassthrough({ on: true }, { signal }))).toMatchObject({
-    code: 'INVALID_ARGUMENT',
-    message: expect.stringContaining('there is no runtime to hand calls to'),
-  })
+  for (const on of [true, false])
+    expect(await rejection(daemon.client.windlass.setPassthrough({ on }, { signal }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        `^invalid argument "${on ? 'on' : 'off'}": this daemon has a store of its own and no runtime.*windlass serve --runtime`,
+      ),
+    })
 })

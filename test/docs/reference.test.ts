@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { explained, groups } from '../../scripts/errors/kinds.ts'
+import { errorsPage } from '../../scripts/errors/page.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
 import { configurationSchema } from '../../src/config/schema.ts'
@@ -56,6 +58,18 @@ describe('docs/configuration.md', () => {
   })
 })
 
+describe('docs/errors.md', () => {
+  it('is what npm run errors makes', () => {
+    expect(page('errors.md')).toBe(errorsPage())
+  })
+
+  it('has every kind once, each with examples that say what to do', () => {
+    const kinds = groups.flatMap(([, each]) => each)
+    expect(kinds.toSorted()).toEqual(Object.keys(explained).toSorted())
+    expect(kinds.toSorted()).toEqual(Object.keys(isForwardable).toSorted())
+  })
+})
+
 describe('docs/forwarding.md', () => {
   it('has every kind of failure, and says which are handed on', () => {
     const table = rows(page('forwarding.md')).filter((cells) => cells.length === 3)
@@ -85,7 +99,7 @@ describe('docs/metrics.md', () => {
       const labels = new RegExp(`^${name}\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? ''
       return { name, type, labels: [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label) }
     })
-    const documented = rows(page('metrics.md')).filter(([name]) => name?.includes('windlass_'))
+    const documented = rows(page('metrics.md')).filter(([name = '']) => /^`[a-z]+_\w+`$/.test(name))
     expect(documented.map(([name]) => name)).toEqual(shown.map(({ name }) => `\`${name}\``))
     for (const [at, { type, labels }] of shown.entries()) {
       expect(documented[at]?.[1]).toContain(type)

@@ -32,8 +32,12 @@ test.each<[Failure, RegExp]>([
   ],
   [{ kind: 'layer-in-use', layer: 'l', mounts: ['/a', '/b'] }, /^layer l is damaged .* mounted \(\/a, \/b\); end what uses it/],
   [
-    { kind: 'damaged', damaged: 2, unknown: 1 },
-    /^2 layers are damaged; windlass verify --repair.*; 1 layer could not be verified$/,
+    { kind: 'layer-in-use', layer: 'l', mounts: [], snapshots: ['a', 'b'] },
+    /^layer l is damaged .* containers stand on it \(a, b\); nothing was changed; remove them .*, then: windlass verify --repair$/,
+  ],
+  [
+    { kind: 'damaged', damaged: 2, unknown: 1, unverifiable: 3 },
+    /^2 layers are damaged; windlass verify --repair.*; 1 layer could not be verified; 3 layers cannot be verified, for want of a tar-split; the table says why$/,
   ],
   [{ kind: 'passthrough', reason: 'by hand' }, /^this is left to the runtime: by hand$/],
   [{ kind: 'bad-config', file: 'f', line: 1, field: 'a', reason: 'x', more: [{ line: 2, reason: 'y' }] }, /^f:1: a: x; f:2: y$/],

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
+import type { Identify } from '../../src/pull/identity.ts'
 import type { Log } from '../../src/pull/log.ts'
+import { createLooker, type Looker } from '../../src/pull/look.ts'
 import type { Partials } from '../../src/pull/partials.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
 import { createPuller, type PullerOptions } from '../../src/pull/puller.ts'
@@ -25,6 +27,7 @@ export const amd64: Platform = { os: 'linux', architecture: 'amd64' }
 export interface Lab extends AsyncDisposable {
   readonly registry: TestRegistry
   readonly puller: Puller
+  readonly looker: Looker
   readonly verifier: Verifier
   readonly store: Store
   readonly root: string
@@ -32,8 +35,8 @@ export interface Lab extends AsyncDisposable {
   pull(request: PullRequest, signal?: AbortSignal): Promise<{ readonly id: string; readonly events: readonly PullEvent[] }>
   refusal(request: PullRequest): Promise<Failure>
   staging(): Promise<readonly string[]>
-  /** From now on this mirror is asked first. */
-  useMirror(origin: string): void
+  /** From now on this mirror is asked first, before the lab's registry or another. */
+  useMirror(origin: string, of?: { readonly host: string; readonly origin: string }): void
 }
 
 export type LabOptions = RegistryOptions & {
@@ -45,17 +48,12 @@ export type LabOptions = RegistryOptions & {
   /** The registry's tags may be answered with what they named last. */
   readonly mayBeStale?: true
   readonly onEnd?: NonNullable<PullerOptions['onEnd']>
+  readonly identify?: Identify
+  readonly recheckAccess?: boolean
 }
 
-export async function openLab({
-  root: given,
-  roomIn,
-  partials,
-  log,
-  mayBeStale,
-  onEnd,
-  ...options
-}: LabOptions = {}): Promise<Lab> {
+export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
+  const { partials, log, onEnd, identify, recheckAccess, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -67,6 +65,7 @@ export async function openLab({
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const room = roomIn === undefined ? {} : { room: roomIn(store) }
+  const access = { ...(identify === undefined ? {} : { identify }), ...(recheckAccess === undefined ? {} : { recheckAccess }) }
   const puller = createPuller({
     registry: client,
     store,
@@ -75,6 +74,7 @@ export async function openLab({
     maxParallelPulls: 4,
     partials,
     ...room,
+    ...access,
     ...(log === undefined ? {} : { log }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
     ...(onEnd === undefined ? {} : { onEnd }),
@@ -89,6 +89,7 @@ export async function openLab({
   return {
     registry,
     puller,
+    looker: createLooker({ registry: client, store, platform: amd64 }),
     verifier: unpacker,
     store,
     root,
@@ -107,10 +108,10 @@ export async function openLab({
       }
       throw new Error('the pull succeeded')
     },
-    useMirror: (origin) => {
-      const dir = join(hostsDir, registry.host)
+    useMirror: (origin, of = registry) => {
+      const dir = join(hostsDir, of.host)
       mkdirSync(dir, { recursive: true })
-      writeFileSync(join(dir, 'hosts.toml'), `server = "${registry.origin}"\n[host."${origin}"]\n`)
+      writeFileSync(join(dir, 'hosts.toml'), `server = "${of.origin}"\n[host."${origin}"]\n`)
     },
     staging: () => readdir(join(root, 'staging')),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

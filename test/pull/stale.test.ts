@@ -66,6 +66,29 @@ describe('a tag that may be stale', () => {
     expect(lab.puller.staleTags()).toEqual([])
   })
 
+  it('is not answered where each caller must be let in by the registry', async () => {
+    await using lab = await openLab({ mayBeStale: true, recheckAccess: true })
+    const request = lab.publish('app:1', image)
+    await lab.pull(request)
+    lab.registry.fault = () => down
+    expect(await lab.refusal(request)).toMatchObject({ kind: 'access-unconfirmed' })
+  })
+
+  it('leaves no receipt: who gets it was let in by nobody', async () => {
+    await using lab = await openLab({ mayBeStale: true, identify: ({ kind }) => kind })
+    const request = lab.publish('app:1', image)
+    await lab.pull(request)
+    const receipts = async () => {
+      const stored = await lab.store.find(image.id)
+      return stored === undefined ? undefined : await lab.store.receipts.of(stored)
+    }
+    const before = await receipts()
+    expect(before?.receipts).toHaveLength(1)
+    lab.registry.fault = () => down
+    await lab.pull({ ...request, credentials: { kind: 'basic', username: 'mallory', password: 'x' } })
+    expect(await receipts()).toEqual(before)
+  })
+
   it('is one whose repository was named', async () => {
     await using lab = await openLab()
     const request = lab.publish('app:1', image)

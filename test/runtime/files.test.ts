@@ -1,4 +1,5 @@
 /** The configuration files of runtimes, as far as they bind pulls. */
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -138,4 +139,22 @@ it.each<[string, policy: string | undefined, registries: string | undefined, Reg
   if (policy !== undefined) at('policy.json', policy)
   if (registries !== undefined) at('registries.conf.d/50-own.conf', registries)
   expect(crioObstacles(dirname(at('any')))).toEqual(words === undefined ? [] : [expect.stringMatching(words)])
+})
+
+it('a FIFO for a file of theirs is one that cannot be read, and not waited for', async () => {
+  const at = await directory()
+  for (const name of ['policy.json', 'registries.conf', 'config.toml']) execFileSync('mkfifo', [at(name)])
+  expect(crioObstacles(dirname(at('any')))).toEqual([
+    expect.stringMatching(/policy\.json cannot be read/),
+    expect.stringMatching(/registries\.conf cannot be read/),
+  ])
+  expect(readImageSettings(at('config.toml')).unread).toEqual([at('config.toml')])
+})
+
+it('more than a MiB is not read', async () => {
+  const at = await directory()
+  const text = '#'.repeat(2 ** 20 + 1)
+  expect(readImageSettings(at('config.toml', text)).unread).toEqual([at('config.toml')])
+  at('registries.conf', text)
+  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/registries\.conf cannot be read/)])
 })

@@ -10,11 +10,13 @@ import { Descriptor } from '../../sys/tree.ts'
 import { logToMain, serve } from '../common/thread.ts'
 import type { Damage } from '../facts.ts'
 import type { Pin } from '../pins.ts'
+import type { Receipts } from '../receipts.ts'
 import type { Holders } from '../store.ts'
 import { Books } from './books.ts'
 import { Catalogue } from './catalogue.ts'
 import { type CommitOrder, type Committed, commitLayer, withdrawLayer } from './commit.ts'
 import { openDatabase } from './database.ts'
+import type { Notes } from './diary.ts'
 import { removeDocuments } from './documents.ts'
 import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
@@ -22,7 +24,7 @@ import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover, settle } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
-import { type PublishOrder, type Sealed, seal } from './seal.ts'
+import { type PublishOrder, type Sealed, seal, syncAdded } from './seal.ts'
 
 /** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
 export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }
@@ -40,13 +42,17 @@ export type KeeperDuties = {
   mark(order: { readonly id: LayerId; readonly damage: Damage | undefined }): null
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
+  /** Only while it has no standing pin, and was last used then or before. */
+  removeIdle(order: { readonly image: Digest; readonly usedAt: Date }): NamesChanged
   untag(tag: string): NamesChanged
   /** False if there is no such image. */
   pin(order: { readonly image: Digest; readonly pin: Pin }): boolean
   /** One owner's pin, or all. */
   unpin(order: { readonly image: Digest; readonly owner: string | undefined }): null
-  /** When images were last in use. */
-  used(images: ReadonlyMap<Digest, Date>): null
+  expirePins(now: Date): null
+  /** When images were last in use, and who pulled them again. */
+  note(notes: Notes): null
+  receipts(image: string): Receipts | null
   /** What other stores build on, with all below it. */
   adopted(_: null): Holders['adopted']
   /**
@@ -118,21 +124,28 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       ledger.transaction(() => ledger.mark(id, damage))
       return null
     },
-    seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
+    seal: (orders) => seal({ at, ledger, books, sync: (added) => syncAdded(at, added, sync), log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
+    removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
     // What others read of the store says nothing of these.
-    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin)),
+    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin, new Date())),
     unpin: ({ image, owner }) => {
       ledger.transaction(() => ledger.unpin(image, owner))
       return null
     },
-    used: (images) => {
+    expirePins: (now) => {
+      ledger.transaction(() => ledger.expirePins(now))
+      return null
+    },
+    note: ({ used, receipts }) => {
       ledger.transaction(() => {
-        for (const [image, at] of images) ledger.used(image, at)
+        for (const [image, at] of used) ledger.used(image, at)
+        for (const { image, receipt } of receipts) ledger.note(image, receipt)
       })
       return null
     },
+    receipts: (image) => ledger.receipts(image) ?? null,
     adopted: () => guard.adopted(),
     withdraw,
     close: () => {

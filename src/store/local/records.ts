@@ -23,7 +23,7 @@ export type LayerRecord = {
   readonly damage?: Damage
 }
 
-/** A published image without its names and pins, which change on their own. */
+/** A published image without its names, pins and receipts, which change on their own. */
 export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size' | 'pins'>
 
 /** All names of one image, newest last. */
@@ -155,8 +155,12 @@ export const pinRow = z
     pin: { ...pin, ...(until === null ? {} : { until }) },
   }))
 
+export const receiptsRow = z.object({ kept: z.string() })
+
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })
+
+export const countRow = z.object({ count })
 
 export const editionRow = z.object({ number: count })
 

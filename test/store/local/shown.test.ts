@@ -35,7 +35,7 @@ afterEach(() => place[Symbol.dispose]())
 /** Open, and with everything in its place: what asks for it waits until it is. */
 async function open(): Promise<Store> {
   const store = await openLocalStore({ root: place.root, primaryGraphRoots: [], log }, { signal })
-  await store.holdings?.holders()
+  await store.holdings?.look()
   return store
 }
 const below = (...path: string[]): string => join(place.root, ...path)
@@ -173,7 +173,7 @@ describe('a start mends', () => {
     const db = new DatabaseSync(below('windlass.db'))
     db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners; ALTER TABLE layers DROP COLUMN damage;
              ALTER TABLE layers ADD COLUMN implied TEXT NOT NULL DEFAULT '[]';
-             DROP TABLE pins; DROP TABLE edition; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
+             DROP TABLE pins; DROP TABLE edition; DROP TABLE receipts; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
     db.close()
     for (const directory of ['overlay-images', 'overlay-layers'])
       for (const name of readdirSync(below(directory)))
