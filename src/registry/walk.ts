@@ -80,8 +80,9 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
       return result
     }
     const { trouble } = result
-    patienceMs -= spentMs
     const hasProgress = progress.mark > before
+    // Who delivers is waited for anew.
+    patienceMs = hasProgress ? PATIENCE_MS : patienceMs - spentMs
     if (hasProgress) tries = 0
     const pauseMs = pauseAfter(trouble, tries)
     if (pauseMs !== undefined) health.close(host, pauseMs)
