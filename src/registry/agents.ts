@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
-import type { Host, TlsSettings } from './hosts.ts'
+import type { Host } from './hosts.ts'
+import type { TlsSettings } from './tls-files.ts'
 
 /**
  * Enough for every layer of several images at once; beyond it requests wait for a free connection. Blob transfers hold theirs while

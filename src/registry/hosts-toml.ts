@@ -66,7 +66,7 @@ const fileSchema = z.object({ ...fieldsShape, server: url.optional(), host: z.re
 /** `https://` where no scheme is written. */
 export const withScheme = (text: string): string => (/^https?:\/\//i.test(text) ? text : `https://${text}`)
 
-/** The directory of an existing file has to be added to the paths in it by the caller. */
+/** What the text of a file says; relative paths in it are left as they are. Throws bad-config. */
 export function parseHostsToml(text: string, file: string): HostsFile {
   const parsed = fileSchema.safeParse(tables(text, file))
   if (!parsed.success) {

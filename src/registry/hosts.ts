@@ -2,17 +2,11 @@
  * The hosts that may hold a repository, in the order they are asked: the mirrors of `hosts.toml`, then the registry itself.
  * Directory order, fallbacks and defaults are containerd's, so that a node's existing certs.d means the same here.
  */
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join, posix, resolve } from 'node:path'
-import { fail, failureOf } from '../failure/failure.ts'
+import { readdir, stat } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { isAbsent, readSmall } from './bounded.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
-
-/** PEM texts, as read. */
-export type TlsSettings = {
-  readonly ca: readonly string[]
-  readonly clients: readonly { readonly cert: string; readonly key: string }[]
-  readonly skipVerify: boolean
-}
+import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
 
 export type Scheme = 'https' | 'http'
 
@@ -26,6 +20,8 @@ export type Host = {
   readonly capabilities: ReadonlySet<Capability>
   /** This is the registry named in the reference: only it may see credentials. */
   readonly named: boolean
+  /** What this host calls the repository, where that is another name than the reference has. */
+  readonly repository?: string
   /** Sent as `ns=` to a mirror, so that it knows whose repository is meant. */
   readonly namespace: string | undefined
   readonly headers: Readonly<Record<string, readonly string[]>>
@@ -33,8 +29,8 @@ export type Host = {
   readonly dialTimeoutMs: number
 }
 
-const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
-const DIAL_TIMEOUT_MS = 30_000
+export const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
+export const DIAL_TIMEOUT_MS = 30_000
 const NO_FIELDS: HostFields = { ca: [], client: [], skipVerify: false, overridePath: false, headers: {} }
 
 /**
@@ -53,15 +49,19 @@ export async function hostsOf(registry: string, roots: string | undefined, conne
 
 type Source = { readonly registry: string; readonly dir: string; readonly connectTimeoutMs: number }
 
+/** True where a directory of certs.d describes `registry`, or all registries. */
+export const isDescribed = async (registry: string, roots: string | undefined): Promise<boolean> =>
+  (await directoryOf(registry, roots)) !== undefined
+
 /** True for `localhost` and loopback addresses, with or without a port. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const name = hostnameOf(host)
   return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 }
 
 const hostnameOf = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
 const portOf = (host: string): string => /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ''))?.[1] ?? ''
-const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
+export const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
 
 async function directoryOf(registry: string, roots: string | undefined): Promise<string | undefined> {
   const port = portOf(registry)
@@ -77,19 +77,24 @@ async function directoryOf(registry: string, roots: string | undefined): Promise
 }
 
 function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+  if (isAbsent(error.code ?? '')) return undefined
   throw error
 }
 
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
 async function readHostsFile(dir: string): Promise<HostsFile> {
   const file = join(dir, 'hosts.toml')
-  const text = await readFile(file, 'utf8').catch(absentIsUndefined)
+  const text = await readSmall(file)
   if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
-  const names = (await readdir(dir)).sort()
+  return { server: undefined, root: { ...NO_FIELDS, ...(await dockerLayout(dir)) }, hosts: [] }
+}
+
+/** The certificates of a directory in docker's layout, by name; of one that is not there, none. */
+export async function dockerLayout(dir: string): Promise<Pick<TlsFiles, 'ca' | 'client'>> {
+  const names = ((await readdir(dir).catch(absentIsUndefined)) ?? []).sort()
   const ca = names.filter((name) => name.endsWith('.crt'))
   const client = names.filter((name) => name.endsWith('.cert')).map((cert) => ({ cert, key: cert.replace(/\.cert$/, '.key') }))
-  return { server: undefined, root: { ...NO_FIELDS, ca, client }, hosts: [] }
+  return { ca, client }
 }
 
 /** The registry itself, where the configuration names no server. */
@@ -129,18 +134,5 @@ function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: 
   }
 }
 
-async function tlsOf(fields: HostFields, { dir }: Source): Promise<TlsSettings> {
-  const pem = async (field: string, path: string): Promise<string> => {
-    const file = resolve(dir, path)
-    return readFile(file, 'utf8').catch((error: unknown) => {
-      const failure = failureOf(error)
-      const reason = `cannot read ${file}: ${failure.kind === 'system' ? failure.code : failure.kind}`
-      return fail({ kind: 'bad-config', file: join(dir, 'hosts.toml'), field, reason }, error)
-    })
-  }
-  const [ca, clients] = await Promise.all([
-    Promise.all(fields.ca.map((path) => pem('ca', path))),
-    Promise.all(fields.client.map(async ({ cert, key }) => ({ cert: await pem('client', cert), key: await pem('client', key) }))),
-  ])
-  return { ca, clients, skipVerify: fields.skipVerify }
-}
+const tlsOf = (fields: HostFields, { dir }: Source): Promise<TlsSettings> =>
+  readTls(fields, { dir, file: join(dir, 'hosts.toml') })

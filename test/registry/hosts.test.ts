@@ -1,7 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { hostsOf } from '../../src/registry/hosts.ts'
 import { parseHostsToml } from '../../src/registry/hosts-toml.ts'
+import { hasOpenssl, makeCertificates } from './certificates.ts'
 import { certsDir, failureFrom } from './client-under-test.ts'
+
+const PEM = '-----BEGIN CERTIFICATE-----'
 
 const names = async (registry: string, dir?: string) =>
   (await hostsOf(registry, dir)).map(({ schemes, name, path }) => `${schemes.join('|')}://${name}${path}`)
@@ -43,7 +47,7 @@ ca = "root.pem"
 `
 
   it('gives the mirrors in the order of the file, the server last', async () => {
-    using dir = certsDir({ 'docker.io/hosts.toml': toml, 'docker.io/root.pem': 'PEM' })
+    using dir = certsDir({ 'docker.io/hosts.toml': toml, 'docker.io/root.pem': PEM })
     const hosts = await hostsOf('docker.io', dir.path)
     expect(hosts.map(({ schemes, name, path }) => `${schemes[0]}://${name}${path}`)).toEqual([
       'https://b.example:8443/v2',
@@ -57,7 +61,7 @@ ca = "root.pem"
     expect([...(hosts[0]?.capabilities ?? [])]).toEqual(['pull'])
     expect(hosts[0]?.dialTimeoutMs).toBe(90_000)
     expect(hosts[0]?.headers).toEqual({ 'x-team': ['a', 'b'] })
-    expect(hosts[3]?.tls.ca).toEqual(['PEM'])
+    expect(hosts[3]?.tls.ca).toEqual([PEM])
     expect(hosts[0]?.tls.ca).toEqual([])
   })
 
@@ -101,15 +105,13 @@ ca = "root.pem"
     expect(await names('r.example', other.path)).toEqual(['https://two.example/v2'])
   })
 
-  it('that is empty or absent leaves docker’s layout of certificates', async () => {
-    using dir = certsDir({
-      'r.example/hosts.toml': ' \n',
-      'r.example/a.crt': 'CA',
-      'r.example/c.cert': 'CERT',
-      'r.example/c.key': 'KEY',
-    })
-    const [own] = await hostsOf('r.example', dir.path)
-    expect(own?.tls).toEqual({ ca: ['CA'], clients: [{ cert: 'CERT', key: 'KEY' }], skipVerify: false })
+  it.skipIf(!hasOpenssl)('that is empty or absent leaves docker’s layout of certificates', async () => {
+    const { ca, client } = makeCertificates()
+    for (const toml of [{ 'r.example/hosts.toml': ' \n' }, {}]) {
+      using dir = certsDir({ ...toml, 'r.example/a.crt': ca, 'r.example/c.cert': client.cert, 'r.example/c.key': client.key })
+      const [own] = await hostsOf('r.example', dir.path)
+      expect(own?.tls).toEqual({ ca: [ca], clients: [client], skipVerify: false })
+    }
   })
 
   it('takes client certificates in its three forms', () => {
@@ -146,5 +148,36 @@ ca = "root.pem"
     using dir = certsDir({ 'r.example/hosts.toml': 'ca = "gone.pem"' })
     const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
     expect(failure).toMatchObject({ field: 'ca', reason: `cannot read ${dir.path}/r.example/gone.pem: ENOENT` })
+  })
+
+  it.each([
+    ['ca = "it.pem"', 'ca', 'holds no PEM certificate'],
+    ['client = "it.pem"', 'client', 'are no certificate with its key'],
+  ])('that names a file which holds something else fails with that file: %s', async (text, field, reason) => {
+    using dir = certsDir({ 'r.example/hosts.toml': text, 'r.example/it.pem': 'hello' })
+    const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
+    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, field })
+    expect(failure.reason).toContain(`${dir.path}/r.example/it.pem`)
+    expect(failure.reason).toContain(reason)
+  })
+
+  it('is not read beyond what such a file may have, and nor is a file it names', async () => {
+    using large = certsDir({ 'r.example/hosts.toml': '#'.repeat(2 ** 20 + 1) })
+    expect(await failureFrom(hostsOf('r.example', large.path), 'bad-config')).toMatchObject({
+      file: `${large.path}/r.example/hosts.toml`,
+      reason: 'larger than 1048576 bytes',
+    })
+    using named = certsDir({ 'r.example/hosts.toml': 'ca = "ca.pem"', 'r.example/ca.pem': `${PEM}${' '.repeat(2 ** 20)}` })
+    expect(await failureFrom(hostsOf('r.example', named.path), 'bad-config')).toMatchObject({
+      file: `${named.path}/r.example/ca.pem`,
+    })
+  })
+
+  it('that is a directory, or a pipe nobody writes to, is an error', async () => {
+    using dir = certsDir({ 'r.example/hosts.toml/x': '' })
+    expect((await failureFrom(hostsOf('r.example', dir.path), 'bad-config')).reason).toBe('it is no regular file')
+    using piped = certsDir({ 'r.example/x': '' })
+    execFileSync('mkfifo', [`${piped.path}/r.example/hosts.toml`])
+    expect((await failureFrom(hostsOf('r.example', piped.path), 'bad-config')).reason).toBe('it is no regular file')
   })
 })
