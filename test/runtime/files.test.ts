@@ -36,6 +36,7 @@ ${noVerifiers}
 `,
   )
   expect(readImageSettings(file)).toEqual({
+    file,
     snapshotter: 'overlayfs',
     sandboxImage: 'r.example/pause:3.10',
     registry: { config_path: '/etc/containerd/certs.d' },
@@ -60,6 +61,7 @@ ${noVerifiers}
 `,
   )
   expect(readImageSettings(file)).toEqual({
+    file,
     snapshotter: 'zfs',
     sandboxImage: 'r.example/pause:3.6',
     registry: { mirrors: { 'docker.io': { endpoint: ['https://mirror.example'] } } },
@@ -77,6 +79,7 @@ it('what it imports counts too, in any depth, and once', async () => {
   at('conf.d/c.toml', 'this is no TOML')
   const file = at('config.toml', 'imports = ["conf.d/*.toml"]\n[plugins.cri.registry]\nconfig_path = "/main"\n')
   expect(readImageSettings(file)).toEqual({
+    file,
     registry: { config_path: '/a', auths: { 'r.example': {} } },
     snapshotters: {},
     verifiers: [],
@@ -98,7 +101,7 @@ it('verifiers are the programs in their directory, unless they are switched off'
 
 it('of a file that is not there, nothing is said', async () => {
   const at = await directory()
-  expect(readImageSettings(at('config.toml'))).toEqual({ snapshotters: {}, verifiers: [], unread: [] })
+  expect(readImageSettings(at('config.toml'))).toEqual({ file: at('config.toml'), snapshotters: {}, verifiers: [], unread: [] })
 })
 
 const open = JSON.stringify({
