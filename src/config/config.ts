@@ -4,6 +4,8 @@
  * room the few values it needs.
  */
 
+import { DEFAULT_HOSTS_DIR } from '../registry/registry.ts'
+
 export type Config = {
   /** Holds the store. Absolute. */
   readonly rootDir: string
@@ -14,8 +16,11 @@ export type Config = {
    * `endpoint`, a path, the runtime is looked for where it usually listens. `Forward` hands a pull that our path cannot do to the runtime.
    */
   readonly runtime: { readonly kind: RuntimeKind; readonly endpoint?: string; readonly failurePolicy: FailurePolicy }
-  /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
-  readonly registry: { readonly configPath: string; readonly progressTimeoutMs: number }
+  /**
+   * `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. `registriesConf`
+   * is the file of CRI-O and podman, which need not exist either; beside containerd it does not count.
+   */
+  readonly registry: { readonly configPath: string; readonly registriesConf: string; readonly progressTimeoutMs: number }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
@@ -77,7 +82,11 @@ export const defaults = {
   rootDir: '/var/lib/windlass',
   socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
   runtime: { kind: 'auto', failurePolicy: 'Forward' },
-  registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+  registry: {
+    configPath: DEFAULT_HOSTS_DIR,
+    registriesConf: '/etc/containers/registries.conf',
+    progressTimeoutMs: 300_000,
+  },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,
   gc: { highPercent: 85, lowPercent: 80, minAgeMs: 120_000 },

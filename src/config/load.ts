@@ -102,6 +102,7 @@ const overrides: readonly Override[] = [
     name: '--hosts-dir',
     of: (flags) => eachFromHere(flags.hostsDir),
   }),
+  override('WINDLASS_REGISTRIES_CONF', path, (c, registriesConf) => ({ ...c, registry: { ...c.registry, registriesConf } })),
   override('WINDLASS_RUNTIME', runtimeKind, (c, kind) => ({ ...c, runtime: { ...c.runtime, kind } }), {
     name: '--runtime',
     of: ({ runtime }) => runtime,
@@ -153,6 +154,7 @@ function complete(
     }),
     registry: Object.freeze({
       configPath: c.registry?.configPath ?? defaults.registry.configPath,
+      registriesConf: c.registry?.registriesConf ?? defaults.registry.registriesConf,
       progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
     }),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,

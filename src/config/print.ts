@@ -16,7 +16,11 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       ...(runtime.endpoint === undefined ? {} : { endpoint: `unix://${runtime.endpoint}` }),
       failurePolicy: runtime.failurePolicy,
     },
-    registry: { configPath: registry.configPath, progressTimeout: formatDuration(registry.progressTimeoutMs) },
+    registry: {
+      configPath: registry.configPath,
+      registriesConf: registry.registriesConf,
+      progressTimeout: formatDuration(registry.progressTimeoutMs),
+    },
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,

@@ -115,7 +115,13 @@ export const configurationSchema = z.strictObject({
       failurePolicy: failurePolicy.optional(),
     })
     .optional(),
-  registry: z.strictObject({ configPath: pathList.optional(), progressTimeout: progressTimeout.optional() }).optional(),
+  registry: z
+    .strictObject({
+      configPath: pathList.optional(),
+      registriesConf: path.optional(),
+      progressTimeout: progressTimeout.optional(),
+    })
+    .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
   unpackWorkers: whole(0, MAX_WORKERS).optional(),
   durability: z

@@ -1,6 +1,6 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
 
-import { type Config, defaults } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
@@ -10,6 +10,7 @@ import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
+import { placesFor } from '../registry/places.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
@@ -64,7 +65,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   if (options.mustPull === true) unpacker.checkRights()
   const registry = opened.use(
     createRegistry({
-      hostsDir: hostsDirFor(config, options.runtime),
+      ...placesFor(config.registry, options.runtime),
       progressTimeoutMs: config.registry.progressTimeoutMs,
       userAgent: `windlass/${version}`,
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
@@ -110,12 +111,6 @@ function pinnedOf({ sandboxImage }: RuntimeFacts): { readonly pinned?: string } 
 
 function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string } {
   return rootDir === undefined ? {} : { containerdRoot: rootDir }
-}
-
-/** What the runtime itself goes by, unless the configuration names something else. */
-function hostsDirFor({ registry }: Config, runtime: PullFor | undefined): string {
-  const isDefault = registry.configPath === defaults.registry.configPath
-  return isDefault ? (runtime?.facts.hostsDir ?? registry.configPath) : registry.configPath
 }
 
 /** One more than there are CPUs: while one worker waits for bytes, another uses its core. */

@@ -9,16 +9,16 @@ import { Authenticator } from './authenticator.ts'
 import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
-import { type Host, hostsOf } from './hosts.ts'
+import type { Host } from './hosts.ts'
+import { hostsFor, type Places } from './places.ts'
 import type { Credentials, Document, Registry, Repository, Transfer } from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
 import { Tokens } from './token.ts'
 import { type Walk, walk } from './walk.ts'
 
-export type RegistryOptions = {
-  /** Colon-separated certs.d directories; none: no configuration, every registry is asked itself. */
-  readonly hostsDir?: string
+/** Without any of the places every registry is asked itself. */
+export type RegistryOptions = Places & {
   readonly userAgent: string
   /** How long an answer may take to begin, at most 30 s, and how long a transfer may stand still while its sink takes bytes. */
   readonly progressTimeoutMs: number
@@ -49,13 +49,13 @@ class Client implements Registry {
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
-    const { hostsDir, connectTimeoutMs, log = () => undefined } = this.#options
-    const hosts = () => hostsOf(reference.registry, hostsDir, connectTimeoutMs)
+    const { connectTimeoutMs, log = () => undefined } = this.#options
+    const hosts = () => hostsFor(reference, this.#options, connectTimeoutMs)
     return new RemoteRepository({
       reference,
       credentials,
       hosts,
-      hostsDir,
+      hostsDir: this.#options.hostsDir,
       requests: this.#requests,
       closing: this.#closing.signal,
       log,

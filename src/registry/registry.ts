@@ -7,7 +7,8 @@
  *
  * `client.ts` makes one. A request goes down through
  *
- *     walk.ts      the hosts in order (hosts.ts, hosts-toml.ts), each as often as makes sense (retry.ts)
+ *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
+ *     walk.ts      the hosts in order, each as often as makes sense (retry.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed
  *     request.ts   https or http, and the login (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
@@ -21,6 +22,9 @@ import type { Descriptor } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 
+/** Where containerd has its directories of hosts.toml files unless told otherwise. */
+export const DEFAULT_HOSTS_DIR = '/etc/containerd/certs.d'
+
 /** What a caller may log in with. Secrets stay in memory and never reach a log, an error or the store. */
 export type Credentials =
   | { readonly kind: 'anonymous' }
@@ -31,7 +35,7 @@ export type Credentials =
   | { readonly kind: 'registry-token'; readonly token: string }
 
 export interface Registry extends AsyncDisposable {
-  /** A repository as seen with these credentials. No request is made yet; hosts.toml is read at the first one. */
+  /** A repository as seen with these credentials. No request is made yet; the configuration of its registry is read at the first one. */
   connect(reference: Reference, credentials: Credentials): Repository
 }
 

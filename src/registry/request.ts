@@ -83,7 +83,8 @@ export class Requests {
     receive: (head: Head) => Consumer,
     signal: AbortSignal,
   ): Promise<Result<Head>> {
-    const { method, repository, headers } = question
+    const { method, headers } = question
+    const repository = host.repository ?? question.repository
     const url = new URL(`${scheme}://${host.name}${host.path}/${repository}/${question.path}`)
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
     const credentials: Credentials = host.named ? question.credentials : { kind: 'anonymous' }
