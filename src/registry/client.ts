@@ -10,8 +10,10 @@ import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
 import type { Host } from './hosts.ts'
+import { Logins } from './logins.ts'
 import { hostsFor, type Places } from './places.ts'
-import type { Credentials, Document, Registry, Repository, Transfer } from './registry.ts'
+import type { ProxyFor } from './proxy.ts'
+import type { Credentials, Document, Keyring, Registry, Repository, Transfer } from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
 import { Tokens } from './token.ts'
@@ -20,6 +22,10 @@ import { type Walk, walk } from './walk.ts'
 /** Without any of the places every registry is asked itself. */
 export type RegistryOptions = Places & {
   readonly userAgent: string
+  /** For callers without credentials, and for mirrors; nobody logs in then where there is none. */
+  readonly keyring?: Keyring
+  /** None by default, whatever the environment says. */
+  readonly proxyFor?: ProxyFor
   /** How long an answer may take to begin, at most 30 s, and how long a transfer may stand still while its sink takes bytes. */
   readonly progressTimeoutMs: number
   /** Where hosts.toml has no dial_timeout; 30 s by default. */
@@ -41,19 +47,20 @@ class Client implements Registry {
   readonly #closing = new AbortController()
 
   constructor(options: RegistryOptions) {
-    const { progressTimeoutMs, userAgent } = options
+    const { progressTimeoutMs, userAgent, proxyFor } = options
     this.#options = options
-    this.#agents = new Agents({ headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs })
+    const timeouts = { headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs }
+    this.#agents = new Agents(timeouts, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
     this.#requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
-    const { connectTimeoutMs, log = () => undefined } = this.#options
+    const { connectTimeoutMs, keyring, log = () => undefined } = this.#options
     const hosts = () => hostsFor(reference, this.#options, connectTimeoutMs)
     return new RemoteRepository({
       reference,
-      credentials,
+      logins: new Logins(credentials, keyring),
       hosts,
       hostsDir: this.#options.hostsDir,
       requests: this.#requests,
@@ -70,7 +77,7 @@ class Client implements Registry {
 
 type Parts = {
   readonly reference: Reference
-  readonly credentials: Credentials
+  readonly logins: Logins
   readonly hosts: () => Promise<readonly Host[]>
   readonly hostsDir: string | undefined
   readonly requests: Requests
@@ -138,8 +145,8 @@ class RemoteRepository implements Repository {
   }
 
   #question(path: string, headers: Readonly<Record<string, string>> = {}): Question {
-    const { reference, credentials } = this.#parts
-    return { method: 'GET', repository: reference.repository, path, headers, credentials }
+    const { reference, logins } = this.#parts
+    return { method: 'GET', repository: reference.repository, path, headers, logins }
   }
 
   /** The way through the hosts that can do what is wanted. */

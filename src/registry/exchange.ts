@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
+import type { Sender } from './agents.ts'
 import { cancelledBy } from './errors.ts'
 
 export type WireRequest = {
@@ -28,7 +29,7 @@ export type Outcome =
  * when `signal` aborts; both free the connection at once. Everything else is an outcome.
  */
 export async function exchange(
-  dispatcher: Dispatcher,
+  dispatcher: Sender,
   request: WireRequest,
   receive: (head: Head) => Consumer,
   signal: AbortSignal,

@@ -1,8 +1,8 @@
 /** One request, through the redirects its answer may give. What was meant for the registry's eyes never goes further than its origin. */
-import type { Dispatcher } from 'undici'
+import type { Agents } from './agents.ts'
 import { MAX_ERROR_BODY } from './errors.ts'
 import { type Consumer, collect, exchange, type Head, type WireRequest } from './exchange.ts'
-import { forbiddenTarget } from './guard.ts'
+import { ForbiddenAddress, forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
 
 export type Reply =
@@ -16,7 +16,7 @@ export type Reply =
 
 export type Asked = {
   readonly host: Host
-  readonly dispatcher: Dispatcher
+  readonly agents: Agents
   /** The registry's origin: redirects are judged against it. */
   readonly registry: URL
   readonly signal: AbortSignal
@@ -30,12 +30,13 @@ export async function follow(asked: Asked, first: WireRequest, receive: (head: H
   for (let redirects = 0; ; redirects++) {
     const body: Buffer[] = []
     const outcome = await exchange(
-      asked.dispatcher,
+      asked.agents.for({ ...asked, target: request.url }),
       request,
       (head) => (isSuccess(head) ? receive(head) : collect(body, MAX_ERROR_BODY)),
       asked.signal,
     )
-    if (outcome.kind === 'broken') return outcome
+    if (outcome.kind === 'broken')
+      return outcome.error instanceof ForbiddenAddress ? { kind: 'forbidden', reason: outcome.error.message } : outcome
     const { head } = outcome
     if (isSuccess(head)) return { kind: 'success', head }
     const location = head.headers.location

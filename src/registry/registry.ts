@@ -34,6 +34,21 @@ export type Credentials =
   /** A bearer token, sent as it is. */
   | { readonly kind: 'registry-token'; readonly token: string }
 
+/** A repository at a host, by the names people write: docker.io, never registry-1.docker.io. */
+export type LoginTarget = { readonly registry: string; readonly repository: string }
+
+/** In the order they are to be tried. `problems` are what could not be asked for any, one sentence each, without a secret. */
+export type Candidates = {
+  readonly logins: readonly Exclude<Credentials, { kind: 'anonymous' }>[]
+  readonly problems: readonly string[]
+}
+
+/** The logins this node itself has, for callers who bring none, and for mirrors. */
+export interface Keyring {
+  /** Throws cancelled alone: what is wrong with a place where logins are kept is a problem, not the end of a pull. */
+  candidates(target: LoginTarget, options: Abortable): Promise<Candidates>
+}
+
 export interface Registry extends AsyncDisposable {
   /** A repository as seen with these credentials. No request is made yet; the configuration of its registry is read at the first one. */
   connect(reference: Reference, credentials: Credentials): Repository

@@ -7,7 +7,7 @@ import type { RegistryEvent } from './events.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
 import type { Host, Scheme } from './hosts.ts'
-import type { Credentials } from './registry.ts'
+import type { Logins } from './logins.ts'
 import { parseRetryAfter } from './retry.ts'
 import { userOf } from './token.ts'
 
@@ -17,7 +17,7 @@ export type Question = {
   readonly repository: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly credentials: Credentials
+  readonly logins: Logins
 }
 
 const MAX_TOKEN_REFRESHES = 2
@@ -76,6 +76,7 @@ export class Requests {
     return result
   }
 
+  /** As one login after the other, until one is let in. */
   async #sendOver(
     scheme: Scheme,
     host: Host,
@@ -83,13 +84,29 @@ export class Requests {
     receive: (head: Head) => Consumer,
     signal: AbortSignal,
   ): Promise<Result<Head>> {
-    const { method, headers } = question
+    const { logins } = question
     const repository = host.repository ?? question.repository
-    const url = new URL(`${scheme}://${host.name}${host.path}/${repository}/${question.path}`)
+    const refused: Refused[] = []
+    for (const credentials of await logins.at(host, repository, signal)) {
+      const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
+      const result = await this.#sendAs(party, question, receive, signal)
+      if ('value' in result) logins.letIn(host, repository, credentials)
+      if ('value' in result || result.trouble.kind !== 'refused') return result
+      refused.push(result.trouble)
+    }
+    return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
+  }
+
+  async #sendAs(
+    party: Party,
+    { method, path, headers }: Question,
+    receive: (head: Head) => Consumer,
+    signal: AbortSignal,
+  ): Promise<Result<Head>> {
+    const { host, origin, repository } = party
+    const url = new URL(`${origin.origin}${host.path}/${repository}/${path}`)
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
-    const credentials: Credentials = host.named ? question.credentials : { kind: 'anonymous' }
-    const party: Party = { host, origin: new URL(url.origin), repository, credentials }
-    const asked = { host, dispatcher: this.#agents.for(host), registry: party.origin, signal }
+    const asked = { host, agents: this.#agents, registry: origin, signal }
     for (let refreshes = 0; ; refreshes++) {
       const login = await this.#authenticator.authorization(party, signal)
       if ('trouble' in login) return login
@@ -111,6 +128,16 @@ export class Requests {
   }
 }
 
+type Refused = Extract<Trouble, { kind: 'refused' }>
+
+/** The last refusal, with who else was refused, and why there were no others to try. */
+function refusedAll(refused: readonly Refused[], problems: readonly string[]): Trouble {
+  const last = refused.at(-1)
+  if (last === undefined) throw new Error('there is at least one login to try')
+  const others = refused.slice(0, -1).map(({ user, result }) => `as user ${user ?? '(none)'}: ${result}`)
+  return { ...last, result: [last.result, ...others, ...problems].join('; ') }
+}
+
 function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
   const { host, credentials } = party
   switch (reply.kind) {
@@ -130,6 +157,10 @@ function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, reposito
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  if (status === 407) {
+    const wants = 'a proxy wants another login (407): put user and password into its address'
+    return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
+  }
   if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.

@@ -102,7 +102,7 @@ export class Tokens {
     if (forbidden !== undefined) return unfit(request, `its token realm is refused: ${forbidden}`)
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
     const body: Buffer[] = []
-    const asked = { host, dispatcher: this.#agents.for(host), registry: origin, signal }
+    const asked = { host, agents: this.#agents, registry: origin, signal }
     const reply = await follow(asked, wireRequest(realm, request, this.#userAgent), () =>
       collect(body, MAX_TOKEN_BODY + 1),
     ).catch((error: unknown) => {
