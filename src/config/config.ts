@@ -20,7 +20,19 @@ export type Config = {
    * `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. `registriesConf`
    * is the file of CRI-O and podman, which need not exist either; beside containerd it does not count.
    */
-  readonly registry: { readonly configPath: string; readonly registriesConf: string; readonly progressTimeoutMs: number }
+  readonly registry: {
+    readonly configPath: string
+    readonly registriesConf: string
+    readonly progressTimeoutMs: number
+    /** In place of HTTP_PROXY and its like; empty: none. Their addresses may hold logins. */
+    readonly httpProxy?: string
+    readonly httpsProxy?: string
+    readonly noProxy?: string
+    /** Files with logins for pulls that bring none. */
+    readonly authFiles: readonly string[]
+    /** kubelet's plugins, for the same. */
+    readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
+  }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
@@ -86,6 +98,7 @@ export const defaults = {
     configPath: DEFAULT_HOSTS_DIR,
     registriesConf: '/etc/containers/registries.conf',
     progressTimeoutMs: 300_000,
+    authFiles: [],
   },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,

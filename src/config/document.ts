@@ -129,7 +129,11 @@ function syntaxProblems(document: Document, lines: LineCounter, text: string): P
   const [first] = [...document.errors, ...document.warnings]
   if (first === undefined) return []
   const { line, col } = lines.linePos(first.pos[0])
-  const shown = (text.split('\n')[line - 1] ?? '').slice(0, 200).trim()
+  // The address of a proxy may hold a login.
+  const shown = (text.split('\n')[line - 1] ?? '')
+    .slice(0, 200)
+    .replace(/\/\/[^/\s]*@/g, '//***@')
+    .trim()
   return [{ line, reason: `${YAML_WORDS[first.code] ?? first.message}, at column ${col} of ${JSON.stringify(shown)}` }]
 }
 

@@ -152,11 +152,7 @@ function complete(
       ...(c.runtime?.endpoint === undefined ? {} : { endpoint: c.runtime.endpoint }),
       failurePolicy: c.runtime?.failurePolicy ?? defaults.runtime.failurePolicy,
     }),
-    registry: Object.freeze({
-      configPath: c.registry?.configPath ?? defaults.registry.configPath,
-      registriesConf: c.registry?.registriesConf ?? defaults.registry.registriesConf,
-      progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
-    }),
+    registry: registryOf(c.registry),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
@@ -176,6 +172,20 @@ function complete(
     }),
     warnings: Object.freeze([...warnings]),
     ...(file === undefined ? {} : { file: resolve(file) }),
+  })
+}
+
+function registryOf(registry: Configuration['registry']): Config['registry'] {
+  const { httpProxy, httpsProxy, noProxy, credentialProvider } = registry ?? {}
+  return Object.freeze({
+    configPath: registry?.configPath ?? defaults.registry.configPath,
+    registriesConf: registry?.registriesConf ?? defaults.registry.registriesConf,
+    progressTimeoutMs: registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+    ...(httpProxy === undefined ? {} : { httpProxy }),
+    ...(httpsProxy === undefined ? {} : { httpsProxy }),
+    ...(noProxy === undefined ? {} : { noProxy }),
+    authFiles: Object.freeze([...(registry?.authFiles ?? defaults.registry.authFiles)]),
+    ...(credentialProvider === undefined ? {} : { credentialProvider: Object.freeze(credentialProvider) }),
   })
 }
 

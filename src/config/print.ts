@@ -16,11 +16,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       ...(runtime.endpoint === undefined ? {} : { endpoint: `unix://${runtime.endpoint}` }),
       failurePolicy: runtime.failurePolicy,
     },
-    registry: {
-      configPath: registry.configPath,
-      registriesConf: registry.registriesConf,
-      progressTimeout: formatDuration(registry.progressTimeoutMs),
-    },
+    registry: registryDocument(registry),
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
@@ -36,6 +32,23 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     ...(metrics === undefined ? {} : { metrics: { bindAddress: formatAddress(metrics) } }),
     logging: config.logging,
   }
+}
+
+function registryDocument({ progressTimeoutMs, httpProxy, httpsProxy, ...said }: Config['registry']): object {
+  return {
+    ...said,
+    progressTimeout: formatDuration(progressTimeoutMs),
+    ...(httpProxy === undefined ? {} : { httpProxy: withoutPassword(httpProxy) }),
+    ...(httpsProxy === undefined ? {} : { httpsProxy: withoutPassword(httpsProxy) }),
+  }
+}
+
+/** What is printed ends in tickets and chats. */
+function withoutPassword(address: string): string {
+  if (!URL.canParse(address)) return address
+  const url = new URL(address)
+  if (url.password !== '') url.password = '***'
+  return url.password === '' ? address : url.href
 }
 
 const pinDocument = ({ images, reason, ttlMs }: Config['pins'][number]): object => ({

@@ -61,6 +61,15 @@ const durationAtLeast = (min: number, wanted: string) =>
     return z.NEVER
   })
 
+/** Empty: none. Never shown where it is wrong: it may hold a login. */
+const proxyAddress = z
+  .string('want the address of a proxy')
+  .refine(
+    (text) => text === '' || (/^https?:\/\//.test(text) && URL.canParse(text)),
+    'want the address of an HTTP proxy such as http://proxy.example:3128',
+  )
+
+const MAX_AUTH_FILES = 20
 const MAX_PULLS = 64
 const MAX_WORKERS = 64
 const MAX_ENTRIES = 100_000_000
@@ -120,6 +129,11 @@ export const configurationSchema = z.strictObject({
       configPath: pathList.optional(),
       registriesConf: path.optional(),
       progressTimeout: progressTimeout.optional(),
+      httpProxy: proxyAddress.optional(),
+      httpsProxy: proxyAddress.optional(),
+      noProxy: z.string().max(65_536).optional(),
+      authFiles: z.array(path).max(MAX_AUTH_FILES).optional(),
+      credentialProvider: z.strictObject({ configPath: path, binDir: path }).optional(),
     })
     .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),

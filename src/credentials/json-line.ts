@@ -1,6 +1,7 @@
 /** The line at which a text stops being JSON (RFC 8259). Node's own message quotes the text, which here may be a secret, and names no line. */
 
 const SPACE = /[ \t\r\n]*/y
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON refuses them in strings
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 const SCALAR = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const MAX_DEPTH = 100

@@ -11,6 +11,7 @@ import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
 import { placesFor } from '../registry/places.ts'
+import { type ProxyFor, proxiesFrom, proxySettings } from '../registry/proxy.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
@@ -21,6 +22,7 @@ import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
 import type { LayerVerifier } from '../verify/verify.ts'
+import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
@@ -63,9 +65,12 @@ export async function openNode(config: Config, version: string, log: Logger, opt
     }),
   )
   if (options.mustPull === true) unpacker.checkRights()
+  const keyring = keyringFor(config.registry, options.runtime?.facts.registries, log)
   const registry = opened.use(
     createRegistry({
       ...placesFor(config.registry, options.runtime),
+      ...(keyring === undefined ? {} : { keyring }),
+      proxyFor: proxiesFor(config.registry),
       progressTimeoutMs: config.registry.progressTimeoutMs,
       userAgent: `windlass/${version}`,
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
@@ -111,6 +116,16 @@ function pinnedOf({ sandboxImage }: RuntimeFacts): { readonly pinned?: string } 
 
 function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string } {
   return rootDir === undefined ? {} : { containerdRoot: rootDir }
+}
+
+/** Throws invalid-argument for an address in the environment that is none of a proxy. */
+function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
+  const said = {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(noProxy === undefined ? {} : { noProxy }),
+  }
+  return proxiesFrom(proxySettings(said, process.env))
 }
 
 /** One more than there are CPUs: while one worker waits for bytes, another uses its core. */

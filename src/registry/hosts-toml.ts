@@ -102,7 +102,8 @@ function tables(text: string, file: string): unknown {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     const reason = error.message.split('\n', 1)[0] ?? 'is not TOML'
-    fail({ kind: 'bad-config', file, line: error.line, reason }, error)
+    // Not with its cause, which quotes the lines around: a header may hold a secret.
+    fail({ kind: 'bad-config', file, line: error.line, reason })
   }
 }
 

@@ -50,5 +50,6 @@ function endpointIn(text: string, file: string): URL {
   const address = /^[a-z]+:\/\//i.test(text) ? text : `${isLoopback(text) ? 'http' : 'https'}://${text}`
   const url = URL.canParse(address) ? new URL(address) : undefined
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  return fail({ kind: 'bad-config', file, field: 'registry.mirrors', reason: `${JSON.stringify(text)} is no http or https URL` })
+  const shown = JSON.stringify(text.replace(/\/\/[^/@]*@/, '//***@'))
+  return fail({ kind: 'bad-config', file, field: 'registry.mirrors', reason: `${shown} is no http or https URL` })
 }

@@ -116,7 +116,7 @@ function tables(text: string, file: string): unknown {
     return parse(text)
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
-    fail({ kind: 'bad-config', file, line: error.line, reason: error.message.split('\n', 1)[0] ?? 'is not TOML' }, error)
+    fail({ kind: 'bad-config', file, line: error.line, reason: error.message.split('\n', 1)[0] ?? 'is not TOML' })
   }
 }
 

@@ -28,6 +28,11 @@ they stay in the root. --root on the command line means the root, too, unless
 a runtime, pulls land where it looks for images, and every other call is
 answered by it; windlass passthrough leaves it the pulls as well.
 
+What says how registries are reached: beside containerd its own config_path,
+or the mirrors of its configuration; beside CRI-O /etc/containers/registries.conf;
+beside neither hosts.toml files, and registries.conf for registries that have
+none. --hosts-dir names hosts.toml files that go before all of these.
+
 crictl uses it with:
   S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
 kubelet is given the socket as its image service endpoint: deploy/README.md.
@@ -56,6 +61,7 @@ export function addConfig(program: Command, session: Session): void {
       `
 A flag wins over its WINDLASS_* variable, that over the file (--config, WINDLASS_CONFIG), that over the default. Variables:
   WINDLASS_ROOT  WINDLASS_SOCKET  WINDLASS_SOCKET_MODE  WINDLASS_HOSTS_DIR  WINDLASS_PROGRESS_TIMEOUT
+  WINDLASS_REGISTRIES_CONF
   WINDLASS_MAX_PARALLEL_IMAGE_PULLS  WINDLASS_UNPACK_WORKERS  WINDLASS_MAX_UNPACKED_SIZE
   WINDLASS_MAX_LAYER_ENTRIES  WINDLASS_MAX_COMPRESSION_RATIO  WINDLASS_MAX_LAYER_METADATA
   WINDLASS_RUNTIME  WINDLASS_RUNTIME_ENDPOINT  WINDLASS_FAILURE_POLICY  WINDLASS_METRICS_ADDRESS
