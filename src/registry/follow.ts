@@ -8,8 +8,8 @@ import type { Host } from './hosts.ts'
 export type Reply =
   /** 2xx, and the body has gone to the consumer. */
   | { readonly kind: 'success'; readonly head: Head }
-  /** Any other status; `foreign` where it was not the registry's origin that gave it. */
-  | { readonly kind: 'refusal'; readonly head: Head; readonly body: Buffer; readonly foreign: boolean }
+  /** Any other status; `foreign` is who gave it, where that was not the registry's origin. */
+  | { readonly kind: 'refusal'; readonly head: Head; readonly body: Buffer; readonly foreign: URL | undefined }
   | { readonly kind: 'broken'; readonly head: Head | undefined; readonly error: Error }
   /** A redirect that must not be followed. */
   | { readonly kind: 'forbidden'; readonly reason: string }
@@ -41,7 +41,8 @@ export async function follow(asked: Asked, first: WireRequest, receive: (head: H
     if (isSuccess(head)) return { kind: 'success', head }
     const location = head.headers.location
     if (!isRedirect(head) || location === undefined) {
-      return { kind: 'refusal', head, body: Buffer.concat(body), foreign: request.url.origin !== first.url.origin }
+      const foreign = request.url.origin === first.url.origin ? undefined : request.url
+      return { kind: 'refusal', head, body: Buffer.concat(body), foreign }
     }
     if (redirects === MAX_REDIRECTS) return { kind: 'forbidden', reason: `more than ${MAX_REDIRECTS} redirects` }
     if (!URL.canParse(location, request.url.href)) return { kind: 'forbidden', reason: 'a redirect to what is not a URL' }

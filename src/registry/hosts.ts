@@ -13,8 +13,10 @@ export type Scheme = 'https' | 'http'
 export type Host = {
   /** `host[:port]`, as people know it. */
   readonly name: string
-  /** Two where plain HTTP may be tried after HTTPS was answered with HTTP. */
+  /** Two where plain HTTP may be tried after HTTPS: where that was answered with HTTP. */
   readonly schemes: readonly [Scheme, ...Scheme[]]
+  /** Plain HTTP is tried whatever keeps HTTPS from working. */
+  readonly isInsecure?: boolean
   /** Before `/<repository>/…`; `/v2` unless the configuration says otherwise. */
   readonly path: string
   readonly capabilities: ReadonlySet<Capability>

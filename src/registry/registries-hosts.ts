@@ -47,6 +47,7 @@ async function hostAt(
     name,
     // Insecure is both: a certificate nobody vouches for, and none at all.
     schemes: insecure ? ['https', 'http'] : ['https'],
+    isInsecure: insecure,
     path: '/v2',
     repository,
     capabilities: ALL,

@@ -53,9 +53,8 @@ export class Requests {
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
       result = await this.#sendOver(scheme, host, question, receive, signal)
-      const wrongScheme =
-        'trouble' in result && result.trouble.kind === 'unreachable' && NOT_TLS.test(codeOf(result.trouble.cause))
-      if (wrongScheme && scheme !== schemes.at(-1)) {
+      const isLast = scheme === schemes.at(-1)
+      if (!isLast && 'trouble' in result && result.trouble.kind === 'unreachable' && speaksNoTls(host, result.trouble.cause)) {
         this.#log({ type: 'plain-http', host: host.name })
         continue
       }
@@ -114,11 +113,42 @@ export class Requests {
       const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...host.headers, ...authorization }
       const reply = await follow(asked, { method, url, headers: sent }, receive)
       if (reply.kind === 'success') return { value: reply.head }
-      const challenged = reply.kind === 'refusal' && reply.head.status === 401 && !reply.foreign
-      if (challenged && refreshes < MAX_TOKEN_REFRESHES && (await this.#authenticator.learn(party, reply.head, login.value)))
-        continue
+      const isChallenged = reply.kind === 'refusal' && reply.head.status === 401
+      if (isChallenged && reply.foreign !== undefined)
+        return await this.#askAnonymously(party, reply, method, headers, receive, signal)
+      const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
+      if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
       return { trouble: troubleOf(reply, party) }
     }
+  }
+
+  /**
+   * Another registry that a redirect leads to may want a token, as registries do for what everybody may read. It gets an anonymous one's:
+   * nothing that was meant for the first registry is shown to it.
+   */
+  async #askAnonymously(
+    party: Party,
+    refusal: Extract<Reply, { kind: 'refusal' }>,
+    method: Question['method'],
+    headers: Question['headers'],
+    receive: (head: Head) => Consumer,
+    signal: AbortSignal,
+  ): Promise<Result<Head>> {
+    const url = refusal.foreign ?? party.origin
+    const host: Host = { ...party.host, headers: {}, named: false }
+    const stranger: Party = {
+      host,
+      origin: new URL(url.origin),
+      repository: party.repository,
+      credentials: { kind: 'anonymous' },
+    }
+    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined))) return { trouble: troubleOf(refusal, party) }
+    const login = await this.#authenticator.authorization(stranger, signal)
+    if ('trouble' in login) return login
+    const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
+    const asked = { host, agents: this.#agents, registry: stranger.origin, signal }
+    const reply = await follow(asked, { method, url, headers: sent }, receive)
+    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
   }
 
   #rememberScheme(host: Host, scheme: Scheme): void {
@@ -138,6 +168,9 @@ function refusedAll(refused: readonly Refused[], problems: readonly string[]): T
   return { ...last, result: [last.result, ...others, ...problems].join('; ') }
 }
 
+/** Whether HTTPS failing so is a reason to try plain HTTP, where the configuration allows that. */
+const speaksNoTls = ({ isInsecure }: Host, cause: Error): boolean => isInsecure === true || NOT_TLS.test(codeOf(cause))
+
 function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
   const { host, credentials } = party
   switch (reply.kind) {
@@ -148,7 +181,7 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Tr
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, party)
+      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party)
   }
 }
 

@@ -33,7 +33,15 @@ runtime:
   kind: auto
   endpoint: unix:///run/containerd/containerd.sock
   failurePolicy: Forward
-registry: {configPath: /etc/certs, progressTimeout: 1m30s}
+registry:
+  configPath: /etc/certs
+  registriesConf: /etc/r.conf
+  progressTimeout: 1m30s
+  httpProxy: ""
+  httpsProxy: http://proxy.example:3128
+  noProxy: 10.0.0.0/8,.example
+  authFiles: [/etc/a.json, /etc/b.json]
+  credentialProvider: {configPath: /etc/p.yaml, binDir: /opt/p}
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
@@ -83,7 +91,16 @@ describe('what is in force', () => {
       rootDir: '/srv/windlass',
       socket: { path: '/run/w.sock', mode: 0o600 },
       runtime: { kind: 'auto', endpoint: '/run/containerd/containerd.sock', failurePolicy: 'Forward' },
-      registry: { configPath: '/etc/certs', progressTimeoutMs: 90_000 },
+      registry: {
+        configPath: '/etc/certs',
+        registriesConf: '/etc/r.conf',
+        progressTimeoutMs: 90_000,
+        httpProxy: '',
+        httpsProxy: 'http://proxy.example:3128',
+        noProxy: '10.0.0.0/8,.example',
+        authFiles: ['/etc/a.json', '/etc/b.json'],
+        credentialProvider: { configPath: '/etc/p.yaml', binDir: '/opt/p' },
+      },
       maxParallelImagePulls: 7,
       unpackWorkers: 3,
       gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
@@ -141,6 +158,26 @@ describe('what is in force', () => {
     const again = load(stringify(configDocument(config)))
     expect({ ...again, warnings: [] }).toEqual({ ...config, warnings: [] })
     expect(readFileSync(file, 'utf8')).toContain('maxUnpackedSize: 2Gi')
+  })
+})
+
+describe('the login of a proxy', () => {
+  test('is not printed', () => {
+    const config = load(`${HEAD}registry: {httpsProxy: "http://me:canary@p.example:3128"}\n`)
+    expect(config.registry.httpsProxy).toBe('http://me:canary@p.example:3128')
+    expect(configDocument(config)).toMatchObject({ registry: { httpsProxy: 'http://me:***@p.example:3128/' } })
+  })
+
+  test.each([
+    'registry: {httpsProxy: "socks5://me:canary@p.example"}\n',
+    'registry: {httpsProxy: "http://me:canary@p.example:port"}\n',
+    'registry: {httpsProxy: ["http://me:canary@p.example"]}\n',
+    'registry:\n\thttpsProxy: http://me:canary@p.example\n',
+    'registry: {httpsProxi: "http://me:canary@p.example"}\n',
+  ])('is in no refusal: %#', (text) => {
+    const failure = refusal(text)
+    expect(failure.kind).toBe('bad-config')
+    expect(JSON.stringify(failure)).not.toContain('canary')
   })
 })
 

@@ -1,5 +1,7 @@
 /** registries.conf of CRI-O and podman: what it says of a reference, and what a registry is asked because of it. */
-import { describe, expect, it } from 'vitest'
+import net from 'node:net'
+import tls from 'node:tls'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import { hostsFor } from '../../src/registry/places.ts'
@@ -134,6 +136,25 @@ describe('registries.conf', () => {
     })
     const places = { registriesConf: dir.file, hostsDir: `${dir.path}/certs.d` }
     expect((await hostsFor(parseReference('r.example/x:1'), places)).map(({ name }) => name)).toEqual(['by-toml.example'])
+  })
+
+  it('that calls a registry insecure has it asked over plain HTTP whatever keeps HTTPS from working', async () => {
+    await using registry = await startRegistry()
+    registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    const port = registry.host.split(':')[1] ?? ''
+    const refused = new Error('nobody speaks TLS here')
+    vi.spyOn(tls, 'connect').mockImplementation(() => {
+      const socket = new net.Socket()
+      queueMicrotask(() => socket.destroy(Object.assign(refused, { code: 'ECONNREFUSED' })))
+      return socket as tls.TLSSocket
+    })
+    onTestFinished(() => void vi.restoreAllMocks())
+    using dir = etc(`[[registry]]\nlocation = "localhost:${port}"\ninsecure = true\n`)
+    await using client = newClient({ registriesConf: dir.file })
+    expect(await client.open(`localhost:${port}`).resolve({ signal: signal() })).toBeDefined()
+    using strict = etc(`[[registry]]\nlocation = "localhost:${port}"\n`)
+    await using other = newClient({ registriesConf: strict.file })
+    await failureFrom(other.open(`localhost:${port}`).resolve({ signal: signal() }), 'registry-unavailable')
   })
 
   it('is read for every pull; a mirror gets the repository it knows, no ns, and the registry what the mirror lacks', async () => {
