@@ -33,6 +33,12 @@ export class Logins {
     this.#good.set(keyOf(host, repository), credentials)
   }
 
+  /** Forgets who was let in, and is refused now: a cloud's login ends after hours. True where the keyring may know better by now. */
+  forget(host: Host, repository: string): boolean {
+    const key = keyOf(host, repository)
+    return this.#good.delete(key) && this.#found.delete(key)
+  }
+
   /** What kept a login from being found, for who is refused without it. */
   async problems(host: Host, repository: string): Promise<readonly string[]> {
     return (await this.#found.get(keyOf(host, repository)))?.problems ?? []

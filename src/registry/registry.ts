@@ -22,8 +22,8 @@ import type { Descriptor } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 
-/** Where containerd has its directories of hosts.toml files unless told otherwise. */
-export const DEFAULT_HOSTS_DIR = '/etc/containerd/certs.d'
+/** Where containerd has its directories of hosts.toml files, and docker those of certificates, unless told otherwise. */
+export const DEFAULT_HOSTS_DIR = '/etc/containerd/certs.d:/etc/docker/certs.d'
 
 /** What a caller may log in with. Secrets stay in memory and never reach a log, an error or the store. */
 export type Credentials =

@@ -82,6 +82,7 @@ export class Requests {
     question: Question,
     receive: (head: Head) => Consumer,
     signal: AbortSignal,
+    mayAskAgain = true,
   ): Promise<Result<Head>> {
     const { logins } = question
     const repository = host.repository ?? question.repository
@@ -93,6 +94,8 @@ export class Requests {
       if ('value' in result || result.trouble.kind !== 'refused') return result
       refused.push(result.trouble)
     }
+    if (mayAskAgain && logins.forget(host, repository))
+      return await this.#sendOver(scheme, host, question, receive, signal, false)
     return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
   }
 

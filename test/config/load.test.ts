@@ -73,7 +73,7 @@ describe('what is in force', () => {
     expect(config).toMatchObject({
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
-      registry: { configPath: '/etc/containerd/certs.d', progressTimeoutMs: 300_000 },
+      registry: { configPath: '/etc/containerd/certs.d:/etc/docker/certs.d', progressTimeoutMs: 300_000 },
       limits: {
         maxUnpackedSize: 68_719_476_736,
         maxLayerEntries: 4_000_000,

@@ -38,6 +38,33 @@ describe('a pull without credentials', () => {
     expect(registry.requests.slice(before).map(({ status }) => status)).toEqual([200])
   })
 
+  it('that lasts longer than a login asks the node for another, once', async () => {
+    let [wanted, has] = ['canary-first', 'canary-first']
+    await using registry = await startRegistry({
+      fault: ({ headers }) =>
+        headers.authorization === `Basic ${b64(`bob:${wanted}`)}`
+          ? undefined
+          : { kind: 'status', status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } },
+    })
+    registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    let asked = 0
+    const keyring: Keyring = {
+      candidates: async () => {
+        asked++
+        return { logins: [{ kind: 'basic', username: 'bob', password: has }], problems: [] }
+      },
+    }
+    await using client = newClient({ keyring })
+    const repository = client.open(registry.host)
+    expect(await repository.resolve({ signal: signal() })).toBeDefined()
+    ;[wanted, has] = ['canary-second', 'canary-second']
+    expect(await repository.resolve({ signal: signal() })).toBeDefined()
+    expect(asked).toBe(2)
+    wanted = 'canary-third'
+    await failureFrom(repository.resolve({ signal: signal() }), 'unauthorized')
+    expect(asked).toBe(3)
+  })
+
   it('that nobody of these may do tells who was refused, what else is wrong, and no secret', async () => {
     await using registry = await registryWith({ kind: 'bearer', users: {} })
     await using client = newClient({ keyring: keyringOf([wrong, right], ['docker-credential-x: it failed (exit 1)']) })

@@ -10,7 +10,7 @@ import { startRegistry } from './embedded-registry.ts'
 
 const inline: InlineRegistries = { file: '/etc/containerd/config.toml', mirrors: {}, tls: {}, headers: {} }
 const mirrors = { 'docker.io': ['https://m.example'] }
-const usual = { configPath: '/etc/containerd/certs.d', registriesConf: '/etc/containers/registries.conf' }
+const usual = { configPath: '/etc/containerd/certs.d:/etc/docker/certs.d', registriesConf: '/etc/containers/registries.conf' }
 const other = { ...usual, configPath: '/own/certs.d' }
 
 describe('a registry is described', () => {

@@ -18,7 +18,7 @@ export function addServe(program: Command, session: Session): void {
 Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says otherwise:
   --root       /var/lib/windlass                     layers, images and the database
   --socket     /run/windlass/windlass.sock           mode 0660
-  --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
+  --hosts-dir  /etc/containerd/certs.d:/etc/docker/certs.d  as containerd reads them
   --config     /etc/windlass/windlass.yaml, if it is there
 
 Whose images these are to be: --runtime, else runtime.kind of the file, else
