@@ -24,6 +24,7 @@ export const testParts: readonly Part[] = [
   { package: 'mmdebstrap', shownBy: 'mmdebstrap', neededBy: 'a Debian root to compare with containerd' },
   { package: 'busybox-static', shownBy: 'busybox', neededBy: 'images whose processes run' },
   { package: 'zstd', shownBy: 'zstd', neededBy: 'zstd layers as the zstd tool writes them' },
+  { package: 'btrfs-progs', shownBy: 'mkfs.btrfs', neededBy: 'a disk quota that is reached' },
   { package: 'strace', shownBy: 'strace', neededBy: 'disks that fail: calls answered with an error, or not made' },
   { package: 'systemd', shownBy: '/lib/systemd/systemd', neededBy: 'the units of deploy/, checked and started' },
   isal,

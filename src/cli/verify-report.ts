@@ -77,7 +77,9 @@ function resultOf(each: CheckedLayer): string {
   const { verdict } = each
   if (isRepaired(each)) return 'repaired'
   if (verdict === undefined) return 'not verified'
-  return verdict.outcome === 'damaged' ? `damaged: ${plural(verdict.total, 'difference')}` : verdict.outcome
+  const { outcome, total, reason } = verdict
+  if (outcome === 'unverifiable') return `unverifiable: ${printable(reason ?? '')}`
+  return outcome === 'damaged' ? `damaged: ${plural(total, 'difference')}` : outcome
 }
 
 function amissIn({ layerId }: LayerToVerify, { differences, total }: LayerVerdict): string {

@@ -14,8 +14,14 @@ export type Config = {
   /**
    * Whose images these are to be. `auto` takes the runtime whose socket is there, else none; `none` keeps them in the local store. Without
    * `endpoint`, a path, the runtime is looked for where it usually listens. `Forward` hands a pull that our path cannot do to the runtime.
+   * `isUnknown` where a file that is refused may have said another kind.
    */
-  readonly runtime: { readonly kind: RuntimeKind; readonly endpoint?: string; readonly failurePolicy: FailurePolicy }
+  readonly runtime: {
+    readonly kind: RuntimeKind
+    readonly endpoint?: string
+    readonly failurePolicy: FailurePolicy
+    readonly isUnknown?: true
+  }
   /**
    * `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. `registriesConf`
    * is the file of CRI-O and podman, which need not exist either; beside containerd it does not count.

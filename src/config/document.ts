@@ -1,14 +1,18 @@
 /** Reads the configuration file and says, for whatever is wrong with it, on which line and in which field. */
-import { readFileSync, statSync } from 'node:fs'
 import type { Document, YAMLError } from 'yaml'
-import { isMap, isNode, isScalar, LineCounter, parseAllDocuments } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { fail, failureOf } from '../failure/failure.ts'
+import { readRegular } from '../sys/regular.ts'
 import { nearest } from './nearest.ts'
 import type { Configuration } from './schema.ts'
 import { API_VERSION, configurationSchema, withoutEffect } from './schema.ts'
 
-const MAX_FILE_BYTES = 1 << 20
+/** All keys with their comments take a tenth of it. */
+const MAX_FILE_BYTES = 64 * 1024
+
+/** Duplicate keys are looked for here: the parser compares each key with every other, a minute for half a megabyte. */
+const PARSING = { prettyErrors: false, uniqueKeys: false } as const
 
 /** One thing that is wrong. */
 type Problem = { readonly line?: number; readonly field?: string; readonly reason: string }
@@ -21,7 +25,7 @@ export function readDocument(file: string): { configuration: Configuration; warn
   const lines = new LineCounter()
   const text = readText(file)
   // Kubernetes speaks YAML 1.2 core here: no aliases blown up, no tags run.
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const documents = parseAllDocuments(text, { ...PARSING, lineCounter: lines, logLevel: 'error' })
   const found: Configuration[] = []
   const warnings: string[] = []
   const problems: Problem[] = []
@@ -61,7 +65,7 @@ export function salvageDocument(file: string): Configuration {
     if (failureOf(error).kind !== 'bad-config') throw error
     return nothing
   }
-  const documents = parseAllDocuments(text, { prettyErrors: false, logLevel: 'silent' })
+  const documents = parseAllDocuments(text, { ...PARSING, logLevel: 'silent' })
   for (const document of Array.isArray(documents) ? documents : []) {
     if (!isMap(document.contents) || document.get('kind') === 'ImageList') continue
     const plain = plainValue(document)?.value
@@ -100,41 +104,53 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const isEmpty = ({ contents }: Document): boolean => contents === null || (isScalar(contents) && contents.value === null)
 
 function readText(file: string): string {
+  const read = readRegular(file, MAX_FILE_BYTES)
+  if (read.kind === 'absent')
+    fail({ kind: 'bad-config', file, reason: 'there is no such file; windlass config > FILE makes one' })
+  if (read.kind !== 'read') fail({ kind: 'bad-config', file, reason: read.reason })
   try {
-    const { size } = statSync(file)
-    if (size > MAX_FILE_BYTES) fail({ kind: 'bad-config', file, reason: `larger than ${MAX_FILE_BYTES} bytes` })
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+    return new TextDecoder('utf-8', { fatal: true }).decode(read.bytes)
   } catch (error) {
-    const failure = failureOf(error)
-    if (failure.kind === 'bad-config') throw error
-    fail(
-      { kind: 'bad-config', file, reason: failure.kind === 'system' ? unreadable(failure.code) : 'it is not UTF-8 text' },
-      error,
-    )
+    return fail({ kind: 'bad-config', file, reason: 'it is not UTF-8 text' }, error)
   }
 }
-
-const unreadable = (code: string): string =>
-  code === 'ENOENT' ? 'there is no such file; windlass config > FILE makes one' : `it cannot be read (${code})`
 
 /** What a person is most likely to have done, where the parser's own words need its grammar. */
 const YAML_WORDS: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   BAD_INDENT: 'the indentation is not that of its neighbours, or a bracket above is not closed',
-  DUPLICATE_KEY: 'this key is there already',
   TAB_AS_INDENT: 'a tab indents this line; use spaces',
 }
 
 /** The first of a document: what a parser says after it went astray helps nobody. */
 function syntaxProblems(document: Document, lines: LineCounter, text: string): Problem[] {
   const [first] = [...document.errors, ...document.warnings]
-  if (first === undefined) return []
-  const { line, col } = lines.linePos(first.pos[0])
+  const at = first === undefined ? repeatedKey(document) : first.pos[0]
+  if (at === undefined) return []
+  const what = first === undefined ? 'this key is there already' : (YAML_WORDS[first.code] ?? first.message)
+  const { line, col } = lines.linePos(at)
   // The address of a proxy may hold a login.
   const shown = (text.split('\n')[line - 1] ?? '')
     .slice(0, 200)
     .replace(/\/\/[^/\s]*@/g, '//***@')
     .trim()
-  return [{ line, reason: `${YAML_WORDS[first.code] ?? first.message}, at column ${col} of ${JSON.stringify(shown)}` }]
+  return [{ line, reason: `${what}, at column ${col} of ${JSON.stringify(shown)}` }]
+}
+
+/** Where the first key stands that is in its mapping already (YAML 1.2.2, 3.2.1.1: keys are unique). */
+function repeatedKey({ contents }: Document): number | undefined {
+  const repeated: number[] = []
+  const pending: unknown[] = [contents]
+  for (const node of pending) {
+    if (isSeq(node)) for (const item of node.items) pending.push(item)
+    if (!isMap(node)) continue
+    const keys = new Set<unknown>()
+    for (const { key, value } of node.items) {
+      if (isScalar(key) && keys.has(key.value)) repeated.push(key.range?.[0] ?? 0)
+      if (isScalar(key)) keys.add(key.value)
+      pending.push(key, value)
+    }
+  }
+  return repeated.length === 0 ? undefined : Math.min(...repeated)
 }
 
 /** What every document must say of itself. */

@@ -1,5 +1,5 @@
 /** Flags over `WINDLASS_*` variables over the file over the defaults, each value checked where it was said. */
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { fail, WindlassError } from '../failure/failure.ts'
@@ -45,12 +45,23 @@ export function salvageConfig(sources: ConfigSources): Config {
       if (!(error instanceof WindlassError)) throw error
     }
   }
-  return complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
+  const config = complete(configuration, [], { file, isOwnRoot: isOwnRoot(sources) })
+  if (configuration.runtime?.kind !== undefined) return config
+  return Object.freeze({ ...config, runtime: Object.freeze({ ...config.runtime, isUnknown: true }) })
 }
 
-/** A usual file that cannot even be looked for is not there for us. */
 function fileIn({ file, env, usual = USUAL_FILE }: ConfigSources): string | undefined {
-  return file ?? said(env.WINDLASS_CONFIG) ?? (existsSync(usual) ? usual : undefined)
+  return file ?? said(env.WINDLASS_CONFIG) ?? (isThere(usual) ? usual : undefined)
+}
+
+/** Whatever it is; what cannot even be looked for is not there for us. */
+function isThere(path: string): boolean {
+  try {
+    lstatSync(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Who names a root on the command line means the store that is there. */

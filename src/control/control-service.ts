@@ -168,8 +168,9 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async setPassthrough({ on, reason }) {
       if (runtime === undefined) {
-        const why = 'this daemon serves its own store; there is no runtime to hand calls to'
-        return fail({ kind: 'invalid-argument', what: 'passthrough', reason: why })
+        const reason =
+          'this daemon has a store of its own and no runtime to hand calls to; one beside a runtime, windlass serve --runtime containerd or crio, has'
+        return fail({ kind: 'invalid-argument', what: `argument "${on ? 'on' : 'off'}"`, reason })
       }
       const { passthrough } = runtime
       const said = reason === '' ? 'switched on by hand' : reason

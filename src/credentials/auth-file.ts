@@ -42,7 +42,7 @@ export function authFileSource(file: string, { env, mustExist }: AuthFileOptions
   return {
     candidates: async (target, options) => {
       try {
-        const json = await readSmall(file)
+        const json = readSmall(file)
         if (json !== undefined) return await candidatesIn(parseAuthFile(json), file, target, passedOn(env), options)
         return mustExist ? { logins: [], problems: [`${file}: there is no such file`] } : nobody
       } catch (error) {

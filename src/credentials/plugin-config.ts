@@ -58,7 +58,7 @@ async function filesAt(path: string): Promise<readonly string[]> {
 }
 
 async function readFile(file: string): Promise<readonly Provider[]> {
-  const text = (await readSmall(file)) ?? fail({ kind: 'bad-config', file, reason: 'there is no such file' })
+  const text = readSmall(file) ?? fail({ kind: 'bad-config', file, reason: 'there is no such file' })
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const [wrong] = document.errors

@@ -1,12 +1,16 @@
 /** What kubelet has been told, as far as this machine shows it. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { readRegular } from '../sys/regular.ts'
 import { type Finding, ok, warn } from './finding.ts'
 
 /** Where processes are shown, and kubelet's file where its command line names none. */
 const PLACES = { proc: '/proc', config: '/var/lib/kubelet/config.yaml' }
+
+/** Of a command line, and of a configuration. */
+const MAX_BYTES = 2 ** 20
 
 const configuration = z.object({ imageServiceEndpoint: z.string().optional().catch(undefined) })
 
@@ -40,7 +44,7 @@ function flag(args: readonly string[], name: string): string | undefined {
 
 function endpointIn(text: string): string | undefined {
   try {
-    return configuration.parse(parse(text)).imageServiceEndpoint
+    return configuration.parse(parse(text, { uniqueKeys: false })).imageServiceEndpoint
   } catch {
     // kubelet itself would not start with it.
     return undefined
@@ -48,9 +52,6 @@ function endpointIn(text: string): string | undefined {
 }
 
 function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
+  const read = readRegular(path, MAX_BYTES)
+  return read.kind === 'read' ? read.bytes.toString() : undefined
 }

@@ -59,7 +59,7 @@ async function registriesConfFinding(file: string, hostsDir: string | undefined)
   }
 }
 
-async function finding(what: string, hosts: () => Promise<readonly Host[]>): Promise<Finding> {
+async function finding(what: string, hosts: () => readonly Host[] | Promise<readonly Host[]>): Promise<Finding> {
   try {
     return ok('registries', `${what}: ${(await hosts()).map(({ name }) => name).join(', then ')}`)
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The runtime that starts containers on this node. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
@@ -10,11 +10,14 @@ import { RpcError } from '../rpc/status.ts'
 import { findRuntime } from '../runtime/find.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
 import type { RuntimeAddress, RuntimeFacts, RuntimeKind } from '../runtime/runtime.ts'
+import { readRegular } from '../sys/regular.ts'
 import type { Abortable } from '../task/task.ts'
 import { sameMount } from './disk.ts'
 import { bad, type Finding, freeSpace, ok, type Settings, warn } from './finding.ts'
 
 const PATIENCE_MS = 5_000
+/** Of a storage.conf. */
+const MAX_BYTES = 2 ** 20
 const IDS = { containerd: 'sha256: and the digest of the config', crio: 'the bare digest of the config' } as const
 const ID_FORMS = { containerd: /^sha256:[0-9a-f]{64}$/, crio: /^[0-9a-f]{64}$/ } as const
 
@@ -102,8 +105,11 @@ export function storageConfFindings(rootDir: string, files: readonly string[] = 
   const file = files.find((each) => existsSync(each))
   const advice = `add additionalimagestores = [${JSON.stringify(rootDir)}] below [storage.options] in ${files[0]}, and restart CRI-O once`
   if (file === undefined) return [bad('runtime', `there is no storage.conf: ${advice}`)]
+  const read = readRegular(file, MAX_BYTES)
+  if (read.kind !== 'read')
+    return [bad('runtime', `${file} says nothing: ${read.kind === 'absent' ? 'it has just gone' : read.reason}`)]
   try {
-    const { additionalimagestores: stores } = storageConf.parse(parse(readFileSync(file, 'utf8'))).storage.options
+    const { additionalimagestores: stores } = storageConf.parse(parse(read.bytes.toString())).storage.options
     return stores.some((store) => resolve(store) === resolve(rootDir))
       ? [ok('runtime', `${file} names ${rootDir} as an additional image store`)]
       : [bad('runtime', `${file} does not name ${rootDir}, so CRI-O cannot start what is pulled: ${advice}`)]

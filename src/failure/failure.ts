@@ -3,6 +3,8 @@
  * to a gRPC status, a text and an exit code. Nothing decides by matching a message.
  */
 
+import { constants } from 'node:os'
+
 /** One host that was asked, and what became of it ("404 manifest unknown", "connection refused"). Never holds a secret. */
 export type HostAttempt = {
   readonly host: string
@@ -94,10 +96,15 @@ export type Failure =
   | { readonly kind: 'root-in-use'; readonly root: string; readonly pid?: number }
   /** Not done here just now: calls, or pulls, go to the runtime. */
   | { readonly kind: 'passthrough'; readonly reason: string }
-  /** A damaged layer cannot be replaced, because it is mounted. */
-  | { readonly kind: 'layer-in-use'; readonly layer: string; readonly mounts: readonly string[] }
+  /** A damaged layer cannot be replaced, because it is mounted, or, in a runtime's store, because what `snapshots` names stands on it. */
+  | {
+      readonly kind: 'layer-in-use'
+      readonly layer: string
+      readonly mounts: readonly string[]
+      readonly snapshots?: readonly string[]
+    }
   /** Layers are no longer what was pulled, or could not be looked at; each has been told. */
-  | { readonly kind: 'damaged'; readonly damaged: number; readonly unknown: number }
+  | { readonly kind: 'damaged'; readonly damaged: number; readonly unknown: number; readonly unverifiable: number }
   /** This node is not as it must be; each finding has been told. */
   | { readonly kind: 'unhealthy'; readonly failed: number }
   /** No daemon answers on the socket. */
@@ -150,9 +157,15 @@ export function failureOf(error: unknown): Failure {
       ? { kind: 'cancelled', reason: 'cancelled' }
       : failureOf(error.cause)
   }
-  const { code, syscall, path } = error as NodeJS.ErrnoException
-  if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, code, path)
+  const { code, errno, syscall, path } = error as NodeJS.ErrnoException
+  if (typeof code === 'string' && typeof syscall === 'string') return systemFailure(syscall, nameOf(code, errno), path)
   return { kind: 'internal', what: error.message }
+}
+
+/** libuv has no name for some errnos, EDQUOT among them: to Node that is "Unknown system error -122". */
+function nameOf(code: string, number: number | undefined): string {
+  if (!code.startsWith('Unknown') || number === undefined) return code
+  return Object.entries(constants.errno).find(([, each]) => each === -number)?.[0] ?? code
 }
 
 /** The failure for an errno: a full disk has a kind of its own, because the remedy is another. */
@@ -255,15 +268,20 @@ export function describe(f: Failure): string {
     case 'passthrough':
       return `this is left to the runtime: ${f.reason}`
     case 'layer-in-use':
+      if (f.snapshots !== undefined && f.snapshots.length > 0)
+        return `layer ${f.layer} is damaged and cannot be replaced while containers stand on it (${f.snapshots.join(', ')}); nothing was changed; remove them (crictl rm, ctr -n k8s.io snapshots rm), then: windlass verify --repair`
       return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again`
     case 'damaged':
       return [
         ...(f.damaged === 0
           ? []
-          : [
-              `${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} damaged; windlass verify --repair, or a pull, brings them again`,
-            ]),
+          : [`${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} damaged; windlass verify --repair brings them again`]),
         ...(f.unknown === 0 ? [] : [`${f.unknown} ${f.unknown === 1 ? 'layer' : 'layers'} could not be verified`]),
+        ...(f.unverifiable === 0
+          ? []
+          : [
+              `${f.unverifiable} ${f.unverifiable === 1 ? 'layer' : 'layers'} cannot be verified, for want of a tar-split; the table says why`,
+            ]),
       ].join('; ')
     case 'unhealthy':
       return `${f.failed} ${f.failed === 1 ? 'finding is' : 'findings are'} marked FAIL; mend what they name`

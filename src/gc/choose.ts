@@ -1,7 +1,7 @@
 /** Which images go, and why the others stay: a decision over plain values. */
 import type { LayerId } from '../oci/digest.ts'
 import { isPinned, standing } from '../store/pins.ts'
-import type { HeldLayer, Holders, StoredImage } from '../store/store.ts'
+import type { HeldLayer, Holders, Inventory, StoredImage } from '../store/store.ts'
 import type { Disk } from './disk.ts'
 
 /** When images go by themselves. Percentages are of bytes or inodes used, whichever is more; 100 never comes. Ages count from the last use. */
@@ -14,13 +14,7 @@ export type Watermarks = {
 }
 
 /** Everything the decision is made by. */
-export type Scene = {
-  readonly images: readonly StoredImage[]
-  readonly layers: readonly HeldLayer[]
-  readonly holders: Holders
-  readonly disk: Disk
-  readonly now: Date
-}
+export type Scene = Inventory & { readonly disk: Disk; readonly now: Date }
 
 export type Going = {
   readonly image: StoredImage
@@ -38,9 +32,9 @@ export type Choice = {
   /** In the order they go: what was not used for the longest time first. `bytes` are what each gives back after those before it. */
   readonly goes: readonly Going[]
   readonly stays: readonly Staying[]
-  /** Layers that no image needs and nothing holds. */
-  readonly loose: readonly HeldLayer[]
-  /** What there is to be had: the loose layers, and all images that may go. */
+  /** What goes with all that: the layers of these images, and those that no image needs and nothing holds. */
+  readonly frees: { readonly layers: number; readonly bytes: number }
+  /** What there is to be had: that, all other images that may go, and what is on its way out. */
   readonly reach: number
 }
 
@@ -56,7 +50,7 @@ export function needOf(disk: Disk, { highPercent, lowPercent }: Watermarks): Nee
 
 /** Pinned images, those in use and those younger than `minAgeMs` stay whatever is needed. */
 export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermarks, need: Need): Choice {
-  const { images, disk, now } = scene
+  const { images, leaving, disk, now } = scene
   const shelf = new Shelf(scene)
   const stays: Staying[] = []
   const free: StoredImage[] = []
@@ -69,8 +63,8 @@ export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermar
   const isOld = ({ usedAt }: StoredImage): boolean => now.getTime() - usedAt.getTime() > maxAgeMs
 
   let missing = {
-    bytes: need.bytes - disk.availableBytes - shelf.looseBytes,
-    inodes: need.inodes - disk.availableInodes - shelf.looseInodes,
+    bytes: need.bytes - disk.availableBytes - leaving.bytes - shelf.looseBytes,
+    inodes: need.inodes - disk.availableInodes - leaving.inodes - shelf.looseInodes,
   }
   const goes: Going[] = []
   const waiting: StoredImage[] = []
@@ -87,8 +81,9 @@ export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermar
   }
   const useless = new Set(waiting.filter((image) => !shelf.helped(image)))
   for (const image of useless) stays.push({ image, reason: 'not-needed', detail: 'all its layers belong to images that stay' })
-  const reach = shelf.looseBytes + sum([...goes.map(({ bytes }) => bytes), ...remainder(free, goes, shelf)])
-  return { goes: goes.filter(({ image }) => !useless.has(image)), stays, loose: shelf.loose, reach }
+  const frees = { layers: shelf.loose + shelf.freed, bytes: shelf.looseBytes + sum(goes.map(({ bytes }) => bytes)) }
+  const reach = leaving.bytes + frees.bytes + sum(remainder(free, goes, shelf))
+  return { goes: goes.filter(({ image }) => !useless.has(image)), stays, frees, reach }
 }
 
 /** What the free images that are not chosen would give back. */
@@ -104,13 +99,15 @@ function keptFor(image: StoredImage, shelf: Shelf, minAgeMs: number, now: Date):
   }
   const use = shelf.useOf(image)
   if (use !== undefined) return { reason: 'in-use', detail: use }
-  if (now.getTime() - image.usedAt.getTime() < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
+  // What was used in a time to come was used before the clock was set back, and is as old as anything.
+  if (Math.abs(now.getTime() - image.usedAt.getTime()) < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
   return undefined
 }
 
 /** The layers, and how many images still stand on each. */
 class Shelf {
-  readonly loose: readonly HeldLayer[]
+  /** Layers that no image needs and nothing holds. */
+  readonly loose: number
   readonly looseBytes: number
   readonly looseInodes: number
   readonly #layers: ReadonlyMap<LayerId, HeldLayer>
@@ -122,15 +119,21 @@ class Shelf {
     this.#layers = new Map(layers.map((layer) => [layer.id, layer]))
     this.#holders = holders
     for (const { layerIds } of images) for (const id of new Set(layerIds)) this.#users.set(id, (this.#users.get(id) ?? 0) + 1)
-    this.loose = layers.filter(({ id }) => !this.#users.has(id) && this.#heldBy(id) === undefined)
-    this.looseBytes = sum(this.loose.map(({ usedBytes }) => usedBytes))
-    this.looseInodes = sum(this.loose.map(({ inodesUsed }) => inodesUsed))
+    const loose = layers.filter(({ id }) => !this.#users.has(id) && this.#heldBy(id) === undefined)
+    this.loose = loose.length
+    this.looseBytes = sum(loose.map(({ usedBytes }) => usedBytes))
+    this.looseInodes = sum(loose.map(({ inodesUsed }) => inodesUsed))
+  }
+
+  /** How many layers the images that were taken had to themselves. */
+  get freed(): number {
+    return this.#freed.size
   }
 
   /** An image is in use where its topmost layer is: those below may be so for others. */
   useOf({ layerIds }: StoredImage): string | undefined {
     const top = layerIds.at(-1)
-    return top === undefined ? undefined : this.#heldBy(top)
+    return top === undefined ? undefined : this.#usedBy(top)
   }
 
   /** Takes an image off the shelf: what that gives back. */
@@ -154,6 +157,10 @@ class Shelf {
   }
 
   #heldBy(id: LayerId): string | undefined {
+    return this.#holders.read.has(id) ? 'it is being read' : this.#usedBy(id)
+  }
+
+  #usedBy(id: LayerId): string | undefined {
     const { leased, mounted, adopted } = this.#holders
     if (leased.has(id)) return 'a pull needs it'
     const targets = mounted.get(id)

@@ -1,21 +1,23 @@
 /**
- * Keeps room on the disk: every minute, and before a pull that would not fit, images go by the watermarks, the one that was not used for
+ * Keeps room on the disk: every minute, and while a pull comes that would not fit, images go by the watermarks, the one that was not used for
  * the longest time first. In a runtime's store nothing goes by itself: there kubelet collects.
  */
 import { fail, failureOf } from '../failure/failure.ts'
-import { isPinned } from '../store/pins.ts'
-import type { Store, StoredImage } from '../store/store.ts'
+import type { Holdings, Store, StoredImage } from '../store/store.ts'
+import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
+import { sparedBytes } from '../unpack/unpack.ts'
 import { choose, type Going, type Need, needOf, type Scene, type Staying, type Watermarks } from './choose.ts'
 import { type Disk, measureDisk } from './disk.ts'
 import type { Collector } from './gc.ts'
+import { type Expects, type Promised, Promises, wantedFor } from './promises.ts'
 
 /** What went, or would go. */
 export type Swept = {
   readonly disk: Disk
   readonly images: readonly Going[]
   readonly stays: readonly Staying[]
-  /** With those of the images, and the bytes they take up on disk. */
+  /** With those of the images, and the bytes they take up on disk: what went, or would. */
   readonly layers: number
   readonly bytes: number
 }
@@ -27,7 +29,7 @@ export type SweepRequest = {
 }
 
 export type HousekeeperParts = {
-  readonly store: Pick<Store, 'overlayDir' | 'images' | 'find' | 'remove' | 'holdings'>
+  readonly store: Pick<Store, 'overlayDir' | 'holdings'>
   readonly collector: Collector
   readonly watermarks: Watermarks
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
@@ -36,14 +38,22 @@ export type HousekeeperParts = {
 }
 
 const EVERY_MS = 60_000
+/** Compressed bytes are let in up to this share of what is free: few unpack to more than so many times as much. */
+const SAFE_SHARE = 8
+/** On a disk that is full, after so many. */
+const ASK_AGAIN = 256 * 1024
+const NOTHING: Need = { bytes: 0, inodes: 0, reason: 'asked' }
 
 export class Housekeeper {
   readonly #parts: HousekeeperParts
   readonly #measure: (path: string) => Promise<Disk>
-  readonly #promised = new Set<{ likely: number; least: number }>()
+  readonly #promises = new Promises()
   /** Two at once would both take what one of them needs. */
   #last: Promise<unknown> = Promise.resolve()
   #complaint: string | undefined
+  /** Compressed bytes that may come until the disk is looked at again. */
+  #unasked = 0
+  #making: Promise<void> | undefined
 
   constructor(parts: HousekeeperParts) {
     this.#parts = parts
@@ -53,58 +63,97 @@ export class Housekeeper {
   /** Looks after the disk until `signal` aborts. */
   start({ signal }: Abortable): void {
     if (signal.aborted || this.#parts.store.holdings === undefined) return
-    const timer = setInterval(() => void this.#routine(), EVERY_MS).unref()
+    let isBusy = false
+    const look = async (): Promise<void> => {
+      // One that takes longer is not followed by all that it has outlasted.
+      if (isBusy) return
+      isBusy = true
+      await this.#routine()
+      isBusy = false
+    }
+    const timer = setInterval(() => void look(), EVERY_MS).unref()
     signal.addEventListener('abort', () => clearInterval(timer), { once: true })
   }
 
   /** Throws invalid-argument in a runtime's store, no-space, system. */
-  sweep(request: SweepRequest): Promise<Swept> {
-    const swept = this.#last.then(() => this.#sweep(request))
-    this.#last = swept.catch(() => undefined)
-    return swept
+  async sweep({ dryRun, freeBytes }: SweepRequest): Promise<Swept> {
+    const { watermarks } = this.#parts
+    if (freeBytes === undefined) return await this.#inTurn((disk) => needOf(disk, watermarks), dryRun)
+    return await this.#inTurn(() => ({ bytes: freeBytes, inodes: 0, reason: 'asked' }), dryRun)
+  }
+
+  /** What is needed is asked when its turn has come: whoever wanted it may have left. */
+  async #inTurn(needOn: (disk: Disk) => Need, dryRun: boolean): Promise<Swept> {
+    const sweeping = this.#last.then(() => this.#sweep(needOn, dryRun))
+    this.#last = sweeping.catch(() => undefined)
+    const swept = await sweeping
+    if (dryRun) return swept
+    // Nobody else need wait for it: what is on its way out counts as gone.
+    await this.#holdings().unlinked()
+    return { ...swept, disk: await this.#disk() }
   }
 
   /**
-   * Promises a pull its room: beside what others were promised and have not used yet. Where it is short, images go. Throws no-space
-   * where there are not even `least` bytes to be had; then none has gone.
+   * Counts what a pull still `expects`, beside what others do, until it is disposed. Throws no-space where there is not even the least of it
+   * to be had; then no image has gone.
    */
-  async reserve(
-    { likely, least }: { readonly likely: number; readonly least: number },
-    { signal }: Abortable,
-  ): Promise<Disposable & { arrived(bytes: number): void }> {
-    const promised = { likely: Math.ceil(likely), least: Math.ceil(least) }
+  async reserve(expects: Expects, { signal }: Abortable): Promise<Disposable> {
+    signal.throwIfAborted()
+    using undo = new DisposableStack()
     // From here on it counts for whoever comes next.
-    const others = this.#sumPromised()
-    this.#promised.add(promised)
-    const reserved = {
-      arrived: (bytes: number) => {
-        promised.likely = Math.max(0, promised.likely - Math.ceil(bytes))
-        promised.least = Math.min(promised.least, promised.likely)
-      },
-      [Symbol.dispose]: () => void this.#promised.delete(promised),
-    }
-    try {
-      if (likely > 0) await this.#ensure(likely + others.likely, least + others.least, least)
-      signal.throwIfAborted()
-      return reserved
-    } catch (error) {
-      reserved[Symbol.dispose]()
-      throw error
-    }
+    const promised = undo.use(this.#promises.add(expects))
+    if (wantedFor(expects()).likely > 0) await unlessAborted(this.#admit(promised), signal)
+    return undo.move()
   }
 
-  async #ensure(wanted: number, least: number, needs: number): Promise<void> {
-    const { store } = this.#parts
-    const path = store.overlayDir
-    const before = await this.#measure(path)
-    if (before.availableBytes >= wanted) return
-    const refuse = (reach: number): never =>
-      fail({ kind: 'no-space', path, code: 'ENOSPC', needs: Math.ceil(needs), missing: Math.ceil(least - reach) })
-    if (store.holdings === undefined) return before.availableBytes >= least ? undefined : refuse(before.availableBytes)
-    const scene = await this.#scene()
-    const { reach } = choose(scene, this.#parts.watermarks, { bytes: wanted, inodes: 0, reason: 'pressure' })
-    if (before.availableBytes + reach < least) refuse(before.availableBytes + reach)
-    await this.sweep({ dryRun: false, freeBytes: wanted })
+  /** So many bytes of layers have come. A promise: room is being made for more, go on once it resolves. */
+  arrived(bytes: number): Promise<void> | undefined {
+    if (this.#parts.store.holdings === undefined) return undefined
+    this.#unasked -= bytes
+    if (this.#unasked > 0) return undefined
+    this.#making ??= this.#makeRoom()
+      .catch((error: unknown) => {
+        // Whether there is enough is for the disk to say; it is asked again soon.
+        this.#complain('room for a pull could not be made', error)
+        this.#unasked = ASK_AGAIN
+      })
+      .finally(() => {
+        this.#making = undefined
+      })
+    return this.#making
+  }
+
+  async #admit(promised: Promised): Promise<void> {
+    const { likely, least } = this.#promises.wanted()
+    const disk = await this.#disk()
+    if (usable(disk) >= likely) return
+    const { holdings } = this.#parts.store
+    promised.atMost = usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
+    if (promised.atMost < least) {
+      const needs = wantedFor(promised.expects()).least
+      fail({ kind: 'no-space', path: disk.path, code: 'ENOSPC', needs, missing: Math.ceil(least - promised.atMost) })
+    }
+    if (holdings !== undefined) await this.#makeRoom()
+  }
+
+  /** What removing everything that may go would give back. */
+  async #reach(holdings: Holdings): Promise<number> {
+    return choose(await this.#scene(holdings), this.#parts.watermarks, NOTHING).reach
+  }
+
+  /** For what comes next, as far as it can be had. */
+  async #makeRoom(): Promise<void> {
+    let free = usable(await this.#disk())
+    const next = (): number => this.#promises.wanted().next
+    while (free < next()) {
+      const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'asked' })
+      const { layers, disk } = await this.#inTurn(needOn, false)
+      // What was on its way out already may have been less than it seemed.
+      const isMore = layers > 0 || usable(disk) > free
+      free = usable(disk)
+      if (!isMore) break
+    }
+    this.#unasked = Math.max(ASK_AGAIN, free / SAFE_SHARE)
   }
 
   async #routine(): Promise<void> {
@@ -131,70 +180,52 @@ export class Housekeeper {
 
   /** What is in use now is what was used last, whoever uses it. */
   async #noteUse(): Promise<void> {
-    const { store } = this.#parts
-    const { holdings } = store
+    const { holdings } = this.#parts.store
     if (holdings === undefined) return
-    const { leased, mounted, adopted } = await holdings.holders()
+    const { images, holders } = await holdings.look()
+    const { leased, mounted, adopted } = holders
     const isUsed = ({ layerIds }: StoredImage): boolean => {
       const top = layerIds.at(-1)
       return top !== undefined && (leased.has(top) || mounted.has(top) || (adopted.kind === 'known' && adopted.layers.has(top)))
     }
-    holdings.used((await store.images()).filter(isUsed).map(({ id }) => id))
+    holdings.used(images.filter(isUsed).map(({ id }) => id))
   }
 
-  async #sweep({ dryRun, freeBytes }: SweepRequest): Promise<Swept> {
-    const { store, collector, watermarks, log } = this.#parts
-    const scene = await this.#scene()
-    const need: Need = freeBytes === undefined ? needOf(scene.disk, watermarks) : { bytes: freeBytes, inodes: 0, reason: 'asked' }
-    const { goes, stays, loose } = choose(scene, watermarks, need)
-    if (dryRun) return { disk: scene.disk, images: goes, stays, ...tally(scene, goes, loose) }
+  async #sweep(needOn: (disk: Disk) => Need, dryRun: boolean): Promise<Swept> {
+    const { collector, watermarks, log } = this.#parts
+    const holdings = this.#holdings()
+    const scene = await this.#scene(holdings)
+    const { goes, stays, frees } = choose(scene, watermarks, needOn(scene.disk))
+    if (dryRun) return { disk: scene.disk, images: goes, stays, ...frees }
     const gone: Going[] = []
     for (const going of goes) {
       const { image, reason } = going
-      // Looked at again: a pull may have asked for it meanwhile, or somebody pinned it.
-      const now = await store.find(image.id)
-      if (now === undefined || now.usedAt > image.usedAt || isPinned(now)) continue
-      if (!(await store.remove(image.id))) continue
+      // A pull may have asked for it meanwhile, or somebody pinned it.
+      if (!(await holdings.removeIdle(image))) continue
       gone.push(going)
       const { id, tags, digests, usedAt } = image
       log.info({ image: id, names: [...tags, ...digests], usedAt, reason }, 'removed to make room')
     }
-    const { layers } = await collector.collect()
-    await store.holdings?.unlinked()
-    return { disk: await this.#measure(store.overlayDir), images: gone, stays, layers, bytes: tally(scene, gone, loose).bytes }
+    const collected = await collector.collect()
+    // Afterwards: on a full disk it may need the room.
+    await holdings.expirePins().catch((error: unknown) => this.#complain('pins whose time is over are still on record', error))
+    return { disk: scene.disk, images: gone, stays, ...collected }
   }
 
-  async #scene(): Promise<Scene> {
-    const { store } = this.#parts
-    const { holdings } = store
-    if (holdings === undefined) {
-      const reason = 'images in a runtime are its own to collect, as kubelet asks for it; crictl rmi removes one'
-      return fail({ kind: 'invalid-argument', what: 'gc', reason })
-    }
-    const [images, holders, disk] = await Promise.all([store.images(), holdings.holders(), this.#measure(store.overlayDir)])
-    return { images, layers: holdings.layers(), holders, disk, now: new Date() }
+  #disk(): Promise<Disk> {
+    return this.#measure(this.#parts.store.overlayDir)
   }
 
-  /** What is likely of one pull must not refuse another: only what both will hardly fall below does. */
-  #sumPromised(): { readonly likely: number; readonly least: number } {
-    const all = [...this.#promised]
-    const sum = (which: 'likely' | 'least'): number => all.reduce((bytes, each) => bytes + each[which], 0)
-    return { likely: sum('likely'), least: sum('least') }
+  #holdings(): Holdings {
+    const reason = 'images in a runtime are its own to collect, as kubelet asks for it; crictl rmi removes one'
+    return this.#parts.store.holdings ?? fail({ kind: 'invalid-argument', what: 'gc', reason })
+  }
+
+  async #scene(holdings: Holdings): Promise<Scene> {
+    const disk = await this.#disk()
+    return { ...(await holdings.look()), disk, now: new Date() }
   }
 }
 
-/** Layers and bytes that go with images, and those nothing needs. */
-function tally(
-  { images }: Scene,
-  goes: readonly Going[],
-  loose: Scene['layers'],
-): { readonly layers: number; readonly bytes: number } {
-  const gone = new Set(goes.map(({ image }) => image.id))
-  const needed = new Set(images.filter(({ id }) => !gone.has(id)).flatMap(({ layerIds }) => layerIds))
-  const freed = new Set(goes.flatMap(({ image }) => image.layerIds).filter((id) => !needed.has(id)))
-  const bytes = [...goes.map((each) => each.bytes), ...loose.map(({ usedBytes }) => usedBytes)].reduce(
-    (all, each) => all + each,
-    0,
-  )
-  return { layers: freed.size + loose.length, bytes }
-}
+/** What layers may take up of it. */
+const usable = ({ availableBytes, totalBytes }: Disk): number => availableBytes - sparedBytes(totalBytes)

@@ -12,7 +12,7 @@ export type Pinned = { readonly imageId: string; readonly pins: readonly Pin[] }
 
 type Here = Pick<Store, 'find' | 'pin' | 'unpin'>
 
-/** Throws invalid-reference, invalid-argument, image-unknown, no-space, system. */
+/** Throws invalid-reference, invalid-argument (also where it has as many as may be), image-unknown, no-space, system. */
 export async function pinImage(store: Here, name: string, { owner, reason, ttlMs }: PinWish): Promise<Pinned> {
   check('owner', owner, MAX_OWNER_BYTES)
   check('reason', reason, MAX_REASON_BYTES)

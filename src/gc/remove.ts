@@ -16,7 +16,7 @@ export type Removal = {
 }
 
 export type RemovalParts = {
-  readonly store: Pick<Store, 'find' | 'images' | 'remove' | 'untag' | 'holdings'>
+  readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'holdings'>
   readonly collector: Collector
   readonly log: { info(fields: object, text: string): void }
 }
@@ -45,9 +45,8 @@ export async function removeImage(
 
 /** In a runtime's store, what stays and for how long is the runtime's to say. */
 async function countKept(store: RemovalParts['store'], removed: StoredImage): Promise<number> {
-  const { holdings } = store
-  if (holdings === undefined) return 0
+  if (store.holdings === undefined) return 0
   const needed = new Set((await store.images()).flatMap(({ layerIds }) => layerIds))
-  const here = new Set(holdings.layers().map(({ id }) => id))
-  return removed.layerIds.filter((id) => here.has(id) && !needed.has(id)).length
+  const here = await Promise.all(removed.layerIds.map((id) => store.layer(id)))
+  return here.filter((layer) => layer !== undefined && !needed.has(layer.id)).length
 }

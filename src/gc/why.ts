@@ -5,7 +5,7 @@ import { standing } from '../store/pins.ts'
 import type { Holders, Store, StoredImage, StoredLayer } from '../store/store.ts'
 
 /** `unknown`: another store may need it, and what it says of itself cannot be read. */
-export const HOLDS = ['name', 'pin', 'image', 'pull', 'mount', 'store', 'unknown'] as const
+export const HOLDS = ['name', 'pin', 'image', 'pull', 'read', 'mount', 'store', 'unknown'] as const
 export const THINGS = ['image', 'layer', 'manifest', 'index', 'config'] as const
 
 export type Hold = {
@@ -29,8 +29,7 @@ const DIGITS = /^(?:sha256:)?([0-9a-f]{6,64})$/
 
 /** Everything `name` can mean that is here: an image by name or id, layers by id, diffID or blob, documents by digest. Throws invalid-reference. */
 export async function why(store: Here, name: string): Promise<readonly HeldThing[]> {
-  const images = await store.images()
-  const holders = await store.holdings?.holders()
+  const { images, layers, holders } = await inventoryOf(store)
   const found = await findImage(store, name)
   if (found !== undefined) return [heldImage(found.image, holders)]
   const digits = DIGITS.exec(name)?.[1]
@@ -41,7 +40,6 @@ export async function why(store: Here, name: string): Promise<readonly HeldThing
       isMeant(digest) ? [{ kind, digest, names: [], holds: [{ kind: 'image' as const, detail: nameOf(image) }] }] : [],
     ),
   ])
-  const layers = store.holdings?.layers() ?? (await layersOf(store, images))
   for (const layer of layers) {
     if ([layer.id, ...diffIdsOf(images, layer), ...blobsOf(images, layer)].some(isMeant))
       things.push(heldLayer(layer, images, holders))
@@ -79,9 +77,10 @@ function heldLayer(layer: StoredLayer, images: readonly StoredImage[], holders: 
 
 function holdsOn(id: StoredLayer['id'], holders: Holders | undefined): readonly Hold[] {
   if (holders === undefined) return []
-  const { leased, mounted, adopted } = holders
+  const { leased, read, mounted, adopted } = holders
   return [
     ...(leased.has(id) ? [{ kind: 'pull' as const, detail: 'a pull in flight needs it' }] : []),
+    ...(read.has(id) ? [{ kind: 'read' as const, detail: 'it is being compared or copied' }] : []),
     ...(mounted.get(id) ?? []).map((target) => ({ kind: 'mount' as const, detail: `mounted at ${target}` })),
     ...(adopted.kind === 'known' && adopted.layers.has(id)
       ? [{ kind: 'store' as const, detail: 'a container or an image of podman or CRI-O stands on it' }]
@@ -114,7 +113,17 @@ const documentsOf = ({
   ...(indexBytes === undefined ? [] : [['index', sha256(indexBytes)] as const]),
 ]
 
-async function layersOf(store: Here, images: readonly StoredImage[]): Promise<readonly StoredLayer[]> {
+type Contents = {
+  readonly images: readonly StoredImage[]
+  readonly layers: readonly StoredLayer[]
+  readonly holders: Holders | undefined
+}
+
+/** What a runtime holds its layers by is not told: of it, those of images are seen. */
+async function inventoryOf(store: Here): Promise<Contents> {
+  if (store.holdings !== undefined) return await store.holdings.look()
+  const images = await store.images()
   const ids = [...new Set(images.flatMap(({ layerIds }) => layerIds))]
-  return (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
+  const layers = (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
+  return { images, layers, holders: undefined }
 }

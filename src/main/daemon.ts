@@ -43,7 +43,8 @@ export async function runDaemon(config: Config, version: string, options: Daemon
 
 /** A file that does not say it any more meant the runtime it said before. */
 function wantedRuntime({ runtime, rootDir }: Config, { broken }: DaemonOptions): Wanted {
-  if (broken === undefined || runtime.kind !== 'auto' || runtime.endpoint !== undefined) return runtime
+  const isNamed = runtime.endpoint !== undefined || (runtime.kind !== 'auto' && runtime.isUnknown !== true)
+  if (broken === undefined || isNamed) return runtime
   const last = lastRuntime(rootDir)
   return last === undefined ? runtime : { kind: last.kind, endpoint: last.socket }
 }

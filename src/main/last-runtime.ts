@@ -1,20 +1,24 @@
 /** Which runtime pulls last landed in: a file in the root, for a daemon whose configuration no longer says it. */
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
-import { asWindlassError, failureOf } from '../failure/failure.ts'
+import { asWindlassError } from '../failure/failure.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
-import { LAST_RUNTIME } from '../store/common/root.ts'
+import { LAST_RUNTIME, TAR_SPLITS } from '../store/common/root.ts'
 import { writeBeside } from '../store/local/durable.ts'
+import { readRegular } from '../sys/regular.ts'
 
 const schema = z.strictObject({ kind: z.enum(['containerd', 'crio']), socket: z.string().max(4096).refine(isAbsolute) })
+const MAX_BYTES = 64 * 1024
 
 /** Undefined where none is on record, or what is there makes no sense: then the usual sockets are looked at. */
 export function lastRuntime(root: string): RuntimeAddress | undefined {
+  const read = readRegular(join(root, LAST_RUNTIME), MAX_BYTES)
+  if (read.kind !== 'read') return undefined
   try {
-    return schema.parse(JSON.parse(readFileSync(join(root, LAST_RUNTIME), 'utf8')))
+    return schema.parse(JSON.parse(read.bytes.toString()))
   } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError || failureOf(error).kind === 'system') return undefined
+    if (error instanceof z.ZodError || error instanceof SyntaxError) return undefined
     throw error
   }
 }
@@ -31,10 +35,11 @@ export function keepRuntime(root: string, { kind, socket }: RuntimeAddress): voi
   }
 }
 
-/** For a root that is a store of its own now. Throws system. */
+/** For a root that is a store of its own now: neither the runtime nor what its layers were verified by is of use. Throws system. */
 export function forgetRuntime(root: string): void {
   try {
     rmSync(join(root, LAST_RUNTIME), { force: true })
+    rmSync(join(root, TAR_SPLITS), { recursive: true, force: true })
   } catch (error) {
     throw asWindlassError(error)
   }

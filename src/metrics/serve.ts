@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { type Metrics, PASSTHROUGH_REASONS } from './metrics.ts'
+import { measureProcess } from './process.ts'
 
 export type ServedMetrics = Metrics &
   AsyncDisposable & {
@@ -73,6 +74,8 @@ export async function serveMetrics({
       this.set(pullsInFlight())
     },
   })
+  await using open = new AsyncDisposableStack()
+  open.use(measureProcess(registry))
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const say = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type, connection: 'close' }).end(request.method === 'HEAD' ? undefined : text)
@@ -99,16 +102,18 @@ export async function serveMetrics({
   await once(server, 'listening')
   // No descriptor left, say. Unheard, the event would end the daemon.
   server.on('error', onError)
+  open.defer(async () => {
+    server.closeAllConnections()
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+  })
   const address = server.address()
+  const kept = open.move()
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
     forwarded: (reason) => forwarded.inc({ reason }),
     pull: (registry, result) => pulls.inc({ registry: named(registry), result }),
     passthrough: (on, reason) => passthrough.set({ reason }, on ? 1 : 0),
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await new Promise<void>((resolve) => server.close(() => resolve()))
-    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }
 

@@ -30,10 +30,21 @@ export async function loginFor(
   return { registry, credentials }
 }
 
-export const pullAgain =
-  (puller: Pick<Puller, 'pull'>, client: PullRequest['client'], login: Login | undefined) =>
-  async (image: StoredImage, digestName: string, options: Abortable): Promise<void> => {
+type Again = (image: StoredImage, digestName: string, options: Abortable) => Promise<void>
+
+/** Both by a digest name of the image; `plan` asks the registry for it, and moves nothing. */
+export function pullAgain(
+  puller: Pick<Puller, 'pull' | 'plan'>,
+  client: PullRequest['client'],
+  login: Login | undefined,
+): { readonly plan: Again; readonly pull: Again } {
+  const requestFor = (image: StoredImage, digestName: string): PullRequest => {
     const reference = parseReference(digestName)
     const credentials: Credentials = reference.registry === login?.registry ? login.credentials : { kind: 'anonymous' }
-    await puller.pull({ reference, credentials, client, platform: image.config.platform }, options)
+    return { reference, credentials, client, platform: image.config.platform }
   }
+  return {
+    plan: async (image, digestName, options) => void (await puller.plan(requestFor(image, digestName), options)),
+    pull: async (image, digestName, options) => void (await puller.pull(requestFor(image, digestName), options)),
+  }
+}

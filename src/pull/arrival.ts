@@ -7,9 +7,10 @@ import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/st
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
+import type { Room } from './room.ts'
 
-/** Where one layer stands; read by whoever draws progress. */
-export type LayerProgress = { state: LayerState; bytes: number }
+/** Where one layer stands; read by whoever draws progress. `unread`: how many of the bytes nobody has unpacked yet. */
+export type LayerProgress = { state: LayerState; bytes: number; unread?: () => number }
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
@@ -20,10 +21,14 @@ export type Ready = (source: LayerSource | undefined) => void
 /** Where bytes come from; `host` is named when they turn out wrong before anybody has delivered one. */
 export type Origin = { readonly remote: Repository; readonly host: string }
 
+/** Who brings layers here. */
+export type ArrivalCrew = { readonly store: Store; readonly unpacker: Unpacker; readonly room: Pick<Room, 'arrived'> }
+
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
   readonly #store: Store
   readonly #unpacker: Unpacker
+  readonly #room: ArrivalCrew['room']
   readonly #planned: PlannedLayer
   readonly #id: LayerId
   readonly #progress: LayerProgress
@@ -31,7 +36,7 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker }: { readonly store: Store; readonly unpacker: Unpacker },
+    { store, unpacker, room }: ArrivalCrew,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -39,6 +44,7 @@ export class Arrival {
   ) {
     this.#store = store
     this.#unpacker = unpacker
+    this.#room = room
     this.#planned = planned
     this.#id = id
     this.#progress = progress
@@ -52,12 +58,13 @@ export class Arrival {
     return await this.#staging(async (staged) => {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
-      await using kept = await this.#store.blobs?.keep(blob, this.#id)
+      await using kept = await this.#store.blobs?.keep(blob, this.#id, { signal: this.#signal })
       const started = performance.now()
       this.#progress.state = 'downloading'
+      this.#progress.unread = () => unpacking.unread
       const write = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
-        return both(unpacking.write(chunk), kept?.write(chunk))
+        return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))
       }
       const transfer = await remote.fetch(blob, { write }, { signal: this.#signal })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
@@ -77,7 +84,7 @@ export class Arrival {
 
   /** From a committed layer of another chain. */
   async copy(twin: CopyableLayer): Promise<Obtained> {
-    await using lease = this.#store.lease()
+    await using lease = this.#store.lease('read')
     await lease.retain([twin.id])
     const { blob } = twin.facts
     return await this.#staging(async (staged) => {

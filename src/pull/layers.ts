@@ -13,8 +13,17 @@ import type { DiffId, LayerId } from '../oci/digest.ts'
 import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
-import type { LayerSource, Unpacker } from '../unpack/unpack.ts'
-import { Arrival, type LayerProgress, type Obtained, type Origin, type Ready, reportHere, sourceIn } from './arrival.ts'
+import type { LayerSource } from '../unpack/unpack.ts'
+import {
+  Arrival,
+  type ArrivalCrew,
+  type LayerProgress,
+  type Obtained,
+  type Origin,
+  type Ready,
+  reportHere,
+  sourceIn,
+} from './arrival.ts'
 import type { Log } from './log.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
 
@@ -24,22 +33,22 @@ export type Chain = Origin & { readonly layers: readonly PlannedLayer[]; readonl
 export type Arrived = { readonly layer: StoredLayer; readonly report: LayerReport }
 
 export class LayerWork {
+  readonly #crew: ArrivalCrew
   readonly #store: Store
-  readonly #unpacker: Unpacker
   readonly #log: Log
   readonly #flights = new Flights<string, Arrived>()
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(store: Store, unpacker: Unpacker, log: Log) {
-    this.#store = store
-    this.#unpacker = unpacker
+  constructor(crew: ArrivalCrew, log: Log) {
+    this.#crew = crew
+    this.#store = crew.store
     this.#log = log
   }
 
   /** Throws not-permitted where no layer could be unpacked. */
   checkRights(): void {
-    this.#unpacker.checkRights()
+    this.#crew.unpacker.checkRights()
   }
 
   progressOf(id: LayerId): LayerProgress | undefined {
@@ -109,8 +118,7 @@ export class LayerWork {
   ): Promise<Obtained> {
     const { diffId, blob } = planned
     const unpacking = `${diffId} ${blob.digest}`
-    const crew = { store: this.#store, unpacker: this.#unpacker }
-    const arrival = new Arrival(crew, planned, id, progress, signal)
+    const arrival = new Arrival(this.#crew, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

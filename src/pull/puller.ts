@@ -52,7 +52,7 @@ class NodePuller implements Puller {
   #isClosed = false
 
   constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, room = boundless, log = silent }: PullerOptions) {
-    this.#crew = { registry, store, platform, room, layers: new LayerWork(store, unpacker, log) }
+    this.#crew = { registry, store, platform, room, layers: new LayerWork({ store, unpacker, room }, log) }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})

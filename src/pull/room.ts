@@ -1,48 +1,22 @@
-/** Room on the disk for what a pull will unpack, asked for before its first layer. */
-import { compressionOf } from '../oci/parse.ts'
-import type { Store } from '../store/store.ts'
+/** Room on the disk for what a pull will unpack: asked for before its first layer, and made while the bytes come. */
+import type { LayerId } from '../oci/digest.ts'
 import type { Abortable } from '../task/task.ts'
-import type { PlannedLayer } from './pull.ts'
 
-/** Bytes a layer will take up: what is likely, and what it will hardly fall below. */
-export type Estimate = { readonly likely: number; readonly least: number }
+/** Bytes a layer will take up: what is likely, and what it will hardly fall below. `isKnown`: its size was measured on this node. */
+export type Estimate = { readonly likely: number; readonly least: number; readonly isKnown: boolean }
 
-/** A promise of room, held until it is disposed; what has arrived no longer counts, because it is on the disk. */
-export interface Reserved extends Disposable {
-  arrived(likely: number): void
-}
+/** One that is to come: its estimate is of what has not come yet; `arrived` is how much of what was likely has. */
+export type Coming = Estimate & { readonly id: LayerId; readonly arrived: number; readonly hasBegun: boolean }
 
 export interface Room {
-  /** Makes room for `likely` bytes where it can. Throws no-space where there are not even `least` to be had. */
-  reserve(estimate: Estimate, options: Abortable): Promise<Reserved>
+  /**
+   * Counts what is still to come, until it is disposed; `expects` says how much that is, whenever it is asked. Throws no-space where not even
+   * the least of it is to be had.
+   */
+  reserve(expects: () => readonly Coming[], options: Abortable): Promise<Disposable>
+  /** So many bytes of layers have come. A promise: room is being made for more, go on once it resolves. */
+  arrived(bytes: number): Promise<void> | undefined
 }
 
 /** Of a store whose disk is somebody else's to look after. */
-export const boundless: Room = { reserve: async () => ({ arrived: () => {}, [Symbol.dispose]: () => {} }) }
-
-/** What images of distributions and languages unpack to. */
-const TYPICAL_RATIO = 2.7
-/** Layers of fonts and of archives are among them. */
-const CAUTION = 0.6
-
-/** What each layer will take up. Its tar's size is known only where it was unpacked here before; of a compressed blob it is a guess. */
-export async function estimate(
-  store: Pick<Store, 'layerByDiffId'>,
-  layers: readonly PlannedLayer[],
-): Promise<readonly Estimate[]> {
-  return await Promise.all(
-    layers.map(async ({ origin, blob, diffId }) => {
-      if (origin === 'here') return { likely: 0, least: 0 }
-      const twin = await store.layerByDiffId(diffId)
-      if (twin !== undefined) return { likely: twin.facts.diffSize, least: twin.facts.diffSize }
-      const isPlain = compressionOf(blob.mediaType) === 'none'
-      const likely = isPlain ? blob.size : blob.size * TYPICAL_RATIO
-      return { likely, least: Math.max(blob.size, likely * CAUTION) }
-    }),
-  )
-}
-
-export const sumOf = (estimates: readonly Estimate[]): Estimate => ({
-  likely: estimates.reduce((all, { likely }) => all + likely, 0),
-  least: estimates.reduce((all, { least }) => all + least, 0),
-})
+export const boundless: Room = { reserve: async () => ({ [Symbol.dispose]: () => {} }), arrived: () => undefined }

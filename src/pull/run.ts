@@ -1,12 +1,13 @@
 /** One pull, told as it happens. */
 import type { Platform } from '../oci/oci.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import { Expected, estimate } from './expected.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
-import { estimate, type Room, sumOf } from './room.ts'
+import type { Room } from './room.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */
@@ -41,11 +42,11 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
-  // What is asked for now must not be what makes room for another.
-  if (planned.published !== undefined) store.holdings?.used([planned.published.id])
   await using lease = store.lease()
-  // An image that is here whole holds its layers itself.
-  if (!plan.present) await lease.retain(planned.layerIds)
+  // In a runtime's store, an image that is here whole holds its layers itself; in one of ours it might make room for another pull.
+  if (!plan.present || store.holdings !== undefined) await lease.retain(planned.layerIds)
+  const published = await stillPublished(store, planned)
+  if (published !== undefined) store.holdings?.used([published.id])
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 
@@ -56,17 +57,26 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   }
 
   const estimates = await estimate(store, plan.layers)
-  using room = await crew.room.reserve(sumOf(estimates), options)
+  const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
+  using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
-  const arrived = (at: number): void => room.arrived(estimates[at]?.likely ?? 0)
-  const reports = await bringLayers(layers, chain, plan, audience, { ...options, arrived })
-  if (planned.published !== undefined) return finish(planned.published, reports, 0)
+  const done = (at: number): void => expected.done(at)
+  const reports = await bringLayers(layers, chain, plan, audience, { ...options, done })
+  if (published !== undefined) return finish(published, reports, 0)
 
   audience.phase('sealing')
   const { image, syncMs, publishMs } = await store.publish(planned.image, options)
   audience.event({ type: 'sealed', syncMs, publishMs })
   return finish(image, reports, syncMs + publishMs)
+}
+
+/** The record the plan has found, unless the image or its name has gone since: then it is published anew. */
+async function stillPublished(store: Store, { published, image }: Planned): Promise<StoredImage | undefined> {
+  if (published === undefined || store.holdings === undefined) return published
+  const now = await store.find(published.id)
+  const isNamed = now?.digests.includes(image.digest) && (image.tag === undefined || now.tags.includes(image.tag))
+  return isNamed ? now : undefined
 }
 
 /** All layers at once, the largest first: the one that takes longest must not be the one that starts last. */
@@ -75,7 +85,7 @@ async function bringLayers(
   chain: Chain,
   plan: PullPlan,
   audience: Audience,
-  { arrived, ...options }: Abortable & { readonly arrived: (at: number) => void },
+  { done, ...options }: Abortable & { readonly done: (at: number) => void },
 ): Promise<LayerReport[]> {
   const order = plan.layers.map((_, at) => at).sort((a, b) => (plan.layers[b]?.blob.size ?? 0) - (plan.layers[a]?.blob.size ?? 0))
   const failed = new AbortController()
@@ -83,7 +93,7 @@ async function bringLayers(
   const bring = async (at: number): Promise<{ readonly at: number; readonly report: LayerReport }> => {
     try {
       const { report } = await work.ensure(chain, at, { signal })
-      arrived(at)
+      done(at)
       audience.event({ type: 'layer', layer: at, report })
       return { at, report }
     } catch (error) {

@@ -43,9 +43,9 @@ export async function hostsOf(registry: string, roots: string | undefined, conne
   const dir = await directoryOf(registry, roots)
   const file = dir === undefined ? undefined : await readHostsFile(dir)
   const from: Source = { registry, dir: dir ?? '', connectTimeoutMs }
-  const mirrors = await Promise.all((file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from)))
+  const mirrors = (file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from))
   const root = file?.root ?? NO_FIELDS
-  const server = file?.server === undefined ? await ownHost(root, from) : await configuredHost(file.server, root, from)
+  const server = file?.server === undefined ? ownHost(root, from) : configuredHost(file.server, root, from)
   return [...mirrors, server]
 }
 
@@ -86,7 +86,7 @@ function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
 async function readHostsFile(dir: string): Promise<HostsFile> {
   const file = join(dir, 'hosts.toml')
-  const text = await readSmall(file)
+  const text = readSmall(file)
   if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
   return { server: undefined, root: { ...NO_FIELDS, ...(await dockerLayout(dir)) }, hosts: [] }
 }
@@ -100,19 +100,19 @@ export async function dockerLayout(dir: string): Promise<Pick<TlsFiles, 'ca' | '
 }
 
 /** The registry itself, where the configuration names no server. */
-async function ownHost(fields: HostFields, from: Source): Promise<Host> {
+function ownHost(fields: HostFields, from: Source): Host {
   const name = ownName(from.registry)
   const { capabilities: _, ...rest } = fields
-  const tls = await tlsOf(fields, from)
+  const tls = tlsOf(fields, from)
   if (!isLoopback(name)) return { ...base(name, rest, from), schemes: ['https'], path: '/v2', tls }
   const port = portOf(name)
   const schemes: Host['schemes'] = port === '80' ? ['http'] : port === '' || port === '443' ? ['https'] : ['https', 'http']
   return { ...base(name, rest, from), schemes, path: '/v2', tls: { ...tls, skipVerify: true } }
 }
 
-async function configuredHost(address: string, fields: HostFields, from: Source): Promise<Host> {
+function configuredHost(address: string, fields: HostFields, from: Source): Host {
   const url = new URL(withScheme(address))
-  const tls = await tlsOf(fields, from)
+  const tls = tlsOf(fields, from)
   const hasTls = fields.ca.length > 0 || fields.client.length > 0 || fields.skipVerify
   const fallsBack = url.protocol === 'http:' && hasTls && url.port !== ''
   const schemes: Host['schemes'] = fallsBack ? ['https', 'http'] : url.protocol === 'http:' ? ['http'] : ['https']
@@ -136,5 +136,4 @@ function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: 
   }
 }
 
-const tlsOf = (fields: HostFields, { dir }: Source): Promise<TlsSettings> =>
-  readTls(fields, { dir, file: join(dir, 'hosts.toml') })
+const tlsOf = (fields: HostFields, { dir }: Source): TlsSettings => readTls(fields, { dir, file: join(dir, 'hosts.toml') })

@@ -21,28 +21,23 @@ export type InlineRegistries = {
 const NO_TLS: TlsFiles = { ca: [], client: [], skipVerify: false }
 
 /** The mirrors in their order, then the registry itself, unless it is among them. Throws bad-config. */
-export async function inlineHosts(registry: string, inline: InlineRegistries, dialTimeoutMs: number): Promise<Host[]> {
+export function inlineHosts(registry: string, inline: InlineRegistries, dialTimeoutMs: number): Host[] {
   const { file, mirrors, headers } = inline
   const own = ownName(registry)
   const listed = (mirrors[registry] ?? mirrors['*'] ?? []).map((text) => endpointIn(text, file))
-  const endpoints = listed.some(({ host }) => host === registry) ? listed : [...listed, endpointIn(own, file)]
-  return await Promise.all(
-    endpoints.map(async (url): Promise<Host> => {
-      const said = inline.tls[url.host]
-      const named = url.host === own || url.host === registry
-      return {
-        name: url.host,
-        schemes: [url.protocol === 'http:' ? 'http' : 'https'],
-        path: url.pathname === '/' ? '/v2' : url.pathname.replace(/\/$/, ''),
-        capabilities: new Set(['pull', 'resolve']),
-        named,
-        namespace: named ? undefined : registry,
-        headers,
-        tls: await readTls(said ?? NO_TLS, { dir: dirname(file), file }),
-        dialTimeoutMs,
-      }
-    }),
-  )
+  const isNamed = ({ host }: URL): boolean => host === own || host === registry
+  const endpoints = listed.some(isNamed) ? listed : [...listed, endpointIn(own, file)]
+  return endpoints.map((url) => ({
+    name: url.host,
+    schemes: [url.protocol === 'http:' ? 'http' : 'https'],
+    path: url.pathname === '/' ? '/v2' : url.pathname.replace(/\/$/, ''),
+    capabilities: new Set(['pull', 'resolve']),
+    named: isNamed(url),
+    namespace: isNamed(url) ? undefined : registry,
+    headers,
+    tls: readTls(inline.tls[url.host] ?? NO_TLS, { dir: dirname(file), file }),
+    dialTimeoutMs,
+  }))
 }
 
 /** Without a scheme https is meant, on loopback http. */

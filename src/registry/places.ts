@@ -53,7 +53,7 @@ const DOCKER_CERTS = '/etc/docker/certs.d'
 export async function hostsFor(reference: Reference, places: Places, dialTimeoutMs = DIAL_TIMEOUT_MS): Promise<Host[]> {
   const { registry } = reference
   const { hostsDir, registriesConf, inline } = places
-  if (inline !== undefined) return await inlineHosts(registry, inline, dialTimeoutMs)
+  if (inline !== undefined) return inlineHosts(registry, inline, dialTimeoutMs)
   if (registriesConf === undefined || (await isDescribed(registry, hostsDir)))
     return await hostsOf(registry, hostsDir, dialTimeoutMs)
   const certs = [join(dirname(registriesConf), 'certs.d'), DOCKER_CERTS]

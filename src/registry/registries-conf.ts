@@ -63,7 +63,7 @@ const fileSchema = z.object({
 export async function readRegistriesConf(file: string): Promise<readonly RegistryEntry[]> {
   const entries = new Map<string, RegistryEntry>()
   for (const path of [file, ...(await dropIns(`${file}.d`))]) {
-    const text = await readSmall(path)
+    const text = readSmall(path)
     for (const entry of text === undefined ? [] : parseRegistriesConf(text, path)) entries.set(entry.prefix, entry)
   }
   return [...entries.values()]

@@ -94,7 +94,7 @@ async function certificates(registry: string, certs: readonly string[]): Promise
   for (const root of certs) {
     const dir = join(root, registry)
     const files = await dockerLayout(dir)
-    if (files.ca.length + files.client.length > 0) return await readTls({ ...files, skipVerify: false }, { dir, file: dir })
+    if (files.ca.length + files.client.length > 0) return readTls({ ...files, skipVerify: false }, { dir, file: dir })
   }
   return { ca: [], clients: [] }
 }

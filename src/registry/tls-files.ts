@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fail } from '../failure/failure.ts'
-import { readSmall } from './bounded.ts'
+import { readRegular } from '../sys/regular.ts'
 
 /** PEM texts, as read. */
 export type TlsSettings = {
@@ -21,23 +21,28 @@ export type TlsFiles = {
 /** Where they are named, for what is wrong with them. */
 export type NamedIn = { readonly dir: string; readonly file: string }
 
+/** A system's bundle of authorities has a quarter of it. */
+const MAX_PEM_BYTES = 2 ** 20
+
 /** Throws bad-config. */
-export async function readTls({ ca, client, skipVerify }: TlsFiles, { dir, file }: NamedIn): Promise<TlsSettings> {
+export function readTls({ ca, client, skipVerify }: TlsFiles, { dir, file }: NamedIn): TlsSettings {
   const refuse = (field: string, reason: string, cause?: unknown): never =>
     fail({ kind: 'bad-config', file, field, reason }, cause)
-  const pem = async (field: string, path: string): Promise<string> => {
-    const named = resolve(dir, path)
-    return (await readSmall(named)) ?? refuse(field, `cannot read ${named}: ENOENT`)
+  const pem = (field: string, path: string): string => {
+    const from = resolve(dir, path)
+    const read = readRegular(from, MAX_PEM_BYTES)
+    if (read.kind === 'read') return read.bytes.toString()
+    return refuse(field, `cannot read ${from}: ${read.kind === 'absent' ? 'there is no such file' : read.reason}`)
   }
-  const authority = async (path: string): Promise<string> => {
-    const text = await pem('ca', path)
+  const authority = (path: string): string => {
+    const text = pem('ca', path)
     // OpenSSL takes a text without a certificate for an empty list of them, and the pull would fail for another reason.
     return /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)
       ? text
       : refuse('ca', `${resolve(dir, path)} holds no PEM certificate`)
   }
-  const pair = async (files: TlsFiles['client'][number]): Promise<TlsSettings['clients'][number]> => {
-    const [cert, key] = await Promise.all([pem('client', files.cert), pem('client', files.key)])
+  const pair = (files: TlsFiles['client'][number]): TlsSettings['clients'][number] => {
+    const [cert, key] = [pem('client', files.cert), pem('client', files.key)]
     try {
       createSecureContext({ cert, key })
     } catch (error) {
@@ -45,6 +50,5 @@ export async function readTls({ ca, client, skipVerify }: TlsFiles, { dir, file 
     }
     return { cert, key }
   }
-  const [authorities, clients] = await Promise.all([Promise.all(ca.map(authority)), Promise.all(client.map(pair))])
-  return { ca: authorities, clients, skipVerify }
+  return { ca: ca.map(authority), clients: client.map(pair), skipVerify }
 }

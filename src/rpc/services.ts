@@ -61,7 +61,7 @@ export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls
 export type LeaseCalls = Calls<LeasesDefinition>
 /** `write` is not among them: a stream in both directions (see `containerd.ts`). */
 export type ContentCalls = Omit<Calls<ContentDefinition, 'Read'>, 'write'>
-export type SnapshotCalls = Calls<SnapshotsDefinition>
+export type SnapshotCalls = Calls<SnapshotsDefinition, 'List'>
 export type ContainerdImageCalls = Calls<ImagesDefinition>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>

@@ -2,12 +2,14 @@
  * containerd's own configuration files, for what its CRI plugin no longer tells since 2.0: how images are pulled. Read leniently, because
  * they are another program's: what is not as expected counts as not said.
  */
-import { accessSync, constants, existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, globSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
+import { readRegular } from '../sys/regular.ts'
 
 export const CONFIG_FILE = '/etc/containerd/config.toml'
+/** What `containerd config dump` prints has 10 KiB; the parser takes some 0.3 s for so much. */
 const MAX_BYTES = 2 ** 20
 const MAX_FILES = 100
 /** Imported since 2.2 where nothing else is; taken for imported before too: to see too much leaves a pull to the runtime. */
@@ -111,10 +113,11 @@ function documentAt(path: string): { readonly document: Document; readonly unrea
 
 /** A TOML file; one that is not there is empty, and one that is there and cannot be read undefined. */
 export function parsedFile(path: string): Document | undefined {
-  if (!existsSync(path)) return {}
+  const read = readRegular(path, MAX_BYTES)
+  if (read.kind === 'absent' || read.kind === 'dangling') return {}
+  if (read.kind === 'refused') return undefined
   try {
-    const bytes = readFileSync(path)
-    return bytes.length > MAX_BYTES ? undefined : parse(bytes.toString('utf8'))
+    return parse(read.bytes.toString())
   } catch {
     return undefined
   }

@@ -56,8 +56,11 @@ export async function inspectRuntime(
     config.containerd?.snapshotter ?? /^io\.containerd\.snapshotter\.v1\.(.+)$/.exec(root)?.[1] ?? file.snapshotter
   const sandboxImage = config.sandboxImage ?? file.sandboxImage
   const hostsDir = config.registry?.configPath ?? file.registry?.config_path
-  const inline = [...tables, ...inlineTables(read.registry)]
-  const registries = inline.length > 0 && read.registry ? containerdRegistries(read.registry, read.file) : undefined
+  const written = inlineTables(read.registry)
+  const inline = [...new Set([...tables, ...written])]
+  // What runs may have been started with another file than is there now: then nothing of it is taken for known.
+  const isWhole = inline.length > 0 && inline.length === written.length
+  const registries = isWhole && read.registry ? containerdRegistries(read.registry, read.file) : undefined
   return {
     name,
     version,
@@ -105,7 +108,7 @@ function registryObstacles(
   hostsDir: string | null | undefined,
 ): readonly string[] {
   if (said.length > 0 && read === undefined)
-    return [`its configuration has ${[...new Set(said)].join(', ')}, which cannot be read here; move them to hosts.toml files`]
+    return [`its configuration has ${said.join(', ')}, which cannot be read here; move them to hosts.toml files`]
   if (hostsDir && Object.keys(read?.headers ?? {}).length > 0)
     return [
       'its configuration has registry.headers beside config_path, which only containerd sends; move them to hosts.toml files',

@@ -11,6 +11,8 @@ export const RULE_OWNER = 'configuration'
 
 export const MAX_OWNER_BYTES = 128
 export const MAX_REASON_BYTES = 1024
+/** Standing ones on one image. */
+export const MAX_PINS = 100
 
 /** True while one of the image's pins has time left. */
 export const isPinned = ({ pins }: { readonly pins: readonly Pin[] }, now = new Date()): boolean =>

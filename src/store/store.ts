@@ -2,7 +2,7 @@
  * Where images live. A layer is staged in a directory of its own, committed under its place in a chain, and becomes findable by others
  * at once; it survives a restart only when an image that names it has been published, because only then is it known to be on disk.
  *
- *     stage → (unpack writes) → commit, chain order → publish: one syncfs, then one transaction → the image is visible
+ *     stage → (unpack writes) → commit, chain order → publish: one sync, then one transaction → the image is visible
  *
  * A `Lease` keeps what it retains from being collected while a pull is under way. What no image and no lease holds is removed by
  * `collect`.
@@ -18,8 +18,9 @@ export type StoredLayer = {
   readonly id: LayerId
   readonly parent?: LayerId
   readonly diff: string
-  /** Absent where the store keeps none. */
+  /** Absent where the store keeps none; `unverifiable` says why, then. */
   readonly tarSplit?: string
+  readonly unverifiable?: string
   readonly short: string
   /** Both absent where a runtime unpacked it: it keeps no such figures, and the diffID only in the images' configs. */
   readonly diffId?: DiffId
@@ -85,9 +86,15 @@ export interface StagedLayer extends AsyncDisposable {
   readonly diffId: DiffId
 }
 
+/** What a lease is for: a `pull` uses the images it stands on, who `read`s layers (to compare or to copy them) uses no image. */
+export type LeaseUse = 'pull' | 'read'
+
 /** Keeps layers from being collected until it is disposed. */
 export interface Lease extends AsyncDisposable {
-  /** Holds these, base first, as far as they are here, and what will be committed under these ids. */
+  /**
+   * Holds these, base first, as far as they are here, and what will be committed under these ids. An image over them that a collection is
+   * removing has gone, or stays, when this resolves: whoever counts on one looks for it afterwards.
+   */
   retain(layers: readonly LayerId[]): Promise<void>
 }
 
@@ -96,23 +103,31 @@ export type Published = { readonly image: StoredImage; readonly syncMs: number; 
 
 /** Keeps layers' blobs as they were fetched, beside what was unpacked of them. */
 export interface BlobKeeper {
-  /** Takes in the blob that `layer` comes out of; undefined where it is here already. Throws runtime, runtime-down. */
-  keep(blob: Descriptor, layer: LayerId): Promise<KeptBlob | undefined>
+  /**
+   * Takes in the blob that `layer` comes out of; undefined where it is here already. The signal ends what it returns, too. Throws runtime,
+   * runtime-down, the signal's reason.
+   */
+  keep(blob: Descriptor, layer: LayerId, options: Abortable): Promise<KeptBlob | undefined>
 }
 
 /** A blob being written. Disposing it before `commit` throws it away. */
 export interface KeptBlob extends ByteSink, AsyncDisposable {
-  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down. */
+  /** That was all. It stays as long as a pull or an image needs its layer. Throws runtime, runtime-down, the signal's reason. */
   commit(): Promise<void>
 }
 
 /** A layer of a store that decides for itself what stays, and what removing it would give back. */
 export type HeldLayer = OwnLayer & { readonly usedBytes: number; readonly inodesUsed: number }
 
+/** One that a collection removed; its tar's size is the nearest there is where a runtime's disk held it. */
+export type CollectedLayer = OwnLayer & Partial<Pick<HeldLayer, 'usedBytes'>>
+
 /** What holds layers beside images, as far as this process can see. */
 export type Holders = {
-  /** By pulls in flight, and by whoever else has a lease. */
+  /** By pulls in flight. */
   readonly leased: ReadonlySet<LayerId>
+  /** By those who read them: the layers stay meanwhile, their images are not in use for that. */
+  readonly read: ReadonlySet<LayerId>
   /** Where each is part of an overlay mount of this mount namespace. */
   readonly mounted: ReadonlyMap<LayerId, readonly string[]>
   /** By stores of podman and CRI-O that build on ours; where that cannot be told, why, and everything counts as held. */
@@ -121,12 +136,27 @@ export type Holders = {
     | { readonly kind: 'unknown'; readonly why: string }
 }
 
+/** What is here and what holds it. */
+export type Inventory = {
+  readonly images: readonly StoredImage[]
+  readonly layers: readonly HeldLayer[]
+  readonly holders: Holders
+  /** What was removed and is not unlinked yet. */
+  readonly leaving: { readonly bytes: number; readonly inodes: number }
+}
+
 export interface Holdings {
-  layers(): readonly HeldLayer[]
-  /** Asked anew each time. Throws system. */
-  holders(): Promise<Holders>
+  /** All of one moment, asked anew each time. Throws system. */
+  look(): Promise<Inventory>
   /** These images are in use now: what was not used for the longest time goes first. On disk within a minute. */
   used(images: readonly Digest[]): void
+  /**
+   * Removes an image, unless it was used since `image` was read, or is pinned, mounted or needed by a pull by now: that is looked at in the
+   * moment it goes. False if it stays, or was not here. Throws no-space, system.
+   */
+  removeIdle(image: StoredImage): Promise<boolean>
+  /** Forgets pins whose time is over: they hold nothing any more. Throws no-space, system. */
+  expirePins(): Promise<void>
   /** Resolves once what was removed until now is unlinked, and its room there to be used. */
   unlinked(): Promise<void>
 }
@@ -141,6 +171,20 @@ export interface Health {
   mark(layer: StoredLayer, damage: Damage | undefined): Promise<void>
   /** Throws layer-in-use where the layer is mounted: what lies below a mount cannot be replaced (kernel's overlayfs.rst). */
   checkReplaceable(layer: StoredLayer): void
+}
+
+/** For a store in which a layer cannot be replaced under those that stand on it. */
+export interface Evictions {
+  /**
+   * Takes a layer away, all that stand on it, and the images they are part of: for whoever pulls those again. Throws layer-in-use where
+   * anything else stands on one of them, a container's snapshot or a mount: then nothing has changed.
+   */
+  evict(id: LayerId): Promise<Evicted>
+}
+
+/** Images that were taken away. Disposing it gives those whose layers are here again the names they had; the others stay away. */
+export interface Evicted extends AsyncDisposable {
+  readonly images: readonly StoredImage[]
 }
 
 export interface Store extends AsyncDisposable {
@@ -159,7 +203,8 @@ export interface Store extends AsyncDisposable {
   /** A committed layer with this diffID that a tar can be made of, whatever chain it stands in; never one known to be damaged. */
   layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined>
 
-  lease(): Lease
+  /** By default for a pull. */
+  lease(use?: LeaseUse): Lease
   /** A new directory in the store's mount. Throws no-space, system. */
   stage(diffId: DiffId): Promise<StagedLayer>
   /**
@@ -169,7 +214,7 @@ export interface Store extends AsyncDisposable {
    */
   commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer>
   /**
-   * Makes the image visible: syncs the file system, records layers and image in one transaction, moves the tag here from wherever it was.
+   * Makes the image visible: syncs what was written, records layers and image in one transaction, moves the tag here from wherever it was.
    * All of the image's layers must be committed and leased. Throws no-space, system, internal. After a throw nothing has changed.
    */
   publish(image: NewImage, options: Abortable): Promise<Published>
@@ -177,7 +222,10 @@ export interface Store extends AsyncDisposable {
   remove(id: Digest): Promise<boolean>
   /** Removes one tag of an image; the image goes with its last name. */
   untag(tag: string): Promise<boolean>
-  /** Keeps an image, in place of what this owner wanted before. False if there is no such image. Throws unsupported, no-space, system. */
+  /**
+   * Keeps an image, in place of what this owner wanted before. False if there is no such image. Throws invalid-argument where as many stand on it
+   * as may, unsupported, no-space, system.
+   */
   pin(id: Digest, pin: Pin): Promise<boolean>
   /** Takes back one owner's pin, or all; returns what was taken back. */
   unpin(id: Digest, owner?: string): Promise<readonly Pin[]>
@@ -185,13 +233,15 @@ export interface Store extends AsyncDisposable {
    * Removes the layers that neither an image nor a lease holds and that are not mounted; returns what went. They are out of the way at
    * once, and unlinked in the background.
    */
-  collect(): Promise<readonly OwnLayer[]>
+  collect(): Promise<readonly CollectedLayer[]>
   /** Where blobs are to be kept. */
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */
   readonly holdings?: Holdings
-  /** Absent where nothing is kept that layers could be verified by. */
+  /** Absent where nothing is remembered of what a verification found. */
   readonly health?: Health
+  /** In place of replacing a damaged layer. */
+  readonly evictions?: Evictions
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

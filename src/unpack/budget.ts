@@ -5,6 +5,7 @@
 import { statfsSync } from 'node:fs'
 import { fail } from '../failure/failure.ts'
 import type { Digest } from '../oci/digest.ts'
+import { sparedBytes } from './spared.ts'
 import type { UnpackLimits } from './unpack.ts'
 
 /** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
@@ -15,8 +16,8 @@ const METADATA_PER_ENTRY = 2 ** 12
 const PATH_OVERHEAD = 64
 /** How much may be written between two looks at the file system, at most and at least. */
 const LOOK = { bytes: { most: 2 ** 26, least: 2 ** 20 }, inodes: { most: 4096, least: 64 } }
-/** What is left free for everybody else: a hundredth, but no more than this. */
-const RESERVE = { part: 0.01, bytes: 2 ** 28, inodes: 10_000 }
+/** Inodes that are left for everybody else: a hundredth, but no more than this; of bytes, spared.ts says it. */
+const SPARED_INODES = { part: 0.01, most: 10_000 }
 
 export type BudgetedLayer = {
   /** Where it is unpacked to. */
@@ -37,18 +38,18 @@ export class Budget {
   #holes = 0
   #lookAt = { bytes: 0, entries: 0 }
 
-  /** Throws no-space where the blob alone would not fit. */
+  /** Throws no-space where there is no room left; whether the whole layer has any was asked before, and is made while it comes. */
   constructor(limits: UnpackLimits, layer: BudgetedLayer) {
     this.#limits = limits
     this.#layer = layer
-    this.#look(layer.blobSize ?? 0)
+    this.#look()
   }
 
   /** One more inode. */
   entry(): void {
     const { maxLayerEntries } = this.#limits
     if (++this.#entries > maxLayerEntries) this.#exceeded('the number of entries', 'maxLayerEntries', maxLayerEntries)
-    if (this.#entries >= this.#lookAt.entries) this.#look(0)
+    if (this.#entries >= this.#lookAt.entries) this.#look()
   }
 
   /** The tar has come to `unpacked` bytes, out of `read` bytes of the blob. */
@@ -58,7 +59,7 @@ export class Budget {
     this.#checkSize()
     if (this.#layer.blobSize !== undefined && unpacked > RATIO_COUNTS_FROM && unpacked > read * maxCompressionRatio)
       this.#exceeded('the compression ratio', 'maxCompressionRatio', maxCompressionRatio)
-    if (unpacked >= this.#lookAt.bytes) this.#look(0)
+    if (unpacked >= this.#lookAt.bytes) this.#look()
   }
 
   /** A sparse file's holes: they cost no disk here, but whoever reads or copies the file gets them as bytes. */
@@ -92,14 +93,14 @@ export class Budget {
     return fail({ kind: 'limit', what, limit, setting: `limits.${setting}`, digest: this.#layer.digest })
   }
 
-  /** Throws no-space where fewer than `needed` bytes, or no inodes, are left above the reserve; says when to look again. */
-  #look(needed: number): void {
+  /** Throws no-space where no bytes, or no inodes, are left above the reserve; says when to look again. */
+  #look(): void {
     const { dir } = this.#layer
     const { bsize, blocks, bavail, files, ffree } = statfsSync(dir)
-    const bytes = bavail * bsize - Math.min(blocks * bsize * RESERVE.part, RESERVE.bytes)
+    const bytes = bavail * bsize - sparedBytes(blocks * bsize)
     // File systems that make inodes as they go (btrfs, some tmpfs) say they have none.
-    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * RESERVE.part, RESERVE.inodes)
-    if (bytes <= needed || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC' })
+    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * SPARED_INODES.part, SPARED_INODES.most)
+    if (bytes <= 0 || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC' })
     this.#lookAt = {
       bytes: this.#bytes + between(LOOK.bytes.least, bytes / 2, LOOK.bytes.most),
       entries: this.#entries + between(LOOK.inodes.least, inodes / 2, LOOK.inodes.most),

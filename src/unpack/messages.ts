@@ -24,7 +24,7 @@ export type VerifyOrder = {
   readonly dir: string
   readonly diffId: DiffId
   readonly limits: UnpackLimits
-  readonly verify: { readonly diffSize: number }
+  readonly verify: { readonly diffSize: number; readonly lowers: readonly string[] }
 }
 
 export type Answer =

@@ -9,9 +9,10 @@ import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
 import { examination, unlessGone } from './examination.ts'
+import { type Guest, Guests } from './guests.ts'
 import type { Job } from './messages.ts'
 import type { RingWriter } from './ring.ts'
-import { openSource } from './source.ts'
+import { isWithin, openSource } from './source.ts'
 import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits, Verdict, Verifier, VerifyJob } from './unpack.ts'
 import { Warden, type Warn } from './warden.ts'
 
@@ -40,11 +41,13 @@ class Pool implements Unpacker, Verifier {
   readonly #idle: Extractor[] = []
   readonly #all = new Set<Extractor>()
   readonly #warden: Warden
+  readonly #guests: Guests
   #resting: NodeJS.Timeout | undefined
 
   constructor(options: UnpackerOptions) {
     this.#options = options
-    this.#warden = new Warden(territoryOf(options), options.warn)
+    this.#warden = new Warden(territoryOf(options.staging, options.layers === undefined ? [] : [options.layers]), options.warn)
+    this.#guests = new Guests((trees) => territoryOf(options.staging, trees), IDLE_MS, options.warn)
     this.#limiter = new Limiter(options.workers)
     this.#verifying = new Limiter(Math.max(1, options.workers - 1))
   }
@@ -68,15 +71,14 @@ class Pool implements Unpacker, Verifier {
 
   async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {
     checkRights('verifying layers')
-    using opening = new DisposableStack()
+    await using opening = new AsyncDisposableStack()
     opening.use(await this.#verifying.acquire(options))
     opening.use(await this.#limiter.acquire(options))
     const source = unlessGone(() => opening.use(openSource({ ...job, source: { kind: 'local', ...job } }, this.#options)))
     if ('differences' in source) return source
-    const extractor = this.#take()
-    opening.defer(() => this.#giveBack(extractor))
-    const { dir, diffId, diffSize } = job
-    const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize } }
+    const { extractor } = opening.use(this.#takeFor(job))
+    const { dir, diffId, diffSize, lowers } = job
+    const order: Job = { dir, diffId, limits: this.#options.limits, verify: { diffSize, lowers } }
     return await examination(extractor, order, source.fds, options)
   }
 
@@ -87,6 +89,7 @@ class Pool implements Unpacker, Verifier {
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))
     clearTimeout(this.#resting)
     await Promise.all([...this.#all].map((extractor) => extractor.close()))
+    await this.#guests[Symbol.asyncDispose]()
     await this.#warden[Symbol.asyncDispose]()
   }
 
@@ -99,6 +102,14 @@ class Pool implements Unpacker, Verifier {
     const started = new Extractor(this.#warden, this.#options.warn)
     this.#all.add(started)
     return started
+  }
+
+  /** For a tree outside the territory one that may read it and those it comes with. */
+  #takeFor({ diff, lowers, among }: VerifyJob): Guest {
+    const trees = [diff, ...lowers]
+    if (!trees.every((tree) => isWithin(this.#options, tree))) return this.#guests.take(trees, among)
+    const extractor = this.#take()
+    return { extractor, [Symbol.asyncDispose]: async () => this.#giveBack(extractor) }
   }
 
   #giveBack(extractor: Extractor): void {
@@ -154,6 +165,10 @@ class Extraction implements Unpacking {
     return this.#ended ? this.#blockedMs : this.#ring.blockedMs
   }
 
+  get unread(): number {
+    return this.#ended ? 0 : this.#ring.unread
+  }
+
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
     // Once the job has ended the ring is another one's.
@@ -192,14 +207,14 @@ function checkRights(what: string): void {
 }
 
 /** All that an extractor needs of the file system: its jobs, its program, and the system's libraries, ISA-L among them. */
-function territoryOf({ staging, layers }: UnpackerOptions): Territory {
+function territoryOf(staging: string, trees: readonly string[]): Territory {
   const koffi = createRequire(import.meta.url).resolve('koffi')
   const modules = koffi.slice(0, koffi.lastIndexOf('/node_modules/') + '/node_modules'.length)
   const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
   return {
     // The null device is what its standard input and output are.
     writable: [staging, '/dev/null'],
-    readable: [...(layers === undefined ? [] : [layers]), at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    readable: [...trees, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
     executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

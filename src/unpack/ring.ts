@@ -64,6 +64,11 @@ export class RingWriter {
     return this.#blockedMs
   }
 
+  /** How many bytes the reader has not taken yet: by its own word, and no more than the ring holds. */
+  get unread(): number {
+    return this.#unmapped ? 0 : CAPACITY - this.#free()
+  }
+
   /** How many bytes the reader says it is through with: its own word, for whoever watches. */
   get reported(): number {
     return this.#unmapped ? 0 : (Atomics.load(this.#control, PROGRESS) >>> 0) * 1024

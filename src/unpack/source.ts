@@ -1,7 +1,7 @@
 /**
  * A copy on this node, opened for the extractor that reads it. What was staged lies where another extractor, taken over, may put anything
  * in the way; and from a directory that is handed out, `..` leads on to whatever is above it. So it is handed out in a mount of the
- * territory alone, read-only, and looked at before.
+ * territory alone, read-only, and looked at before. A tree that lies outside the territory is handed out as a mount that begins with it.
  */
 import { isAbsolute, relative } from 'node:path'
 import { fail } from '../failure/failure.ts'
@@ -37,16 +37,26 @@ export function openSource({ source, diffId }: Pick<UnpackJob, 'source' | 'diffI
   }
 }
 
-function openBelow({ staging, layers }: Places, path: string, flags: number): number {
-  const all = flags | O.RDONLY | O.NOFOLLOW | O.CLOEXEC
-  for (const place of layers === undefined ? [staging] : [layers, staging]) {
-    const inside = relative(place, path)
-    if (inside === '' || inside.startsWith('..') || isAbsolute(inside)) continue
-    using top = openPlace(place)
-    return check(openat2(top.fd, cstr(inside), all, 0, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS), 'openat2', path)
+/** Whether an extractor of this territory can read what is at `path`. */
+export const isWithin = (places: Places, path: string): boolean => placeOf(places, path) !== undefined
+
+function placeOf({ staging, layers }: Places, path: string): { readonly top: string; readonly inside: string } | undefined {
+  for (const top of layers === undefined ? [staging] : [layers, staging]) {
+    const inside = relative(top, path)
+    if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { top, inside }
   }
-  // The store's own.
-  return check(openat(AT.FDCWD, cstr(path), all, 0), 'openat', path)
+  return undefined
+}
+
+function openBelow(places: Places, path: string, flags: number): number {
+  const all = flags | O.RDONLY | O.NOFOLLOW | O.CLOEXEC
+  const place = placeOf(places, path)
+  const isDirectory = (flags & O.DIRECTORY) !== 0
+  // A file of the store's own: nothing is above it.
+  if (place === undefined && !isDirectory) return check(openat(AT.FDCWD, cstr(path), all, 0), 'openat', path)
+  using top = openPlace(place?.top ?? path)
+  const inside = cstr(place?.inside ?? '.')
+  return check(openat2(top.fd, inside, all, 0, RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS), 'openat2', path)
 }
 
 /** A mount of its own, of which nothing is above; where the kernel refuses one, the directory as it is: the log has said so. */

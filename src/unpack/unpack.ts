@@ -12,6 +12,7 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
+export { sparedBytes } from './spared.ts'
 export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
@@ -68,6 +69,8 @@ export interface Unpacker extends AsyncDisposable {
 export interface Unpacking extends ByteSink, AsyncDisposable {
   /** Milliseconds for which `write` had to wait for the worker: the layer was not bound by the network then. */
   readonly blockedMs: number
+  /** Bytes that were written and that the worker has not come to yet. */
+  readonly unread: number
   finish(): Promise<UnpackedLayer>
 }
 
@@ -78,6 +81,10 @@ export type VerifyJob = {
   readonly diffId: DiffId
   readonly diff: string
   readonly tarSplit: string
+  /** The trees below it, nearest first: directories that the tar leaves out must have the attributes that these have. */
+  readonly lowers: readonly string[]
+  /** Trees that will be verified next: whoever looks at this one may be given those, too. */
+  readonly among: readonly string[]
   /** Bytes of the layer's tar. */
   readonly diffSize: number
 }

@@ -1,19 +1,19 @@
 /** Verifies the layers of images, each once, a few at a time. */
 import { describe, fail, failureOf } from '../failure/failure.ts'
-import type { LayerId } from '../oci/digest.ts'
+import type { DiffId, LayerId } from '../oci/digest.ts'
 import { findImage } from '../store/lookup.ts'
-import type { Health, OwnLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
+import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Verdict, Verifier } from '../unpack/unpack.ts'
-import { repairImages } from './repair.ts'
-import type { LayerToVerify, LayerVerdict, LayerVerifier, VerifyEvent, VerifyRequest } from './verify.ts'
+import { repairByEviction, repairImages } from './repair.ts'
+import type { LayerToVerify, LayerVerdict, LayerVerifier, PullAgain, VerifyEvent, VerifyRequest } from './verify.ts'
 
 /** How many layers have a directory and wait for a worker. The unpacker says how many it takes at once. */
 const AT_ONCE = 4
 
 export type LayerVerifierParts = {
-  readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'lease' | 'stage' | 'health'>
+  readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'lease' | 'stage' | 'health' | 'evictions'>
   readonly verifier: Verifier
   readonly log: { warn(fields: object, message: string): void }
 }
@@ -28,22 +28,30 @@ async function verify(parts: LayerVerifierParts, request: VerifyRequest, options
   const { store } = parts
   const { onEvent } = options
   const started = performance.now()
-  const reason = 'the layers are in the runtime’s store, which keeps no tar-split: there is nothing yet to verify them by'
-  const health = store.health ?? fail({ kind: 'passthrough', reason })
   const images = await imagesNamed(store, request.images)
-  await using lease = store.lease()
-  await lease.retain(images.flatMap(({ layerIds }) => layerIds))
   const layers = await layersOf(store, images)
   onEvent({ type: 'planned', layers })
   const all = layers.map((_, at) => at)
-  const bad = await verifyLayers(parts, health, layers, all, options)
+  const bad = await verifyLayers(parts, images, layers, all, options)
   if (request.repair !== undefined && bad.length > 0) {
-    const ids = new Set(bad.map((at) => layers[at]?.layerId))
-    const damaged = images.filter(({ layerIds }) => layerIds.some((id) => ids.has(id)))
-    await repairImages(damaged, request.repair, options)
-    await verifyLayers(parts, health, layers, bad, options)
+    const ids = bad.flatMap((at) => layers[at]?.layerId ?? [])
+    await repair(store, images, ids, request.repair, options)
+    await verifyLayers(parts, images, layers, bad, options)
   }
   onEvent({ type: 'done', ms: performance.now() - started })
+}
+
+async function repair(
+  store: LayerVerifierParts['store'],
+  images: readonly StoredImage[],
+  damaged: readonly LayerId[],
+  again: PullAgain,
+  options: Listening,
+): Promise<void> {
+  const { evictions } = store
+  if (evictions !== undefined) return await repairByEviction({ store, evictions, again }, damaged, options)
+  const affected = images.filter(({ layerIds }) => layerIds.some((id) => damaged.includes(id)))
+  await repairImages(await stillHere(store, affected), again, options)
 }
 
 /** Throws image-unknown with all that are not here, invalid-reference. */
@@ -56,33 +64,36 @@ async function imagesNamed(store: LayerVerifierParts['store'], names: readonly s
   return [...new Map(images.map((image) => [image.id, image])).values()]
 }
 
+/** What was removed meanwhile must not come back by its repair. */
+async function stillHere(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly StoredImage[]> {
+  const found = await Promise.all(images.map(({ id }) => store.find(id)))
+  return found.filter((image) => image !== undefined)
+}
+
 const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
 
 /** Each layer once, base layers of the first image first. */
 async function layersOf(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly LayerToVerify[]> {
-  const names = new Map<LayerId, string[]>()
-  for (const image of images) for (const id of image.layerIds) names.set(id, [...(names.get(id) ?? []), nameOf(image)])
+  const found = new Map<LayerId, { readonly diffId: DiffId; readonly names: string[] }>()
+  for (const image of images)
+    for (const [at, diffId] of image.config.diffIds.entries()) {
+      const id = image.layerIds[at]
+      if (id === undefined) fail({ kind: 'internal', what: `image ${image.id} has no layer ${at}` })
+      const { names } = found.get(id) ?? { names: [] }
+      found.set(id, { diffId, names: [...names, nameOf(image)] })
+    }
   return await Promise.all(
-    [...names].map(async ([layerId, ofImages]) => {
-      const { diffId, facts } = await layerIn(store, layerId)
-      return { layerId, diffId, bytes: facts.diffSize, images: ofImages }
+    [...found].map(async ([layerId, { diffId, names }]) => {
+      const layer = await store.layer(layerId)
+      return { layerId, diffId, bytes: layer?.facts?.diffSize ?? 0, images: names }
     }),
   )
 }
 
-/** Asked for again before each use: it may have been replaced. */
-async function layerIn(store: LayerVerifierParts['store'], id: LayerId): Promise<OwnLayer> {
-  const layer = await store.layer(id)
-  if (layer !== undefined && isOwn(layer)) return layer
-  return fail({ kind: 'internal', what: `layer ${id} is part of an image and not here` })
-}
-
-const isOwn = (layer: StoredLayer): layer is OwnLayer => layer.diffId !== undefined && layer.facts !== undefined
-
 /** Verifies those at `which`; gives back those of them that are damaged. */
 async function verifyLayers(
   parts: LayerVerifierParts,
-  health: Health,
+  images: readonly StoredImage[],
   layers: readonly LayerToVerify[],
   which: readonly number[],
   { signal, onEvent }: Listening,
@@ -90,13 +101,14 @@ async function verifyLayers(
   const limiter = new Limiter(AT_ONCE)
   const failed = new AbortController()
   const both = { signal: AbortSignal.any([signal, failed.signal]) }
+  const treesOf = treesIn(parts.store, images)
   const one = async (at: number): Promise<readonly number[]> => {
     const layer = layers[at]
     if (layer === undefined) return []
     try {
       using _permit = await limiter.acquire(both)
       const onProgress = (bytes: number): void => onEvent({ type: 'progress', layer: at, bytes })
-      const verdict = await verdictOn(parts, health, layer.layerId, { ...both, onProgress })
+      const verdict = await verdictOn({ ...parts, images, treesOf }, layer, { ...both, onProgress })
       onEvent({ type: 'layer', layer: at, verdict })
       return verdict.outcome === 'damaged' ? [at] : []
     } catch (error) {
@@ -110,43 +122,91 @@ async function verifyLayers(
   return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
 }
 
-/** What is found is remembered before it is told. That nothing could be found out about one layer does not keep the others from being told. */
-async function verdictOn(
-  { store, verifier, log }: LayerVerifierParts,
-  health: Health,
-  id: LayerId,
-  options: Abortable & { readonly onProgress: (bytes: number) => void },
-): Promise<LayerVerdict> {
+/** The trees of an image, base first; undefined for what is not here. */
+type Trees = readonly (string | undefined)[]
+
+/** Finds for each layer the trees of the first image it is part of, and its place among them. Each image is looked up once. */
+function treesIn(
+  store: LayerVerifierParts['store'],
+  images: readonly StoredImage[],
+): (id: LayerId) => Promise<{ readonly trees: Trees; readonly at: number }> {
+  const known = new Map<StoredImage, Promise<Trees>>()
+  return async (id) => {
+    const image = imageWith(images, id)
+    const looking = known.get(image) ?? Promise.all(image.layerIds.map(async (each) => (await store.layer(each))?.diff))
+    known.set(image, looking)
+    return { trees: await looking, at: image.layerIds.indexOf(id) }
+  }
+}
+
+const imageWith = (images: readonly StoredImage[], id: LayerId): StoredImage =>
+  images.find(({ layerIds }) => layerIds.includes(id)) ?? fail({ kind: 'internal', what: `layer ${id} is of no image` })
+
+type Watching = Abortable & { readonly onProgress: (bytes: number) => void }
+
+type Desk = LayerVerifierParts & { readonly images: readonly StoredImage[]; readonly treesOf: ReturnType<typeof treesIn> }
+
+/** That nothing could be found out about one layer does not keep the others from being told. */
+async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): Promise<LayerVerdict> {
   const started = performance.now()
+  const told = (verdict: Omit<LayerVerdict, 'ms'>): LayerVerdict => ({ ...verdict, ms: performance.now() - started })
+  const nothing = { differences: [], total: 0, digest: 'unknowable' } as const
   try {
-    const layer = await layerIn(store, id)
-    const verdict = await compare(store, verifier, layer, options)
-    const { differences, total, digest } = verdict
-    const [first] = differences
-    if (first === undefined) {
-      if (layer.damage !== undefined) await health.mark(layer, undefined)
-      return { outcome: 'sound', differences, total, digest, ms: performance.now() - started }
+    // Only while it is read, and with those it is looked at among: images do not stay for having been verified.
+    await using lease = parts.store.lease('read')
+    await lease.retain(imageWith(parts.images, layer.layerId).layerIds)
+    // Asked for again before each use: it may have been replaced, or have gone.
+    const stored = await parts.store.layer(layer.layerId)
+    if (stored === undefined) return told({ ...nothing, outcome: 'unknown', reason: 'it is not here; pull its image again' })
+    if (!isCopyable(stored)) {
+      const { unverifiable: reason = 'it has no tar-split file' } = stored
+      return told({ ...nothing, outcome: 'unverifiable', reason })
     }
-    log.warn({ layer: id, differences: total, first }, 'a layer is damaged; the next pull of its image brings it again')
-    await health.mark(layer, { foundAt: new Date(), differences: total, first: `${first.path}: ${first.detail}` })
-    return { outcome: 'damaged', differences, total, digest, ms: performance.now() - started }
+    return told(await judge(parts, stored, await compare(parts, layer, stored, options)))
   } catch (error) {
     const failure = failureOf(error)
     // Rights are lacking for all of them.
     if (options.signal.aborted || failure.kind === 'not-permitted') throw error
-    const reason = describe(failure)
-    return { outcome: 'unknown', differences: [], total: 0, digest: 'unknowable', reason, ms: performance.now() - started }
+    return told({ ...nothing, outcome: 'unknown', reason: describe(failure) })
   }
 }
 
+const isCopyable = (layer: StoredLayer): layer is CopyableLayer =>
+  layer.diffId !== undefined && layer.facts !== undefined && layer.tarSplit !== undefined
+
+/** What is found is remembered before it is told, where the store remembers. */
+async function judge(
+  { store: { health }, log }: LayerVerifierParts,
+  layer: CopyableLayer,
+  { differences, total, digest }: Verdict,
+): Promise<Omit<LayerVerdict, 'ms'>> {
+  const [first] = differences
+  if (first === undefined) {
+    if (layer.damage !== undefined) await health?.mark(layer, undefined)
+    return { outcome: 'sound', differences, total, digest }
+  }
+  // There nobody needs the tar-split but who verifies: without it nothing is known of the layer.
+  if (health === undefined && first.kind === 'tar-split')
+    return { outcome: 'unverifiable', differences: [], total: 0, digest: 'unknowable', reason: first.detail }
+  const healed = health === undefined ? 'windlass verify --repair' : 'the next pull of its image'
+  log.warn({ layer: layer.id, differences: total, first }, `a layer is damaged; ${healed} brings it again`)
+  await health?.mark(layer, { foundAt: new Date(), differences: total, first: `${first.path}: ${first.detail}` })
+  return { outcome: 'damaged', differences, total, digest }
+}
+
 async function compare(
-  store: LayerVerifierParts['store'],
-  verifier: Verifier,
-  layer: OwnLayer,
-  options: Abortable & { readonly onProgress: (bytes: number) => void },
+  { store, verifier, treesOf }: Desk,
+  { layerId, diffId }: LayerToVerify,
+  { diff, facts, tarSplit }: CopyableLayer,
+  options: Watching,
 ): Promise<Verdict> {
-  const { diffId, diff, facts, tarSplit } = layer
-  if (tarSplit === undefined) fail({ kind: 'internal', what: `layer ${layer.id} has no tar-split file` })
+  const { trees, at } = await treesOf(layerId)
+  const lowers = trees
+    .slice(0, at)
+    .map((tree) => tree ?? fail({ kind: 'internal', what: `a layer below ${layerId} is not here` }))
+    .toReversed()
+  const among = trees.filter((tree) => tree !== undefined)
   await using staged = await store.stage(diffId)
-  return await verifier.verify({ dir: staged.dir, diffId, diff, tarSplit, diffSize: facts.diffSize }, options)
+  const job = { dir: staged.dir, diffId, diff, tarSplit, lowers, among, diffSize: facts.diffSize }
+  return await verifier.verify(job, options)
 }

@@ -4,13 +4,16 @@
  *
  *     each layer once → unpack's verifier → sound, or marked as damaged
  *     repair: the damaged layers' images, pulled again by digest → those layers once more
+ *
+ * In a runtime's store nothing is marked, and a layer cannot be replaced under those that stand on it: a repair takes its images away first.
  */
 import type { DiffId, LayerId } from '../oci/digest.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Difference } from '../unpack/unpack.ts'
 
-export const OUTCOMES = ['sound', 'damaged', 'unknown'] as const
+/** `unverifiable`: nothing is kept that it could be verified by. */
+export const OUTCOMES = ['sound', 'damaged', 'unknown', 'unverifiable'] as const
 export const DIGESTS = ['equal', 'differs', 'unknowable'] as const
 
 /** What became of one layer. */
@@ -21,12 +24,12 @@ export type LayerVerdict = {
   readonly total: number
   /** Whether the tar put together again has the diffID; `unknowable` where an entry of it took another's place. */
   readonly digest: (typeof DIGESTS)[number]
-  /** Why nothing is known. */
+  /** Why nothing is known, or can be. */
   readonly reason?: string
   readonly ms: number
 }
 
-/** `images` are names, one for each of the images it is part of. */
+/** `bytes` are 0 where a runtime unpacked it; `images` are names, one for each of the images it is part of. */
 export type LayerToVerify = {
   readonly layerId: LayerId
   readonly diffId: DiffId
@@ -43,8 +46,11 @@ export type VerifyEvent =
   | { readonly type: 'repair-failed'; readonly image: string; readonly reason: string }
   | { readonly type: 'done'; readonly ms: number }
 
-/** Pulls an image again by one of its digest names. Throws what a pull does. */
-export type PullAgain = (image: StoredImage, digestName: string, options: Abortable) => Promise<void>
+/** Pulls an image again by one of its digest names; `plan` asks the registry and moves nothing. Both throw what a pull does. */
+export type PullAgain = {
+  plan(image: StoredImage, digestName: string, options: Abortable): Promise<void>
+  pull(image: StoredImage, digestName: string, options: Abortable): Promise<void>
+}
 
 export type VerifyRequest = {
   /** As a person names them; none for all that are here. */
@@ -53,6 +59,6 @@ export type VerifyRequest = {
 }
 
 export interface LayerVerifier {
-  /** `onEvent` must not throw. Throws image-unknown, invalid-reference, passthrough (a store that keeps nothing to verify by), cancelled. */
+  /** `onEvent` must not throw. Throws image-unknown, invalid-reference, not-permitted, cancelled. */
   verify(request: VerifyRequest, options: Abortable & { readonly onEvent: (event: VerifyEvent) => void }): Promise<void>
 }

@@ -77,7 +77,7 @@ describe('pull through a daemon', () => {
       'layer 1/2     1 kB  here already',
       'layer 2/2     1 kB  net 0.2 s  unpack 0.3 s  sha256 ✓ diffID ✓  10 kB in 7 entries  1 whiteout  2 attempts',
       '           note: odd \\u{1b} name',
-      'seal       syncfs 41 ms, published 2 ms',
+      'seal       synced 41 ms, published 2 ms',
       'done       0.8 s; bottleneck: unpacking layer 2',
       '',
     ])

@@ -95,7 +95,7 @@ describe.skipIf(!isRoot).each([
     const { code, stdout, stderr } = await windlass([...here.where, 'verify', here.name], here.deps)
     expect(code).toBe(1)
     expect(stderr).toMatch(/^damaged {4}layer \w{12}: 1 difference\n/m)
-    expect(stderr).toMatch(/^windlass: 2 layers are damaged; windlass verify --repair, or a pull/m)
+    expect(stderr).toMatch(/^windlass: 2 layers are damaged; windlass verify --repair brings them again$/m)
     expect(stdout).toMatch(/damaged: 2 differences/)
     expect(stdout).toMatch(/^ {2}missing +etc\/passwd: a file is missing$/m)
     expect(stdout).toMatch(/^ {2}mode +top: mode 04755, and 0644 in the layer$/m)

@@ -1,4 +1,5 @@
-import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -200,12 +201,71 @@ describe('what a refused file still says', () => {
     ['twice', `${HEAD}${RUNTIME}---\n${HEAD}runtime: {kind: crio}\n`],
   ])('%s', (_where, text) => expect(salvage(text)).toMatchObject(right))
 
+  test.each([
+    [']', {}, { kind: 'auto', isUnknown: true }],
+    [']', { root: '/r' }, { kind: 'none', isUnknown: true }],
+    [']', { runtime: 'none' }, { kind: 'none' }],
+    [`${HEAD}x: 1\nruntime: {kind: none}\n`, { root: '/r' }, { kind: 'none' }],
+    [`${HEAD}x: 1\nruntime: {kind: containerd}\n`, { root: '/r' }, { kind: 'containerd' }],
+  ] as const)('of %j with %j it knows whether a runtime was named', (text, flags, runtime) => {
+    expect(salvage(text, flags).runtime).toEqual({ ...runtime, failurePolicy: 'Forward' })
+  })
+
   test('flags beat it, and what makes no sense at all is nothing', () => {
     const flags = { runtimeEndpoint: '/run/other.sock' }
     expect(salvage(`${HEAD}x: 1\n${RUNTIME}`, flags).runtime.endpoint).toBe('/run/other.sock')
     for (const text of ['[', '- a\n- b\n', 'x', '\u0000', `${HEAD}pins: [{images: [debian]}]\n`, '&a [*a, *b]'])
-      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward' })
+      expect(salvage(text).runtime).toEqual({ kind: 'auto', failurePolicy: 'Forward', isUnknown: true })
     expect(salvageConfig({ file: '/not/there', flags: {}, env: {} }).runtime.kind).toBe('auto')
+  })
+})
+
+describe('what is no file of ours', () => {
+  const place = mkdtempDisposableSync(join(tmpdir(), 'windlass-config-'))
+  afterAll(() => place.remove())
+  const at = (name: string): string => join(place.path, name)
+
+  test.each([
+    ['a FIFO', (path: string) => execFileSync('mkfifo', [path]), 'it is a FIFO, not a regular file'],
+    ['a directory', (path: string) => mkdirSync(path), 'it is a directory, not a regular file'],
+    ['a device', (path: string) => symlinkSync('/dev/zero', path), 'it is a device, not a regular file'],
+    ['a link', (path: string) => symlinkSync('/gone', path), 'it is a symbolic link to /gone, and nothing is there'],
+    ['a novel', (path: string) => writeFileSync(path, '#'.repeat(65_537)), 'it is larger than 65536 bytes'],
+    ['noise', (path: string) => writeFileSync(path, Buffer.of(0x80)), 'it is not UTF-8 text'],
+  ])('%s is refused, named or in the usual place, and what is left are the defaults', (name, make, reason) => {
+    const path = at(name.replace(' ', '-'))
+    make(path)
+    for (const sources of [{ file: path }, { usual: path }]) {
+      const failure = failureFrom(() => loadConfig({ ...sources, flags: {}, env: {} }))
+      expect(failure).toEqual({ kind: 'bad-config', file: path, reason })
+      expect(salvageConfig({ ...sources, flags: {}, env: {} })).toMatchObject({ file: path, unpackWorkers: 0 })
+    }
+  })
+
+  test.each([
+    ['keys', (i: number) => `k${i}:\n`],
+    ['keys in braces', (i: number) => `${i === 0 ? '{' : ''}k${i},`],
+    ['documents', () => '---\n'],
+    ['brackets', () => '['],
+    ['lists', () => '- '],
+    ['aliases', (i: number) => (i === 0 ? '- &a x\n' : '- *a\n')],
+  ])('as many %s as fit are refused at once', (_of, each) => {
+    let text = ''
+    for (let i = 0; text.length < 65_000; i++) text += each(i)
+    writeFileSync(at('many'), text)
+    const before = process.cpuUsage()
+    expect(failureFrom(() => loadConfig({ file: at('many'), flags: {}, env: {} })).kind).toBe('bad-config')
+    salvageConfig({ file: at('many'), flags: {}, env: {} })
+    // Each with each took five to eight seconds, twice.
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(4)
+  })
+
+  test.each([
+    ['limits:\n  maxLayerEntries: 5\n  "maxLayerEntries": 6\n', 5],
+    ['pins:\n- {images: [a], images: [b]}\n', 4],
+    ['logging: {level: info}\nlogging: {level: info, level: warn}\n', 4],
+  ])('a key that is there twice is told where it stands: %j', (text, line) => {
+    expect(refusal(text)).toMatchObject({ line, reason: expect.stringMatching(/^this key is there already, at column/) })
   })
 })
 

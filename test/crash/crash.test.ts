@@ -49,6 +49,11 @@ describe('disks that are full, calls that fail, removals in between (more of eac
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
+  it.skipIf(noDisks || lacking('mkfs.btrfs'))('a quota, six times', { timeout: 120_000 }, async ({ signal }) => {
+    const tally = await runFull(6, 1, 'quota', { signal })
+    expect(isClean(tally), table([tally])).toBe(true)
+  })
+
   it.skipIf(noDisks || lacking('strace'))('four failing calls', { timeout: 300_000 }, async ({ signal }) => {
     const tally = await runFailures(4, 3, { signal })
     expect(isClean(tally), table([tally])).toBe(true)

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util'
 import { CONTROLS, runCuts, withoutSync } from './cutting.ts'
 import { runFailures } from './failing.ts'
-import { runFull } from './full.ts'
+import { runFull, SCARCE } from './full.ts'
 import { runKills } from './killing.ts'
 import { runRaces } from './racing.ts'
 import { isClean, type Tally, table } from './tally.ts'
@@ -19,8 +19,7 @@ const cases: readonly (() => Promise<Tally>)[] = [
   () => runKills(some(500), seed, { signal }),
   () => runCuts(some(200), seed, { signal }),
   () => runFailures(some(200), seed, { signal }),
-  () => runFull(some(100), seed, 'bytes', { signal }),
-  () => runFull(some(100), seed, 'inodes', { signal }),
+  ...SCARCE.map((what) => () => runFull(some(100), seed, what, { signal })),
   () => runRaces(some(10_000), seed, { signal }),
 ]
 const tallies: Tally[] = []

@@ -1,6 +1,6 @@
 /**
- * Calls of the kernel's that fail: strace answers the nth of one kind, or all from the nth on, with EIO, ENOSPC or EDQUOT, in every thread
- * of the daemon and in the extractors. Pulls run meanwhile; then the power is cut. Whatever was answered must be there all the same: so
+ * Calls of the kernel's that fail: strace answers the nth of one kind, every other time all from the nth on, with EIO, ENOSPC or EDQUOT, in
+ * every thread of the daemon and in the extractors: the first of each kind, then the second of each, and so on. Pulls run meanwhile; then the power is cut. Whatever was answered must be there all the same: so
  * nothing was recorded after a sync that had failed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +16,6 @@ import { Victim } from './victim.ts'
 
 const CALLS = ['fsync', 'fdatasync', 'syncfs', 'rename', 'renameat2', 'pwrite64', 'ftruncate', 'mkdir', 'write'] as const
 const ERRORS = ['EIO', 'ENOSPC', 'EDQUOT'] as const
-const LATEST = 200
 /** A daemon that was told of a failure may be stuck: a pull that takes longer than this is one that has to be seen to. */
 const PATIENCE_MS = 60_000
 
@@ -34,7 +33,8 @@ export async function runFailures(
   const victim = new Victim(new Alone(disk.dir), registry.host, fleet, tally)
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
-    failed += await once(victim, disk, fleet, random, `seed ${seed} run ${run}`, tally, { signal })
+    const wrong = wrongIn(run)
+    failed += await once(victim, disk, fleet, random, wrong, `seed ${seed} run ${run}, ${wrong.inject}`, tally, { signal })
     tally.runs++
     onRun?.(tally)
   }
@@ -43,31 +43,48 @@ export async function runFailures(
   return tally
 }
 
+/** Which call fails, and how, in strace's words. */
+type Wrong = { readonly call: string; readonly inject: string }
+
+function wrongIn(run: number): Wrong {
+  const [round, at] = [Math.floor(run / CALLS.length), run % CALLS.length]
+  const [call, error] = [CALLS[at] ?? 'write', ERRORS[(round + at) % ERRORS.length] ?? 'EIO']
+  return { call, inject: `${call}:error=${error}:when=${1 + round}${(round + at) % 2 === 0 ? '' : '+'}` }
+}
+
 /** Returns how many starts and pulls failed of it. */
 async function once(
   victim: Victim,
   disk: Disk,
   fleet: Fleet,
   random: Random,
+  wrong: Wrong,
   when: string,
   tally: Tally,
   { signal }: Abortable,
 ): Promise<number> {
-  const [call, error] = [random.pick(CALLS), random.pick(ERRORS)]
-  // Early ones hit every kind of step; of writes there are many.
-  const nth = 1 + random.below(random.chance(0.7) ? 12 : LATEST)
-  const wrong = `${call}:error=${error}:when=${nth}${random.chance(0.5) ? '+' : ''}`
   if (victim.isRunning) await victim.kill()
-  const wrapper = ['strace', '--seccomp-bpf', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${wrong}`]
-  const failed = await failWhilePulling(victim, fleet, random, `${when}, ${wrong}`, tally, wrapper, { signal })
+  const wrapper = [
+    'strace',
+    '--seccomp-bpf',
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    `trace=${wrong.call}`,
+    '-e',
+    `inject=${wrong.inject}`,
+  ]
+  const failed = await failWhilePulling(victim, fleet, random, when, tally, wrapper, { signal })
   disk.cut()
   if (victim.isRunning) await victim.kill()
   await disk.powerOn({ signal })
   await victim.start({ signal })
-  await victim.check(`${when}, ${wrong}`, { signal })
+  await victim.check(when, { signal })
   for (const image of pickSome(fleet.images, random, 2)) await victim.pull(image, { signal })
-  await victim.check(`${when}, ${wrong}, pulled again`, { signal })
-  await victim.checkLeftovers(`${when}, ${wrong}`, { signal })
+  await victim.check(`${when}, pulled again`, { signal })
+  await victim.checkLeftovers(when, { signal })
   for (const image of pickSome(fleet.images, random, 3)) await victim.remove(image, { signal })
   return failed
 }

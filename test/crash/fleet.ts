@@ -18,14 +18,16 @@ export type Fleet = {
 
 export type FleetSize = { readonly images: number; readonly filesPerLayer: number }
 const SHARED = 4
+/** Without a link, too (store/local/sync-files.ts). */
+const FEW = 20
 const MTIME = 1_700_000_000
 
-/** Every image stands on a chain of shared layers, and has a layer of its own on top. */
+/** Every image stands on a chain of shared layers, and has a layer of its own on top: every other one so small that it is synced by file. */
 export function makeFleet(seed: number, { images, filesPerLayer }: FleetSize): Fleet {
   const random = createRandom(seed)
   const trees = new Map<string, ReadonlyMap<string, Packed>>()
-  const make = (name: string): BuiltLayer => {
-    const entries = entriesOf(name, filesPerLayer, random.below)
+  const make = (name: string, files = filesPerLayer): BuiltLayer => {
+    const entries = entriesOf(name, files, random.below)
     const layer = buildLayer({ tar: entries, compression: random.chance(0.5) ? 'gzip' : 'zstd' })
     trees.set(layer.diffId, new Map(entries.map((entry) => [String(entry.name).replace(/\/$/, ''), packed(entry)])))
     return layer
@@ -34,7 +36,7 @@ export function makeFleet(seed: number, { images, filesPerLayer }: FleetSize): F
   const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }
   return {
     images: Array.from({ length: images }, (_, i) => {
-      const layers = [...shared.slice(0, 1 + random.below(SHARED)), make(`own${i}`)]
+      const layers = [...shared.slice(0, 1 + random.below(SHARED)), make(`own${i}`, i % 2 === 0 ? filesPerLayer : FEW)]
       return { name: `crash/image${i}`, image: buildImage({ platform, layers }) }
     }),
     differences: (diffId, diff) => differences(trees.get(diffId) ?? new Map(), diff),
@@ -62,7 +64,7 @@ function entriesOf(layer: string, files: number, below: (bound: number) => numbe
       { length: files },
       (_, i): TarEntry => ({ name: `${layer}/d${i % 8}/f${i}`, content: content(i), mode: 0o600 + (i % 64), mtime: MTIME + i }),
     ),
-    { name: `${layer}/link`, type: 'symlink', link: 'd0/f0', mtime: MTIME },
+    ...(files > FEW ? [{ name: `${layer}/link`, type: 'symlink', link: 'd0/f0', mtime: MTIME } as const] : []),
   ]
 }
 

@@ -1,4 +1,7 @@
-/** Removals against pulls of images that share layers: whatever is shown afterwards is whole, and a pull that was answered is there. */
+/**
+ * Removals against pulls of images that share layers, and of the same image: whatever is shown afterwards is whole, and what was answered
+ * as pulled is there, unless its removal was asked for meanwhile.
+ */
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,11 +30,14 @@ export async function runRaces(
   for (let run = 0; run < count; run++) {
     const random = createRandom(seed * 1_000_003 + run)
     const gone = pickSome(fleet.images, random, 2)
-    const pulled = fleet.images.filter((image) => !gone.includes(image))
+    const contested = pickSome(gone, random, random.chance(0.3) ? 1 : 0)
+    const pulled = fleet.images.filter((image) => !gone.includes(image) || contested.includes(image))
     await Promise.all([
       ...gone.map((image) => victim.remove(image, { signal })),
       ...pulled.map((image) => victim.pull(image, { signal })),
     ])
+    // Of these nobody can say which came last.
+    for (const image of contested) victim.answered.delete(image)
     await victim.check(`seed ${seed} round ${run}`, { signal })
     tally.runs++
     onRun?.(tally)

@@ -104,7 +104,7 @@ describe('an auth file', () => {
       JSON.stringify({ auths: { 'r.example': { auth: 'canary!' } } }),
       ': auths r.example: its auth is not base64 of username:password',
     ],
-    ['#'.repeat(2 ** 20 + 1), ': larger than 1048576 bytes'],
+    ['#'.repeat(2 ** 20 + 1), ': it is larger than 1048576 bytes'],
   ])('that is wrong is a problem with its place, and none of its text: %#', async (text, problem) => {
     using at = place()
     const file = at.file('auth.json', text)

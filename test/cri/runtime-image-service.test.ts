@@ -224,7 +224,7 @@ const samples = {
   'root-in-use': [{ kind: 'root-in-use', root: '/r' }, true],
   passthrough: [{ kind: 'passthrough', reason: 'r' }, true],
   'layer-in-use': [{ kind: 'layer-in-use', layer: 'l', mounts: ['/m'] }, true],
-  damaged: [{ kind: 'damaged', damaged: 1, unknown: 0 }, false],
+  damaged: [{ kind: 'damaged', damaged: 1, unknown: 0, unverifiable: 0 }, false],
   unhealthy: [{ kind: 'unhealthy', failed: 1 }, false],
   'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
   'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],

@@ -81,7 +81,7 @@ it('a person’s files are those that are listed, in that order', async () => {
         source.candidates({ registry: 'r', repository: 'x' }, { signal: signal() }),
       ),
     )
-    return found.flatMap(({ problems }) => problems.map((problem) => problem.replace(/: it is no.*/, '')))
+    return found.flatMap(({ problems }) => problems.map((problem) => problem.replace(/: it is a directory.*/, '')))
   }
   const files = [...page.matchAll(/`(?:~|\$XDG_RUNTIME_DIR)\/([^`]+)`/g)].map(([, path = '']) => join(at.path, path))
   expect(files).toHaveLength(4)

@@ -32,14 +32,24 @@ test.each<[Failure, RegExp]>([
   ],
   [{ kind: 'layer-in-use', layer: 'l', mounts: ['/a', '/b'] }, /^layer l is damaged .* mounted \(\/a, \/b\); end what uses it/],
   [
-    { kind: 'damaged', damaged: 2, unknown: 1 },
-    /^2 layers are damaged; windlass verify --repair.*; 1 layer could not be verified$/,
+    { kind: 'layer-in-use', layer: 'l', mounts: [], snapshots: ['a', 'b'] },
+    /^layer l is damaged .* containers stand on it \(a, b\); nothing was changed; remove them .*, then: windlass verify --repair$/,
+  ],
+  [
+    { kind: 'damaged', damaged: 2, unknown: 1, unverifiable: 3 },
+    /^2 layers are damaged; windlass verify --repair.*; 1 layer could not be verified; 3 layers cannot be verified, for want of a tar-split; the table says why$/,
   ],
   [{ kind: 'passthrough', reason: 'by hand' }, /^this is left to the runtime: by hand$/],
   [{ kind: 'bad-config', file: 'f', line: 1, field: 'a', reason: 'x', more: [{ line: 2, reason: 'y' }] }, /^f:1: a: x; f:2: y$/],
 ])('%j in words', (failure, words) => {
   expect(describe(failure)).toMatch(words)
   expect(describe(failure)).not.toMatch(/\n|pull it first|proxy/)
+})
+
+test('an errno that Node has no name for is told by the kernel’s', () => {
+  const code = 'Unknown system error -122'
+  const error = Object.assign(new Error(code), { code, errno: -122, syscall: 'mkdir', path: '/x' })
+  expect(failureOf(error)).toEqual({ kind: 'no-space', code: 'EDQUOT', path: '/x' })
 })
 
 test('a full device without a name is no full store', () => {

@@ -30,8 +30,9 @@ function scene(images: readonly StoredImage[], chains: readonly (readonly string
     }
   }
   const disk = { path: '/', totalBytes: 1000, availableBytes: 100, totalInodes: 0, availableInodes: 0, usedPercent: 90 }
-  const holders = { leased: new Set<never>(), mounted: new Map(), adopted: { kind: 'known' as const, layers: new Set<never>() } }
-  return { images, layers: [...layers.values()], holders, disk, now, ...more }
+  const none = new Set<never>()
+  const holders = { leased: none, read: none, mounted: new Map(), adopted: { kind: 'known' as const, layers: new Set<never>() } }
+  return { images, layers: [...layers.values()], holders, leaving: { bytes: 0, inodes: 0 }, disk, now, ...more }
 }
 
 const names = (choice: Choice): string[] => choice.goes.map(({ image }) => image.tags[0]?.split('/')[1] ?? '')
@@ -71,6 +72,13 @@ describe('what goes', () => {
     expect(choice.reach).toBe(0)
   })
 
+  test('one used in a time to come is no younger than one used long ago: a clock that was set back holds nothing', () => {
+    const images = [image('to come', ['a'], -9), image('soon', ['b'], -0.5), image('old', ['c'], 9)]
+    const choice = choose(scene(images, chains), marks, want(1000))
+    expect(names(choice)).toEqual(['old:1', 'to come:1'])
+    expect(kept(choice)).toEqual(['soon young'])
+  })
+
   test('a pin whose time is over holds nothing', () => {
     const pins = [{ owner: 'ops', reason: '', since: ago(9 * HOUR), until: ago(1) }]
     expect(names(choose(scene([image('was', ['a'], 9, { pins })], chains), marks, want(1000)))).toEqual(['was:1'])
@@ -79,7 +87,7 @@ describe('what goes', () => {
   test('nothing, where it cannot be told whether another store builds on it', () => {
     const holders = { ...scene([], []).holders, adopted: { kind: 'unknown' as const, why: 'layers.json: not JSON' } }
     const choice = choose(scene([image('a', ['a'], 9)], chains, { holders }), marks, want(1000))
-    expect([names(choice), choice.loose]).toEqual([[], []])
+    expect([names(choice), choice.frees]).toEqual([[], { layers: 0, bytes: 0 }])
     expect(choice.stays[0]?.detail).toContain('layers.json: not JSON')
   })
 
@@ -117,7 +125,20 @@ describe('what goes', () => {
 
   test('layers that no image needs count first', () => {
     const choice = choose(scene([image('a', ['a'], 9)], [['a'], ['loose'], ['looser']]), marks, want(300))
-    expect([names(choice), choice.loose.length]).toEqual([[], 2])
+    expect([names(choice), choice.frees]).toEqual([[], { layers: 2, bytes: 200 }])
+  })
+
+  test('and what is on its way out before them', () => {
+    const leaving = { bytes: 200, inodes: 0 }
+    const choice = choose(scene([image('a', ['a'], 9)], [['a']], { leaving }), marks, want(300))
+    expect([names(choice), choice.frees.bytes, choice.reach]).toEqual([[], 0, 300])
+  })
+
+  test('an image of which somebody reads a layer goes, and that layer is not counted', () => {
+    const [read] = layerIds([diffIdOf('a')])
+    const holders = { ...scene([], []).holders, read: new Set(read === undefined ? [] : [read]) }
+    const choice = choose(scene([image('a', ['a', 'b'], 9)], [['a', 'b']], { holders }), marks, want(300))
+    expect([names(choice), choice.frees]).toEqual([['a:1'], { layers: 1, bytes: 100 }])
   })
 
   test('for inodes as for bytes', () => {

@@ -1,7 +1,7 @@
 /** Over a store on disk; what the disk says is the test's. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { failureOf } from '../../src/failure/failure.ts'
 import type { Watermarks } from '../../src/gc/choose.ts'
 import type { Disk } from '../../src/gc/disk.ts'
@@ -9,11 +9,14 @@ import { measureDisk } from '../../src/gc/disk.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { pinImage, unpinImage } from '../../src/gc/pinning.ts'
+import type { Coming } from '../../src/gc/promises.ts'
 import { why } from '../../src/gc/why.ts'
+import { layerIds } from '../../src/oci/digest.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { RULE_OWNER } from '../../src/store/pins.ts'
 import type { Store } from '../../src/store/store.ts'
 import { mountOverlay, unmount } from '../../src/sys/mount.ts'
+import { memoryStore } from '../rpc/parts.ts'
 import { commitLayer, diffIdOf, imageOver, pullByHand } from '../store/fixtures.ts'
 import { recordingLog, temporaryRoot } from '../store/local/place.ts'
 
@@ -43,6 +46,29 @@ function keeperOf(store: Store, free: number, watermarks = marks) {
   const log = recordingLog()
   const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks, log, measure: diskOf(store, free) })
   return { keeper, log }
+}
+
+const empty = (availableBytes: number): Disk => ({
+  path: '/',
+  totalBytes: 0,
+  availableBytes,
+  totalInodes: 0,
+  availableInodes: 0,
+  usedPercent: 50,
+})
+const noCollector = { collect: async () => ({ layers: 0, bytes: 0 }) }
+
+/** One with nothing in its store, on a disk of which so much is free. */
+function keeperOverNothing({ measure }: { readonly measure: () => number }) {
+  const { holdings } = memoryStore().store
+  const keeper = new Housekeeper({
+    store: { overlayDir: '/', holdings },
+    collector: noCollector,
+    watermarks: marks,
+    log: recordingLog(),
+    measure: async () => empty(measure()),
+  })
+  return { keeper, holdings }
 }
 
 const tags = async (store: Store): Promise<string[]> => (await store.images()).flatMap((image) => [...image.tags])
@@ -86,6 +112,51 @@ describe('the housekeeper', () => {
     expect(await tags(store)).toEqual(['r.test/two:1', 'r.test/three:1'])
   })
 
+  test('notes every minute what pulls need as used, and not what somebody only reads', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const needed = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
+    await using pulling = store.lease()
+    await pulling.retain(store.layerIds([diffIdOf('one')]))
+    await using reading = store.lease('read')
+    await reading.retain(store.layerIds([diffIdOf('two')]))
+    const noted = Promise.withResolvers<readonly string[]>()
+    Object.assign(store.holdings ?? expect.fail(), { used: noted.resolve })
+    const ending = new AbortController()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      keeperOf(store, 500_000).keeper.start(ending)
+      vi.advanceTimersByTime(60_000)
+      expect(await noted.promise).toEqual([needed])
+    } finally {
+      ending.abort()
+      vi.useRealTimers()
+    }
+  })
+
+  test('that takes longer than a minute over the disk does not begin again before its end', async () => {
+    const { keeper, holdings } = keeperOverNothing({ measure: () => 10 })
+    const inventory = await holdings.look()
+    const looked = Promise.withResolvers<typeof inventory>()
+    let looks = 0
+    holdings.look = () => {
+      looks++
+      return looked.promise
+    }
+    const ending = new AbortController()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      keeper.start(ending)
+      vi.advanceTimersByTime(5 * 60_000)
+      expect(looks).toBe(1)
+    } finally {
+      ending.abort()
+      vi.useRealTimers()
+      looked.resolve(inventory)
+    }
+  })
+
   test('what was used is remembered over a restart, and goes last', async () => {
     using place = temporaryRoot()
     {
@@ -102,45 +173,114 @@ describe('the housekeeper', () => {
   })
 })
 
+/** Layers that a pull waits for, all claimed unless `more` says otherwise. */
+const coming = (likely: number, more: Partial<Coming> = {}): Coming => ({
+  id: layerIds([diffIdOf(`coming ${likely}`)])[0] ?? expect.fail(),
+  likely,
+  least: likely,
+  arrived: 0,
+  isKnown: false,
+  hasBegun: false,
+  ...more,
+})
+const MIB = 2 ** 20
+
 describe('room for a pull', () => {
-  test('is made from what may go; what others were promised counts', async () => {
+  test('is made from what may go; what others were promised and has not come counts', async () => {
     using place = temporaryRoot()
     await using store = await openLocalStore({ root: place.root }, { signal })
     await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
     await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
     const layer = (await store.usage()).usedBytes / 2
-    const { keeper } = keeperOf(store, 10_000)
-    using first = await keeper.reserve({ likely: 9_000, least: 9_000 }, { signal })
+    // A hundredth of the disk is for everybody else.
+    const { keeper } = keeperOf(store, 10_000 + 10_000)
+    let left = [coming(9_000)]
+    using _first = await keeper.reserve(() => left, { signal })
     expect(await tags(store)).toHaveLength(2)
     {
-      using _second = await keeper.reserve({ likely: 1_001, least: 1_000 }, { signal })
+      using _second = await keeper.reserve(() => [coming(1_001, { least: 1_000 })], { signal })
       expect(await tags(store)).toEqual(['r.test/two:1'])
-      expect(await refusal(keeper.reserve({ likely: layer * 3, least: layer * 3 }, { signal }))).toMatchObject({
+      expect(await refusal(keeper.reserve(() => [coming(layer * 3)], { signal }))).toMatchObject({
         kind: 'no-space',
         needs: layer * 3,
         missing: layer * 3 + 9_000 + 1_000 - (10_000 + layer + layer),
       })
       expect(await tags(store)).toEqual(['r.test/two:1'])
     }
-    first.arrived(9_000)
-    using _third = await keeper.reserve({ likely: 10_000 + layer, least: 1 }, { signal })
+    left = []
+    using _third = await keeper.reserve(() => [coming(10_000 + layer, { least: 1 })], { signal })
     expect(await tags(store)).toEqual(['r.test/two:1'])
   })
 
+  test('is not made for what a manifest claims, but for what has come', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    await pullByHand(store, ['two'], { tag: 'r.test/two:1' })
+    const layer = (await store.usage()).usedBytes / 2
+    let free = 100 * MIB
+    const nothing = diskOf(store, 10_000)
+    const measure = async (path: string) => {
+      const disk = await nothing(path)
+      return { ...disk, availableBytes: disk.availableBytes + free }
+    }
+    const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks: marks, log: recordingLog(), measure })
+    let left = coming(100 * MIB + layer)
+    using _pull = await keeper.reserve(() => [left], { signal })
+    left = { ...left, hasBegun: true, arrived: 1 }
+    await keeper.arrived(1)
+    expect(await tags(store)).toHaveLength(2)
+    // Nobody is asked again for every byte.
+    expect(keeper.arrived(MIB)).toBeUndefined()
+    left = { ...left, likely: layer - MIB, least: layer, arrived: 100 * MIB }
+    free = 0
+    await keeper.arrived(100 * MIB)
+    expect(await tags(store)).toEqual(['r.test/two:1'])
+  })
+
+  test('is not refused for what has come already', async () => {
+    let free = 100
+    const { keeper } = keeperOverNothing({ measure: () => free })
+    let left = coming(80)
+    using _first = await keeper.reserve(() => [left], { signal })
+    left = { ...left, likely: 20, least: 20, arrived: 60 }
+    free = 40
+    using _second = await keeper.reserve(() => [coming(19)], { signal })
+    expect(await refusal(keeper.reserve(() => [coming(21)], { signal }))).toMatchObject({ missing: 20 })
+  })
+
+  test('weights of 30 GB fit on 45 GB: what a layer claims is all that it is refused for', async () => {
+    const { keeper } = keeperOverNothing({ measure: () => 45e9 })
+    using _pull = await keeper.reserve(() => [coming(81e9, { least: 30e9 })], { signal })
+    expect(await refusal(keeper.reserve(() => [coming(16e9)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1e9 })
+  })
+
+  test('nobody waits for it longer than he wants to, nor for files that others have unlinked', async () => {
+    const unlinked = Promise.withResolvers<void>()
+    const { keeper, holdings } = keeperOverNothing({ measure: () => 10 })
+    holdings.unlinked = () => unlinked.promise
+    const sweeping = keeper.sweep({ dryRun: false })
+    expect((await keeper.sweep({ dryRun: true })).images).toEqual([])
+    const leaving = new AbortController()
+    const reserving = keeper.reserve(() => [coming(20, { least: 1 })], leaving)
+    leaving.abort(new Error('enough'))
+    await expect(reserving).rejects.toThrow('enough')
+    unlinked.resolve()
+    expect((await sweeping).layers).toBe(0)
+  })
+
   test('in a runtime’s store is only asked for: what is there goes by the runtime', async () => {
-    const store = { overlayDir: '/', images: async () => [], find: async () => undefined, remove: async () => false }
-    const measure = async (path: string): Promise<Disk> => ({
-      path,
-      totalBytes: 100,
-      availableBytes: 50,
-      totalInodes: 0,
-      availableInodes: 0,
-      usedPercent: 50,
+    const measure = async (path: string): Promise<Disk> => ({ ...empty(50), path })
+    const keeper = new Housekeeper({
+      store: { overlayDir: '/' },
+      collector: noCollector,
+      watermarks: marks,
+      log: recordingLog(),
+      measure,
     })
-    const collector = { collect: async () => ({ layers: 0, bytes: 0 }) }
-    const keeper = new Housekeeper({ store, collector, watermarks: marks, log: recordingLog(), measure })
-    using _there = await keeper.reserve({ likely: 90, least: 50 }, { signal })
-    expect(await refusal(keeper.reserve({ likely: 1, least: 1 }, { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
+    using _there = await keeper.reserve(() => [coming(90, { least: 50 })], { signal })
+    expect(keeper.arrived(1e9)).toBeUndefined()
+    expect(await refusal(keeper.reserve(() => [coming(1)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
     expect(await refusal(keeper.sweep({ dryRun: true }))).toMatchObject({ kind: 'invalid-argument', what: 'gc' })
   })
 
@@ -178,6 +318,30 @@ describe('pins', () => {
     expect((await store.find(id))?.pins).toEqual([])
     await keeper.sweep({ dryRun: false, freeBytes: 1e9 })
     expect(await tags(store)).toEqual([])
+  })
+
+  test('no more than a hundred stand on an image; those whose time is over go with the next sweep, and make room before it', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    const id = await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    const [since, reason] = [new Date(), '']
+    const over = new Date(since.getTime() - 1)
+    await store.pin(id, { owner: 'was', reason, since, until: over })
+    await store.pin(id, { owner: 'is', reason, since })
+    expect((await store.find(id))?.pins.map(({ owner }) => owner)).toEqual(['is'])
+    await Promise.all(Array.from({ length: 98 }, (_, at) => store.pin(id, { owner: `${at}`, reason, since })))
+    await store.pin(id, { owner: 'last', reason, since })
+    const full = { kind: 'invalid-argument', what: 'pin', reason: expect.stringContaining('unpin') }
+    expect(await refusal(pinImage(store, id, { owner: 'more', reason }))).toMatchObject(full)
+    await pinImage(store, id, { owner: 'is', reason: 'another' })
+    await store.pin(id, { owner: 'last', reason, since, until: over })
+    await pinImage(store, id, { owner: 'more', reason })
+    await store.pin(id, { owner: 'more', reason, since, until: over })
+    const { keeper } = keeperOf(store, 0)
+    await keeper.sweep({ dryRun: true })
+    expect((await store.find(id))?.pins).toHaveLength(100)
+    await keeper.sweep({ dryRun: false })
+    expect((await store.find(id))?.pins).toHaveLength(99)
   })
 
   test('by rule, for names that come later too', async () => {

@@ -36,7 +36,13 @@ test('a tag goes alone, the last one takes the image and its layers along, and t
     imageRemoved: false,
     layersRemoved: 0,
   })
-  expect(await remove(id)).toMatchObject({ untagged: ['registry.test/app:2'], imageRemoved: true, layersRemoved: 1 })
+  const { usedBytes } = await store.usage()
+  expect(await remove(id)).toMatchObject({
+    untagged: ['registry.test/app:2'],
+    imageRemoved: true,
+    layersRemoved: 1,
+    bytesFreed: usedBytes - (await store.usage()).usedBytes,
+  })
   expect(await remove(id)).toBeUndefined()
   expect(lines).toEqual([
     { client: 'control', image: id, tags: ['registry.test/app:1'], text: 'untagged' },

@@ -60,8 +60,8 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
   it('a file that is no YAML any more leaves every call to the runtime that pulls last landed in', async ({ signal }) => {
     await using here = await place()
     await using containerd = await startContainerd(here.at('containerd'), { signal })
-    // A root is named, and still it is no store of our own.
-    const env = { WINDLASS_CONFIG: here.at('windlass.yaml'), WINDLASS_RUNTIME: 'auto' }
+    // Its root is named on the command line, its runtime in the file alone.
+    const env = { WINDLASS_CONFIG: here.at('windlass.yaml') }
     const head = 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\n'
     await writeFile(env.WINDLASS_CONFIG, `${head}runtime: {kind: containerd, endpoint: "unix://${containerd.socket}"}\n`)
     {
@@ -75,6 +75,10 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
     const told = await windlass(['--socket', daemon.socket, 'passthrough'], { signal })
     expect(told).toContain(`containerd at ${containerd.socket}`)
     expect(told).toMatch(/passthrough\s+on since /)
+    await daemon.daemon.stop()
+    // Whoever says that it is a store of our own is not answered by what it was before.
+    const own = startWindlass(here.at('windlass'), { signal, env: { ...env, WINDLASS_RUNTIME: 'none' } })
+    await expect(own).rejects.toThrow('windlass.yaml:1')
   })
 
   it('passthrough is switched while kubelet stays connected', async ({ signal }) => {

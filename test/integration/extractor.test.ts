@@ -1,6 +1,7 @@
 /** An extractor that dies takes one pull with it, and the daemon goes on answering. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Abortable } from '../../src/task/task.ts'
@@ -55,7 +56,7 @@ describe.skipIf(lacking('root'))('an extractor', () => {
     },
   )
 
-  it('is gone when its daemon is killed', async ({ signal }) => {
+  it('runs below its daemon, and is gone when that is killed', async ({ signal }) => {
     const gate = Promise.withResolvers<void>()
     await using registry = await startRegistry()
     await using node = await startNode({ signal })
@@ -65,6 +66,9 @@ describe.skipIf(lacking('root'))('an extractor', () => {
       path.includes('/blobs/') ? { kind: 'stall', afterBytes: 500_000, until: gate.promise } : undefined
     const left = Promise.allSettled([node.pull(`${registry.host}/test/held:1`, { signal })])
     const extractors = await untilSome(node.windlass.daemon.pid, { signal })
+    // Whoever asks the daemon must not wait for their turns.
+    const own = getPriority(node.windlass.daemon.pid)
+    expect(extractors.map((pid) => getPriority(pid) - own)).toEqual(extractors.map(() => 5))
     await node.windlass.daemon.stop('SIGKILL')
     await left
     gate.resolve()

@@ -1,8 +1,11 @@
 /** Images that Windlass pulled into Debian's containerd, as containerd has them. */
+
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempDisposable, readdir, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, open, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Abortable } from '../../src/task/task.ts'
@@ -46,7 +49,53 @@ async function ready({ cri }: Windlass, { signal }: Abortable): Promise<void> {
 const pull = async ({ cri }: Windlass, reference: string, { signal }: Abortable): Promise<string> =>
   (await cri.image.pullImage({ image: { image: reference } }, { signal })).imageRef
 
+/** `windlass` as a person types it, however it ends. */
+async function typed(
+  args: readonly string[],
+  { signal }: Abortable,
+): Promise<{ readonly code: number | null; readonly text: string }> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal })
+  const ended = new Promise<number | null>((resolve, reject) => child.once('exit', resolve).once('error', reject))
+  const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
+  return { code, text: stdout + stderr }
+}
+
 describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd', () => {
+  it('an image is verified and repaired through the daemon, but never under a container', async ({ signal }) => {
+    await using registry = await startRegistry()
+    publish(registry, 'test/shell', '1', shellImage())
+    publish(registry, 'test/theirs', '1', pauseImage())
+    await using pair = await startPair({ signal })
+    const { windlass, containerd } = pair
+    const name = `${registry.host}/test/shell:1`
+    await pull(windlass, name, { signal })
+    const verify = (...args: readonly string[]) => typed(['--socket', windlass.socket, 'verify', ...args], { signal })
+    const { layers } = await windlass.cri.windlass.inspectImage({ image: name }, { signal })
+    const busybox = join(layers[0]?.diff ?? '', 'bin/busybox')
+    const byte = Buffer.alloc(1)
+    {
+      await using file = await open(busybox, 'r+')
+      await file.read(byte, 0, 1, 4_000)
+      await file.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, 4_000)
+    }
+    const id = `c${Date.now()}`
+    await containerd.ctr(['containers', 'create', '--snapshotter', 'overlayfs', name, id], { signal })
+    const refused = await verify('--repair')
+    expect(refused.code).toBe(1)
+    expect(refused.text).toContain(`containers stand on it (${id}); nothing was changed; remove them`)
+    await containerd.ctr(['containers', 'rm', id], { signal })
+    const repaired = await verify('--repair')
+    expect(repaired).toMatchObject({ code: 0, text: expect.stringMatching(/repaired .*shell:1\n/) })
+    const { image } = await containerd.cri.image.imageStatus({ image: { image: name } }, { signal })
+    expect(image?.repoTags).toEqual([name])
+    // What containerd has unpacked is not passed over in silence.
+    await containerd.cri.image.pullImage({ image: { image: `${registry.host}/test/theirs:1` } }, { signal })
+    const theirs = await verify()
+    expect(theirs.code).toBe(1)
+    expect(theirs.text).toMatch(/ unverifiable: unpacked by containerd .*theirs:1$/m)
+    expect(theirs.text).toMatch(/^windlass: 1 layer cannot be verified, for want of a tar-split; the table says why$/m)
+  })
+
   it('an image is landed, and a container starts from it', async ({ signal }) => {
     await using registry = await startRegistry()
     const image = shellImage()
@@ -297,6 +346,9 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     expect(await cli('rmi', reference)).toBe(
       `untagged ${reference}\nremoved  ${image.id} (its layers go when the runtime next collects)\n`,
     )
+    // It collects when it likes, and what is still there is not unpacked again.
+    await containerd.ctr(['leases', 'create', '--id', 'now'], { signal })
+    await containerd.ctr(['leases', 'rm', '--sync', 'now'], { signal })
     await pull(windlass, reference, { signal })
     const own = JSON.parse(await cli('-o', 'json', 'inspect', reference))
     expect(own.layers).toMatchObject(image.layers.map(({ diffId }) => ({ diffId, entries: 1, whiteouts: 0 })))

@@ -78,9 +78,9 @@ async function answering(socket: string, daemon: Daemon, { signal }: Abortable):
       return await connect(socket, { signal: patience })
     } catch (error) {
       const ended = !existsSync(`/proc/${daemon.pid}`)
-      if (failureOf(error).kind !== 'no-daemon' || ended)
+      if (failureOf(error).kind !== 'no-daemon' || ended || patience.aborted)
         throw new Error(`windlass is not ready:\n${daemon.output()}`, { cause: error })
-      await delay(25, undefined, { signal: patience })
+      await delay(25, undefined, { signal: patience }).catch(() => {})
     }
   }
 }

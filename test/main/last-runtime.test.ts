@@ -1,4 +1,5 @@
-import { mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -11,14 +12,23 @@ test('the last runtime is found again until it is forgotten', () => {
   keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(lastRuntime(root.path)).toEqual({ kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(readdirSync(root.path)).toEqual(['windlass.runtime'])
+  mkdirSync(join(root.path, 'tar-splits'))
+  writeFileSync(join(root.path, 'tar-splits', 'x'), '')
   forgetRuntime(root.path)
   forgetRuntime(root.path)
   expect(lastRuntime(root.path)).toBeUndefined()
+  expect(readdirSync(root.path)).toEqual([])
 })
 
 test.each(['', '{', '[]', '{"kind":"none","socket":"/s"}', '{"kind":"crio","socket":"s"}'])('%j says nothing', (text) => {
   using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
   writeFileSync(join(root.path, 'windlass.runtime'), text)
+  expect(lastRuntime(root.path)).toBeUndefined()
+})
+
+test('neither does a FIFO, which is not waited for', () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  execFileSync('mkfifo', [join(root.path, 'windlass.runtime')])
   expect(lastRuntime(root.path)).toBeUndefined()
 })
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect, createServer } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { MetricsOptions } from '../../src/metrics/serve.ts'
 import { serveMetrics } from '../../src/metrics/serve.ts'
@@ -31,7 +32,7 @@ it('shows what was counted, in the text form of Prometheus', async () => {
   pulls = 3
   const { status, type, text } = await ask(metrics.port, '/metrics')
   expect({ status, type }).toEqual({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' })
-  expect(text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([
+  expect(text.split('\n').filter((line) => /^windlass_(?!event_loop)/.test(line))).toEqual([
     'windlass_build_info{version="1.2.3"} 1',
     'windlass_passthrough{reason="switched"} 1',
     'windlass_passthrough{reason="bad-config"} 0',
@@ -44,6 +45,25 @@ it('shows what was counted, in the text form of Prometheus', async () => {
   expect(text).toContain('# TYPE windlass_image_pulls_total counter')
   metrics.passthrough(false, 'switched')
   expect((await ask(metrics.port, '/metrics')).text).toContain('windlass_passthrough{reason="switched"} 0')
+})
+
+it('says how late the loop was since it was last asked, and what the process takes', async () => {
+  await using metrics = await serveMetrics(options())
+  const read = async (): Promise<Map<string, number>> => {
+    const { text } = await ask(metrics.port, '/metrics')
+    return new Map([...text.matchAll(/^([a-z]\S*) (\S+)$/gm)].map(([, name = '', value]) => [name, Number(value)]))
+  }
+  const longest = 'windlass_event_loop_delay_seconds{quantile="1"}'
+  await read()
+  // The loop's own measuring has to have begun anew before it is held up.
+  await setTimeout(50)
+  for (const until = performance.now() + 300; performance.now() < until; );
+  const held = await read()
+  expect(held.get(longest)).toBeGreaterThan(0.2)
+  expect(held.get(longest)).toBeLessThan(30)
+  await setTimeout(50)
+  expect((await read()).get(longest)).toBeLessThan(held.get(longest) ?? 0)
+  expect(held.get('process_resident_memory_bytes')).toBeGreaterThan(held.get('nodejs_heap_size_used_bytes') ?? Number.NaN)
 })
 
 it('counts registries beyond the first fifty together', async () => {

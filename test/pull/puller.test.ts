@@ -59,6 +59,24 @@ describe('a pull', () => {
     expect(lab.registry.requests.slice(before).map(({ method }) => method)).toEqual(['HEAD'])
   })
 
+  it.each(['resolved', 'planned'] as const)(
+    'of what is here holds it from being made room with, be that when it is %s',
+    async (when) => {
+      await using lab = await openLab()
+      const request = lab.publish('app:1', buildImage({ layers: [base, middle] }))
+      const { id } = await lab.pull(request)
+      const image = (await lab.store.find(id)) ?? expect.fail('it was pulled')
+      let removed: Promise<boolean> | undefined
+      const onEvent = ({ type }: PullEvent): void => {
+        if (type === when) removed = lab.store.holdings?.removeIdle(image)
+      }
+      expect((await lab.puller.pull(request, { signal: new AbortController().signal, onEvent })).image.id).toBe(id)
+      // One that was going already is pulled anew.
+      expect(await removed).toBe(when === 'resolved')
+      expect((await lab.store.find(`${lab.registry.host}/app:1`))?.id).toBe(id)
+    },
+  )
+
   it('follows a tag that moved, and keeps what both images share', async () => {
     await using lab = await openLab()
     await lab.pull(lab.publish('app:1', buildImage({ layers: [base, middle] })))

@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
-import { parseDiffId } from '../../src/oci/digest.ts'
-import { estimate, sumOf } from '../../src/pull/room.ts'
+import { layerIds, parseDiffId } from '../../src/oci/digest.ts'
+import type { LayerProgress } from '../../src/pull/arrival.ts'
+import { Expected, estimate } from '../../src/pull/expected.ts'
+import type { Coming, Room } from '../../src/pull/room.ts'
 import { silent } from '../../src/store/common/log.ts'
 import type { Store } from '../../src/store/store.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
@@ -65,6 +67,28 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     expect(await lab.staging()).toEqual([])
   })
 
+  it('a size that is only claimed costs no image; a registry that has so many bytes is another matter', async () => {
+    await using disk = await smallDisk(60)
+    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    for (const name of ['one', 'two']) await lab.pull(lab.publish(`${name}:1`, buildImage({ layers: [plain(name, 15)] })))
+    const { descriptor, ...layer } = plain('small', 1)
+    const claimed = { ...layer, descriptor: { ...descriptor, size: 50 * MIB } }
+    const failure = await lab.refusal(lab.publish('claim:1', buildImage({ layers: [claimed] })))
+    expect(failure).toMatchObject({ kind: 'size-mismatch' })
+    expect(await lab.store.images()).toHaveLength(2)
+    await lab.pull(lab.publish('large:1', buildImage({ layers: [plain('large', 50)] })))
+    expect(await lab.store.images()).toHaveLength(1)
+  })
+
+  it('pulls at once that wait for the same layer need it once', async () => {
+    await using disk = await smallDisk(40)
+    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    const layers = [plain('shared', 25)]
+    const requests = ['a', 'b'].map((label) => lab.publish(`${label}:1`, buildImage({ layers, run: { Labels: { label } } })))
+    await Promise.all(requests.map((request) => lab.pull(request)))
+    expect(await lab.store.images()).toHaveLength(2)
+  })
+
   it('pulls at once share what there is', async () => {
     await using disk = await smallDisk(48)
     await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
@@ -90,12 +114,61 @@ describe('an estimate', () => {
       { origin: 'registry', blob, diffId: stranger },
       { origin: 'registry', blob: { ...blob, mediaType: 'application/vnd.oci.image.layer.v1.tar' }, diffId: stranger },
     ])
-    expect(layers[0]).toEqual({ likely: 0, least: 0 })
+    expect(layers[0]).toEqual({ likely: 0, least: 0, isKnown: true })
     expect(layers[1]?.likely).toBeGreaterThan(10_000)
-    expect(layers[1]?.least).toBe(layers[1]?.likely)
-    expect(layers[2]?.likely).toBeGreaterThan(layers[2]?.least ?? 0)
-    expect(layers[2]?.least).toBeGreaterThanOrEqual(1000)
-    expect(layers[3]).toEqual({ likely: 1000, least: 1000 })
-    expect(sumOf(layers.slice(2)).likely).toBe((layers[2]?.likely ?? 0) + 1000)
+    expect(layers[1]).toMatchObject({ least: layers[1]?.likely, isKnown: true })
+    // What does not compress takes up what its blob does.
+    expect(layers[2]).toEqual({ likely: 2700, least: 1000, isKnown: false })
+    expect(layers[3]).toEqual({ likely: 1000, least: 1000, isKnown: false })
+  })
+
+  it('is of what has not come yet', () => {
+    const diffIds = ['1', '2', '3'].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`))
+    const ids = layerIds(diffIds)
+    const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: diffIds[0] ?? expect.fail(), size: 100 }
+    const layers = diffIds.map((diffId) => ({ origin: 'registry' as const, blob, diffId }))
+    const claimed = { likely: 270, least: 100, isKnown: false }
+    const copied = { likely: 500, least: 500, isKnown: true }
+    const coming = (...progress: readonly LayerProgress[]): readonly Partial<Coming>[] => {
+      const expected = new Expected(layers, ids, [claimed, claimed, copied], (id) => progress[ids.indexOf(id)])
+      expected.done(1)
+      return expected.coming()
+    }
+    const done = { likely: 0, least: 0, arrived: 270 }
+    expect(coming()).toMatchObject([{ ...claimed, arrived: 0, hasBegun: false }, done, { ...copied, hasBegun: false }])
+    const half = { state: 'downloading' as const, bytes: 50 }
+    const copying = { state: 'unpacking' as const, bytes: 0 }
+    expect(coming(half, half, copying)).toMatchObject([
+      { likely: 135, least: 50, arrived: 135, hasBegun: true },
+      done,
+      { ...copied, hasBegun: true },
+    ])
+  })
+
+  it('shrinks with every byte of a pull, and is gone with it', async () => {
+    let expects: (() => readonly Coming[]) | undefined
+    const left: number[] = []
+    const room: Room = {
+      reserve: async (given) => {
+        expects = given
+        const dispose = (): void => {
+          expects = undefined
+        }
+        return { [Symbol.dispose]: dispose }
+      },
+      arrived: () => {
+        left.push(expects?.()[0]?.least ?? Number.NaN)
+        return undefined
+      },
+    }
+    await using lab = await openLab({ roomIn: () => room })
+    const layer = plain('large', 12)
+    await lab.pull(lab.publish('large:1', buildImage({ layers: [layer] })))
+    expect(left.length).toBeGreaterThan(2)
+    expect(left).toEqual(left.toSorted((a, b) => b - a))
+    // All but what waits for its worker.
+    expect(left.at(-1)).toBeLessThan(5 * MIB)
+    expect(left.at(-1)).toBeLessThan(layer.descriptor.size)
+    expect(expects).toBeUndefined()
   })
 })

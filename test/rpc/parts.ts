@@ -102,9 +102,18 @@ export function memoryStore(...initial: StoredImage[]) {
       return image?.pins ?? []
     },
     holdings: {
-      layers: () => [],
-      holders: async () => ({ leased: new Set(), mounted: new Map(), adopted: { kind: 'known', layers: new Set() } }),
+      look: async () => ({
+        images: [...images.values()],
+        layers: [],
+        leaving: { bytes: 0, inodes: 0 },
+        holders: { leased: new Set(), read: new Set(), mounted: new Map(), adopted: { kind: 'known', layers: new Set() } },
+      }),
+      removeIdle: async ({ id }) => {
+        calls.push(`remove ${id}`)
+        return images.delete(id)
+      },
       used: () => {},
+      expirePins: async () => {},
       unlinked: async () => {},
     },
     collect: async () => {

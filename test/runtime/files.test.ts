@@ -1,4 +1,5 @@
 /** The configuration files of runtimes, as far as they bind pulls. */
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -133,4 +134,19 @@ it('registries.conf is no obstacle: it is read for every pull', async () => {
   at('policy.json', open)
   at('registries.conf', '[[registry]]\nlocation = "r.example"\nblocked = true\n')
   expect(crioObstacles(dirname(at('any')))).toEqual([])
+})
+
+it('a FIFO for a file of theirs is one that cannot be read, and not waited for', async () => {
+  const at = await directory()
+  for (const name of ['policy.json', 'config.toml']) execFileSync('mkfifo', [at(name)])
+  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/policy\.json cannot be read/)])
+  expect(readImageSettings(at('config.toml')).unread).toEqual([at('config.toml')])
+})
+
+it('more than a MiB is not read', async () => {
+  const at = await directory()
+  const text = '#'.repeat(2 ** 20 + 1)
+  expect(readImageSettings(at('config.toml', text)).unread).toEqual([at('config.toml')])
+  at('policy.json', text)
+  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/policy\.json cannot be read/)])
 })

@@ -19,6 +19,7 @@ function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpac
   const bytes = { ...source, chunks: () => given.shift() }
   return {
     blockedMs: 0,
+    unread: 0,
     write: (chunk) => void given.push(Uint8Array.from(chunk)),
     finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes })),
     [Symbol.asyncDispose]: async () => {},

@@ -46,7 +46,10 @@ export interface Lab extends AsyncDisposable {
   ): Promise<Unpacked>
   tree(parts: readonly TarPart[]): Promise<Unpacked>
   /** Compares an unpacked tree with its layer. */
-  verify(tree: Unpacked, options?: Partial<Parameters<Verifier['verify']>[1]>): Promise<Verdict>
+  verify(
+    tree: Unpacked,
+    options?: Partial<Parameters<Verifier['verify']>[1]> & { readonly lowers?: readonly string[] },
+  ): Promise<Verdict>
   /** How a layer that must be refused fails; the victim must not have changed. */
   refusal(blob: Uint8Array, options?: { readonly diffId?: DiffId; readonly dir?: string }): Promise<Failure>
   /** The victim's directory, beside the layers' own: `../../victim` from a layer's root. */
@@ -92,10 +95,10 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
     dir,
     unpack,
     tree: (parts) => unpack(tar(parts)),
-    verify: async ({ layer, diff, tarSplit }, options) => {
+    verify: async ({ layer, diff, tarSplit }, { lowers = [], ...options } = {}) => {
       if (pool === undefined) throw new Error('nothing is verified here')
       const { diffId, diffSize } = layer
-      return await pool.verify({ dir: await dir(), diffId, diff, tarSplit, diffSize }, { signal, ...options })
+      return await pool.verify({ dir: await dir(), diffId, diff, tarSplit, lowers, among: [], diffSize }, { signal, ...options })
     },
     refusal: async (blob, options) => {
       try {

@@ -45,6 +45,21 @@ describe('the ring', () => {
     await soon(both.writer.write(new Uint8Array(1000)))
   })
 
+  it('says how much nobody has read, and no more than it holds, whatever the reader says', () => {
+    using both = ring()
+    expect(both.writer.unread).toBe(0)
+    both.writer.write(new Uint8Array(300_000))
+    expect(both.writer.unread).toBe(300_000)
+    // Asking for the next view gives the one before back.
+    both.reader.next()
+    both.reader.next()
+    expect(both.writer.unread).toBe(300_000 - 2 ** 18)
+    both.writer.end()
+    expect(both.writer.unread).toBe(300_000 - 2 ** 18)
+    store(both.words, READ, 400_000)
+    expect(both.writer.unread).toBe(CAPACITY)
+  })
+
   it('tells the writer once half of it is free', async () => {
     using both = ring()
     const pending = both.writer.write(new Uint8Array(CAPACITY + 1000))

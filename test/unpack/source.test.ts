@@ -38,6 +38,22 @@ describe.skipIf(!isRoot)('a copy on this node', () => {
     expect(fchmodat(diff, cstr('.'), 0o777, 0)).toBe(-EROFS)
   })
 
+  it('that lies outside the territory is handed out as if nothing were above it', async () => {
+    await using layer = await staged()
+    const tree = join(layer.outside, 'diff')
+    mkdirSync(join(tree, 'etc'))
+    const source = { kind: 'local', diff: tree, tarSplit: join(layer.outside, 'tar-split.gz') } as const
+    using opened = openSource({ diffId: diffIdOf(Buffer.from('x')), source }, { staging: layer.staging })
+    const [diff = -1] = opened.fds
+    const inodeOf = (dir: number, path: string): bigint => {
+      const stat = lstatat(dir, cstr(path))
+      return typeof stat === 'number' ? expect.fail(`${path}: ${stat}`) : stat.ino
+    }
+    expect(inodeOf(diff, '../../../../..')).toBe(inodeOf(AT.FDCWD, tree))
+    expect(inodeOf(diff, 'etc')).toBe(inodeOf(AT.FDCWD, join(tree, 'etc')))
+    expect(fchmodat(diff, cstr('etc'), 0o777, 0)).toBe(-EROFS)
+  })
+
   it.each<readonly [string, (layer: { readonly dir: string; readonly outside: string }) => void]>([
     [
       'a symlink in the way',

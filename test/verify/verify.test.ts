@@ -10,10 +10,10 @@ import { silent } from '../../src/pull/log.ts'
 import type { PullEvent } from '../../src/pull/pull.ts'
 import type { StoredLayer } from '../../src/store/store.ts'
 import { mountOverlay, unmount } from '../../src/sys/mount.ts'
+import type { Verifier } from '../../src/unpack/unpack.ts'
 import { createLayerVerifier } from '../../src/verify/layer-verifier.ts'
 import type { LayerVerdict, PullAgain, VerifyEvent, VerifyRequest } from '../../src/verify/verify.ts'
 import { type Lab, openLab } from '../pull/lab.ts'
-import { memoryStore } from '../rpc/parts.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
 import { describeTree } from '../support/victim.ts'
 
@@ -70,6 +70,50 @@ describe.skipIf(!isRoot)('an image', () => {
     expect(await lab.staging()).toEqual([])
   })
 
+  it('is not in use for being verified: its layers are held while one of them is looked at', async () => {
+    await using lab = await openLab()
+    await lab.pull(lab.publish('app:1', buildImage({ layers: all })))
+    const held: { readonly leased: number; readonly read: number }[] = []
+    const verifier: Verifier = {
+      verify: async (...asked) => {
+        const { holders } = (await lab.store.holdings?.look()) ?? expect.fail()
+        held.push({ leased: holders.leased.size, read: holders.read.size })
+        return await lab.verifier.verify(...asked)
+      },
+    }
+    const one = buildImage({ layers: [base] })
+    const { id } = await lab.pull(lab.publish('one:1', one))
+    const request = { images: [id] }
+    const options = { signal: new AbortController().signal, onEvent: () => {} }
+    await createLayerVerifier({ store: lab.store, verifier, log: silent }).verify(request, options)
+    expect(held).toEqual([{ leased: 0, read: 1 }])
+  })
+
+  it('that is removed meanwhile keeps the layers that are being looked at; no repair brings it back', async () => {
+    await using lab = await openLab()
+    const layers = [1, 2, 3, 4, 5, 6].map((name) => buildLayer({ tar: [{ name: String(name), content: 'x' }] }))
+    const { id } = buildImage({ layers })
+    await lab.pull(lab.publish('app:1', buildImage({ layers })))
+    let removed: Promise<unknown> | undefined
+    const verifier: Verifier = {
+      verify: async (...asked) => {
+        removed ??= lab.store.remove(id).then(() => lab.store.collect())
+        await removed
+        const differences = [{ path: 'etc/passwd', kind: 'mode' as const, detail: 'as if it differed' }]
+        return { ...(await lab.verifier.verify(...asked)), differences, total: 1 }
+      },
+    }
+    const verdicts: LayerVerdict[] = []
+    const pulled: string[] = []
+    const repair: PullAgain = { plan: async () => {}, pull: async (_, name) => void pulled.push(name) }
+    const onEvent = (event: VerifyEvent): void => void (event.type === 'layer' && verdicts.push(event.verdict))
+    const options = { signal: new AbortController().signal, onEvent }
+    await createLayerVerifier({ store: lab.store, verifier, log: silent }).verify({ images: [], repair }, options)
+    const told = verdicts.map(({ outcome, reason }) => `${outcome}: ${reason}`)
+    expect(told.filter((each) => each.startsWith('damaged')).length).toBeGreaterThan(0)
+    expect(pulled).toEqual([])
+  })
+
   it('that was changed is marked, and only the mark', async () => {
     await using lab = await openLab()
     const { id } = await lab.pull(lab.publish('app:1', buildImage({ layers: all })))
@@ -101,13 +145,6 @@ describe.skipIf(!isRoot)('an image', () => {
       failureOf,
     )
     expect(failure).toEqual({ kind: 'image-unknown', names: ['a.test/x:1', 'a.test/y:1'] })
-  })
-
-  it('in a store that keeps nothing to verify by is left to its runtime', async () => {
-    const store = { ...memoryStore().store, lease: () => expect.fail(), stage: () => expect.fail() }
-    const verifier = createLayerVerifier({ store, verifier: { verify: () => expect.fail() }, log: silent })
-    const verified = verifier.verify({ images: [] }, { signal: new AbortController().signal, onEvent: () => {} })
-    await expect(verified).rejects.toThrow(/^this is left to the runtime: .* no tar-split/)
   })
 
   it('can be left in the middle, and nothing of it stays', async () => {
@@ -271,7 +308,8 @@ describe.skipIf(!isRoot)('a repair', () => {
     await using lab = await openLab()
     const { id } = await lab.pull(lab.publish('app:1', buildImage({ layers: [base] })))
     rmSync(join((await layersOf(lab, id))[0]?.diff ?? '', 'etc/passwd'))
-    const repair: PullAgain = () => Promise.reject(new Error('the registry is gone'))
+    const gone = (): Promise<never> => Promise.reject(new Error('the registry is gone'))
+    const repair: PullAgain = { plan: gone, pull: gone }
     const { events, verdicts } = await verify(lab, { repair })
     expect(events).toContainEqual({
       type: 'repair-failed',

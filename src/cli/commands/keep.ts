@@ -94,6 +94,7 @@ const HOLD_WORDS: Readonly<Record<Hold['kind'], string>> = {
   pin: 'pinned by',
   image: 'part of',
   pull: 'in flight:',
+  read: 'in use:',
   mount: 'in use:',
   store: 'in use:',
   unknown: 'perhaps in use, it cannot be told:',
@@ -109,7 +110,7 @@ export function addGc(program: Command, session: Session): void {
     .addHelpText(
       'after',
       `
-The daemon does the same every minute, and before a pull that would not fit.
+The daemon does the same every minute, and for a pull that does not fit.
 The watermarks are the configuration's (windlass config, under gc). Images that
 are pinned, in use, or younger than gc.minimumAge stay in any case.
 

@@ -20,8 +20,8 @@ keeps its socket and need not be restarted. It stays on over restarts of the
 daemon, until it is switched off. A daemon that cannot use its configuration is
 in passthrough until that is mended and the daemon restarted, where it finds a
 runtime: --runtime-endpoint, else the one the rest of the file names, else the
-one it last pulled for, else the one whose usual socket is there. Where it finds
-none it ends, with the reason.
+one it last pulled for, else, without --root, the one whose usual socket is
+there. Where it finds none it ends, with the reason.
 
 Examples:
   windlass passthrough

@@ -32,8 +32,12 @@ and are compared by type alone.
 Without --repair nothing is changed, but that a layer is damaged is remembered
 (inspect, images and doctor show it): the next pull of any image it is part of
 brings it again. A layer that is mounted cannot be replaced meanwhile.
-Exit code 1 if any layer is damaged, or could not be verified. Not for images
-in containerd, which keeps nothing to verify by.
+Exit code 1 if any layer is damaged, or could not be verified.
+
+Of images in containerd the layers that Windlass unpacked are verified; those
+that containerd unpacked itself are told as unverifiable. Nothing is remembered
+there. --repair removes the images of a damaged layer, if nothing uses them, and
+pulls them again.
 
 Examples:
   windlass verify
@@ -47,8 +51,8 @@ Examples:
       else await print(io, session.format(), reportDocument(report), () => '')
       const count = (outcome: LayerVerdict['outcome']): number =>
         report.layers.filter(({ verdict }) => verdict?.outcome === outcome).length
-      const [damaged, unknown] = [count('damaged'), count('unknown')]
-      if (damaged + unknown > 0) fail({ kind: 'damaged', damaged, unknown })
+      const [damaged, unknown, unverifiable] = [count('damaged'), count('unknown'), count('unverifiable')]
+      if (damaged + unknown + unverifiable > 0) fail({ kind: 'damaged', damaged, unknown, unverifiable })
     })
 }
 

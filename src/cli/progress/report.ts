@@ -27,7 +27,7 @@ export function linesFor(event: PullEvent, progress: Progress): readonly string[
       ]
     }
     case 'sealed':
-      return [`seal       syncfs ${duration(event.syncMs)}, published ${duration(event.publishMs)}`]
+      return [`seal       synced ${duration(event.syncMs)}, published ${duration(event.publishMs)}`]
     case 'done':
       return [`done       ${duration(event.ms)}${event.verdict === '' ? '' : `; ${printable(event.verdict)}`}`]
     case 'progress':

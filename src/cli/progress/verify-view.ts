@@ -55,6 +55,7 @@ function linesFor(event: VerifyEvent, { layers }: Checked): readonly string[] {
       const { outcome, total, reason = '' } = event.verdict
       const name = shortDigest(layers[event.layer]?.layer.layerId ?? '')
       if (outcome === 'damaged') return [`damaged    layer ${name}: ${plural(total, 'difference')}`]
+      // Of those there can be many, and the table says why.
       return outcome === 'unknown' ? [`unknown    layer ${name}: ${printable(reason)}`] : []
     }
     case 'repairing':

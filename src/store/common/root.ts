@@ -11,6 +11,9 @@ export const SWITCH = 'windlass.passthrough'
 /** The runtime that images last landed in; only in a root that was locked. */
 export const LAST_RUNTIME = 'windlass.runtime'
 
+/** The directory of what layers in containerd are verified by. */
+export const TAR_SPLITS = 'tar-splits'
+
 /** Makes the root (0700). Throws invalid-argument for a directory that is not empty and not ours, no-space, system. */
 export function makeRoot(root: string, log: StoreLog): void {
   try {

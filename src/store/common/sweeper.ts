@@ -1,5 +1,8 @@
-/** The main thread's end of the janitor: started at the first sweep, given a moment to finish at the end. */
-import { setTimeout } from 'node:timers/promises'
+/** What has lost its purpose: moved into the trash, and removed there by the janitor, which is started at the first sweep. */
+import { randomUUID } from 'node:crypto'
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { failureOf } from '../../failure/failure.ts'
 import type { JanitorData, JanitorDuties } from './janitor.ts'
 import type { StoreLog } from './log.ts'
@@ -7,6 +10,7 @@ import { beside, Thread } from './thread.ts'
 
 /** How long the end of the store waits for the trash to be empty; the next start removes what is left. */
 const PATIENCE_MS = 2000
+const RETRY_MS = 60_000
 
 export class Sweeper implements AsyncDisposable {
   readonly #data: JanitorData
@@ -14,10 +18,20 @@ export class Sweeper implements AsyncDisposable {
   #janitor: Thread<JanitorDuties> | undefined
   #last: Promise<unknown> = Promise.resolve()
   #ended = false
+  /** What could not be moved into the trash yet. */
+  readonly #left = new Set<string>()
+  #retry: NodeJS.Timeout | undefined
 
   constructor(trash: string, log: StoreLog) {
     this.#data = { trash, stop: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) }
     this.#log = log
+  }
+
+  /** Takes a directory of the same file system out of the way at once; where that fails, it is tried again as a sweep is. */
+  async discard(dir: string): Promise<void> {
+    this.#left.add(dir)
+    await this.#move()
+    this.sweepLater()
   }
 
   /** Removes what is in the trash now. Throws system. */
@@ -28,10 +42,13 @@ export class Sweeper implements AsyncDisposable {
     return swept
   }
 
-  /** The same, while nobody waits: a failure is only logged, and the next sweep tries again. After the end, the next start does. */
+  /** The same, while nobody waits: a failure is only logged, and tried again later. After the end, the next start does. */
   sweepLater(): void {
     if (this.#ended) return
-    this.sweep().catch((error) => this.#log.error({ failure: failureOf(error) }, 'the trash could not be emptied'))
+    this.sweep().catch((error) => {
+      this.#log.error({ failure: failureOf(error) }, 'the trash could not be emptied')
+      this.#tryAgain()
+    })
   }
 
   /** Resolves once the sweeps asked for until now are over, however they ended. */
@@ -39,11 +56,36 @@ export class Sweeper implements AsyncDisposable {
     await this.#last
   }
 
+  async #move(): Promise<void> {
+    for (const dir of this.#left) {
+      try {
+        await rename(dir, join(this.#data.trash, randomUUID()))
+        this.#left.delete(dir)
+      } catch (error) {
+        const failure = failureOf(error)
+        // Somebody else has thrown it away already.
+        if (failure.kind === 'system' && failure.code === 'ENOENT') this.#left.delete(dir)
+        else this.#log.error({ failure }, 'a directory could not be moved into the trash')
+      }
+    }
+    if (this.#left.size > 0) this.#tryAgain()
+  }
+
+  /** A file system that is full to its quota refuses even this (btrfs). */
+  #tryAgain(): void {
+    if (this.#ended) return
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined
+      void this.#move().then(() => this.sweepLater())
+    }, RETRY_MS).unref()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true
+    clearTimeout(this.#retry)
     if (this.#janitor === undefined) return
     const patience = new AbortController()
-    await Promise.race([this.#last, setTimeout(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)])
+    await Promise.race([this.#last, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)])
     patience.abort()
     Atomics.store(new Int32Array(this.#data.stop), 0, 1)
     await this.#janitor[Symbol.asyncDispose]()

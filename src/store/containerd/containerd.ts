@@ -8,8 +8,8 @@
  * What containerd no longer needs it collects itself. What this store leaves behind, however it ends, hangs on leases that expire.
  */
 import { existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
+import { join } from 'node:path'
+import { asWindlassError, fail } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
 import { connect } from '../../rpc/client.ts'
@@ -17,7 +17,6 @@ import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import type { StoreLog } from '../common/log.ts'
 import { LOCK, makeRoot } from '../common/root.ts'
-import { Staged } from '../common/staged.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
@@ -25,6 +24,7 @@ import type { Pin } from '../pins.ts'
 import type {
   BlobKeeper,
   CopyableLayer,
+  Evictions,
   Lease,
   NewImage,
   OwnLayer,
@@ -38,16 +38,18 @@ import type {
 import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
+import { Evictor } from './eviction.ts'
 import { Holds } from './holds.ts'
-import { pinName } from './land.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
-import { Lingering } from './lingering.ts'
 import type { MoverDuties } from './mover.ts'
-import { chainIdOf, layerIdAbove, layerIdsOf } from './names.ts'
-import { Pending, type PendingLayer } from './pending.ts'
+import { chainIdOf, layerIdsOf } from './names.ts'
+import { Names } from './naming.ts'
+import { Pending } from './pending.ts'
 import { Snapshots } from './snapshots.ts'
+import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
+import { TarSplits } from './tar-splits.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -97,15 +99,19 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const sweeper = open.use(new Sweeper(staging.trash, log))
   const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
   const snapshots = new Snapshots(daemon, staging, mover)
-  const catalog = new Catalog(daemon, platform)
-  log.info({ containerd: socket, staging: staging.incoming }, 'store open')
+  const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   const [pending, holds] = [new Pending(), new Holds(leases)]
+  const tarSplits = open.use(new TarSplits({ root, staging: staging.incoming, snapshots, mover, log }))
+  const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
-  const parts = { daemon, contentDir, cri, staging, sweeper, mover, snapshots, catalog, pending, holds, pinned, keepBlobs }
-  if (pinned !== undefined) await pinName(daemon, pinned)
-  if (signal.aborted) throw asWindlassError(signal.reason)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  return new LandingStore(root, parts, blobs, log, onLost, open.move())
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
+  log.info({ containerd: socket, staging: staging.incoming }, 'store open')
+  if (pinned !== undefined) await names.pin(pinned)
+  if (signal.aborted) throw asWindlassError(signal.reason)
+  const kept = { pending, holds, tarSplits, pinned, blobs }
+  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
+  return new LandingStore(options, { ...landing, staging, staged, evictions }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -119,44 +125,33 @@ function contentDirIn(root: string, log: StoreLog): string | undefined {
   return undefined
 }
 
+/** What the store is made of. */
+type StoreParts = LandingParts & { readonly staging: Staging; readonly staged: StagedLayers; readonly evictions: Evictions }
+
 class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
   readonly landedDir: string
   readonly blobs?: BlobKeeper
-  readonly #parts: LandingParts
+  readonly evictions: Evictions
+  readonly #parts: StoreParts
   readonly #lander: Lander
-  readonly #lingering: Lingering
   readonly #onLost: ((error: Error) => void) | undefined
   readonly #open: AsyncDisposableStack
 
   /** `open` is what closes with the store. */
-  constructor(
-    root: string,
-    parts: LandingParts,
-    blobs: BlobKeeper | undefined,
-    log: StoreLog,
-    onLost: ((error: Error) => void) | undefined,
-    open: AsyncDisposableStack,
-  ) {
+  constructor({ root, onLost }: ContainerdStoreOptions, parts: StoreParts, open: AsyncDisposableStack) {
+    const { blobs, evictions, staging } = parts
     this.root = root
     if (blobs !== undefined) this.blobs = blobs
-    this.overlayDir = parts.staging.snapshots
-    this.stagingDir = parts.staging.incoming
-    this.landedDir = parts.staging.landed
+    this.evictions = evictions
+    this.overlayDir = staging.snapshots
+    this.stagingDir = staging.incoming
+    this.landedDir = staging.landed
     this.#parts = parts
     this.#lander = new Lander(parts)
     this.#onLost = onLost
-    this.#lingering = open.use(
-      new Lingering({
-        loose: () => parts.pending.loose(parts.holds.ids()),
-        drop: (but) =>
-          void this.#dropLoose(but).catch((error) =>
-            log.warn({ failure: failureOf(error) }, 'staged layers could not be dropped'),
-          ),
-      }),
-    )
     this.#open = open
   }
 
@@ -173,14 +168,15 @@ class LandingStore implements ContainerdStore {
   }
 
   async layer(id: LayerId): Promise<StoredLayer | undefined> {
-    const pending = this.#parts.pending.get(id)
-    return pending === undefined ? await this.#parts.snapshots.find(id) : this.#layerOf(pending)
+    const staged = this.#parts.staged.find(id)
+    if (staged !== undefined) return staged
+    const found = await this.#parts.snapshots.find(id)
+    return found === undefined ? undefined : await this.#withTarSplit(found)
   }
 
   /** Only what is staged: extractors may not read below containerd's snapshots, where the files of running containers are. */
   async layerByDiffId(diffId: DiffId): Promise<CopyableLayer | undefined> {
-    const pending = this.#parts.pending.byDiffId(diffId)
-    return pending === undefined ? undefined : this.#layerOf(pending)
+    return this.#parts.staged.byDiffId(diffId)
   }
 
   lease(): Lease {
@@ -193,44 +189,18 @@ class LandingStore implements ContainerdStore {
       },
       [Symbol.asyncDispose]: async () => {
         await hold[Symbol.asyncDispose]()
-        if ([...hold.ids].some((id) => this.#parts.pending.get(id) !== undefined)) this.#lingering.begin()
+        this.#parts.staged.released(hold.ids)
       },
     }
   }
 
-  async stage(diffId: DiffId): Promise<StagedLayer> {
-    const { staging } = this.#parts
-    const dir = await staging.make().catch((error: unknown) => {
-      // The snapshot has gone: its lease has run out, or containerd has been emptied. Only a new one helps.
-      const failure = failureOf(error)
-      if (failure.kind === 'system' && failure.code === 'ENOENT') this.#onLost?.(asWindlassError(error))
-      throw error
-    })
-    return new Staged(dir, dir, diffId, this.#parts.pending.lostTimes, (place) => this.#lander.discard(place))
+  stage(diffId: DiffId): Promise<StagedLayer> {
+    return this.#parts.staged.stage(diffId, this.#onLost)
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: StoredLayer | undefined): Promise<StoredLayer> {
-    if (!(staged instanceof Staged)) fail({ kind: 'internal', what: 'commit of a layer that was not staged here' })
-    const id = layerIdAbove(parent?.id, staged.diffId)
-    const there = await this.layer(id)
-    if (there !== undefined) {
-      await staged[Symbol.asyncDispose]()
-      await this.#parts.holds.keep(id)
-      return there
-    }
-    const { leftOut } = await this.#seize(staged)
-    if (leftOut && parent !== undefined) await this.#attribute(staged.dir, parent.id)
-    const rival = this.#parts.pending.get(id)
-    if (rival === undefined) {
-      const layer = { id, diffId: staged.diffId, parent: parent?.id, dir: staged.dir, facts }
-      this.#parts.pending.add(layer, staged)
-      staged.moved()
-      // Where its pull has ended meanwhile, nobody else would come for it.
-      if (!this.#parts.holds.ids().has(id)) this.#lingering.begin()
-      return this.#layerOf(layer)
-    }
-    await staged[Symbol.asyncDispose]()
-    return this.#layerOf(rival)
+    const layer = await this.#parts.staged.commit(staged, facts, parent)
+    return this.#parts.staged.find(layer.id) ?? (await this.#withTarSplit(layer))
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
@@ -238,22 +208,23 @@ class LandingStore implements ContainerdStore {
   }
 
   async remove(id: Digest): Promise<boolean> {
-    const { catalog } = this.#parts
+    const { catalog, names } = this.#parts
     const records = await catalog.recordsOf(id)
-    for (const { name } of records) await this.#deleteRecord(name)
+    for (const { name } of records) await names.remove(name)
     return records.length > 0
   }
 
   async untag(tag: string): Promise<boolean> {
     const image = await this.find(tag)
     if (image === undefined || !image.tags.includes(tag)) return false
-    await this.#deleteRecord(tag)
+    const { names } = this.#parts
+    await names.remove(tag)
     const repository = tag.slice(0, tag.lastIndexOf(':'))
     const isOf = (name: string): boolean => name.slice(0, name.search(/(?::[^/:]*|@.*)$/)) === repository
     const tags = image.tags.filter((other) => other !== tag)
     // With the last tag of a repository goes the digest name that came along with it.
     const gone = tags.some(isOf) ? [] : image.digests.filter((name) => name.startsWith(`${repository}@`))
-    for (const name of gone) await this.#deleteRecord(name)
+    for (const name of gone) await names.remove(name)
     if (tags.length + image.digests.length - gone.length === 0) await this.remove(image.id)
     return true
   }
@@ -266,9 +237,10 @@ class LandingStore implements ContainerdStore {
     return fail(pinsAreContainerds)
   }
 
-  /** Drops layers that were never landed and that nobody holds; snapshots are containerd's to collect. */
-  collect(): Promise<readonly OwnLayer[]> {
-    return this.#dropLoose([])
+  /** Drops layers that were never landed and that nobody holds, and what was kept of those that are gone; snapshots are containerd's to collect. */
+  async collect(): Promise<readonly OwnLayer[]> {
+    await this.#parts.tarSplits.sweep()
+    return await this.#parts.staged.dropLoose([])
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -290,58 +262,17 @@ class LandingStore implements ContainerdStore {
     await this.#open.disposeAsync()
   }
 
-  /** Out of the extractors' reach before anything is done to it. */
-  async #seize(staged: Staged): Promise<{ readonly leftOut: boolean }> {
-    const from = staged.dir
-    const to = join(this.#parts.staging.landed, basename(from))
-    staged.movedTo(to)
-    return await this.#parts.mover.call('seize', { from, to })
-  }
-
-  async #attribute(dir: string, parent: LayerId): Promise<void> {
-    const { mover } = this.#parts
-    try {
-      await mover.call('attribute', { dir, lowers: await this.#lowersFrom(parent) })
-    } catch (error) {
-      const failure = failureOf(error)
-      if (failure.kind !== 'system' || failure.code !== 'ENOENT') throw error
-      // A layer below moved to its place meanwhile: asked again, it says where that is.
-      await mover.call('attribute', { dir, lowers: await this.#lowersFrom(parent) })
-    }
+  /** What containerd unpacked itself has no label of ours, and a tar-split of an earlier snapshot of that name says nothing of this one. */
+  async #withTarSplit(layer: StoredLayer): Promise<StoredLayer> {
+    if (layer.facts === undefined) return { ...layer, unverifiable: 'unpacked by containerd' }
+    const tarSplit = await this.#parts.tarSplits.of(layer.id)
+    return tarSplit === undefined ? { ...layer, unverifiable: 'its tar-split is not kept here' } : { ...layer, tarSplit }
   }
 
   async #topmost(layers: readonly LayerId[]): Promise<LayerId | undefined> {
     for (const id of layers.toReversed()) {
-      if (this.#parts.pending.get(id) === undefined && (await this.#parts.snapshots.exists(id))) return id
+      if (this.#parts.staged.find(id) === undefined && (await this.#parts.snapshots.exists(id))) return id
     }
     return undefined
-  }
-
-  /** The directories of a layer and of those below it, nearest first. */
-  async #lowersFrom(top: LayerId): Promise<readonly string[]> {
-    const pending = this.#parts.pending.get(top)
-    if (pending === undefined) return await this.#parts.snapshots.lowers(top)
-    const below = pending.parent === undefined ? [] : await this.#lowersFrom(pending.parent)
-    return [join(pending.dir, 'diff'), ...below]
-  }
-
-  #layerOf({ id, diffId, parent, dir, facts }: PendingLayer): CopyableLayer {
-    const diff = join(dir, 'diff')
-    const below = parent === undefined ? {} : { parent }
-    return { id, diffId, ...below, diff, tarSplit: join(dir, 'tar-split.gz'), short: diff, facts }
-  }
-
-  async #deleteRecord(name: string): Promise<void> {
-    await this.#parts.daemon.callUnless('NOT_FOUND', 'delete an image', ({ images }, options) =>
-      images.delete({ name, sync: false }, options),
-    )
-  }
-
-  async #dropLoose(but: readonly LayerId[]): Promise<readonly OwnLayer[]> {
-    const { pending, holds } = this.#parts
-    const loose = pending.takeLoose([...holds.ids(), ...but])
-    const layers = loose.map((layer) => this.#layerOf(layer))
-    for (const { dir } of loose) await this.#lander.discard(dir)
-    return layers
   }
 }

@@ -4,6 +4,7 @@ import { type Containerd, connectContainerd } from '../../rpc/containerd.ts'
 import type { ContentToWrite, ContentWriter } from '../../rpc/content-writer.ts'
 import type { CallOptions } from '../../rpc/services.ts'
 import { RpcError } from '../../rpc/status.ts'
+import type { Abortable } from '../../task/task.ts'
 import { NAMESPACE } from './names.ts'
 
 /** Longer than any of these calls takes; a Commit walks its tree. */
@@ -68,15 +69,16 @@ export class Daemon implements Disposable {
     }
   }
 
-  /** Content of any size, piece by piece; `lease` holds it. Its promises reject as `call` does. */
-  writing(content: ContentToWrite, lease: string): ContentWriter {
-    const { signal } = this.#closing
+  /** Content of any size, piece by piece; `lease` holds it. Its promises reject as `call` does, and with the signal's reason. */
+  writing(content: ContentToWrite, lease: string, options: Abortable): ContentWriter {
+    const signal = AbortSignal.any([options.signal, this.#closing.signal])
+    signal.throwIfAborted()
     const writer = this.#containerd.openContent(content, this.#containerd.under(lease, { signal }))
     const told = async (work: Promise<void>): Promise<void> => {
       try {
         await this.#inTime(work)
       } catch (error) {
-        throw this.#failed('keep a blob', error)
+        throw signal.aborted ? signal.reason : this.#failed('keep a blob', error)
       }
     }
     return {
@@ -84,13 +86,7 @@ export class Daemon implements Disposable {
         const full = writer.write(chunk)
         return full === undefined ? undefined : told(full)
       },
-      commit: async () => {
-        // Another pull's, which had the same to keep, is as good.
-        const unlessThere = (error: unknown): void => {
-          if (!(error instanceof RpcError && error.code === 'ALREADY_EXISTS')) throw error
-        }
-        await told(writer.commit().catch(unlessThere))
-      },
+      commit: () => told(writer.commit()),
       [Symbol.dispose]: () => writer[Symbol.dispose](),
     }
   }

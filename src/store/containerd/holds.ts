@@ -2,6 +2,7 @@
  * What pulls count on. Within this process it is a set of layers for each pull; in containerd a lease, taken when there is something
  * to hold there, because what a pull found waiting here may become another image's snapshot, and go with that.
  */
+import { WindlassError } from '../../failure/failure.ts'
 import type { LayerId } from '../../oci/digest.ts'
 import type { ContainerdLease, Held, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
@@ -11,6 +12,7 @@ export class Hold implements AsyncDisposable {
   readonly ids: Set<LayerId>
   readonly #leases: Leases
   readonly #givenBack: (hold: Hold) => void
+  readonly #gone = new AbortController()
   #lease: Promise<ContainerdLease> | undefined
 
   constructor(leases: Leases, ids: readonly LayerId[], givenBack: (hold: Hold) => void) {
@@ -21,7 +23,7 @@ export class Hold implements AsyncDisposable {
 
   lease(): Promise<ContainerdLease> {
     if (this.#lease !== undefined) return this.#lease
-    const made = this.#leases.create()
+    const made = this.#leases.create(this.#gone.signal)
     this.#lease = made
     // The next one who wants it tries anew.
     made.catch(() => {
@@ -32,6 +34,7 @@ export class Hold implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#givenBack(this)
+    this.#gone.abort(new WindlassError({ kind: 'cancelled', reason: 'cancelled' }))
     // One that could not be made has been told of by whoever wanted it.
     const lease = await this.#lease?.catch(() => undefined)
     await lease?.[Symbol.asyncDispose]()

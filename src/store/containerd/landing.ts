@@ -8,7 +8,7 @@ import { unreadableIn } from '../common/readable.ts'
 import { Sealer } from '../common/sealer.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
-import type { NewImage, Published, StoredImage } from '../store.ts'
+import type { BlobKeeper, NewImage, Published, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import { writeDocuments } from './documents.ts'
@@ -17,9 +17,10 @@ import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
 import { layerIdsOf } from './names.ts'
+import type { Names } from './naming.ts'
 import type { Pending, PendingLayer } from './pending.ts'
 import type { Snapshots } from './snapshots.ts'
-import type { Staging } from './staging.ts'
+import type { TarSplits } from './tar-splits.ts'
 
 /** What landing works with; all of it is the store's. */
 export type LandingParts = {
@@ -27,15 +28,17 @@ export type LandingParts = {
   readonly cri: Connection
   /** Where containerd's content is found, if that is known. */
   readonly contentDir: string | undefined
-  readonly staging: Staging
   readonly sweeper: Sweeper
   readonly mover: Thread<MoverDuties>
   readonly snapshots: Snapshots
   readonly catalog: Catalog
+  readonly names: Names
   readonly pending: Pending
   readonly holds: Holds
+  readonly tarSplits: TarSplits
   readonly pinned: string | undefined
-  readonly keepBlobs: boolean
+  /** Where blobs are kept. */
+  readonly blobs: BlobKeeper | undefined
 }
 
 /** An image to land, and what holds it until it has. */
@@ -69,6 +72,7 @@ export class Lander {
     const { landed, named, syncMs, publishMs } = await this.#sealer.add({ image, hold }, signal)
     // Outside the sealer: one image that is not taken in keeps no other waiting.
     await this.#untilAdopted(landed, named, signal)
+    named.keep()
     return { image: landed, syncMs, publishMs }
   }
 
@@ -89,23 +93,19 @@ export class Lander {
     }
   }
 
-  /** Out of the way at once, and unlinked in the background. */
-  async discard(dir: string): Promise<void> {
-    await this.#parts.staging.discard(dir)
-    this.#parts.sweeper.sweepLater()
-  }
-
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, pending, contentDir } = this.#parts
-    // Before the sync: containerd syncs its database, but not the directory in which that finds them.
+    const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
+    // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
     const written: (Written | WindlassError)[] = []
     for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
     const failed = written.filter((each) => each instanceof WindlassError)
     if (failed.length === written.length) return failed
+    const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
+    using _kept = await tarSplits.keep([...layers])
     const started = performance.now()
     const unsynced = await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {
-      for (const { dir } of pending.takeAll(unsynced)) await this.discard(dir)
+      for (const { dir } of pending.takeAll(unsynced)) await sweeper.discard(dir)
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
@@ -118,18 +118,18 @@ export class Lander {
   }
 
   async #write({ image, hold }: Landing): Promise<Written> {
-    const { daemon, pending, keepBlobs } = this.#parts
+    const { daemon, pending, blobs } = this.#parts
     const kept = new Map<Digest, DiffId>()
     for (const id of layerIdsOf(image.config.diffIds)) {
       const layer = pending.get(id)
       if (layer?.facts.blob !== undefined) kept.set(layer.facts.blob.digest, layer.diffId)
     }
-    const target = await writeDocuments(daemon, image, await hold.lease(), keepBlobs ? kept : undefined)
+    const target = await writeDocuments(daemon, image, await hold.lease(), blobs === undefined ? undefined : kept)
     return { image, hold, target }
   }
 
   async #land({ image, hold, target }: Written, syncMs: number): Promise<Sealed> {
-    const { daemon, snapshots, catalog, pending, holds, pinned } = this.#parts
+    const { names, snapshots, catalog, pending, holds, pinned } = this.#parts
     const started = performance.now()
     const ids = layerIdsOf(image.config.diffIds)
     const top = ids.at(-1)
@@ -145,7 +145,7 @@ export class Lander {
     }
     const isPinned = image.tag !== undefined && image.tag === pinned
     await using undo = new AsyncDisposableStack()
-    const named = undo.use(await landImage(daemon, image, target, lease, { isPinned }))
+    const named = undo.use(await landImage(names, image, target, lease, { isPinned }))
     catalog.learn(named.target.digest, image.id)
     // Read back what was written: only that is an answer. Until the names were there all hung on the lease, which others can delete.
     const name = image.tag ?? image.digest
@@ -157,16 +157,16 @@ export class Lander {
   }
 
   async #commit(layer: PendingLayer, lease: ContainerdLease): Promise<void> {
-    const { snapshots, pending, holds } = this.#parts
+    const { sweeper, snapshots, pending, holds } = this.#parts
     try {
       await snapshots.commit(layer, lease)
       await holds.keep(layer.id)
       pending.drop(layer.id)
     } catch (error) {
       // Its tree may be in a snapshot that will be collected: neither it nor what stands on it is here any more.
-      for (const lost of pending.takeWithAbove(layer.id)) await this.discard(lost.dir)
+      for (const lost of pending.takeWithAbove(layer.id)) await sweeper.discard(lost.dir)
       throw error
     }
-    await this.discard(layer.dir)
+    await sweeper.discard(layer.dir)
   }
 }

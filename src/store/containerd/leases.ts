@@ -7,12 +7,16 @@
 import { randomUUID } from 'node:crypto'
 import { failureOf } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { unlessAborted } from '../../task/flights.ts'
 import type { StoreLog } from '../common/log.ts'
 import type { Daemon } from './daemon.ts'
 import { gc, OWNER, SNAPSHOTTER } from './names.ts'
 
 /** Far longer than a pull takes; what containerd's own clients use. */
 const LIFETIME_MS = 24 * 3_600_000
+
+/** Nobody who leaves waits longer for a containerd that stands still. */
+const DELETE_MS = 5_000
 
 /** What a lease can hold. */
 export type Held = { readonly snapshot: string } | { readonly content: Digest }
@@ -40,7 +44,20 @@ export class Leases {
     this.lifetimeMs = lifetimeMs
   }
 
-  async create(): Promise<ContainerdLease> {
+  /** Throws as a call does, and the signal's reason; a lease that is made too late for it is given back by itself. */
+  async create(signal?: AbortSignal): Promise<ContainerdLease> {
+    const made = this.#make()
+    if (signal === undefined) return await made
+    try {
+      return await unlessAborted(made, signal)
+    } catch (error) {
+      // Why it cannot be made concerns nobody any more.
+      if (signal.aborted) void made.then((late) => late[Symbol.asyncDispose]()).catch(() => {})
+      throw error
+    }
+  }
+
+  async #make(): Promise<ContainerdLease> {
     const id = `windlass-${randomUUID()}`
     const labels = { [gc.expire]: new Date(Date.now() + this.lifetimeMs).toISOString(), [OWNER]: this.#owner }
     await this.#daemon.call('create a lease', ({ leases }, options) => leases.create({ id, labels }, options))
@@ -72,7 +89,7 @@ export class Leases {
     try {
       await this.#daemon.undo(async () => {
         await this.#daemon.callUnless('NOT_FOUND', 'delete a lease', ({ leases }, options) =>
-          leases.delete({ id, sync: false }, options),
+          leases.delete({ id, sync: false }, { ...options, deadline: new Date(Date.now() + DELETE_MS) }),
         )
       })
       this.#left.delete(id)

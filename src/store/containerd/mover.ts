@@ -8,12 +8,15 @@ import { Descriptor } from '../../sys/tree.ts'
 import { attributeImplied } from '../common/implied.ts'
 import { seize } from '../common/seize.ts'
 import { serve } from '../common/thread.ts'
+import { type KeepOrder, keepFiles } from './keep.ts'
 
 export type MoverDuties = {
   /** Takes what an extractor left at `from` to `to`, out of its reach; says whether the tar left directories out. Throws system, internal. */
   seize(order: { readonly from: string; readonly to: string }): { readonly leftOut: boolean }
   /** Gives the directories that the tar of the layer in `dir` left out the attributes they have in `lowers`, nearest first. Throws system, internal. */
   attribute(order: { readonly dir: string; readonly lowers: readonly string[] }): null
+  /** Copies files to where they are kept: the size of each, or why it is not there. */
+  keep(order: KeepOrder): readonly (number | Failure)[]
   /** Everything staged is on disk afterwards, and what was put into this directory; else why not. */
   sync(order: { readonly directory: string | undefined }): Failure | null
   /** Puts the tree `from` in place of the empty directory `to`, and the rename on disk. Throws system. */
@@ -37,6 +40,7 @@ function move(staging: string): MoverDuties {
       attributeImplied(dir, lowers)
       return null
     },
+    keep: keepFiles,
     sync: ({ directory }) => {
       try {
         check(syncfs(area.fd), 'syncfs', staging)

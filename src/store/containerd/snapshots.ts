@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { relative } from 'node:path'
 import { z } from 'zod'
 import { fail } from '../../failure/failure.ts'
-import { type DiffId, isDigest, type LayerId } from '../../oci/digest.ts'
+import { type DiffId, hexOf, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
 import type { Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
@@ -43,8 +43,25 @@ export class Snapshots {
     if (info === undefined) return undefined
     const diff = await this.#dirOf(info)
     if (diff === undefined) return undefined
-    const parent = isDigest(info.parent) ? { parent: info.parent.slice('sha256:'.length) as LayerId } : {}
-    return { id, ...parent, diff, short: relative(this.#staging.snapshots, diff), ...factsIn(info) }
+    const parent = layerIdIn(info.parent)
+    return {
+      id,
+      ...(parent === undefined ? {} : { parent }),
+      diff,
+      short: relative(this.#staging.snapshots, diff),
+      ...factsIn(info),
+    }
+  }
+
+  /** The layers whose snapshots have our label. */
+  async ours(): Promise<ReadonlySet<LayerId>> {
+    const infos = await this.#list([`labels."${FACTS}"`])
+    return new Set(infos.flatMap(({ name }) => layerIdIn(name) ?? []))
+  }
+
+  /** Everything there is, whosever it is. */
+  all(): Promise<readonly Info__Output[]> {
+    return this.#list([])
   }
 
   /** The directories of a committed snapshot and of those below it, nearest first. */
@@ -79,8 +96,24 @@ export class Snapshots {
       lease.id,
     )
     if (committed !== undefined) return
-    await this.#remove(key)
+    await this.remove(key)
     await lease.hold({ snapshot: name })
+  }
+
+  /** Nothing is done where there is none. Throws runtime, for one that others stand on, too. */
+  async remove(key: string): Promise<void> {
+    await this.#daemon.callUnless('NOT_FOUND', 'remove a snapshot', ({ snapshots }, options) =>
+      snapshots.remove({ snapshotter: SNAPSHOTTER, key }, options),
+    )
+  }
+
+  async #list(filters: readonly string[]): Promise<readonly Info__Output[]> {
+    const request = { snapshotter: SNAPSHOTTER, filters: [...filters] }
+    return await this.#daemon.call('list snapshots', async ({ snapshots }, options) => {
+      const found: Info__Output[] = []
+      for await (const { info } of snapshots.list(request, options)) found.push(...info)
+      return found
+    })
   }
 
   async #stat(name: string): Promise<Info__Output | undefined> {
@@ -115,14 +148,8 @@ export class Snapshots {
       this.#staging.lease,
     )
     if (shown === undefined) return []
-    await this.#remove(view.key)
+    await this.remove(view.key)
     return directoriesOf(shown.mounts).lowers
-  }
-
-  async #remove(key: string): Promise<void> {
-    await this.#daemon.callUnless('NOT_FOUND', 'remove a snapshot', ({ snapshots }, options) =>
-      snapshots.remove({ snapshotter: SNAPSHOTTER, key }, options),
-    )
   }
 
   #remember(info: Info__Output, dir: string): void {
@@ -130,6 +157,12 @@ export class Snapshots {
     if (oldest !== undefined && this.#places.size >= MAX_PLACES) this.#places.delete(oldest)
     this.#places.set(info.name, { made: madeAt(info), dir })
   }
+}
+
+/** What this store calls the layer whose snapshot has this name. */
+export function layerIdIn(name: string): LayerId | undefined {
+  const hex = isDigest(name) ? hexOf(name) : ''
+  return isLayerId(hex) ? hex : undefined
 }
 
 const madeAt = ({ createdAt }: Info__Output): string => `${createdAt?.seconds}.${createdAt?.nanos}`

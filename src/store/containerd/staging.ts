@@ -4,7 +4,7 @@
  * database does not know, leaves them alone. One directory in it is all that extractors may write to.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { asWindlassError, fail, failureOf } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
@@ -76,13 +76,6 @@ export class Staging implements AsyncDisposable {
     const dir = join(this.incoming, randomUUID())
     await makeDirectory(dir)
     return dir
-  }
-
-  /** Out of the way at once. */
-  async discard(dir: string): Promise<void> {
-    await rename(dir, join(this.trash, randomUUID())).catch((error) => {
-      throw asWindlassError(error)
-    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

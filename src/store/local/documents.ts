@@ -8,11 +8,11 @@ import type { ImageRecord } from './records.ts'
 
 type Documented = Pick<ImageRecord, 'id' | 'manifest' | 'configBytes' | 'manifestBytes' | 'indexBytes'>
 
-const directoryOf = (at: Layout, image: Digest): string => join(at.images, hexOf(image))
+export const documentsDir = (at: Layout, image: Digest): string => join(at.images, hexOf(image))
 
 /** Writes those that are not there as they must be; true if any was. Nothing is synced: that is for the caller to do. */
 export function writeDocuments(at: Layout, image: Documented): boolean {
-  const directory = directoryOf(at, image.id)
+  const directory = documentsDir(at, image.id)
   const missing = bigDataOf(image)
     .map(({ key, bytes }) => ({ key, bytes, file: join(directory, bigDataFile(key)) }))
     .filter(({ key, bytes, file }) => !isThere(file, key, bytes))
@@ -34,12 +34,12 @@ function isThere(file: string, key: string, bytes: Uint8Array): boolean {
 /** Removes the files that are none of the image's documents, an earlier manifest's, say. */
 export function dropOtherDocuments(at: Layout, image: Documented): void {
   const files = new Set(bigDataOf(image).map(({ key }) => bigDataFile(key)))
-  const directory = directoryOf(at, image.id)
+  const directory = documentsDir(at, image.id)
   for (const name of readdirSync(directory)) if (!files.has(name)) rmSync(join(directory, name), { recursive: true })
 }
 
 export const removeDocuments = (at: Layout, image: Digest): void =>
-  rmSync(directoryOf(at, image), { recursive: true, force: true })
+  rmSync(documentsDir(at, image), { recursive: true, force: true })
 
 /** Removes the documents of all images but these. */
 export function removeOtherDocuments(at: Layout, images: Iterable<Digest>): void {

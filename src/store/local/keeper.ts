@@ -40,11 +40,14 @@ export type KeeperDuties = {
   mark(order: { readonly id: LayerId; readonly damage: Damage | undefined }): null
   seal(orders: readonly PublishOrder[]): Sealed
   remove(id: Digest): NamesChanged
+  /** Only while it has no standing pin, and was last used then or before. */
+  removeIdle(order: { readonly image: Digest; readonly usedAt: Date }): NamesChanged
   untag(tag: string): NamesChanged
   /** False if there is no such image. */
   pin(order: { readonly image: Digest; readonly pin: Pin }): boolean
   /** One owner's pin, or all. */
   unpin(order: { readonly image: Digest; readonly owner: string | undefined }): null
+  expirePins(now: Date): null
   /** When images were last in use. */
   used(images: ReadonlyMap<Digest, Date>): null
   /** What other stores build on, with all below it. */
@@ -120,11 +123,16 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     },
     seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
+    removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
     // What others read of the store says nothing of these.
-    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin)),
+    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin, new Date())),
     unpin: ({ image, owner }) => {
       ledger.transaction(() => ledger.unpin(image, owner))
+      return null
+    },
+    expirePins: (now) => {
+      ledger.transaction(() => ledger.expirePins(now))
       return null
     },
     used: (images) => {

@@ -1,6 +1,6 @@
 /** The store's layers: from staging into the graph, held by leases and images, and out again through the trash. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { asWindlassError, type Failure, fail } from '../../failure/failure.ts'
@@ -10,9 +10,10 @@ import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
 import { Unsynced } from '../common/unsynced.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
-import type { Holders, Lease, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
+import type { HeldLayer, Inventory, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
 import type { KeeperDuties } from './keeper.ts'
 import type { Layout } from './layout.ts'
+import { addChain, type Leases } from './leases.ts'
 import { mountedLayers } from './mounted.ts'
 import type { KnownLayer, View } from './view.ts'
 
@@ -27,33 +28,18 @@ export class Layers {
   readonly #at: Layout
   readonly #view: View
   readonly #threads: Threads
-  readonly #leases = new Set<ReadonlySet<LayerId>>()
+  readonly #leases: Leases
   /** Layers on their way in or out; each is only touched again once that is over. */
   readonly #moving = new Map<LayerId, Promise<unknown>>()
   readonly #unsynced = new Unsynced()
+  /** What is in the trash of layers that were here. */
+  #leaving: Inventory['leaving'] = { bytes: 0, inodes: 0 }
 
-  constructor(at: Layout, view: View, threads: Threads) {
+  constructor(at: Layout, view: View, leases: Leases, threads: Threads) {
     this.#at = at
     this.#view = view
+    this.#leases = leases
     this.#threads = threads
-  }
-
-  lease(): Lease {
-    const layers = new Set<LayerId>()
-    this.#leases.add(layers)
-    return {
-      retain: async (ids) => {
-        for (const id of ids) layers.add(id)
-      },
-      [Symbol.asyncDispose]: async () => void this.#leases.delete(layers),
-    }
-  }
-
-  /** A lease within the store: taken, and given back, at once. */
-  hold(ids: readonly LayerId[]): Disposable {
-    const layers = new Set(ids)
-    this.#leases.add(layers)
-    return { [Symbol.dispose]: () => void this.#leases.delete(layers) }
   }
 
   async stage(diffId: DiffId): Promise<StagedLayer> {
@@ -62,7 +48,7 @@ export class Layers {
     await mkdir(dir, { mode: 0o700 }).catch((error) => {
       throw asWindlassError(error)
     })
-    return new Staged(name, dir, diffId, this.#unsynced.times, (place) => this.#discard(place))
+    return new Staged(name, dir, diffId, this.#unsynced.times, (place) => this.#threads.sweeper.discard(place))
   }
 
   async commit(staged: StagedLayer, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
@@ -93,16 +79,17 @@ export class Layers {
     await this.#during([id], this.#setDamage(id, damage))
   }
 
-  /** What holds layers beside images. Throws system. */
-  async holders(): Promise<Holders> {
-    const leased = new Set<LayerId>()
-    for (const top of [...this.#leases].flatMap((layers) => [...layers])) this.#holdChain(top, leased)
-    const mounted = mountedLayers([...this.#view.layers()].map(({ layer }) => layer.id))
-    return { leased, mounted, adopted: await this.#threads.keeper.call('adopted', null) }
+  /** Whatever is asked of others is asked first: from the answer on, nothing can come in between. Throws system. */
+  async look(): Promise<Inventory> {
+    const adopted = await this.#threads.keeper.call('adopted', null)
+    const layers = [...this.#view.layers()].map(heldLayer)
+    const mounted = mountedLayers(layers.map(({ id }) => id))
+    const holders = { leased: this.#leases.leased('pull'), read: this.#leases.leased('read'), mounted, adopted }
+    return { images: this.#view.images(), layers, holders, leaving: this.#leaving }
   }
 
   /** While podman or CRI-O reads, it is tried again for a while; then what is free stays until the next time. */
-  async collect(): Promise<readonly OwnLayer[]> {
+  async collect(): Promise<readonly HeldLayer[]> {
     for (let attempt = 1; ; attempt++) {
       const gone = await this.#withdraw(this.#loose())
       if (gone !== 'busy') return gone
@@ -137,7 +124,7 @@ export class Layers {
   }
 
   async #move(id: LayerId, staged: Staged, facts: UnpackedFacts, parent: LayerId | undefined): Promise<StoredLayer> {
-    using _hold = this.hold(parent === undefined ? [] : [parent])
+    using _hold = this.#leases.hold(parent === undefined ? [] : [parent])
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const size = await this.#threads.keeper.call('commit', order)
     staged.moved()
@@ -151,7 +138,7 @@ export class Layers {
   }
 
   async #replace(id: LayerId, staged: Staged, parent: LayerId | undefined): Promise<StoredLayer> {
-    using _hold = this.hold([id])
+    using _hold = this.#leases.hold([id])
     this.#unsynced.check(id, staged)
     const order = { staged: staged.name, id, lowers: this.#chainFrom(parent) }
     const { bytes, inodes, owners } = await this.#threads.keeper.call('replace', order)
@@ -194,23 +181,16 @@ export class Layers {
 
   /** What images and leases hold, and everything below. */
   #held(): ReadonlySet<LayerId> {
-    const held = new Set<LayerId>()
-    const leased = [...this.#leases].flatMap((layers) => [...layers])
-    const inImages = this.#view.images().flatMap(({ layerIds }) => layerIds)
-    for (const top of [...leased, ...inImages]) this.#holdChain(top, held)
+    const held = new Set([...this.#leases.leased('pull'), ...this.#leases.leased('read')])
+    for (const top of this.#view.images().flatMap(({ layerIds }) => layerIds)) addChain(this.#view, top, held)
     return held
-  }
-
-  #holdChain(top: LayerId, held: Set<LayerId>): void {
-    for (let id: LayerId | undefined = top; id !== undefined && !held.has(id); id = this.#view.layer(id)?.layer.parent)
-      held.add(id)
   }
 
   /**
    * Takes layers away, children before their parents. They are out of sight at once, so that nobody begins to need one; those that must
    * stay are back when the answer is. Should the disk fail, the next start finds what is left.
    */
-  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly OwnLayer[] | 'busy'> {
+  async #withdraw(layers: readonly KnownLayer[]): Promise<readonly HeldLayer[] | 'busy'> {
     if (layers.length === 0) return []
     const ids = layers.map(({ layer }) => layer.id)
     for (const id of ids) this.#view.dropLayer(id)
@@ -220,9 +200,23 @@ export class Layers {
     for (const { record, recorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, recorded)
     if (answer.kind === 'busy') return 'busy'
     if (answer.kind === 'failed') return fail(answer.failure)
+    const gone = layers.filter(({ layer }) => !kept.has(layer.id)).map(heldLayer)
     // Out of the way once they are renamed; nobody waits for the files to be unlinked.
-    if (answer.free.length > 0) this.#threads.sweeper.sweepLater()
-    return layers.flatMap(({ layer }) => (kept.has(layer.id) ? [] : [layer]))
+    if (gone.length > 0) this.#unlink(gone)
+    return gone
+  }
+
+  #unlink(gone: readonly HeldLayer[]): void {
+    const count = (sign: 1 | -1): void => {
+      const { bytes, inodes } = this.#leaving
+      this.#leaving = {
+        bytes: bytes + sign * gone.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+        inodes: inodes + sign * gone.reduce((sum, { inodesUsed }) => sum + inodesUsed, 0),
+      }
+    }
+    count(1)
+    this.#threads.sweeper.sweepLater()
+    void this.#threads.sweeper.idle().then(() => count(-1))
   }
 
   /** Keeps commits of these layers waiting until `work` is over: one that has to stay must not be replaced meanwhile. */
@@ -235,12 +229,6 @@ export class Layers {
       for (const id of ours) this.#moving.delete(id)
     }
   }
-
-  async #discard(dir: string): Promise<void> {
-    await rename(dir, join(this.#at.trash, randomUUID())).catch((error) => {
-      // A commit that failed has thrown it away already.
-      if (error.code !== 'ENOENT') throw asWindlassError(error)
-    })
-    this.#threads.sweeper.sweepLater()
-  }
 }
+
+const heldLayer = ({ layer, record: { usedBytes, inodesUsed } }: KnownLayer): HeldLayer => ({ ...layer, usedBytes, inodesUsed })

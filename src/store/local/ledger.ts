@@ -1,15 +1,16 @@
 /** The database's statements as verbs. Those that write are for `transaction`'s work, and return the names they changed. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { z } from 'zod'
-import type { WindlassError } from '../../failure/failure.ts'
+import { fail, type WindlassError } from '../../failure/failure.ts'
 import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
 import type { Damage } from '../facts.ts'
-import type { Pin } from '../pins.ts'
+import { MAX_PINS, type Pin } from '../pins.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
 import {
   allNamesRow,
+  countRow,
   editionRow,
   type ImageNames,
   type ImageRecord,
@@ -92,6 +93,14 @@ export class Ledger {
     return { names: [], gone: changes === 0 ? [] : [id] }
   }
 
+  /** The same for one without a pin that stands `now`, last used at `usedAt` or before. */
+  removeIdle(id: Digest, usedAt: Date, now: Date): NamesChanged {
+    const sql = `DELETE FROM images WHERE id = ? AND coalesce(used_at, pulled_at) <= ?
+       AND NOT EXISTS (SELECT 1 FROM pins WHERE pins.image = images.id AND (until IS NULL OR until > ?))`
+    const { changes } = this.#run(sql, id, usedAt.getTime(), now.getTime())
+    return { names: [], gone: changes === 0 ? [] : [id] }
+  }
+
   /**
    * Removes a tag. With the last tag of a repository go the digest names that came along with it; with its last name goes the image.
    */
@@ -106,9 +115,21 @@ export class Ledger {
     return { names: [], gone: [id] }
   }
 
-  /** Sets one owner's pin. False if there is no such image. */
-  pin(image: Digest, { owner, reason, since, until }: Pin): boolean {
+  /** Sets one owner's pin. False if there is no such image. Throws invalid-argument where as many stand `now` as may. */
+  pin(image: Digest, { owner, reason, since, until }: Pin, now: Date): boolean {
     if (this.image(image) === undefined) return false
+    this.#run('DELETE FROM pins WHERE image = ? AND until <= ?', image, now.getTime())
+    const others = countRow.parse(
+      this.#statement('SELECT count(*) AS count FROM pins WHERE image = ? AND owner <> ?').get(image, owner),
+    )
+    if (others.count >= MAX_PINS) {
+      const hint = 'take one back (windlass unpin IMAGE --owner OWNER), or let them end by themselves (--ttl)'
+      fail({
+        kind: 'invalid-argument',
+        what: 'pin',
+        reason: `${MAX_PINS} owners have this image pinned, which is the most; ${hint}`,
+      })
+    }
     const sql = 'INSERT OR REPLACE INTO pins (image, owner, reason, since, until) VALUES (?, ?, ?, ?, ?)'
     this.#run(sql, image, owner, reason, since.getTime(), until?.getTime() ?? null)
     return true
@@ -117,6 +138,10 @@ export class Ledger {
   unpin(image: Digest, owner: string | undefined): void {
     if (owner === undefined) this.#run('DELETE FROM pins WHERE image = ?', image)
     else this.#run('DELETE FROM pins WHERE image = ? AND owner = ?', image, owner)
+  }
+
+  expirePins(now: Date): void {
+    this.#run('DELETE FROM pins WHERE until <= ?', now.getTime())
   }
 
   used(image: Digest, at: Date): void {

@@ -13,14 +13,15 @@ import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
-import type { Pin, PinRule } from '../pins.ts'
+import { type Pin, type PinRule, standing } from '../pins.ts'
 import type {
   CopyableLayer,
   Health,
+  HeldLayer,
   Holdings,
   Lease,
+  LeaseUse,
   NewImage,
-  OwnLayer,
   Published,
   StagedLayer,
   Store,
@@ -29,9 +30,11 @@ import type {
   Usage,
 } from '../store.ts'
 import { Diary } from './diary.ts'
+import { LocalHoldings } from './holdings.ts'
 import type { KeeperData, KeeperDuties } from './keeper.ts'
 import { Layers, type Threads } from './layers.ts'
 import { type Layout, layoutOf } from './layout.ts'
+import { Leases } from './leases.ts'
 import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
 import { View } from './view.ts'
@@ -91,6 +94,7 @@ class LocalStore implements Store {
   readonly health: Health
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
+  readonly #leases: Leases
   readonly #layers: Layers
   readonly #sealer = new Sealer<NewImage, Published>((images) => this.#seal(images))
   readonly #diary: Diary
@@ -103,19 +107,11 @@ class LocalStore implements Store {
     this.overlayDir = at.overlay
     this.#view = view
     this.#keeper = threads.keeper
-    this.#layers = new Layers(at, view, threads)
+    this.#leases = new Leases(view)
+    this.#layers = new Layers(at, view, this.#leases, threads)
     this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
     this.#open = open
-    this.holdings = {
-      layers: () =>
-        [...view.layers()].map(({ layer, record: { usedBytes, inodesUsed } }) => ({ ...layer, usedBytes, inodesUsed })),
-      holders: () => this.#layers.holders(),
-      unlinked: () => threads.sweeper.idle(),
-      used: (ids) => {
-        const now = new Date()
-        for (const id of ids) if (view.used(id, now)) this.#diary.note(id, now)
-      },
-    }
+    this.holdings = new LocalHoldings(view, { ...threads, leases: this.#leases, layers: this.#layers, diary: this.#diary })
     this.health = {
       damaged: () => this.#layers.damaged(),
       mark: (layer, damage) => this.#layers.mark(layer, damage),
@@ -147,8 +143,8 @@ class LocalStore implements Store {
     return this.#view.usage()
   }
 
-  lease(): Lease {
-    return this.#layers.lease()
+  lease(use: LeaseUse = 'pull'): Lease {
+    return this.#leases.lease(use)
   }
 
   stage(diffId: DiffId): Promise<StagedLayer> {
@@ -159,12 +155,12 @@ class LocalStore implements Store {
     return this.#layers.commit(staged, facts, parent?.id)
   }
 
-  collect(): Promise<readonly OwnLayer[]> {
+  collect(): Promise<readonly HeldLayer[]> {
     return this.#layers.collect()
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    using _hold = this.#layers.hold(layerIds(image.config.diffIds))
+    using _hold = this.#leases.hold(layerIds(image.config.diffIds))
     return await this.#sealer.add(compact(image), signal)
   }
 
@@ -182,7 +178,7 @@ class LocalStore implements Store {
 
   async pin(id: Digest, pin: Pin): Promise<boolean> {
     const isSet = await this.#keeper.call('pin', { image: id, pin })
-    if (isSet) this.#view.setPins(id, [...this.#view.pins(id).filter(({ owner }) => owner !== pin.owner), pin])
+    if (isSet) this.#view.setPins(id, [...standing(this.#view.pins(id)).filter(({ owner }) => owner !== pin.owner), pin])
     return isSet
   }
 

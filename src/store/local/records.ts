@@ -158,6 +158,8 @@ export const pinRow = z
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })
 
+export const countRow = z.object({ count })
+
 export const editionRow = z.object({ number: count })
 
 /** Many names in one row, each with the image it names and whether somebody asked for this very name. */

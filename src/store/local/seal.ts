@@ -1,14 +1,16 @@
-/** Publishing a group of images: their documents and one sync for all that was written, then one transaction. */
+/** Publishing a group of images: their documents and a sync of what was written, then one transaction. */
 import { asWindlassError, type Failure, fail, WindlassError } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
 import { isReadable } from '../common/readable.ts'
 import type { NewImage } from '../store.ts'
 import type { Books } from './books.ts'
 import type { Change } from './catalogue.ts'
-import { dropOtherDocuments, writeDocuments } from './documents.ts'
+import { exists } from './commit.ts'
+import { documentsDir, dropOtherDocuments, writeDocuments } from './documents.ts'
 import type { Layout } from './layout.ts'
 import type { Ledger, NamesChanged } from './ledger.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
+import { syncFew } from './sync-files.ts'
 
 /** An image to publish and the layers it needs recorded first, parents first. */
 export type PublishOrder = { readonly image: NewImage; readonly layers: readonly LayerRecord[] }
@@ -27,6 +29,7 @@ export type Desk = {
   readonly at: Layout
   readonly ledger: Ledger
   readonly books: Books
+  /** Everything that was written. */
   readonly sync: () => void
   readonly log: StoreLog
 }
@@ -47,7 +50,7 @@ export function seal(desk: Desk, orders: readonly PublishOrder[]): Sealed {
   // Before the sync, which so makes them durable along with the layers.
   const prepared = orders.map((order) => prepare(desk, order))
   const start = performance.now()
-  const synced = tried(desk.sync)
+  const synced = tried(() => sync(desk, orders))
   if (synced instanceof WindlassError) return { kind: 'unsynced', failure: synced.failure }
   const recording = performance.now()
   const at = new Date()
@@ -67,6 +70,14 @@ export function seal(desk: Desk, orders: readonly PublishOrder[]): Sealed {
     return { kind: 'published', image: done.image, changed: done.changed, publishMs }
   })
   return { kind: 'synced', syncMs: recording - start, outcomes }
+}
+
+/** Alone what these images add, where that is little: what neighbours have in memory is then left to them. */
+function sync(desk: Desk, orders: readonly PublishOrder[]): void {
+  const layers = new Map(orders.flatMap((order) => order.layers.map((layer) => [layer.id, layer])))
+  const documents = new Set(orders.map(({ image }) => documentsDir(desk.at, image.id)))
+  const written = [...documents].filter(exists)
+  if (!syncFew(desk.at, [...layers.values()], written)) desk.sync()
 }
 
 /** Documents that podman and CRI-O could not read are not written for them, and never take the place of ones that they can. */

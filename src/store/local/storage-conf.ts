@@ -9,6 +9,8 @@ import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { isAbsence, readForeign } from './foreign.ts'
 
+/** Of a file that is written by hand; parsing so much takes some 0.3 s. */
+const MAX_BYTES = 2 ** 20
 const VARIABLE = 'CONTAINERS_STORAGE_CONF'
 /** They count whatever the files say: what was built on our layers before somebody wrote those is there still. */
 const DEFAULT_ROOTS = ['/var/lib/containers/storage', '/run/containers/storage']
@@ -52,7 +54,7 @@ export function graphRoots(top = '/', named = process.env[VARIABLE]): GraphRoots
       looking = path
       for (const file of filesAt(path)) {
         looking = file
-        const text = readForeign(file)?.toString()
+        const text = readForeign(file, MAX_BYTES)?.toString()
         if (text === undefined) continue
         for (const each of rootsIn.parse(parse(text))) if (each !== undefined && each !== '') roots.add(each)
       }

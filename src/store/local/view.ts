@@ -1,6 +1,6 @@
 /** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
-import { type Pin, type PinRule, pinsByRules } from '../pins.ts'
+import { type Pin, type PinRule, pinsByRules, standing } from '../pins.ts'
 import type { CopyableLayer, StoredImage, Usage } from '../store.ts'
 import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
@@ -128,6 +128,11 @@ export class View {
     if (image === undefined) return
     this.#pins.set(id, pins)
     this.#images.set(id, this.#pinned(image))
+  }
+
+  /** Images with pins whose time is over. */
+  expired(now: Date): readonly Digest[] {
+    return [...this.#pins].flatMap(([id, pins]) => (standing(pins, now).length < pins.length ? [id] : []))
   }
 
   used(id: Digest, usedAt: Date): boolean {

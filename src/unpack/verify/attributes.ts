@@ -6,7 +6,7 @@ import { MARKS } from './skeleton.ts'
 
 /** How a path comes to be where the tar has no entry for it. */
 export type Origin = {
-  /** The tar left it out: it has the lower layer's attributes. */
+  /** The tar left it out: it has the attributes of the directory below, and the time it had when the layer was committed. */
   readonly isImplied: boolean
   /** Its own entry counts for nothing; it is as the store makes it. */
   readonly isRoot: boolean
@@ -15,15 +15,13 @@ export type Origin = {
 export function compareAttributes(place: Place, want: Stat, have: Stat, origin: Origin, differences: Differences): void {
   const { path } = place
   const type = want.mode & S.IFMT
-  if (!origin.isImplied) {
-    // A symlink has none of its own.
-    if (type !== S.IFLNK) differ(differences, path, 'mode', octal(want.mode), octal(have.mode))
-    differ(differences, path, 'owner', `${want.uid}:${want.gid}`, `${have.uid}:${have.gid}`)
-    if (!origin.isRoot) differ(differences, path, 'mtime', time(want.mtimeNs), time(have.mtimeNs))
-  }
+  // A symlink has none of its own.
+  if (type !== S.IFLNK) differ(differences, path, 'mode', octal(want.mode), octal(have.mode))
+  differ(differences, path, 'owner', `${want.uid}:${want.gid}`, `${have.uid}:${have.gid}`)
+  if (!origin.isRoot && !origin.isImplied) differ(differences, path, 'mtime', time(want.mtimeNs), time(have.mtimeNs))
   if (type === S.IFLNK) differ(differences, path, 'target', target(place.want, place.name), target(place.have, place.name))
   if (type === S.IFCHR || type === S.IFBLK) differ(differences, path, 'device', device(want), device(have))
-  compareXattrs(place, origin, differences)
+  compareXattrs(place, differences)
 }
 
 type Told = 'mode' | 'owner' | 'mtime' | 'target' | 'device'
@@ -51,13 +49,13 @@ function target(dir: number, name: Buffer): string {
 
 const OPAQUE = 'trusted.overlay.opaque'
 
-function compareXattrs({ path, want, have, name }: Place, { isImplied }: Origin, differences: Differences): void {
+function compareXattrs({ path, want, have, name }: Place, differences: Differences): void {
   const [wantPath, havePath] = [pathTo(want, name), pathTo(have, name)]
   const expected = namesOf(wantPath).filter((each) => !each.startsWith(MARKS))
   const found = namesOf(havePath)
   if (expected.length + found.length === 0) return
   for (const each of new Set([...expected, ...found])) {
-    if (isPolicy(each) || (isImplied && each !== OPAQUE)) continue
+    if (isPolicy(each)) continue
     const [isExpected, isFound] = [expected.includes(each), found.includes(each)]
     const isSame = isExpected && isFound && xattrOf(wantPath, each).equals(xattrOf(havePath, each))
     if (isSame) continue

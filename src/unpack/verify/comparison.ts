@@ -3,7 +3,7 @@ import type { Differences } from './difference.ts'
 
 export type Comparison = {
   readonly differences: Differences
-  /** Paths, in latin1, of directories the tar left out: their attributes are the lower layer's. */
+  /** Paths, in latin1, of directories the tar left out: their times are nobody's. */
   readonly implied: ReadonlySet<string>
   /** Whether files must be read although their bytes have been seen: their names have changed hands since. */
   readonly readsAgain: boolean

@@ -9,7 +9,8 @@ import { mkdirSync } from 'node:fs'
 import { WindlassError } from '../../failure/failure.ts'
 import { type DiffId, digestOfHex } from '../../oci/digest.ts'
 import { AT, check, cstr, O, openat } from '../../sys/libc.ts'
-import { Descriptor } from '../../sys/tree.ts'
+import { LowerView } from '../../sys/lower-view.ts'
+import { Descriptor, openDirectory } from '../../sys/tree.ts'
 import { Budget } from '../budget.ts'
 import { CorruptStream } from '../inflate/inflate.ts'
 import { BadTar } from '../tar/entry.ts'
@@ -28,6 +29,8 @@ export type Examination = {
   readonly diffId: DiffId
   readonly diffSize: number
   readonly limits: UnpackLimits
+  /** The trees below, nearest first. */
+  readonly lowers: readonly string[]
   readonly diffFd: number
   readonly splitFd: number
   readonly isAborted: () => boolean
@@ -70,6 +73,7 @@ function examine(examination: Examination, differences: Differences): Omit<Verdi
   }
   reader.drain()
   const implied = new Set(tree.finish())
+  attributeAsBelow(path, implied, examination.lowers)
   const got = digestOfHex(hash.digest('hex'))
   const digest = got === diffId ? 'equal' : tree.hasReplaced ? 'unknowable' : 'differs'
   using skeleton = new Descriptor(check(openat(AT.FDCWD, cstr(path), DIRECTORY, 0), 'open', path))
@@ -77,6 +81,15 @@ function examine(examination: Examination, differences: Differences): Omit<Verdi
   if (digest === 'differs' && differences.total === 0)
     differences.add('', 'tar-split', `every file agrees, but the tar has ${got}: its tar-split file is damaged`)
   return { ...told(differences), digest, entries, bytes: stream.bytes() }
+}
+
+/** As a commit does (store/common/implied.ts). */
+function attributeAsBelow(path: string, implied: ReadonlySet<string>, lowers: readonly string[]): void {
+  if (implied.size === 0 || lowers.length === 0) return
+  using open = new DisposableStack()
+  const [own = -1, ...below] = [path, ...lowers].map((each) => open.use(openDirectory(AT.FDCWD, cstr(each))).fd)
+  const view = new LowerView(own, below)
+  for (const each of implied) view.attribute(each)
 }
 
 const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../../../src/failure/failure.ts'
+import { sha256 } from '../../../src/oci/digest.ts'
 import { type ContainerdStore, openContainerdStore } from '../../../src/store/containerd/containerd.ts'
+import { Daemon } from '../../../src/store/containerd/daemon.ts'
 import { type Containerd, startContainerd } from '../../integration/containerd.ts'
 import { lacking } from '../../integration/lacking.ts'
 import { commitChain, imageOver } from '../fixtures.ts'
@@ -223,6 +225,65 @@ describe.skipIf(lacking('root', 'containerd'))('a landing that is disturbed', ()
     expect(await pull(store, { signal })).toBe(image.id)
     await isWhole(node)
   })
+
+  test('a name goes back to what had it, with its labels, and stays where somebody gives it anew', async ({ signal }) => {
+    await using node = await startNode({ signal })
+    const { store, gate, containerd } = node
+    using daemon = new Daemon(containerd.socket)
+    const [tag = '', top = ''] = [image.tag, chain(store).at(-1)]
+    const { mediaType, digest, size } = image.manifest
+    const had = { name: tag, target: { mediaType, digest: sha256('theirs'), size: 6 }, labels: { mine: '1' } }
+    const again = { name: image.digest, target: { mediaType, digest, size }, labels: { theirs: '1' } }
+    await daemon.call('create', ({ images }, options) => images.create({ image: had }, options))
+    gate.before = at('Images/Update', 1, async () => {
+      await daemon.call('delete', ({ images }, options) => images.delete({ name: image.digest, sync: false }, options))
+      await daemon.call('create', ({ images }, options) => images.create({ image: again }, options))
+      await containerd.ctr(['snapshots', '--snapshotter', 'overlayfs', 'rm', top], { signal })
+    })
+    await failureIn(pull(store, { signal }))
+    const { images } = await daemon.call('list', (c, options) => c.images.list({}, options))
+    const found = new Map(images.map((record) => [record.name, record]))
+    for (const { name, target } of [had, again]) expect(found.get(name)).toMatchObject({ target })
+    expect(found.get(tag)?.labels).toEqual(had.labels)
+    expect(found.get(image.digest)?.labels).toMatchObject(again.labels)
+  })
+
+  test.for(['alone', 'after the other'] as const)(
+    'two tags of one image, and %s the first is given up',
+    async (when, { signal }) => {
+      await using node = await startNode({ signal })
+      const { store, gate, left } = node
+      const asked = new Set<string>()
+      const known = Promise.withResolvers<void>()
+      gate.before = ({ method }) => {
+        if (method === 'Images/List') asked.add(method)
+        return method === 'ImageService/ImageStatus' ? known.promise : undefined
+      }
+      const [one, other] = [new AbortController(), new AbortController()]
+      await using lease = store.lease()
+      await lease.retain(store.layerIds(image.config.diffIds))
+      await commitChain(
+        store,
+        layers.map((name) => ({ name })),
+      )
+      const first = failureIn(store.publish(image, { signal: one.signal }))
+      const second = store.publish({ ...image, tag: 'registry.test/app:2' }, { signal: other.signal })
+      const ended = second.then(
+        () => 'landed',
+        () => 'given up',
+      )
+      await expect.poll(async () => (await left()).images, { timeout: 20_000 }).toHaveLength(3)
+      if (when === 'after the other') {
+        other.abort()
+        expect(await ended).toBe('given up')
+      }
+      one.abort()
+      await first
+      known.resolve()
+      expect(await ended).toBe(when === 'alone' ? 'landed' : 'given up')
+      expect((await left()).images).toEqual(when === 'alone' ? ['registry.test/app:2', image.digest] : [])
+    },
+  )
 
   test('a layer of an image is removed, and comes again with the next pull', async ({ signal }) => {
     await using node = await startNode({ signal })

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { failureOf } from '../../../src/failure/failure.ts'
 import { sha256 } from '../../../src/oci/digest.ts'
 import { createPuller } from '../../../src/pull/puller.ts'
@@ -56,6 +56,8 @@ async function startKeeping({ signal }: { readonly signal: AbortSignal }) {
   return {
     gate,
     containerd,
+    /** As the daemon's shutdown does. */
+    stop: () => puller.close(),
     pull: async (given: AbortSignal, name = 'noise'): Promise<string> => {
       const reference = parseReference(`${registry.host}/test/${name}:1`)
       return (await puller.pull({ reference, credentials: { kind: 'anonymous' }, client: 'cri' }, { signal: given })).image.id
@@ -110,6 +112,69 @@ describe.skipIf(lacking('root', 'containerd'))('a blob that is to be kept', () =
     expect(await content()).toEqual([])
     expect(await pull(signal)).toBe(image.id)
     expect(await content()).toEqual(whole)
+  })
+
+  // Its own lease comes after the pull's; a small one goes with its commit alone.
+  test.for([
+    ['Leases/Create', 1],
+    ['Leases/AddResource', 1],
+    ['Content/Info', 1],
+    ['Leases/Create', 2],
+    ['Content/Write', 1],
+    ['Leases/AddResource', 2],
+  ] as const)('a pull is given up while containerd does not answer %s, time %i', async ([method, nth], { signal }) => {
+    await using node = await startKeeping({ signal })
+    const { gate, pull, stop, content } = node
+    const [held, asked, given] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), new AbortController()]
+    let seen = 0
+    gate.before = (call) => {
+      if (call.method !== method || ++seen !== nth) return
+      asked.resolve()
+      return held.promise
+    }
+    const pulling = failureIn(pull(given.signal, 'other'))
+    await asked.promise
+    given.abort()
+    expect(await pulling).toMatchObject({ kind: 'cancelled' })
+    // Nothing of it runs any more that could be waiting.
+    await stop()
+    held.resolve()
+    // What was made all the same is given back without anybody's doing.
+    await expect.poll(content, { timeout: 5_000 }).toEqual([])
+  })
+
+  test('a containerd that stands still keeps nobody from leaving', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { gate, containerd, pull, stop } = node
+    const asked = Promise.withResolvers<void>()
+    gate.before = ({ method }) => {
+      if (method !== 'Content/Write') return
+      process.kill(containerd.daemon.pid, 'SIGSTOP')
+      asked.resolve()
+    }
+    const pulling = failureIn(pull(signal))
+    await asked.promise
+    await stop()
+    process.kill(containerd.daemon.pid, 'SIGCONT')
+    expect(await pulling).toMatchObject({ kind: 'cancelled', reason: 'shutdown' })
+  })
+
+  test('somebody else writes it before it is all there', async ({ signal }) => {
+    await using node = await startKeeping({ signal })
+    const { gate, containerd, pull, content, uncompressed } = node
+    using daemon = new Daemon(containerd.socket)
+    await daemon.call('create a lease', ({ leases }, options) => leases.create({ id: 'here' }, options))
+    gate.before = async ({ method }) => {
+      if (method !== 'Content/Write') return
+      gate.before = () => {}
+      using writing = daemon.writing({ ref: 'theirs', digest: blob, size: layer.blob.length }, 'here', { signal })
+      await writing.write(layer.blob)
+      await writing.commit()
+    }
+    expect(await pull(signal)).toBe(image.id)
+    await containerd.ctr(['leases', 'rm', 'here'], { signal })
+    expect(await content()).toEqual(whole)
+    expect(await uncompressed(blob)).toBe(layer.diffId)
   })
 
   test('containerd is killed while it takes it', async ({ signal }) => {
@@ -168,7 +233,7 @@ describe.skipIf(lacking('root', 'containerd'))('a blob that is to be kept', () =
     gate.before = ({ method }) => (method === 'Content/Write' ? once(signal, 'abort').then(() => {}) : undefined)
     const bytes = randomBytes(2 ** 20)
     for (const end of ['write', 'commit'] as const) {
-      using writing = daemon.writing({ ref: `it-${end}`, digest: sha256(bytes), size: bytes.length }, 'here')
+      using writing = daemon.writing({ ref: `it-${end}`, digest: sha256(bytes), size: bytes.length }, 'here', { signal })
       const work = async (): Promise<void> => {
         if (end === 'commit') await writing.commit()
         // What is on its way has a limit, so there is a promise some time.
@@ -176,5 +241,23 @@ describe.skipIf(lacking('root', 'containerd'))('a blob that is to be kept', () =
       }
       expect(await failureIn(work())).toMatchObject({ kind: 'runtime', operation: 'keep a blob', code: 'DEADLINE_EXCEEDED' })
     }
+  })
+
+  test('whoever writes on while it is full waits for the same room, and hears of the end', async ({ signal }) => {
+    await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-keep-'))
+    await using containerd = await startContainerd(temporary.path, { signal })
+    await using gate = await openGate(join(temporary.path, 'gate.sock'), containerd.socket)
+    using daemon = new Daemon(gate.socket)
+    await daemon.call('create a lease', ({ leases }, options) => leases.create({ id: 'here' }, options))
+    gate.before = ({ method }) => (method === 'Content/Write' ? once(signal, 'abort').then(() => {}) : undefined)
+    using warned = vi.spyOn(process, 'emitWarning')
+    const bytes = randomBytes(2 ** 20)
+    using writing = daemon.writing({ ref: 'it', digest: sha256(bytes), size: 100 * bytes.length }, 'here', { signal })
+    const waiting = Array.from({ length: 50 }, () => writing.write(bytes)).filter((full) => full !== undefined)
+    expect(waiting.length).toBeGreaterThan(20)
+    daemon[Symbol.dispose]()
+    for (const each of waiting) expect(await failureIn(each)).toEqual({ kind: 'cancelled', reason: 'shutdown' })
+    // Node's for listeners that pile up.
+    expect(warned).not.toHaveBeenCalled()
   })
 })

@@ -29,7 +29,7 @@ afterEach(() => place[Symbol.dispose]())
 /** Open, and with everything in its place: what asks for it waits until it is. */
 async function open(): Promise<Store> {
   const store = await openLocalStore({ root: place.root, primaryGraphRoots: [primary], log }, { signal })
-  await store.holdings?.holders()
+  await store.holdings?.look()
   return store
 }
 const inPrimary = (path: string): string => join(primary, path)
@@ -225,6 +225,7 @@ describe('the configuration of podman and CRI-O', () => {
     'has a storage that is no table': ['etc/containers/storage.conf', 'storage = "x"'],
     'has a root with a variable in it': ['etc/containers/storage.conf', '[storage]\ngraphroot = "$HOME/graph"\n'],
     'has a root that is relative': ['etc/crio/crio.conf', '[crio]\nroot = "graph"\n'],
+    'has more than a MiB': ['etc/containers/storage.conf', '#'.repeat(2 ** 20 + 1)],
     'is torn, in a drop-in': ['etc/crio/crio.conf.d/10-split', '[crio'],
   }
   test.each(Object.keys(damages))('may name anything where it %s', (damage) => {

@@ -10,38 +10,14 @@ import { openLocalStore } from '../../../src/store/local/local.ts'
 import type { NewImage, Store } from '../../../src/store/store.ts'
 import { commitChain, imageOver, pullByHand } from '../fixtures.ts'
 import { temporaryRoot } from './place.ts'
+import { OWN_LAYERS, stock } from './stock.ts'
 
-/** Every image has layers of its own above bases that it shares with others. */
-const OWN_LAYERS = 4
-const BASES = 50
 const CHANGES = 40
 
 const { values } = parseArgs({ options: { images: { type: 'string', default: '1000' } } })
 const count = Number(values.images)
 const { signal } = new AbortController()
 const open = (root: string): Promise<Store> => openLocalStore({ root, primaryGraphRoots: [] }, { signal })
-
-const layersOf = (i: number): readonly string[] => [
-  `base${i % BASES}`,
-  ...Array.from({ length: OWN_LAYERS }, (_, own) => `own${i}-${own}`),
-]
-const imageNumber = (i: number): NewImage =>
-  imageOver(layersOf(i), { tag: `registry.test/team/app${i}:1`, label: 'x'.repeat(2000) })
-
-/** Commits the layers of that many images, and publishes all of these at once; says how long publishing took. */
-async function fill(store: Store): Promise<number> {
-  await using lease = store.lease()
-  for (let i = 0; i < count; i++) {
-    await lease.retain(store.layerIds(imageNumber(i).config.diffIds))
-    await commitChain(
-      store,
-      layersOf(i).map((name) => ({ name })),
-    )
-  }
-  const start = performance.now()
-  await Promise.all(Array.from({ length: count }, (_, i) => store.publish(imageNumber(i), { signal })))
-  return performance.now() - start
-}
 
 /** Times each of a number of changes, and how late the thread that answers RPCs was meanwhile. */
 async function times(what: string, change: (i: number) => Promise<unknown>): Promise<void> {
@@ -101,7 +77,7 @@ for (const filled of [false, true]) {
   console.log(filled ? `beside ${count} images of ${1 + OWN_LAYERS} layers` : 'beside none')
   if (filled) {
     await using store = await open(place.root)
-    const published = await fill(store)
+    const published = await stock(store, count, { signal })
     console.log(`  publishing all of them at once: ${(published / 1000).toFixed(2)} s`)
   }
   await measure(place.root)

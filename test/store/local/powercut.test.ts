@@ -4,7 +4,17 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -27,24 +37,25 @@ const NOLOGFLUSH = 2
 const { signal } = new AbortController()
 const tag = 'registry.test/app:1'
 const FILES = 300
+/** As few as are synced one by one. */
+const FEW_FILES = 20
 
-const many = (name: string): LayerSpec => ({
-  name,
-  write: (diff) => {
-    for (let i = 0; i < FILES; i++) {
-      mkdirSync(join(diff, `dir${i % 10}`), { recursive: true })
-      writeFileSync(join(diff, `dir${i % 10}/file${i}`), contentOf(name, i))
-    }
-  },
-})
+const many = (name: string): LayerSpec => ({ name, write: (diff) => writeMany(diff, name, FILES) })
+
+function writeMany(diff: string, name: string, files: number): void {
+  for (let i = 0; i < files; i++) {
+    mkdirSync(join(diff, `dir${i % 10}`), { recursive: true })
+    writeFileSync(join(diff, `dir${i % 10}/file${i}`), contentOf(name, i))
+  }
+}
 const contentOf = (name: string, i: number): string => createHash('sha256').update(`${name} ${i}`).digest('hex').repeat(50)
 
-function badFiles(diff: string, name: string): number {
+function badFiles(diff: string, name: string, files = FILES): number {
   const isGood = (i: number): boolean => {
     const path = join(diff, `dir${i % 10}/file${i}`)
     return existsSync(path) && readFileSync(path, 'utf8') === contentOf(name, i)
   }
-  return Array.from({ length: FILES }, (_, i) => i).filter((i) => !isGood(i)).length
+  return Array.from({ length: files }, (_, i) => i).filter((i) => !isGood(i)).length
 }
 
 describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
@@ -95,6 +106,53 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(image?.layerIds).toHaveLength(1)
     expect(badFiles((await after.layer(image?.layerIds[0] ?? imageless()))?.diff ?? '', 'base')).toBe(0)
     expect(readdirSync(after.overlayDir).toSorted()).toEqual([...(image?.layerIds ?? []), 'l'].toSorted())
+  })
+
+  test('few files are on disk when their image is published, and what a neighbour has not synced is left to it', async () => {
+    const store = await open()
+    await using lease = store.lease()
+    const base = await commitLayer(store, many('base'))
+    await lease.retain([base.id])
+    await store.publish(imageOver(['base'], { tag }), { signal })
+    const few: LayerSpec = { name: 'few', write: (diff) => writeMany(diff, 'few', FEW_FILES) }
+    const layer = await commitLayer(store, few, base)
+    await lease.retain([layer.id])
+    const neighbour = join(disk, 'neighbour')
+    writeFileSync(neighbour, 'x'.repeat(1_000_000))
+    const { image } = await store.publish(imageOver(['base', 'few'], { tag }), { signal })
+    cut()
+    await abandon(store)
+    // Its name may be, since the journal is everybody's; not one of its bytes.
+    expect(existsSync(neighbour) ? readFileSync(neighbour).length : 0).toBe(0)
+    await using after = await open()
+    expect((await after.find(tag))?.id).toBe(image.id)
+    expect(badFiles((await after.layer(layer.id))?.diff ?? '', 'few', FEW_FILES)).toBe(0)
+    expect(badFiles((await after.layer(base.id))?.diff ?? '', 'base')).toBe(0)
+    expect(existsSync((await after.layer(layer.id))?.tarSplit ?? '')).toBe(true)
+  })
+
+  test.each<[string, (path: string) => void]>([
+    ['a link', (path) => symlinkSync('file0', path)],
+    ['a device', (path) => execFileSync('mknod', [path, 'c', '0', '0'])],
+    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+  ])('%s among few files has everything synced: fsync promises nothing of it', async (_what, make) => {
+    const store = await open()
+    const write = (diff: string): void => {
+      writeMany(diff, 'few', FEW_FILES)
+      make(join(diff, 'special'))
+    }
+    const layer = await commitLayer(store, { name: 'few', write })
+    await using lease = store.lease()
+    await lease.retain([layer.id])
+    const neighbour = join(disk, 'neighbour')
+    writeFileSync(neighbour, 'x'.repeat(1_000_000))
+    await store.publish(imageOver(['few'], { tag }), { signal })
+    cut()
+    await abandon(store)
+    expect(readFileSync(neighbour)).toHaveLength(1_000_000)
+    await using after = await open()
+    expect(badFiles((await after.layer(layer.id))?.diff ?? '', 'few', FEW_FILES)).toBe(0)
+    expect(lstatSync(join(layer.diff, 'special')).isFile()).toBe(false)
   })
 
   test('where the database is lost in the cut, what is rebuilt has every byte, and no more than was published', async () => {

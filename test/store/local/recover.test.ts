@@ -38,7 +38,7 @@ afterEach(() => place[Symbol.dispose]())
 /** Open, and with everything in its place: what asks for it waits until it is. */
 async function open(): Promise<Store> {
   const store = await openLocalStore({ root: place.root, log }, { signal })
-  await store.holdings?.holders()
+  await store.holdings?.look()
   return store
 }
 const below = (...path: string[]): string => join(place.root, ...path)

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -14,15 +15,21 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
+import { attributeImplied } from '../../../src/store/common/implied.ts'
 import { AT, cstr, deviceNumber, lsetxattr, mknodat, S } from '../../../src/sys/libc.ts'
+import { createUnpacker } from '../../../src/unpack/pool.ts'
 import type { Verdict } from '../../../src/unpack/unpack.ts'
+import { eventually } from '../../integration/node.ts'
+import { extractorsOf } from '../../support/children.ts'
 import { createRandom } from '../../support/random.ts'
 import type { TarPart } from '../../support/tar.ts'
 import { isRoot } from '../corpus/corpus.ts'
-import { openLab, type Unpacked } from '../lab.ts'
+import { limits, openLab, type Unpacked } from '../lab.ts'
 
 const lab = await openLab()
 afterAll(() => lab[Symbol.asyncDispose]())
@@ -381,6 +388,58 @@ function saysTheSame(bytes: Buffer, said: Buffer): boolean {
   }
 }
 
+describe.skipIf(!isRoot)('directories that the tar leaves out', () => {
+  /** A layer over another one, as a store commits it; `lowers` are the trees below. */
+  const layered = async () => {
+    const lowest = await lab.tree([
+      { name: './', type: 'dir', mode: 0o711 },
+      { name: 'etc/', type: 'dir', mode: 0o2750, uid: 3, gid: 4, xattrs: { 'user.kind': Buffer.from('settings') } },
+      { name: 'tmp/', type: 'dir', mode: 0o1777 },
+      { name: 'hidden/', type: 'dir', mode: 0o700 },
+    ])
+    const middle = await lab.tree([
+      { name: 'etc/', type: 'dir', mode: 0o2755, uid: 3, gid: 5 },
+      { name: '.wh.hidden', content: '' },
+    ])
+    const tree = await lab.tree([
+      { name: 'etc/x', content: 'x' },
+      { name: 'tmp/y', content: 'y' },
+      { name: 'hidden/z', content: 'z' },
+      { name: 'new/directory/w', content: 'w' },
+    ])
+    const lowers = [middle.diff, lowest.diff]
+    attributeImplied(dirname(tree.diff), lowers)
+    return { tree, lowers, at: (path: string) => join(tree.diff, path), check: async () => told(await verify(tree, { lowers })) }
+  }
+
+  it('have the attributes of those below, and are compared with them', async () => {
+    const { tree, at, check } = await layered()
+    expect([tree.diff, at('etc'), at('tmp'), at('hidden')].map((path) => (statSync(path).mode & 0o7777).toString(8))).toEqual([
+      ...['755', '2755', '1777', '755'],
+    ])
+    expect(await check()).toEqual([])
+    chmodSync(at('tmp'), 0o777)
+    chownSync(at('etc'), 3, 4)
+    chmodSync(at('etc'), 0o2755)
+    chmodSync(at('new/directory'), 0o700)
+    chmodSync(at('hidden'), 0o700)
+    xattr(at('new'), 'user.kind', 'new')
+    expect(await check()).toEqual(['mode hidden', 'mode new/directory', 'mode tmp', 'owner etc', 'xattr new'])
+  })
+
+  it('have no time of their own', async () => {
+    const { at, check } = await layered()
+    utimesSync(at('tmp'), 1, 1)
+    utimesSync(at('new'), 1, 1)
+    expect(await check()).toEqual([])
+  })
+
+  it('tell of a tree below that is not there rather than of themselves', async () => {
+    const { tree, lowers } = await layered()
+    await expect(verify(tree, { lowers: [...lowers, `${tree.diff}-gone`] })).rejects.toThrow(/no such file or directory/)
+  })
+})
+
 describe.skipIf(!isRoot)('a verification', () => {
   it('leaves one worker to pulls, however many there are', async () => {
     const tree = await lab.tree(Array.from({ length: 8_000 }, (_, at) => ({ name: `d/${at}`, content: '' })))
@@ -418,6 +477,41 @@ describe.skipIf(!isRoot)('a verification', () => {
     if (seen.length > 0) expect(outcome).toMatch(/enough/)
     else expect(outcome).toBe(0)
     expect(await verify(tree)).toMatchObject({ total: 0 })
+  })
+
+  it('of a tree outside the territory is done by an extractor that sees this tree and no other', async () => {
+    const [tree, other] = [await lab.tree(everything), await lab.tree([{ name: 'secret', content: 'x' }])]
+    await using staging = await mkdtempDisposable(join(tmpdir(), 'windlass-elsewhere-'))
+    const before = new Set(extractorsOf(process.pid))
+    const warned: string[] = []
+    const warn = (fields: object, message: string): void => void warned.push(`${message}: ${JSON.stringify(fields)}`)
+    await using stack = new AsyncDisposableStack()
+    const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
+    stack.defer(() => expect(started()).toEqual([]))
+    const pool = stack.use(createUnpacker({ workers: 1, limits, staging: staging.path, warn }))
+    const { signal } = new AbortController()
+    const { diffId, diffSize } = tree.layer
+    const job = { dir: staging.path, diffId, diff: tree.diff, tarSplit: tree.tarSplit, lowers: [], among: [], diffSize }
+    const verdict = pool.verify(job, { signal })
+    await eventually(async () => started().length > 0, { signal })
+    const root = `/proc/${started()[0]}/root`
+    const seen = [tree.diff, other.diff, dirname(tree.tarSplit)].map((path) => existsSync(`${root}${path}`))
+    expect(await verdict).toMatchObject({ differences: [], digest: 'equal' })
+    // The directory above it is there to hold it, and holds nothing else.
+    expect(seen).toEqual([true, false, true])
+    const [first] = started()
+    expect(warned).toEqual([])
+    writeFileSync(join(tree.diff, 'etc/passwd'), 'evil:x:0:0\n')
+    const emptied = (): void => rmSync(join(staging.path, 'diff'), { recursive: true })
+    emptied()
+    // The same one serves for what it may see, and another for what it may not.
+    expect(told(await pool.verify(job, { signal }))).toEqual(['content etc/passwd', 'mtime etc/passwd'])
+    expect(started()).toEqual([first])
+    emptied()
+    const { layer } = other
+    const next = { ...job, diffId: layer.diffId, diffSize: layer.diffSize, diff: other.diff, tarSplit: other.tarSplit }
+    expect(told(await pool.verify(next, { signal }))).toEqual([])
+    await eventually(async () => started().length === 1 && started()[0] !== first, { signal })
   })
 
   it('that is cancelled before it starts does not start', async () => {

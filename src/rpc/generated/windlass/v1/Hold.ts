@@ -3,7 +3,7 @@
 
 export interface Hold {
   /**
-   * "name", "pin", "image", "pull", "mount", "store" or "unknown".
+   * "name", "pin", "image", "pull", "read", "mount", "store" or "unknown".
    */
   'kind'?: (string);
   'detail'?: (string);
@@ -11,7 +11,7 @@ export interface Hold {
 
 export interface Hold__Output {
   /**
-   * "name", "pin", "image", "pull", "mount", "store" or "unknown".
+   * "name", "pin", "image", "pull", "read", "mount", "store" or "unknown".
    */
   'kind': (string);
   'detail': (string);

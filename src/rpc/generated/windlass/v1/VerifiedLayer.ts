@@ -6,7 +6,8 @@ import type { Long } from '@grpc/proto-loader';
 export interface VerifiedLayer {
   'layer'?: (number);
   /**
-   * "sound", "damaged" or "unknown". A repaired layer comes twice; the last time counts.
+   * "sound", "damaged", "unknown", or "unverifiable" where nothing is kept that it could be verified by. A repaired layer comes twice; the
+   * last time counts.
    */
   'outcome'?: (string);
   /**
@@ -19,7 +20,7 @@ export interface VerifiedLayer {
    */
   'digest'?: (string);
   /**
-   * Why nothing is known.
+   * Why nothing is known, or can be.
    */
   'reason'?: (string);
   'ms'?: (number | string);
@@ -28,7 +29,8 @@ export interface VerifiedLayer {
 export interface VerifiedLayer__Output {
   'layer': (number);
   /**
-   * "sound", "damaged" or "unknown". A repaired layer comes twice; the last time counts.
+   * "sound", "damaged", "unknown", or "unverifiable" where nothing is kept that it could be verified by. A repaired layer comes twice; the
+   * last time counts.
    */
   'outcome': (string);
   /**
@@ -41,7 +43,7 @@ export interface VerifiedLayer__Output {
    */
   'digest': (string);
   /**
-   * Why nothing is known.
+   * Why nothing is known, or can be.
    */
   'reason': (string);
   'ms': (number);

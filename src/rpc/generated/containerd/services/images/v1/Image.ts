@@ -8,6 +8,7 @@ export interface Image {
   'labels'?: ({[key: string]: string});
   'target'?: (_containerd_types_Descriptor | null);
   'createdAt'?: (_google_protobuf_Timestamp | null);
+  'updatedAt'?: (_google_protobuf_Timestamp | null);
 }
 
 export interface Image__Output {
@@ -15,4 +16,5 @@ export interface Image__Output {
   'labels': ({[key: string]: string});
   'target': (_containerd_types_Descriptor__Output | null);
   'createdAt': (_google_protobuf_Timestamp__Output | null);
+  'updatedAt': (_google_protobuf_Timestamp__Output | null);
 }

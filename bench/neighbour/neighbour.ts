@@ -1,0 +1,145 @@
+/**
+ * `npm run neighbour`: what a pull's syncing does to who shares its file system, by the way it syncs.
+ *
+ *     npm run neighbour -- [--runs N] [--disk MIB/S] [--iops N] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--image NAME,…] [--write]
+ *
+ * Each run has an ext4 of its own, 6 GiB in a sparse file on a loop device held to so many MiB a second, and two neighbours on it: one that
+ * has so many MiB in memory that are not on disk, one that appends 2 KiB and waits for fdatasync, 100 times a second. It needs root, up to
+ * 4 GB of memory and 3 GB below TMPDIR; everything is gone afterwards, but a SIGKILL leaves the loop device's limit set until the next run.
+ */
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { isRoot } from '../../scripts/machine.ts'
+import type { Abortable } from '../../src/task/task.ts'
+import { start } from '../../test/integration/process.ts'
+import { enterSandbox, inSandbox } from '../sandbox.ts'
+import { canLimit, freshDisk } from './disk.ts'
+import { describe, IMAGES, type ImageName, makeSample, type Sample } from './image.ts'
+import { pull } from './pull.ts'
+import { type Measured, markdown, record, table } from './report.ts'
+import type { Written } from './tenant.ts'
+import { WAYS, type Way } from './ways.ts'
+
+const usage = `npm run neighbour -- [options]
+
+  --runs N         times each way is run, in turn (3)
+  --way NAME,…     only these: ${WAYS.map((way) => JSON.stringify(way)).join(', ')}
+  --image NAME,…   what is pulled: ${IMAGES.map((name) => `${name} (${describe(name)})`).join(', ')}
+  --disk MIB/S     how much the disk writes a second (125)
+  --iops N         how often (3000)
+  --network MIB/S  how fast the layers come (119: 1 Gbit/s)
+  --dirty MIB      what the neighbour keeps in memory (1024)
+  --write          writes the table to bench/NEIGHBOUR.md
+`
+const MIB = 2 ** 20
+/** How long the neighbours are watched where nobody pulls, and how long after a pull. */
+const ALONE_MS = 15_000
+const AFTER_MS = 1_000
+
+export type Choice = {
+  readonly runs: number
+  readonly ways: readonly Way[]
+  readonly images: readonly ImageName[]
+  readonly disk: number
+  readonly iops: number
+  readonly network: number
+  readonly dirty: number
+  readonly write: boolean
+}
+
+function choose(): Choice | undefined {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '3' },
+      way: { type: 'string', default: WAYS.join(',') },
+      image: { type: 'string', default: IMAGES.join(',') },
+      disk: { type: 'string', default: '125' },
+      iops: { type: 'string', default: '3000' },
+      network: { type: 'string', default: '119' },
+      dirty: { type: 'string', default: '1024' },
+      write: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const number = z.coerce.number().int().positive().max(4096)
+  const numbers = z.object({
+    runs: number,
+    disk: number,
+    iops: z.coerce.number().int().positive(),
+    network: number,
+    dirty: number,
+  })
+  const ways = z.array(z.enum(WAYS)).parse(values.way.split(','))
+  const images = z.array(z.enum(IMAGES)).parse(values.image.split(','))
+  return { ...numbers.parse(values), ways, images, write: values.write }
+}
+
+/** One run: a way of syncing, or nobody pulls. */
+async function measure(way: Way | 'no pull', sample: Sample, choice: Choice, options: Abortable): Promise<Measured> {
+  const { signal } = options
+  await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-neighbour-'))
+  await using disk = await freshDisk(scratch.path, { bytesPerSecond: choice.disk * MIB, writesPerSecond: choice.iops }, options)
+  const times = join(scratch.path, 'times.json')
+  const tenant = (...args: string[]) => start(process.execPath, [join(import.meta.dirname, 'tenant.ts'), ...args])
+  await using dirty = tenant('dirty', join(disk.path, 'dirty'), String(choice.dirty))
+  await dirty.line(/ready/, options)
+  await using records = tenant('records', join(disk.path, 'records'), times)
+  await records.line(/ready/, options)
+  // Its first commits find the journal empty.
+  await delay(500, undefined, { signal })
+  const began = performance.timeOrigin + performance.now()
+  const pulled = way === 'no pull' ? undefined : await pull(join(disk.path, 'root'), sample, way, choice.network * MIB, options)
+  await delay(pulled === undefined ? ALONE_MS : AFTER_MS, undefined, { signal })
+  await records.stop()
+  const written: Written[] = z.array(z.tuple([z.number(), z.number()])).parse(JSON.parse(await readFile(times, 'utf8')))
+  const during = written.filter(([at]) => at >= began)
+  return { way, written: during, ...(pulled === undefined ? {} : { pulled }) }
+}
+
+async function compare(choice: Choice, options: Abortable): Promise<void> {
+  if (!canLimit()) console.error('no cgroup v1 blkio here: the disk is as fast as it is')
+  const tables: string[] = []
+  for (const image of choice.images) {
+    const measured = await inTurn(image, choice, options)
+    console.log(`${image}: ${describe(image)}\n${table(measured)}\n`)
+    tables.push(`## ${describe(image)}\n\n${markdown(measured)}`)
+  }
+  if (choice.write) await writeFile(join(import.meta.dirname, '..', 'NEIGHBOUR.md'), record(tables, choice))
+}
+
+async function inTurn(image: ImageName, choice: Choice, options: Abortable): Promise<readonly Measured[]> {
+  const sample = makeSample(image)
+  const measured: Measured[] = []
+  for (let run = 1; run <= choice.runs; run++)
+    for (const way of ['no pull' as const, ...choice.ways]) {
+      measured.push(await measure(way, sample, choice, options))
+      console.error(`${image}, run ${run} of ${choice.runs}: ${way}`)
+    }
+  return measured
+}
+
+async function main(): Promise<number> {
+  const choice = choose()
+  if (choice === undefined) {
+    console.log(usage)
+    return 0
+  }
+  if (!isRoot()) throw new Error('it mounts a file system of its own: it needs root')
+  if (!inSandbox()) return await enterSandbox()
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
+  await compare(choice, { signal: stop.signal })
+  return 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof z.ZodError ? `${z.prettifyError(error)}\n\n${usage}` : error)
+  process.exitCode = 1
+}
