@@ -2,8 +2,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, failureOf } from '../failure/failure.ts'
-import type { Host } from '../registry/hosts.ts'
-import { hostsOf } from '../registry/hosts.ts'
+import { DIAL_TIMEOUT_MS, type Host, hostsOf } from '../registry/hosts.ts'
 import { inlineHosts } from '../registry/inline.ts'
 import type { Places } from '../registry/places.ts'
 import { readRegistriesConf } from '../registry/registries-conf.ts'
@@ -11,7 +10,6 @@ import { bad, type Finding, ok } from './finding.ts'
 
 /** Stands for a registry that nothing names. */
 const ANY = 'registry.example'
-const DIAL_TIMEOUT_MS = 30_000
 
 export async function registryFindings({ hostsDir, registriesConf, inline }: Places): Promise<readonly Finding[]> {
   if (inline !== undefined) {

@@ -244,7 +244,8 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(await store.layer(layer.id)).toBeUndefined()
     const again = store.publish(imageOver(['base'], { tag }), { signal })
     await expect(again).rejects.toMatchObject({ failure: { kind: 'system' } })
-    await expect(staged[Symbol.asyncDispose]()).rejects.toMatchObject({ failure: { kind: 'system' } })
+    // What cannot be thrown away is tried again later, and by the next start.
+    await staged[Symbol.asyncDispose]()
   })
 })
 
