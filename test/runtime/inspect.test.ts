@@ -180,6 +180,13 @@ it.each(['1.6.20', '2.1.9'])(
   },
 )
 
+it('logins beside config_path count, and are no obstacle', async () => {
+  const registry = { config_path: '/c', configs: { 'r.example': { auth: { username: 'u', password: 'p' } } } }
+  const told = { version: '2.1.9', info: config(status['2.1.9+unknown']) }
+  const facts = await inspect('containerd', told, { containerd: () => ({ registry, ...silent, verifiers: [] }) })
+  expect(facts).toMatchObject({ hostsDir: '/c', obstacles: [], registries: { logins: { 'r.example': { username: 'u' } } } })
+})
+
 it('asks for no verifiers before containerd has them', async () => {
   const info = config(status['1.7.24~ds1'])
   const facts = await inspect(
