@@ -18,6 +18,9 @@ type Document = { readonly digest: Digest; readonly bytes: Uint8Array; readonly 
 /** Collected while it was being written, or damaged: once is bad luck. */
 const ATTEMPTS = 3
 
+/** Longer than a collection takes. */
+const COLLECTION_MS = 600_000
+
 /** The diffIDs of blobs that were fetched and unpacked here. */
 export type Verified = ReadonlyMap<Digest, DiffId>
 
@@ -135,7 +138,8 @@ async function isWhole(daemon: Daemon, document: Pick<Descriptor, 'digest' | 'si
 async function dropContent(daemon: Daemon, digest: Digest): Promise<void> {
   await daemon.callUnless('NOT_FOUND', 'delete content', ({ content }, options) => content.delete({ digest }, options))
   const id = `windlass-${randomUUID()}`
-  await daemon.call('create a lease', ({ leases }, options) => leases.create({ id }, options))
+  const labels = { [gc.expire]: new Date(Date.now() + COLLECTION_MS).toISOString() }
+  await daemon.call('create a lease', ({ leases }, options) => leases.create({ id, labels }, options))
   await daemon.callUnless('NOT_FOUND', 'collect', ({ leases }, options) => leases.delete({ id, sync: true }, options))
 }
 
