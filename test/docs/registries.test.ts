@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
 import { authFileSource } from '../../src/credentials/auth-file.ts'
 import { readProviders } from '../../src/credentials/plugin-config.ts'
 import { passedOn } from '../../src/credentials/run.ts'
@@ -50,6 +51,15 @@ describe('the examples', () => {
     expect(await kinds('registry.example:5000', 'team/app')).toEqual(['basic'])
     expect(await kinds('registry.example:5000', 'other/app')).toEqual([])
     expect(await kinds('a.registry.example', 'x')).toEqual(['identity-token'])
+  })
+
+  it('of our own configuration is one', () => {
+    using at = place()
+    const file = at.file('windlass.yaml', example('yaml', /WindlassConfiguration/))
+    const { registry, warnings } = loadConfig({ file, flags: {}, env: {} })
+    expect(registry.authFiles).toEqual(['/etc/windlass/regcred/.dockerconfigjson', '/var/lib/kubelet/config.json'])
+    expect(Object.keys(registry)).toEqual(expect.arrayContaining(['httpsProxy', 'noProxy', 'credentialProvider']))
+    expect(warnings).toEqual([])
   })
 
   it('of kubelet’s plugins is their configuration', async () => {
