@@ -10,9 +10,9 @@
  *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
  *     walk.ts      the hosts in order, each as often as makes sense (retry.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed
- *     request.ts   https or http, and the login (authenticator.ts, challenge.ts, token.ts)
+ *     request.ts   https or http, as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
- *     exchange.ts  one request on one connection (agents.ts)
+ *     exchange.ts  one request on one connection (agents.ts), through a proxy where one is meant (proxy.ts, through-proxy.ts)
  *
  * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */

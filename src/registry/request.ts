@@ -142,6 +142,7 @@ export class Requests {
     const stranger: Party = {
       host,
       origin: new URL(url.origin),
+      sentBy: party.origin,
       repository: party.repository,
       credentials: { kind: 'anonymous' },
     }
@@ -149,7 +150,7 @@ export class Requests {
     const login = await this.#authenticator.authorization(stranger, signal)
     if ('trouble' in login) return login
     const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
-    const asked = { host, agents: this.#agents, registry: stranger.origin, signal }
+    const asked = { host, agents: this.#agents, registry: party.origin, signal }
     const reply = await follow(asked, { method, url, headers: sent }, receive)
     return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
   }

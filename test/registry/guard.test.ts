@@ -50,6 +50,24 @@ it('a redirect by a name that changes its address between two looks is judged by
   expect(elsewhere.requests).toEqual([])
 })
 
+it('another registry that a redirect leads to is looked at again for its token', async () => {
+  await using other = await startRegistry()
+  const realm = `http://other.test:${port(other.host)}/token`
+  other.fault = () => ({
+    kind: 'status',
+    status: 401,
+    headers: { 'www-authenticate': `Bearer realm="${realm}"`, connection: 'close' },
+  })
+  await using registry = await startRegistry({
+    fault: () => ({ kind: 'redirect', location: `http://other.test:${port(other.host)}/x` }),
+  })
+  resolving({ 'other.test': ['127.0.0.1', '169.254.169.254'] })
+  await using client = newClient()
+  const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'malformed')
+  expect(failure.reason).toContain('other.test is 169.254.169.254')
+  expect(other.requests).toHaveLength(1)
+})
+
 it('a registry that its own configuration puts on this node may be there, and so may its own name’s other ports', async () => {
   await using tokens = await startRegistry({ auth: { kind: 'bearer' } })
   const realm = `http://registry.test:${port(tokens.host)}/token`
