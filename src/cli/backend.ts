@@ -7,6 +7,7 @@ import type { SweepRequest } from '../gc/housekeeper.ts'
 import type { Pinned, PinWish } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
+import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
@@ -18,6 +19,9 @@ import type { VerifyEvent } from '../verify/verify.ts'
 export type Ask = { readonly reference: string; readonly credentials: Credentials; readonly platform?: string }
 
 export type VerifyAsk = { readonly images: readonly string[]; readonly repair: boolean; readonly credentials: Credentials }
+
+/** `image`: one image's documents too, of the platform named, else the node's own. */
+export type LookAsk = LookRequest & { readonly image: boolean; readonly platform?: string }
 
 /** One image as `windlass images` lists it. */
 export type ImageSummary = {
@@ -69,6 +73,9 @@ export interface Backend extends AsyncDisposable {
   /** Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. */
   pull(ask: Ask, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
   plan(ask: Ask, options: Abortable): Promise<PullPlan>
+  /** What a reference names, as documents. Throws image-unknown where it is to be in the store. */
+  lookUp(ask: LookAsk, options: Abortable): Promise<LookedUp>
+  platforms(ask: LookRequest, options: Abortable): Promise<Offer>
   pulls(options: Abortable): Promise<readonly PullStatus[]>
   /** Calls back now and after every change until `signal` aborts, then resolves. */
   watchPulls(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): Promise<void>

@@ -5,6 +5,7 @@
 import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
+import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
@@ -33,6 +34,7 @@ export type Sources = {
 /** The pull path without a daemon, on a root of one's own. Disposing it ends its pulls and lets go of the root. */
 export interface Embedded extends AsyncDisposable {
   readonly puller: Puller
+  readonly looker: Looker
   readonly store: Store
   readonly collector: Collector
   readonly verifier: LayerVerifier

@@ -3,6 +3,7 @@ import { fail } from '../failure/failure.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
 import { why } from '../gc/why.ts'
+import { parsePlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
 import { silent } from '../pull/log.ts'
@@ -17,10 +18,16 @@ import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, store, collector, housekeeper, verifier } = embedded
+  const { puller, looker, store, collector, housekeeper, verifier } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => (await puller.pull(requestOf(ask), { signal, onEvent })).image.id,
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
+    lookUp: ({ image, platform, ...request }, { signal }) =>
+      looker.lookUp(
+        { ...request, ...(image ? { image: platform === undefined ? {} : { platform: parsePlatform(platform) } } : {}) },
+        { signal },
+      ),
+    platforms: (request, { signal }) => looker.platforms(request, { signal }),
     pulls: async () => puller.inFlight(),
     watchPulls: async (onChange, { signal }) => {
       const left = Promise.withResolvers<void>()

@@ -1,5 +1,6 @@
 /** What an error means to whoever ran the command: its kind, its text, its exit code. */
 import { describe, type Failure, type FailureKind, failureOf } from '../failure/failure.ts'
+import { exitCodeOfKind } from '../failure/meanings.ts'
 import { RpcError } from '../rpc/status.ts'
 import type { StopSignal } from './io.ts'
 import { printable } from './text.ts'
@@ -25,15 +26,10 @@ export function linesOf(error: unknown): readonly string[] {
   return [first, ...rest].map((each) => printable(describe(each)))
 }
 
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const
+export const EXIT = { ok: 0, usage: 2 } as const
 
 /** 128 and the signal's number, as shells have it. */
 export const EXIT_AFTER = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const satisfies Record<StopSignal, number>
 
-const USAGE: ReadonlySet<string | undefined> = new Set(['invalid-argument', 'invalid-reference', 'bad-config'])
-
 /** 2 for what was typed wrong, on the command line or in a file, else 1. */
-export function exitCodeOf(error: unknown): number {
-  const kind = kindOf(error)
-  return USAGE.has(kind) ? EXIT.usage : EXIT.failure
-}
+export const exitCodeOf = (error: unknown): number => exitCodeOfKind(kindOf(error))

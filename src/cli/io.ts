@@ -59,6 +59,6 @@ export function painter(output: Output, env: Io['env']): Paint {
 }
 
 /** Waits until the stream has taken the text, so that a slow reader slows us. */
-export function writeTo(output: Output, text: string): Promise<void> {
+export function writeTo(output: Output, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => output.write(text, (error) => (error ? reject(error) : resolve())))
 }

@@ -4,6 +4,7 @@ import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
 import { addGc, addPin, addUnpin, addWhy } from './commands/keep.ts'
+import { addManifest, addPlatforms } from './commands/look.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
@@ -86,6 +87,8 @@ export function addCommands(program: Command, session: Session): void {
   for (const add of [addPull, addPlan, addPs]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
+  program.commandsGroup('Look:')
+  for (const add of [addManifest, addPlatforms]) add(program, session)
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount]) add(program, session)
   program.commandsGroup('Node:')

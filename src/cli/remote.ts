@@ -17,9 +17,12 @@ import {
   heldOf,
   infoOf,
   layerOf,
+  lookedUpOf,
+  offerOf,
   pinnedOf,
   pinOf,
   planOf,
+  receiptOf,
   removalOf,
   statusOf,
 } from './wire.ts'
@@ -41,6 +44,10 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       const { plan } = await daemon.windlass.plan(requestOf(ask), { signal })
       return plan === null ? fail({ kind: 'internal', what: 'the daemon sent no plan' }) : planOf(plan)
     },
+    lookUp: async ({ name, credentials, local, image, platform = '' }, { signal }) =>
+      lookedUpOf(await daemon.windlass.lookUp({ name, ...loginOf(credentials), local, image, platform }, { signal })),
+    platforms: async ({ name, credentials, local }, { signal }) =>
+      offerOf(await daemon.windlass.listPlatforms({ name, ...loginOf(credentials), local }, { signal })),
     pulls: async ({ signal }) => (await daemon.windlass.listPulls({}, { signal })).pulls.map(statusOf),
     watchPulls: async (onChange, { signal }) => {
       try {
@@ -71,8 +78,8 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     collect: async ({ dryRun, freeBytes = 0 }, { signal }) =>
       collectionOf(await daemon.windlass.collect({ dryRun, freeBytes }, { signal })),
     verify: async ({ images, repair, credentials }, { signal, onEvent }) => {
-      const login = credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }
-      for await (const message of daemon.windlass.verify({ images: [...images], repair, ...login }, { signal })) {
+      const ask = { images: [...images], repair, ...loginOf(credentials) }
+      for await (const message of daemon.windlass.verify(ask, { signal })) {
         const event = verifyEventOf(message)
         if (event !== undefined) onEvent(event)
       }
@@ -110,6 +117,8 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
     usedAt: new Date(wire.usedAtMs),
     pinned,
     pins: pins.map(pinOf),
+    receipts: wire.receipts.map(receiptOf),
+    ...(wire.receiptsSinceMs === 0 ? {} : { receiptsSince: new Date(wire.receiptsSinceMs) }),
     config: parseConfig(wire.configJson, { digest }, 'the daemon', wire.layers.length),
     configJson: wire.configJson.toString(),
     manifestJson: wire.manifestJson.toString(),
@@ -121,8 +130,11 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
 const requestOf = ({ reference, credentials, platform = '' }: Ask) => ({
   reference,
   platform,
-  ...(credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }),
+  ...loginOf(credentials),
 })
+
+const loginOf = (credentials: Credentials) =>
+  credentials.kind === 'anonymous' ? {} : { credentials: wireCredentials(credentials) }
 
 function wireCredentials(credentials: Exclude<Credentials, { kind: 'anonymous' }>) {
   switch (credentials.kind) {

@@ -9,6 +9,7 @@ import { linesOf } from './failures.ts'
 import type { Io } from './io.ts'
 import { type Options, textOption } from './options.ts'
 import { FORMATS, type Format } from './output.ts'
+import { printable } from './text.ts'
 
 export type RuntimeFlags = Pick<Sources['flags'], 'runtime' | 'runtimeEndpoint'>
 
@@ -101,6 +102,9 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
     },
   }
 }
+
+/** A remark on stderr; parts of it may come from registries. */
+export const note = (io: Io, text: string): void => void io.stderr.write(`${printable(text)}\n`)
 
 /** A warning on stderr. */
 export const warn = (io: Io, text: string): void => void io.stderr.write(`windlass: warning: ${text}\n`)

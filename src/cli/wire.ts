@@ -6,6 +6,7 @@ import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { parsePlatform } from '../platform/platform.ts'
+import { type Content, FITS, type LookedUp, type Offer } from '../pull/look.ts'
 import {
   CLIENTS,
   LAYER_ORIGINS,
@@ -19,19 +20,24 @@ import {
 import type { CollectResponse__Output } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Damage__Output } from '../rpc/generated/windlass/v1/Damage.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { Document__Output } from '../rpc/generated/windlass/v1/Document.ts'
 import type { HeldThing__Output } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { ImageLayer__Output } from '../rpc/generated/windlass/v1/ImageLayer.ts'
 import type { InfoResponse__Output } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { LayerDone__Output } from '../rpc/generated/windlass/v1/LayerDone.ts'
+import type { ListPlatformsResponse__Output } from '../rpc/generated/windlass/v1/ListPlatformsResponse.ts'
+import type { LookUpResponse__Output } from '../rpc/generated/windlass/v1/LookUpResponse.ts'
 import type { Pin__Output } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { PinResponse__Output } from '../rpc/generated/windlass/v1/PinResponse.ts'
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { Receipt__Output } from '../rpc/generated/windlass/v1/Receipt.ts'
 import type { RemoveImageResponse__Output } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { ImageLayer } from '../store/detail.ts'
 import type { Damage } from '../store/facts.ts'
 import type { Pin } from '../store/pins.ts'
+import type { Receipt } from '../store/receipts.ts'
 import type { Collection, DaemonInfo } from './backend.ts'
 
 /** A field that proto3 lets be absent and our service always sends. */
@@ -65,6 +71,28 @@ export const planOf = (wire: Plan__Output): PullPlan => ({
   present: wire.present,
   bytesToFetch: wire.bytesToFetch,
   bytesHere: wire.bytesHere,
+})
+
+function contentOf(wire: Document__Output | null, field: string): Content {
+  const { descriptor, content } = sent(wire, field)
+  return { descriptor: descriptorOf(descriptor, field), bytes: content }
+}
+
+export const lookedUpOf = ({ reference, host, root, manifest, config }: LookUpResponse__Output): LookedUp => ({
+  reference,
+  host,
+  root: contentOf(root, 'root'),
+  ...(manifest === null ? {} : { image: { manifest: contentOf(manifest, 'manifest'), config: contentOf(config, 'config') } }),
+})
+
+export const offerOf = ({ root, platforms, ...offer }: ListPlatformsResponse__Output): Offer => ({
+  ...offer,
+  root: descriptorOf(root, 'root'),
+  platforms: platforms.map(({ platform, manifest, fit }) => ({
+    ...(platform === '' ? {} : { platform }),
+    manifest: descriptorOf(manifest, 'manifest'),
+    fit: oneOf(FITS, fit, 'fit'),
+  })),
 })
 
 /** Undefined for an event this version does not know: a newer daemon may tell more. */
@@ -128,6 +156,8 @@ export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => 
   since: new Date(sinceMs),
   ...(untilMs === 0 ? {} : { until: new Date(untilMs) }),
 })
+
+export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ ...receipt, at: new Date(atMs) })
 
 export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
 

@@ -30,6 +30,8 @@ export type Config = {
     readonly configPath: string
     readonly registriesConf: string
     readonly progressTimeoutMs: number
+    /** See docs/access.md. */
+    readonly recheckAccess: boolean
     /** In place of HTTP_PROXY and its like; empty: none. Their addresses may hold logins. */
     readonly httpProxy?: string
     readonly httpsProxy?: string
@@ -104,6 +106,7 @@ export const defaults = {
     configPath: DEFAULT_HOSTS_DIR,
     registriesConf: '/etc/containers/registries.conf',
     progressTimeoutMs: 300_000,
+    recheckAccess: false,
     authFiles: [],
   },
   maxParallelImagePulls: 4,

@@ -192,6 +192,7 @@ function registryOf(registry: Configuration['registry']): Config['registry'] {
     configPath: registry?.configPath ?? defaults.registry.configPath,
     registriesConf: registry?.registriesConf ?? defaults.registry.registriesConf,
     progressTimeoutMs: registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+    recheckAccess: registry?.recheckAccess ?? defaults.registry.recheckAccess,
     ...(httpProxy === undefined ? {} : { httpProxy }),
     ...(httpsProxy === undefined ? {} : { httpsProxy }),
     ...(noProxy === undefined ? {} : { noProxy }),

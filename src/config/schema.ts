@@ -134,6 +134,7 @@ export const configurationSchema = z.strictObject({
       noProxy: z.string().max(65_536).optional(),
       authFiles: z.array(path).max(MAX_AUTH_FILES).optional(),
       credentialProvider: z.strictObject({ configPath: path, binDir: path }).optional(),
+      recheckAccess: z.boolean().optional(),
     })
     .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),

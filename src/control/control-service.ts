@@ -7,13 +7,15 @@ import { removeImage } from '../gc/remove.ts'
 import { why } from '../gc/why.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/oci.ts'
-import { formatPlatform } from '../platform/platform.ts'
+import { formatPlatform, parsePlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
 import type { Log } from '../pull/log.ts'
+import type { Looker, LookRequest } from '../pull/look.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
-import { sentCredentials } from '../registry/credentials.ts'
+import { type SentCredentials, sentCredentials } from '../registry/credentials.ts'
+import type { Credentials } from '../registry/registry.ts'
 import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
@@ -30,6 +32,8 @@ import {
   detailMessage,
   eventMessage,
   heldMessage,
+  lookedUpMessage,
+  offerMessage,
   passthroughMessage,
   pinMessage,
   planMessage,
@@ -43,9 +47,10 @@ import { damagedMessage, verifyMessage } from './verify-messages.ts'
 /** The pull path. */
 export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
+  readonly looker: Looker
   readonly store: Pick<
     Store,
-    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health'
+    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health' | 'receipts'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
@@ -88,6 +93,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async plan(request, { signal }) {
       return { plan: planMessage(await node().puller.plan(pullRequest(request), { signal })) }
+    },
+
+    async lookUp({ name, credentials, local, image, platform }, { signal }) {
+      const one = image ? { image: platform === '' ? {} : { platform: parsePlatform(platform) } } : {}
+      return lookedUpMessage(await node().looker.lookUp({ ...lookRequest(name, credentials, local), ...one }, { signal }))
+    },
+
+    async listPlatforms({ name, credentials, local }, { signal }) {
+      return offerMessage(await node().looker.platforms(lookRequest(name, credentials, local), { signal }))
     },
 
     async listPulls() {
@@ -137,7 +151,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     async *verify({ images, repair, credentials }, { signal }) {
       if (repair && runtime !== undefined) checkOurs(runtime)
       const { puller, store, verifier } = node()
-      const login = await loginFor(store, images, credentials === null ? { kind: 'anonymous' } : sentCredentials(credentials))
+      const login = await loginFor(store, images, credentialsIn(credentials))
       const again = repair ? { repair: pullAgain(puller, 'control', login) } : {}
       const events = createMailbox<VerifyEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
       verifier.verify({ images, ...again }, { signal, onEvent: (event) => events.put(event) }).then(
@@ -196,7 +210,17 @@ function checkOurs({ passthrough, facts }: ControlledRuntime): void {
 /** Throws invalid-reference, invalid-argument. */
 const pullRequest = ({ reference, credentials, platform }: PullRequest__Output): PullRequest => ({
   reference: parseReference(reference),
-  credentials: credentials === null ? { kind: 'anonymous' } : sentCredentials(credentials),
+  credentials: credentialsIn(credentials),
   client: 'control',
   ...(platform === '' ? {} : { platform: wantedPlatform(platform) }),
 })
+
+const lookRequest = (name: string, credentials: SentCredentials | null, local: boolean): LookRequest => ({
+  name,
+  credentials: credentialsIn(credentials),
+  local,
+})
+
+/** Throws invalid-argument. */
+const credentialsIn = (sent: SentCredentials | null): Credentials =>
+  sent === null ? { kind: 'anonymous' } : sentCredentials(sent)

@@ -3,12 +3,16 @@ import type { Swept } from '../gc/housekeeper.ts'
 import type { HeldThing } from '../gc/why.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
+import type { Content, LookedUp, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { CollectResponse } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
+import type { Document as DocumentMessage } from '../rpc/generated/windlass/v1/Document.ts'
 import type { HeldThing as HeldThingMessage } from '../rpc/generated/windlass/v1/HeldThing.ts'
 import type { InfoResponse } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { InspectImageResponse } from '../rpc/generated/windlass/v1/InspectImageResponse.ts'
+import type { ListPlatformsResponse } from '../rpc/generated/windlass/v1/ListPlatformsResponse.ts'
+import type { LookUpResponse } from '../rpc/generated/windlass/v1/LookUpResponse.ts'
 import type { Passthrough as PassthroughMessage } from '../rpc/generated/windlass/v1/Passthrough.ts'
 import type { Pin as PinMessage } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
@@ -70,6 +74,24 @@ export const planMessage = (plan: PullPlan): Plan => ({
   bytesHere: plan.bytesHere,
 })
 
+const documentMessage = ({ descriptor, bytes }: Content): DocumentMessage => ({
+  descriptor: descriptorMessage(descriptor),
+  content: bytes,
+})
+
+export const lookedUpMessage = ({ reference, host, root, image }: LookedUp): LookUpResponse => ({
+  reference,
+  host,
+  root: documentMessage(root),
+  ...(image === undefined ? {} : { manifest: documentMessage(image.manifest), config: documentMessage(image.config) }),
+})
+
+export const offerMessage = ({ root, platforms, ...offer }: Offer): ListPlatformsResponse => ({
+  ...offer,
+  root: descriptorMessage(root),
+  platforms: platforms.map(({ platform = '', manifest, fit }) => ({ platform, manifest: descriptorMessage(manifest), fit })),
+})
+
 export const pullMessage = (pull: PullStatus): PullInFlight => ({
   id: pull.id,
   reference: pull.reference,
@@ -118,6 +140,8 @@ export const detailMessage = ({
   pulledAt,
   usedAt,
   pins,
+  receipts,
+  receiptsSince,
   configJson,
   manifestJson,
   config: _,
@@ -130,6 +154,8 @@ export const detailMessage = ({
   pulledAtMs: pulledAt.getTime(),
   usedAtMs: usedAt.getTime(),
   pins: pins.map(pinMessage),
+  receipts: receipts.map(({ at, ...receipt }) => ({ ...receipt, atMs: at.getTime() })),
+  receiptsSinceMs: receiptsSince?.getTime() ?? 0,
   configJson: Buffer.from(configJson),
   manifestJson: Buffer.from(manifestJson),
   layers: image.layers.map(({ damage, ...layer }) => ({

@@ -18,6 +18,8 @@ export const isForwardable = {
   unauthorized: false,
   denied: false,
   'rate-limited': false,
+  // The runtime would ask the same mirrors, which say nothing of this caller.
+  'access-unconfirmed': false,
   // The bytes are not what the manifest says, or break a rule that protects the node.
   'digest-mismatch': false,
   'size-mismatch': false,

@@ -12,6 +12,9 @@ export type HostAttempt = {
   readonly answered?: boolean
 }
 
+/** What a failure is about, and the other hosts that were asked, where the room that failed did not know; see of-reference.ts. */
+export type Asked = { readonly reference?: string; readonly others?: readonly HostAttempt[] }
+
 export type Failure =
   /** The text is not an image reference. */
   | { readonly kind: 'invalid-reference'; readonly input: string; readonly reason: string }
@@ -40,6 +43,7 @@ export type Failure =
       readonly host: string
       readonly user?: string
       readonly detail: string
+      readonly others?: readonly HostAttempt[]
     }
   /** Authenticated or not, this repository may not be read. */
   | {
@@ -48,44 +52,59 @@ export type Failure =
       readonly host: string
       readonly user?: string
       readonly detail: string
+      readonly others?: readonly HostAttempt[]
     }
   /** The registry asks to wait. */
-  | { readonly kind: 'rate-limited'; readonly reference: string; readonly host: string; readonly retryAfterSeconds?: number }
+  | {
+      readonly kind: 'rate-limited'
+      readonly reference: string
+      readonly host: string
+      readonly retryAfterSeconds?: number
+      readonly others?: readonly HostAttempt[]
+    }
   /** No host could be reached, or all answered 5xx. kubelet reads this one's prefix. */
   | { readonly kind: 'registry-unavailable'; readonly reference: string; readonly tried: readonly HostAttempt[] }
+  /** registry.recheckAccess wants the registry's own word that this caller may read the image, and it could not be had. */
+  | { readonly kind: 'access-unconfirmed'; readonly reference: string; readonly tried: readonly HostAttempt[] }
   /** Bytes that do not have the digest they were asked for by. `from` is the host, or the path for a local copy. */
-  | {
+  | (Asked & {
       readonly kind: 'digest-mismatch'
       readonly what: 'manifest' | 'config' | 'layer' | 'diffID'
       readonly want: string
       readonly got: string
       readonly from: string
-    }
+    })
   /** More or fewer bytes than the descriptor says. */
-  | {
+  | (Asked & {
       readonly kind: 'size-mismatch'
       readonly digest: string
       readonly want: number
       readonly got: number
       readonly from: string
-    }
+    })
   /** Well-formed, but not something Windlass pulls: schema 1, encrypted or Windows layers, unknown compression. */
-  | { readonly kind: 'unsupported'; readonly what: string; readonly mediaType: string; readonly hint: string }
+  | (Asked & { readonly kind: 'unsupported'; readonly what: string; readonly mediaType: string; readonly hint: string })
   /** A document from a registry that breaks its specification. */
-  | { readonly kind: 'malformed'; readonly what: string; readonly from: string; readonly reason: string }
+  | (Asked & { readonly kind: 'malformed'; readonly what: string; readonly from: string; readonly reason: string })
   /** A layer whose compressed stream or tar breaks the rules; `entry` is the member it happened at, escaped for print. */
-  | { readonly kind: 'bad-layer'; readonly digest: string; readonly entry?: string; readonly reason: string }
+  | (Asked & { readonly kind: 'bad-layer'; readonly digest: string; readonly entry?: string; readonly reason: string })
   /** A bound of the configuration was reached. */
-  | { readonly kind: 'limit'; readonly what: string; readonly limit: number; readonly setting: string; readonly digest?: string }
+  | (Asked & {
+      readonly kind: 'limit'
+      readonly what: string
+      readonly limit: number
+      readonly setting: string
+      readonly digest?: string
+    })
   /** ENOSPC, EDQUOT or no inodes left below `path`, or where somebody else opened what was written to. */
-  | {
+  | (Asked & {
       readonly kind: 'no-space'
       readonly path?: string
       readonly code: string
       /** Bytes, where it was seen before they were written: about what is needed, and what of it is not there. */
       readonly needs?: number
       readonly missing?: number
-    }
+    })
   /** The caller left, or its deadline passed. */
   | { readonly kind: 'cancelled'; readonly reason: 'cancelled' | 'deadline' | 'shutdown' }
   /** The local store has no such image. */
@@ -183,6 +202,10 @@ export function asWindlassError(error: unknown): WindlassError {
 
 const attempts = (tried: readonly HostAttempt[]): string =>
   tried.length === 0 ? 'no host was asked' : tried.map(({ host, result }) => `${host}: ${result}`).join('; ')
+/** The hosts that were asked beside the one that the sentence is about. */
+const besides = (others: readonly HostAttempt[] = []): string => (others.length === 0 ? '' : `; also asked: ${attempts(others)}`)
+/** What the sentence is about, before it. */
+const about = ({ reference }: Asked): string => (reference === undefined ? '' : `${reference}: `)
 const asUser = (user: string | undefined): string => (user === undefined ? 'no credentials were given' : `as user ${user}`)
 
 const isWindows = (platform: string): boolean => platform.startsWith('windows')
@@ -230,31 +253,33 @@ export function describe(f: Failure): string {
     case 'no-platform':
       return `${f.reference}: no image for ${f.wanted}; it offers ${f.offered.length === 0 ? 'no platform' : f.offered.join(', ')}; ${platformAdvice(f)}`
     case 'unauthorized':
-      return `authentication failed for ${f.host} (${asUser(f.user)}) while reading ${f.reference}: ${f.detail}; check the pull secret or --creds`
+      return `authentication failed for ${f.host} (${asUser(f.user)}) while reading ${f.reference}: ${f.detail}; check the pull secret or --creds${besides(f.others)}`
     case 'denied':
-      return `pull access denied for ${f.reference} at ${f.host} (${asUser(f.user)}), repository does not exist or may require authorization: ${f.detail}`
+      return `pull access denied for ${f.reference} at ${f.host} (${asUser(f.user)}), repository does not exist or may require authorization: ${f.detail}; check the name, and what the pull secret or --creds may read${besides(f.others)}`
     case 'rate-limited':
-      return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits`
+      return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits${besides(f.others)}`
     case 'registry-unavailable':
       return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, and the network of this node`
+    case 'access-unconfirmed':
+      return `${f.reference}: the registry itself could not be asked whether this caller may read it (${f.tried.length === 0 ? 'hosts.toml leaves only mirrors' : attempts(f.tried)}), and registry.recheckAccess is on; pull again when it answers, or switch that off`
     case 'digest-mismatch':
-      return `${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged`
+      return `${about(f)}${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged: pull again, and mend that copy if it stays so${besides(f.others)}`
     case 'size-mismatch':
-      return `${f.digest} from ${f.from} has the wrong size: the manifest says ${f.want} bytes, got ${f.got}`
+      return `${about(f)}${f.digest} from ${f.from} has the wrong size: the manifest says ${f.want} bytes, got ${f.got}; the copy there, or the way to it, is damaged: pull again, and mend that copy if it stays so${besides(f.others)}`
     case 'unsupported':
-      return `unsupported ${f.what} ${f.mediaType}: ${f.hint}`
+      return `${about(f)}unsupported ${f.what} ${f.mediaType}: ${f.hint}${besides(f.others)}`
     case 'malformed':
-      return `${f.what} from ${f.from} is malformed: ${f.reason}`
+      return `${about(f)}${f.what} from ${f.from} is malformed: ${f.reason}${f.reference === undefined ? '' : `; push the image again, or see what answers there in the registry's place (a proxy, a login page)${besides(f.others)}`}`
     case 'bad-layer':
-      return `layer ${f.digest} cannot be unpacked${f.entry === undefined ? '' : ` at ${f.entry}`}: ${f.reason}`
+      return `${about(f)}layer ${f.digest} cannot be unpacked${f.entry === undefined ? '' : ` at ${f.entry}`}: ${f.reason}; build the image again, and ask who made it if that does not help`
     case 'limit':
-      return `${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
+      return `${about(f)}${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
     case 'no-space':
       if (f.needs !== undefined && f.missing !== undefined)
-        return `this image needs at least ${megabytes(f.needs)} below ${f.path}, and ${megabytes(f.missing)} of that are missing, whatever may go; free space there, or remove images (windlass gc --dry-run says what stays and why)`
+        return `${about(f)}this image needs at least ${megabytes(f.needs)} below ${f.path}, and ${megabytes(f.missing)} of that are missing, whatever may go; free space there, or remove images (windlass gc --dry-run says what stays and why)`
       return f.path === undefined
-        ? `no space left where the output goes (${f.code})`
-        : `no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
+        ? `${about(f)}no space left where the output goes (${f.code})`
+        : `${about(f)}no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
     case 'cancelled':
       return { cancelled: 'cancelled by the caller', deadline: 'deadline exceeded', shutdown: 'the daemon is shutting down' }[
         f.reason
@@ -270,7 +295,7 @@ export function describe(f: Failure): string {
     case 'layer-in-use':
       if (f.snapshots !== undefined && f.snapshots.length > 0)
         return `layer ${f.layer} is damaged and cannot be replaced while containers stand on it (${f.snapshots.join(', ')}); nothing was changed; remove them (crictl rm, ctr -n k8s.io snapshots rm), then: windlass verify --repair`
-      return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again`
+      return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again (in containerd: windlass verify --repair)`
     case 'damaged':
       return [
         ...(f.damaged === 0

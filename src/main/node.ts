@@ -6,6 +6,8 @@ import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import { identifier } from '../pull/identity.ts'
+import { createLooker, type Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
@@ -22,11 +24,13 @@ import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
 import type { LayerVerifier } from '../verify/verify.ts'
+import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
+  readonly looker: Looker
   readonly store: Store
   readonly collector: Collector
   readonly housekeeper: Housekeeper
@@ -80,11 +84,16 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...onEnd })
+  const { recheckAccess } = config.registry
+  const identify = identifier(identityKey(config.rootDir, log))
+  const access = { identify, recheckAccess }
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...access, ...onEnd })
   opened.defer(() => puller.close())
+  const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  return { puller, store, collector, housekeeper: room, verifier, platform, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  const parts = { puller, looker, store, collector, housekeeper: room, verifier, platform }
+  return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */

@@ -123,7 +123,7 @@ const IMAGE_TYPES = new Set<string>([
 ])
 
 /** BuildKit stores provenance and SBOMs as manifests for unknown/unknown. */
-const isAttestation = ({ platform, annotations }: Descriptor): boolean =>
+export const isAttestation = ({ platform, annotations }: Descriptor): boolean =>
   platform?.os === 'unknown' ||
   platform?.architecture === 'unknown' ||
   annotations?.['vnd.docker.reference.type'] === 'attestation-manifest'

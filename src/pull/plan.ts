@@ -6,7 +6,7 @@ import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.t
 import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
 import { formatReference, formatRepository } from '../reference/parse.ts'
 import type { Reference } from '../reference/reference.ts'
-import type { Document, Repository } from '../registry/registry.ts'
+import { type Document, type Repository, unconfirmed } from '../registry/registry.ts'
 import type { NewImage, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerOrigin, PullPlan } from './pull.ts'
@@ -28,20 +28,34 @@ export type PlanContext = {
   readonly platform: Platform
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
+  /** The registry itself must say that this caller may read it, before anything else is looked at. */
+  readonly recheckAccess?: boolean
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
 export async function makePlan(context: PlanContext, options: Abortable): Promise<Planned> {
-  const { reference, remote } = context
+  const { reference } = context
   const before = await context.store.find(formatReference(reference))
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
-  const root = await remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
+  const root = await resolved(context, known, options)
   if (root === undefined && before !== undefined && known !== undefined)
     return await planned(context, documentsOf(before, known), before.id)
   if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
   const { manifest, document, index, isPlatformKnown } = await chooseManifest(context, root, options)
   const { config, bytes } = await readConfig(context, manifest, isPlatformKnown, options)
   return await planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
+}
+
+/** Nothing that could hand the pull on comes before the registry's word, where that is wanted: it would be a way past it. */
+async function resolved({ remote, recheckAccess }: PlanContext, known: Digest | undefined, options: Abortable) {
+  const resolving = remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
+  if (recheckAccess !== true) return await resolving
+  const root = await resolving.catch((error: unknown) => {
+    throw unconfirmed(error)
+  })
+  const digest = root?.descriptor.digest ?? known
+  if (digest !== undefined) await remote.confirm(digest, options)
+  return root
 }
 
 type Documents = {
@@ -54,7 +68,7 @@ type Documents = {
 }
 
 /** The digest this repository gave the image by: what a HEAD is compared with. */
-function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
+export function rootOf(image: StoredImage, reference: Reference): Digest | undefined {
   const prefix = `${formatRepository(reference)}@`
   const [only, ...more] = image.digests.filter((digest) => digest.startsWith(prefix))
   // Where one image came by several digests, nobody can say which of them this tag had.
@@ -85,8 +99,12 @@ type Chosen = {
   readonly isPlatformKnown: boolean
 }
 
-/** Goes down from the root to one image's manifest. */
-async function chooseManifest({ reference, platform, remote }: PlanContext, root: Document, options: Abortable): Promise<Chosen> {
+/** Goes down from the root to one image's manifest. Throws no-platform, malformed, unsupported, and what `Repository.manifest` does. */
+export async function chooseManifest(
+  { reference, platform, remote }: Pick<PlanContext, 'reference' | 'platform' | 'remote'>,
+  root: Document,
+  options: Abortable,
+): Promise<Chosen> {
   let document = root
   let isPlatformKnown = false
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {

@@ -1,6 +1,7 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
 import { createHash } from 'node:crypto'
 import { asWindlassError, type Failure, WindlassError } from '../failure/failure.ts'
+import { errorAbout } from '../failure/of-reference.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import { formatReference } from '../reference/parse.ts'
@@ -9,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Unpacker } from '../unpack/unpack.ts'
+import { canonical, type Identify } from './identity.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
@@ -27,6 +29,10 @@ export type PullerOptions = {
   readonly room?: Room
   /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
   readonly onEnd?: (registry: string, result: 'pulled' | Failure['kind']) => void
+  /** Says who a caller is, for receipts; by default none are kept. */
+  readonly identify?: Identify
+  /** With each pull the registry itself must say that its caller may read the image; by default a mirror's answer, or a HEAD, will do. */
+  readonly recheckAccess?: boolean
   readonly log?: Log
 }
 
@@ -51,8 +57,10 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, room = boundless, log = silent }: PullerOptions) {
-    this.#crew = { registry, store, platform, room, layers: new LayerWork({ store, unpacker, room }, log) }
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, ...rest }: PullerOptions) {
+    const { room = boundless, log = silent, identify, recheckAccess = false } = rest
+    const layers = new LayerWork({ store, unpacker, room }, log)
+    this.#crew = { registry, store, platform, room, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})
@@ -73,7 +81,11 @@ class NodePuller implements Puller {
   }
 
   async plan(request: PullRequest, options: Abortable): Promise<PullPlan> {
-    return (await planPull(this.#crew, request, options)).plan
+    try {
+      return (await planPull(this.#crew, request, options)).plan
+    } catch (error) {
+      throw errorAbout(formatReference(request.reference), error)
+    }
   }
 
   inFlight(): readonly PullStatus[] {
@@ -120,7 +132,7 @@ class NodePuller implements Puller {
       this.#onEnd(request.reference.registry, 'pulled')
       return result
     } catch (error) {
-      const failure = asWindlassError(signal.aborted ? signal.reason : error)
+      const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
       this.#log.warn({ pull: id, reference, failure: failure.failure.kind, err: failure }, 'pull failed')
       this.#onEnd(request.reference.registry, failure.failure.kind)
       // Whatever else runs for this pull has lost its purpose.
@@ -157,8 +169,6 @@ const shutdown = (): WindlassError => new WindlassError({ kind: 'cancelled', rea
 
 /** Pulls are the same when they name the same thing for the same platform with the same credentials: no tenant rides on another's login. */
 function keyOf({ reference, platform, credentials }: PullRequest, own: Platform): string {
-  const login = createHash('sha256')
-    .update(JSON.stringify(Object.entries(credentials).sort()))
-    .digest('hex')
+  const login = createHash('sha256').update(canonical(credentials)).digest('hex')
   return [formatReference(reference), formatPlatform(platform ?? own), login].join(' ')
 }

@@ -1,9 +1,11 @@
 /** One pull, told as it happens. */
 import type { Platform } from '../oci/oci.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { Receipt } from '../store/receipts.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { Expected, estimate } from './expected.ts'
+import type { Identify } from './identity.ts'
 import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
@@ -18,29 +20,39 @@ export type Crew = {
   /** This node's, for requests that name none. */
   readonly platform: Platform
   readonly room: Room
+  /** Says who a caller is; without it no receipts are kept. */
+  readonly identify: Identify | undefined
+  /** The registry itself must say, for each pull, that its caller may read the image. */
+  readonly recheckAccess: boolean
 }
 
 /** Whom a pull tells. */
 export type Audience = { phase(phase: PullStatus['phase']): void; event(event: PullEvent): void; plan(planned: Planned): void }
 
 /** Resolves and plans without pulling. */
-export async function planPull({ registry, store, platform }: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
+export async function planPull(
+  { registry, store, platform, recheckAccess }: Crew,
+  request: PullRequest,
+  options: Abortable,
+): Promise<Planned> {
   const remote = registry.connect(request.reference, request.credentials)
-  return await makePlan({ reference: request.reference, platform: request.platform ?? platform, remote, store }, options)
+  const context = { reference: request.reference, platform: request.platform ?? platform, remote, store, recheckAccess }
+  return await makePlan(context, options)
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
 export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
-  const { registry, store, layers } = crew
+  const { registry, store, layers, recheckAccess } = crew
   layers.checkRights()
   const started = performance.now()
   const remote = registry.connect(request.reference, request.credentials)
   const platform = request.platform ?? crew.platform
 
   audience.phase('resolving')
-  const planned = await makePlan({ reference: request.reference, platform, remote, store }, options)
+  const planned = await makePlan({ reference: request.reference, platform, remote, store, recheckAccess }, options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
+  const receipt = receiptOf(crew, request, planned, remote.resolvedBy ?? host)
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
   // In a runtime's store, an image that is here whole holds its layers itself; in one of ours it might make room for another pull.
@@ -63,13 +75,22 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
   const done = (at: number): void => expected.done(at)
   const reports = await bringLayers(layers, chain, plan, audience, { ...options, done })
-  if (published !== undefined) return finish(published, reports, 0)
+  if (published !== undefined) {
+    if (receipt !== undefined) store.receipts.note(published.id, receipt)
+    return finish(published, reports, 0)
+  }
 
   audience.phase('sealing')
-  const { image, syncMs, publishMs } = await store.publish(planned.image, options)
+  const { image, syncMs, publishMs } = await store.publish(
+    { ...planned.image, ...(receipt === undefined ? {} : { receipt }) },
+    options,
+  )
   audience.event({ type: 'sealed', syncMs, publishMs })
   return finish(image, reports, syncMs + publishMs)
 }
+
+const receiptOf = ({ identify }: Crew, { credentials }: PullRequest, { image }: Planned, host: string): Receipt | undefined =>
+  identify === undefined ? undefined : { identity: identify(credentials), name: image.digest, host, at: new Date() }
 
 /** The record the plan has found, unless the image or its name has gone since: then it is published anew. */
 async function stillPublished(store: Store, { published, image }: Planned): Promise<StoredImage | undefined> {

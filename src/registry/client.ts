@@ -13,7 +13,15 @@ import type { Host } from './hosts.ts'
 import { Logins } from './logins.ts'
 import { hostsFor, type Places } from './places.ts'
 import type { ProxyFor } from './proxy.ts'
-import type { Credentials, Document, Keyring, Registry, Repository, Transfer } from './registry.ts'
+import {
+  type Credentials,
+  type Document,
+  type Keyring,
+  type Registry,
+  type Repository,
+  type Transfer,
+  unconfirmed,
+} from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
 import { Tokens } from './token.ts'
@@ -89,11 +97,16 @@ class RemoteRepository implements Repository {
   readonly #parts: Parts
   readonly #name: string
   #hosts: Promise<readonly Host[]> | undefined
+  #resolvedBy: Host | undefined
 
   constructor(parts: Parts) {
     const { registry, repository, tag, digest } = parts.reference
     this.#parts = parts
     this.#name = `${registry}/${repository}${digest === undefined ? `:${tag ?? 'latest'}` : `@${digest}`}`
+  }
+
+  get resolvedBy(): string | undefined {
+    return this.#resolvedBy?.name
   }
 
   async resolve({ signal, known }: Abortable & { readonly known?: Digest }): Promise<Document | undefined> {
@@ -104,6 +117,7 @@ class RemoteRepository implements Repository {
     const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
     const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
     return walk<Document | undefined>(asking, async (host) => {
+      this.#resolvedBy = host
       if (known !== undefined) {
         const same = await stillNames(requests, host, question, known, asking.signal)
         if ('trouble' in same) return same
@@ -111,6 +125,26 @@ class RemoteRepository implements Repository {
       }
       return getDocument(requests, host, question, expected, asking.signal)
     })
+  }
+
+  async confirm(digest: Digest, { signal }: Abortable): Promise<void> {
+    if (this.#resolvedBy?.named === true) return
+    const { requests } = this.#parts
+    const question = this.#question(`manifests/${digest}`, { accept: MANIFEST_ACCEPT })
+    const asking = await this.#walk(question, [], this.#manifestUnknown, signal)
+    // A mirror's word says nothing of what the registry lets this caller read, and only the registry sees the login.
+    const hosts = asking.hosts.filter(({ named, capabilities }) => named && capabilities.has('pull'))
+    if (hosts.length === 0) fail({ kind: 'access-unconfirmed', reference: this.#name, tried: [] })
+    try {
+      await walk<unknown>({ ...asking, hosts }, async (host) => {
+        const same = await stillNames(requests, host, question, digest, asking.signal)
+        return 'value' in same && same.value
+          ? same
+          : getDocument(requests, host, question, { what: 'manifest', digest }, asking.signal)
+      })
+    } catch (error) {
+      throw unconfirmed(error)
+    }
   }
 
   async manifest(descriptor: Descriptor, { signal }: Abortable): Promise<Document> {

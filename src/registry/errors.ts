@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { type Failure, type HostAttempt, WindlassError } from '../failure/failure.ts'
+import { ofReference } from '../failure/of-reference.ts'
 import type { Credentials } from './registry.ts'
 
 /** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
@@ -137,17 +138,19 @@ export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): Windlas
     ...(trouble.kind === 'unreachable' ? {} : { answered: true }),
   }))
   const { reference } = wanted
-  for (const { host, trouble } of tried.toReversed()) {
+  for (const [at, { host, trouble }] of [...tried.entries()].reverse()) {
+    const others = attempts.filter((_, other) => other !== at)
+    const besides = others.length === 0 ? {} : { others }
     switch (trouble.kind) {
       case 'failed':
-        return new WindlassError(trouble.failure)
+        return new WindlassError(ofReference(trouble.failure, reference, others))
       case 'refused': {
         const user = trouble.user === undefined ? {} : { user: trouble.user }
-        return new WindlassError({ kind: trouble.as, reference, host, ...user, detail: trouble.result })
+        return new WindlassError({ kind: trouble.as, reference, host, ...user, detail: trouble.result, ...besides })
       }
       case 'rate-limited': {
         const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
-        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter })
+        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter, ...besides })
       }
     }
   }

@@ -17,6 +17,7 @@
  * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */
 
+import { WindlassError } from '../failure/failure.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
@@ -76,6 +77,15 @@ export interface Repository {
    */
   resolve(options: Abortable & { readonly known?: Digest }): Promise<Document | undefined>
 
+  /** Who answered the last `resolve`; undefined before. */
+  readonly resolvedBy: string | undefined
+
+  /**
+   * Asks the registry itself, no mirror, whether it gives these credentials this manifest; nothing where it was the registry that answered
+   * `resolve`. Throws unauthorized, denied, manifest-unknown, rate-limited; access-unconfirmed where it could not be asked.
+   */
+  confirm(digest: Digest, options: Abortable): Promise<void>
+
   /** A manifest or index by digest, at most 4 MiB. Throws as `resolve`. */
   manifest(descriptor: Descriptor, options: Abortable): Promise<Document>
 
@@ -88,4 +98,11 @@ export interface Repository {
    * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch.
    */
   fetch(descriptor: Descriptor, sink: ByteSink, options: Abortable): Promise<Transfer>
+}
+
+/** A failure that says no more than that nobody could be asked, as one about what was asked for; any other unchanged. */
+export function unconfirmed(error: unknown): unknown {
+  if (!(error instanceof WindlassError) || error.failure.kind !== 'registry-unavailable') return error
+  const { reference, tried } = error.failure
+  return new WindlassError({ kind: 'access-unconfirmed', reference, tried }, error)
 }

@@ -68,11 +68,3 @@ export function nameOf(code: number): Exclude<StatusName, 'OK'> {
 
 /** The trailer that carries a failure's kind beside the status. */
 export const kindTrailer = 'windlass-failure'
-
-/** A call that was stopped, by why. */
-export const codeOfCancel = {
-  cancelled: 'CANCELLED',
-  deadline: 'DEADLINE_EXCEEDED',
-  // gRPC's word for: ask again, here or elsewhere.
-  shutdown: 'UNAVAILABLE',
-} as const satisfies Record<'cancelled' | 'deadline' | 'shutdown', RpcStatus['code']>

@@ -4,6 +4,7 @@ import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import { isPinned, type Pin, standing } from './pins.ts'
+import type { Receipt } from './receipts.ts'
 import type { Store, StoredImage } from './store.ts'
 
 /** A committed layer of an image; `short` leads from `overlayDir` to its lowerdir in at most 28 bytes. */
@@ -34,6 +35,9 @@ export type ImageDetail = {
   readonly pinned: boolean
   /** Those that have time left. */
   readonly pins: readonly Pin[]
+  /** Who pulled it, newest first; from `receiptsSince` on none is missing, and where that is absent, what came before is lost. */
+  readonly receipts: readonly Receipt[]
+  readonly receiptsSince?: Date
   readonly config: ImageConfig
   /** The documents as they came from the registry. */
   readonly configJson: string
@@ -43,7 +47,10 @@ export type ImageDetail = {
 }
 
 /** Throws internal for an image whose layers are not here: a store does not show such an image. */
-export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, image: StoredImage): Promise<ImageDetail> {
+export async function imageDetail(
+  store: Pick<Store, 'layer' | 'overlayDir' | 'receipts'>,
+  image: StoredImage,
+): Promise<ImageDetail> {
   const stored = await Promise.all(image.layerIds.map((id) => store.layer(id)))
   const layers = image.layerIds.map((layerId, position): ImageLayer => {
     const layer = stored[position]
@@ -55,6 +62,7 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     const known = { blob, diffId, layerId, diff, short, ...(facts === undefined ? {} : figuresOf(facts)) }
     return damage === undefined ? known : { ...known, damage }
   })
+  const { receipts, since } = await store.receipts.of(image)
   const { id, tags, digests, manifest, size, pulledAt, usedAt, config } = image
   return {
     id,
@@ -67,6 +75,8 @@ export async function imageDetail(store: Pick<Store, 'layer' | 'overlayDir'>, im
     usedAt,
     pinned: isPinned(image),
     pins: standing(image.pins),
+    receipts,
+    ...(since === undefined ? {} : { receiptsSince: since }),
     config,
     configJson: Buffer.from(image.configBytes).toString(),
     manifestJson: Buffer.from(image.manifestBytes).toString(),

@@ -12,6 +12,7 @@ import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
+import type { Receipt, ReceiptBook } from './receipts.ts'
 
 /** A committed layer. `diff` is its lowerdir; `short` is a path below `overlayDir` of at most 28 bytes that leads to the same. */
 export type StoredLayer = {
@@ -70,6 +71,8 @@ export type NewImage = Pick<
   readonly tag?: string
   /** `host/repository@digest`. */
   readonly digest: string
+  /** Of the pull that publishes it; kept with the image from the first moment. */
+  readonly receipt?: Receipt
 }
 
 /** Use of the file system the store is on. */
@@ -234,6 +237,8 @@ export interface Store extends AsyncDisposable {
    * once, and unlinked in the background.
    */
   collect(): Promise<readonly CollectedLayer[]>
+  /** Who pulled what is here. */
+  readonly receipts: ReceiptBook
   /** Where blobs are to be kept. */
   readonly blobs?: BlobKeeper
   /** What holds what, where this store decides what stays; absent where a runtime does. */

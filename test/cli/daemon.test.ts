@@ -251,6 +251,15 @@ describe('images of a daemon', () => {
     })
   })
 
+  test('inspect: who pulled it, when, from whom, and that what was before is not known', async () => {
+    const { call } = await start(app)
+    const { stdout } = await call(['inspect', 'r.example/app:1'])
+    expect(stdout.split('\n').filter((line) => line.startsWith('Receipt'))).toEqual([
+      expect.stringMatching(/^Receipt +2023-11-14T22:13:20\.000Z cafe from m\\u\{9b\}\.example: r\.example\/app@sha256:1$/),
+      expect.stringMatching(/^Receipt +who pulled it before is not on record, or was lost$/),
+    ])
+  })
+
   test('rmi: a tag, then what is not there', async () => {
     const { call } = await start(app)
     expect(await call(['rmi', 'r.example/app:1'])).toMatchObject({ code: 0, stdout: 'untagged r.example/app:1\n' })

@@ -5,7 +5,7 @@ import { createImageService } from '../../src/cri/image-service.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller, noVerifier } from '../rpc/parts.ts'
+import { drivenPuller, noLooker, noVerifier } from '../rpc/parts.ts'
 import { commitLayer, pullByHand } from '../store/fixtures.ts'
 import { temporaryRoot } from '../store/local/place.ts'
 import { depsWith, windlass } from './terminal.ts'
@@ -19,7 +19,14 @@ async function remote() {
   const store = stack.use(await openLocalStore({ root: place.root }, { signal }))
   const { puller } = drivenPuller()
   const collector = createCollector(store)
-  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector), verifier: noVerifier }
+  const node = {
+    puller,
+    store,
+    collector,
+    housekeeper: housekeeperOver(store, collector),
+    looker: noLooker,
+    verifier: noVerifier,
+  }
   const platform = { os: 'linux', architecture: 'amd64' }
   const daemon = stack.use(
     await startDaemon({
@@ -45,6 +52,7 @@ async function embedded() {
     store,
     collector,
     housekeeper,
+    looker: noLooker,
     verifier: noVerifier,
     [Symbol.asyncDispose]: async () => {},
   })

@@ -34,7 +34,7 @@ async function pulled() {
   const { puller, store } = lab
   const collector = createCollector(store)
   const verifier = createLayerVerifier({ store, verifier: lab.verifier, log: silent })
-  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
+  const node = { puller, looker: lab.looker, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
   const request = lab.publish('app:1', buildImage({ layers: [base, top] }))
   const { id } = await lab.pull(request)
   const layers = await Promise.all(((await store.find(id))?.layerIds ?? []).map((each) => store.layer(each)))
@@ -194,7 +194,7 @@ test('on a terminal it shows how far it is, and leaves when interrupted', async 
   await using lab = await openLab()
   const { puller, store } = lab
   const collector = createCollector(store)
-  const node = { puller, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
+  const node = { puller, looker: lab.looker, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
   const at = terminal({ tty: { columns: 80, rows: 24 }, env: { TERM: 'xterm' } })
   const deps = depsWith({ openEmbedded: async () => ({ ...node, [Symbol.asyncDispose]: async () => {} }) })
   const code = run(['--root', lab.root, 'verify'], deps, at.io)

@@ -43,6 +43,7 @@ registry:
   noProxy: 10.0.0.0/8,.example
   authFiles: [/etc/a.json, /etc/b.json]
   credentialProvider: {configPath: /etc/p.yaml, binDir: /opt/p}
+  recheckAccess: true
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
@@ -74,7 +75,7 @@ describe('what is in force', () => {
     expect(config).toMatchObject({
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
-      registry: { configPath: '/etc/containerd/certs.d:/etc/docker/certs.d', progressTimeoutMs: 300_000 },
+      registry: { configPath: '/etc/containerd/certs.d:/etc/docker/certs.d', progressTimeoutMs: 300_000, recheckAccess: false },
       limits: {
         maxUnpackedSize: 68_719_476_736,
         maxLayerEntries: 4_000_000,
@@ -96,6 +97,7 @@ describe('what is in force', () => {
         configPath: '/etc/certs',
         registriesConf: '/etc/r.conf',
         progressTimeoutMs: 90_000,
+        recheckAccess: true,
         httpProxy: '',
         httpsProxy: 'http://proxy.example:3128',
         noProxy: '10.0.0.0/8,.example',

@@ -226,6 +226,8 @@ it('inspects an image, its documents as they came and its layers where they are'
     size: app.size,
     pulledAtMs: app.pulledAt.getTime(),
     overlayDir: '/store/overlay',
+    receipts: [{ identity: 'cafe', name: 'r.example/app@sha256:1', atMs: 1_700_000_000_000 }],
+    receiptsSinceMs: 0,
     layers: [
       { diff: layerOf(app, 0).diff, short: 'l/0', diffSize: 10_000 },
       { layerId: app.layerIds[1], whiteouts: 1 },

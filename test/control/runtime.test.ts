@@ -7,7 +7,7 @@ import { RpcError } from '../../src/rpc/status.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
 import { collect, housekeeperOver, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
-import { drivenPuller, memoryStore, noVerifier, storedImage } from '../rpc/parts.ts'
+import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 
 const signal = unbounded
 const app = storedImage('app', { tags: ['r.example/app:1'] })
@@ -36,6 +36,7 @@ async function start({ passthrough = createPassthrough(() => {}), obstacles = []
     store,
     collector: createCollector(store),
     housekeeper: housekeeperOver(store),
+    looker: noLooker,
     verifier: noVerifier,
     ...(confirm === undefined ? {} : { confirm }),
   }

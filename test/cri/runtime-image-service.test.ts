@@ -211,6 +211,7 @@ const samples = {
   denied: [{ kind: 'denied', reference, host: 'h', detail: 'd' }, false],
   'rate-limited': [{ kind: 'rate-limited', reference, host: 'h' }, false],
   'registry-unavailable': [unavailable, true],
+  'access-unconfirmed': [{ kind: 'access-unconfirmed', reference, tried }, false],
   'digest-mismatch': [{ kind: 'digest-mismatch', what: 'layer', want: 'a', got: 'b', from: 'h' }, false],
   'size-mismatch': [{ kind: 'size-mismatch', digest: 'd', want: 1, got: 2, from: 'h' }, false],
   unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'x+encrypted', hint: 'h' }, true],

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { explained, groups } from '../../scripts/errors/kinds.ts'
+import { errorsPage } from '../../scripts/errors/page.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
 import { configurationSchema } from '../../src/config/schema.ts'
@@ -53,6 +55,18 @@ describe('docs/configuration.md', () => {
     const source = readFileSync(join(top, 'src/config/load.ts'), 'utf8')
     const variables = [...new Set(source.match(/WINDLASS_[A-Z_]+/g))].toSorted()
     expect([...new Set(page('configuration.md').match(/WINDLASS_[A-Z_]*[A-Z]/g))].toSorted()).toEqual(variables)
+  })
+})
+
+describe('docs/errors.md', () => {
+  it('is what npm run errors makes', () => {
+    expect(page('errors.md')).toBe(errorsPage())
+  })
+
+  it('has every kind once, each with examples that say what to do', () => {
+    const kinds = groups.flatMap(([, each]) => each)
+    expect(kinds.toSorted()).toEqual(Object.keys(explained).toSorted())
+    expect(kinds.toSorted()).toEqual(Object.keys(isForwardable).toSorted())
   })
 })
 

@@ -1,6 +1,6 @@
 /** The command line as a person uses it: `./windlass` against a daemon, and without one. */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -157,7 +157,24 @@ describe.skipIf(lacking('root'))('the command line', () => {
       JSON.parse((await windlass(['--root', own, '-o', 'json', 'inspect', reference], { signal }, alone)).stdout),
     ).toMatchObject({
       id: image.id,
+      receipts: [{ identity: 'anonymous', host: registry.host, name: `${registry.host}/test/hello@${image.descriptor.digest}` }],
+      receiptsSince: expect.stringMatching(/^20/),
     })
+    expect(statSync(join(own, 'windlass.identity'))).toMatchObject({ size: 32, mode: 0o100600 })
+  })
+
+  it('with registry.recheckAccess takes no mirror’s word, which it does without', async ({ signal }) => {
+    const hosts = node.at('only-mirrors')
+    mkdirSync(join(hosts, 'private.test'), { recursive: true })
+    writeFileSync(join(hosts, 'private.test', 'hosts.toml'), `server = "${registry.origin}"\n`)
+    const config = node.at('recheck.yaml')
+    writeFileSync(config, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nregistry: {recheckAccess: true}\n')
+    const alone = { WINDLASS_SOCKET: '', WINDLASS_HOSTS_DIR: hosts }
+    const pull = ['--root', node.at('recheck-root'), 'pull', '-q', 'private.test/test/hello:1']
+    const refused = await windlass(pull, { signal }, { ...alone, WINDLASS_CONFIG: config })
+    expect([refused.code, refused.stdout]).toEqual([1, ''])
+    expect(refused.stderr).toContain('hosts.toml leaves only mirrors')
+    expect(await windlass(pull, { signal }, alone)).toMatchObject({ code: 0, stdout: `${image.id}\n` })
   })
 
   it('works through a symlink to the launcher', async ({ signal }) => {

@@ -12,8 +12,10 @@ test('the last runtime is found again until it is forgotten', () => {
   keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(lastRuntime(root.path)).toEqual({ kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(readdirSync(root.path)).toEqual(['windlass.runtime'])
-  mkdirSync(join(root.path, 'tar-splits'))
-  writeFileSync(join(root.path, 'tar-splits', 'x'), '')
+  for (const name of ['tar-splits', 'receipts']) {
+    mkdirSync(join(root.path, name))
+    writeFileSync(join(root.path, name, 'x'), '')
+  }
   forgetRuntime(root.path)
   forgetRuntime(root.path)
   expect(lastRuntime(root.path)).toBeUndefined()

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
+import type { Identify } from '../../src/pull/identity.ts'
+import { createLooker, type Looker } from '../../src/pull/look.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
 import { createPuller } from '../../src/pull/puller.ts'
 import type { Room } from '../../src/pull/room.ts'
@@ -23,6 +25,7 @@ export const amd64: Platform = { os: 'linux', architecture: 'amd64' }
 export interface Lab extends AsyncDisposable {
   readonly registry: TestRegistry
   readonly puller: Puller
+  readonly looker: Looker
   readonly verifier: Verifier
   readonly store: Store
   readonly root: string
@@ -30,17 +33,19 @@ export interface Lab extends AsyncDisposable {
   pull(request: PullRequest, signal?: AbortSignal): Promise<{ readonly id: string; readonly events: readonly PullEvent[] }>
   refusal(request: PullRequest): Promise<Failure>
   staging(): Promise<readonly string[]>
-  /** From now on this mirror is asked first. */
-  useMirror(origin: string): void
+  /** From now on this mirror is asked first, before the lab's registry or another. */
+  useMirror(origin: string, of?: { readonly host: string; readonly origin: string }): void
 }
 
 export type LabOptions = RegistryOptions & {
   /** The store's; by default one in a directory that goes with the lab. */
   readonly root?: string
   readonly roomIn?: (store: Store) => Room
+  readonly identify?: Identify
+  readonly recheckAccess?: boolean
 }
 
-export async function openLab({ root: given, roomIn, ...options }: LabOptions = {}): Promise<Lab> {
+export async function openLab({ root: given, roomIn, identify, recheckAccess, ...options }: LabOptions = {}): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -52,7 +57,8 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const room = roomIn === undefined ? {} : { room: roomIn(store) }
-  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, ...room })
+  const access = { ...(identify === undefined ? {} : { identify }), ...(recheckAccess === undefined ? {} : { recheckAccess }) }
+  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, ...room, ...access })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
     const events: PullEvent[] = []
@@ -63,6 +69,7 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
   return {
     registry,
     puller,
+    looker: createLooker({ registry: client, store, platform: amd64 }),
     verifier: unpacker,
     store,
     root,
@@ -81,10 +88,10 @@ export async function openLab({ root: given, roomIn, ...options }: LabOptions = 
       }
       throw new Error('the pull succeeded')
     },
-    useMirror: (origin) => {
-      const dir = join(hostsDir, registry.host)
+    useMirror: (origin, of = registry) => {
+      const dir = join(hostsDir, of.host)
       mkdirSync(dir, { recursive: true })
-      writeFileSync(join(dir, 'hosts.toml'), `server = "${registry.origin}"\n[host."${origin}"]\n`)
+      writeFileSync(join(dir, 'hosts.toml'), `server = "${of.origin}"\n[host."${origin}"]\n`)
     },
     staging: () => readdir(join(root, 'staging')),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

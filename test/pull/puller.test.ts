@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import type { PullEvent } from '../../src/pull/pull.ts'
+import { formatReference } from '../../src/reference/parse.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { buildImage, buildIndex, buildLayer, publish } from '../support/image.ts'
 import { amd64, openLab } from './lab.ts'
@@ -126,7 +127,11 @@ describe('a pull', () => {
     )
     lab.useMirror(mirror.origin)
     lab.registry.fault = ({ path }) => (path.endsWith(large.descriptor.digest) ? { kind: 'corrupt', at: 4_000_000 } : undefined)
-    expect(await lab.refusal(request)).toMatchObject({ kind: 'digest-mismatch', from: lab.registry.host })
+    expect(await lab.refusal(request)).toMatchObject({
+      kind: 'digest-mismatch',
+      from: lab.registry.host,
+      reference: formatReference(request.reference),
+    })
   })
 
   it('plans without moving a layer', async () => {

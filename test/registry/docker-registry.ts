@@ -11,9 +11,12 @@ import { request } from 'undici'
 import { type Digest, sha256 } from '../../src/oci/digest.ts'
 import type { Descriptor } from '../../src/oci/oci.ts'
 
-/** The one login of a docker-registry started with `auth: 'basic'`. */
+/** A login of a docker-registry started with `auth: 'basic'`. */
 export const login = { username: 'windlass', password: 'only-for-tests' } as const
-const HTPASSWD = `${login.username}:$2b$04$cUWQRROK7bhbv1DSYR51/OfJ3K9K3DlVareevyX7XKLXd9DgSXwXm\n`
+const HASH = '$2b$04$cUWQRROK7bhbv1DSYR51/OfJ3K9K3DlVareevyX7XKLXd9DgSXwXm'
+/** Another login, of the same password. */
+export const otherLogin = { ...login, username: 'mate' } as const
+const HTPASSWD = [login, otherLogin].map(({ username }) => `${username}:${HASH}\n`).join('')
 
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
@@ -43,7 +46,9 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts one on `dir`, or on a temporary directory that goes when it is disposed. */
-export async function startDockerRegistry(options: { auth?: 'none' | 'basic'; dir?: string } = {}): Promise<DockerRegistry> {
+export async function startDockerRegistry(
+  options: { auth?: 'none' | 'basic'; dir?: string; foreignUrls?: boolean } = {},
+): Promise<DockerRegistry> {
   await using resources = new AsyncDisposableStack()
   const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-registry-'))).path
   const port = await freePort()
@@ -51,9 +56,10 @@ export async function startDockerRegistry(options: { auth?: 'none' | 'basic'; di
   const htpasswd = join(dir, 'htpasswd')
   writeFileSync(htpasswd, HTPASSWD)
   const auth = options.auth === 'basic' ? `auth:\n  htpasswd:\n    realm: test\n    path: ${htpasswd}\n` : ''
+  const urls = options.foreignUrls === true ? 'validation:\n  manifests:\n    urls:\n      allow: ["^https://"]\n' : ''
   writeFileSync(
     config,
-    `version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: ${options.dir ?? join(dir, 'data')}\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}`,
+    `version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: ${options.dir ?? join(dir, 'data')}\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}${urls}`,
   )
   const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')

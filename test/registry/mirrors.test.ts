@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { describe as describeFailure } from '../../src/failure/failure.ts'
+import { sha256 } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from './embedded-registry.ts'
@@ -55,6 +57,24 @@ describe('mirrors', () => {
       [empty.host, '404 MANIFEST_UNKNO'],
       [registry.host, '404 MANIFEST_UNKNO'],
     ])
+  })
+
+  it('are told of, too, when the registry refuses or one of them answered wrongly', async () => {
+    await using registry = await registryWithImage({ fault: () => ({ kind: 'status', status: 403, code: 'DENIED' }) })
+    await using empty = await startRegistry()
+    using dir = certsFor(registry, `[host."${empty.origin}"]`)
+    await using client = newClient({ hostsDir: dir.path })
+    const denied = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'denied')
+    expect(denied).toMatchObject({ host: registry.host, others: [{ host: empty.host, answered: true }] })
+    expect(describeFailure(denied)).toMatch(new RegExp(`; also asked: ${empty.host}: 404 `))
+
+    await using lying = await registryWithImage({ fault: () => ({ kind: 'bytes', bytes: Buffer.from('{}') }) })
+    const digest = sha256(aManifest)
+    using wrong = certsFor(empty, `[host."${lying.origin}"]`)
+    await using other = newClient({ hostsDir: wrong.path })
+    const mismatch = await failureFrom(other.open(empty.host, { digest }).resolve({ signal: signal() }), 'digest-mismatch')
+    expect(mismatch).toMatchObject({ from: lying.host, others: [{ host: empty.host }] })
+    expect(describeFailure(mismatch)).toMatch(new RegExp(`^${empty.host}/team/app@${digest}: manifest from ${lying.host} has`))
   })
 
   it('without resolve are not asked for tags, but for what has a digest', async () => {

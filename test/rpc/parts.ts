@@ -1,6 +1,7 @@
 /** What the handler tests stand on: images as values, a store in memory, and a puller the test drives. */
 import { type Digest, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import { type Descriptor, type ImageConfig, mediaTypes, type RunConfig } from '../../src/oci/oci.ts'
+import type { Looker } from '../../src/pull/look.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../../src/pull/pull.ts'
 import { formatReference } from '../../src/reference/parse.ts'
 import type { OwnLayer, Store, StoredImage } from '../../src/store/store.ts'
@@ -16,6 +17,12 @@ export type ImageWishes = {
 
 /** For services that are asked for no verification. */
 export const noVerifier: LayerVerifier = { verify: () => Promise.reject(new Error('nothing is verified here')) }
+
+/** For services that are asked to look nothing up. */
+export const noLooker: Looker = {
+  lookUp: () => Promise.reject(new Error('nothing is looked up here')),
+  platforms: () => Promise.reject(new Error('nothing is looked up here')),
+}
 
 /** An image of two layers whose digests all follow from `seed`. */
 export function storedImage(seed: string, { tags = [], digests = [], run = {}, pinned = false }: ImageWishes = {}): StoredImage {
@@ -115,6 +122,14 @@ export function memoryStore(...initial: StoredImage[]) {
       used: () => {},
       expirePins: async () => {},
       unlinked: async () => {},
+    },
+    receipts: {
+      note: () => {},
+      of: async () => ({
+        receipts: [
+          { identity: 'cafe', name: 'r.example/app@sha256:1', host: 'm\u009b.example', at: new Date(1_700_000_000_000) },
+        ],
+      }),
     },
     collect: async () => {
       calls.push('collect')

@@ -61,6 +61,29 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       }
     })
 
+    test('who pulled an image is kept with it, newest first, through a restart, and goes with it', async () => {
+      await using lease = store.lease()
+      const image = imageOver(['base'], { tag })
+      await lease.retain(store.layerIds(image.config.diffIds))
+      await commitLayer(store, { name: 'base' })
+      const from = (identity: string) => ({ identity, name: image.digest, host: 'registry.test', at: new Date() })
+      const began = Date.now()
+      const { image: published } = await store.publish({ ...image, receipt: from('first') }, { signal })
+      store.receipts.note(image.id, from('second'))
+      store.receipts.note(image.id, from('first'))
+      const known = await store.receipts.of(published)
+      expect(known.receipts).toMatchObject([
+        { identity: 'first', name: image.digest, host: 'registry.test' },
+        { identity: 'second' },
+      ])
+      expect(known.since?.getTime()).toBeGreaterThanOrEqual(began)
+      await reopen()
+      expect(await store.receipts.of(published)).toEqual(known)
+      await store.remove(image.id)
+      const again = await pullByHand(store, ['base'], { tag })
+      expect(await store.receipts.of((await store.find(again)) ?? expect.fail('it was published'))).toEqual({ receipts: [] })
+    })
+
     // What an extractor that was taken over could leave: the store completes layers with every right.
     test.each<readonly [string, (victim: string, staged: string) => void]>([
       ['itself', (victim, staged) => replace(staged, () => symlinkSync(victim, staged))],

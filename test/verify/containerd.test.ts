@@ -209,6 +209,24 @@ describe.skipIf(lacking('root', 'containerd'))('a repair in containerd', () => {
     expect((await node.store.find(name))?.tags).toEqual([name])
   })
 
+  it('during which containerd dies gives the image its names back', async ({ signal }) => {
+    await using node = await startBeside({ signal })
+    const name = await node.pull('app:1', app)
+    const [first] = await node.layers(name)
+    chmodSync(join(first?.diff ?? '', 'etc/passwd'), 0o666)
+    let crash: Promise<void> | undefined
+    node.gate.before = ({ method }) => {
+      if (method !== 'Snapshots/Remove' || crash !== undefined) return
+      crash = node.containerd.crash({ signal })
+      return crash
+    }
+    const failed = await node.verify([], { repair: true })
+    await crash
+    expect(failures(failed.events)).toEqual([expect.stringMatching(/containerd does not answer/)])
+    expect((await node.store.find(name))?.tags).toEqual([name])
+    expect(outcomes(await node.verify([], { repair: true }))).toEqual(['sound', 'sound'])
+  })
+
   it('goes on, once the image is away, though whoever asked leaves', async ({ signal }) => {
     await using node = await startBeside({ signal })
     const name = await node.pull('app:1', app)

@@ -79,6 +79,9 @@ export function addInspect(program: Command, session: Session): void {
     .addHelpText(
       'after',
       `
+A receipt says who pulled it (a hash of the login, the same on this node alone),
+when last, and from which host. The last 32 are kept.
+
 Examples:
   windlass inspect debian:12
   windlass -o json inspect debian:12 | jq .config.config.Env`,
@@ -111,6 +114,7 @@ function detailForPeople(image: ImageDetail): string {
     ['Pulled', `${image.pulledAt.toISOString()} (${duration(Math.max(0, Date.now() - image.pulledAt.getTime()))} ago)`],
     ['Used', `${image.usedAt.toISOString()} (${duration(Math.max(0, Date.now() - image.usedAt.getTime()))} ago)`],
     ...pinRows(image),
+    ...receiptRows(image),
     ['User', run.user ?? 'root'],
     ['Entrypoint', list(run.entrypoint)],
     ['Cmd', list(run.cmd)],
@@ -147,6 +151,21 @@ function pinRows({ pins }: ImageDetail): (readonly [string, string])[] {
     'Pinned',
     `by ${owner}${until === undefined ? '' : ` until ${until.toISOString()}`}${reason === '' ? '' : `: ${reason}`}`,
   ])
+}
+
+/** One row a receipt, and one for what is not known. */
+function receiptRows({ receipts, receiptsSince }: ImageDetail): (readonly [string, string])[] {
+  const rows = receipts.map(
+    ({ identity, name, host, at }) => ['Receipt', `${at.toISOString()} ${identity} from ${host}: ${name}`] as const,
+  )
+  if (receiptsSince !== undefined) return rows
+  return [
+    ...rows,
+    [
+      'Receipt',
+      `${rows.length === 0 ? 'none: ' : ''}who pulled it ${rows.length === 0 ? '' : 'before '}is not on record, or was lost`,
+    ],
+  ]
 }
 
 function damageForPeople({ layers }: ImageDetail): string {

@@ -10,6 +10,7 @@ import type { DamagedLayer as _windlass_v1_DamagedLayer, DamagedLayer__Output as
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from './windlass/v1/Descriptor.ts';
 import type { Difference as _windlass_v1_Difference, Difference__Output as _windlass_v1_Difference__Output } from './windlass/v1/Difference.ts';
 import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from './windlass/v1/Disk.ts';
+import type { Document as _windlass_v1_Document, Document__Output as _windlass_v1_Document__Output } from './windlass/v1/Document.ts';
 import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
 import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from './windlass/v1/HeldThing.ts';
 import type { Hold as _windlass_v1_Hold, Hold__Output as _windlass_v1_Hold__Output } from './windlass/v1/Hold.ts';
@@ -24,8 +25,13 @@ import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output
 import type { LayerToVerify as _windlass_v1_LayerToVerify, LayerToVerify__Output as _windlass_v1_LayerToVerify__Output } from './windlass/v1/LayerToVerify.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from './windlass/v1/ListDamagedRequest.ts';
 import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from './windlass/v1/ListDamagedResponse.ts';
+import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPlatformsRequest__Output as _windlass_v1_ListPlatformsRequest__Output } from './windlass/v1/ListPlatformsRequest.ts';
+import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from './windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
+import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from './windlass/v1/LookUpRequest.ts';
+import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from './windlass/v1/LookUpResponse.ts';
+import type { OfferedPlatform as _windlass_v1_OfferedPlatform, OfferedPlatform__Output as _windlass_v1_OfferedPlatform__Output } from './windlass/v1/OfferedPlatform.ts';
 import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from './windlass/v1/Passthrough.ts';
 import type { Pin as _windlass_v1_Pin, Pin__Output as _windlass_v1_Pin__Output } from './windlass/v1/Pin.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from './windlass/v1/PinRequest.ts';
@@ -39,6 +45,7 @@ import type { Progress as _windlass_v1_Progress, Progress__Output as _windlass_v
 import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from './windlass/v1/PullEvent.ts';
 import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as _windlass_v1_PullInFlight__Output } from './windlass/v1/PullInFlight.ts';
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
+import type { Receipt as _windlass_v1_Receipt, Receipt__Output as _windlass_v1_Receipt__Output } from './windlass/v1/Receipt.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
 import type { RepairFailed as _windlass_v1_RepairFailed, RepairFailed__Output as _windlass_v1_RepairFailed__Output } from './windlass/v1/RepairFailed.ts';
@@ -75,6 +82,7 @@ export interface ProtoGrpcType {
       Descriptor: MessageTypeDefinition<_windlass_v1_Descriptor, _windlass_v1_Descriptor__Output>
       Difference: MessageTypeDefinition<_windlass_v1_Difference, _windlass_v1_Difference__Output>
       Disk: MessageTypeDefinition<_windlass_v1_Disk, _windlass_v1_Disk__Output>
+      Document: MessageTypeDefinition<_windlass_v1_Document, _windlass_v1_Document__Output>
       Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
       HeldThing: MessageTypeDefinition<_windlass_v1_HeldThing, _windlass_v1_HeldThing__Output>
       Hold: MessageTypeDefinition<_windlass_v1_Hold, _windlass_v1_Hold__Output>
@@ -89,8 +97,13 @@ export interface ProtoGrpcType {
       LayerToVerify: MessageTypeDefinition<_windlass_v1_LayerToVerify, _windlass_v1_LayerToVerify__Output>
       ListDamagedRequest: MessageTypeDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedRequest__Output>
       ListDamagedResponse: MessageTypeDefinition<_windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedResponse__Output>
+      ListPlatformsRequest: MessageTypeDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsRequest__Output>
+      ListPlatformsResponse: MessageTypeDefinition<_windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsResponse__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
+      LookUpRequest: MessageTypeDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpRequest__Output>
+      LookUpResponse: MessageTypeDefinition<_windlass_v1_LookUpResponse, _windlass_v1_LookUpResponse__Output>
+      OfferedPlatform: MessageTypeDefinition<_windlass_v1_OfferedPlatform, _windlass_v1_OfferedPlatform__Output>
       Passthrough: MessageTypeDefinition<_windlass_v1_Passthrough, _windlass_v1_Passthrough__Output>
       Pin: MessageTypeDefinition<_windlass_v1_Pin, _windlass_v1_Pin__Output>
       PinRequest: MessageTypeDefinition<_windlass_v1_PinRequest, _windlass_v1_PinRequest__Output>
@@ -104,6 +117,7 @@ export interface ProtoGrpcType {
       PullEvent: MessageTypeDefinition<_windlass_v1_PullEvent, _windlass_v1_PullEvent__Output>
       PullInFlight: MessageTypeDefinition<_windlass_v1_PullInFlight, _windlass_v1_PullInFlight__Output>
       PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
+      Receipt: MessageTypeDefinition<_windlass_v1_Receipt, _windlass_v1_Receipt__Output>
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
       RepairFailed: MessageTypeDefinition<_windlass_v1_RepairFailed, _windlass_v1_RepairFailed__Output>

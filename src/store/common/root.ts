@@ -13,6 +13,8 @@ export const LAST_RUNTIME = 'windlass.runtime'
 
 /** The directory of what layers in containerd are verified by. */
 export const TAR_SPLITS = 'tar-splits'
+/** Who pulled images that are in a runtime. */
+export const RECEIPTS = 'receipts'
 
 /** Makes the root (0700). Throws invalid-argument for a directory that is not empty and not ours, no-space, system. */
 export function makeRoot(root: string, log: StoreLog): void {

@@ -16,7 +16,7 @@ import { connect } from '../../rpc/client.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import type { StoreLog } from '../common/log.ts'
-import { LOCK, makeRoot } from '../common/root.ts'
+import { LOCK, makeRoot, RECEIPTS } from '../common/root.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
@@ -46,6 +46,7 @@ import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdsOf } from './names.ts'
 import { Names } from './naming.ts'
 import { Pending } from './pending.ts'
+import { ReceiptFiles } from './receipts.ts'
 import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
@@ -105,13 +106,15 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  const evictions = new Evictor({ daemon, catalog, snapshots, leases, log })
+  const evictions = new Evictor({ daemon, catalog, snapshots, leases, staging, log })
+  const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
+  await receipts.trim()
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const kept = { pending, holds, tarSplits, pinned, blobs }
   const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
-  return new LandingStore(options, { ...landing, staging, staged, evictions }, open.move())
+  return new LandingStore(options, { ...landing, staging, staged, evictions, receipts }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -126,13 +129,19 @@ function contentDirIn(root: string, log: StoreLog): string | undefined {
 }
 
 /** What the store is made of. */
-type StoreParts = LandingParts & { readonly staging: Staging; readonly staged: StagedLayers; readonly evictions: Evictions }
+type StoreParts = LandingParts & {
+  readonly staging: Staging
+  readonly staged: StagedLayers
+  readonly evictions: Evictions
+  readonly receipts: ReceiptFiles
+}
 
 class LandingStore implements ContainerdStore {
   readonly root: string
   readonly overlayDir: string
   readonly stagingDir: string
   readonly landedDir: string
+  readonly receipts: ReceiptFiles
   readonly blobs?: BlobKeeper
   readonly evictions: Evictions
   readonly #parts: StoreParts
@@ -142,8 +151,9 @@ class LandingStore implements ContainerdStore {
 
   /** `open` is what closes with the store. */
   constructor({ root, onLost }: ContainerdStoreOptions, parts: StoreParts, open: AsyncDisposableStack) {
-    const { blobs, evictions, staging } = parts
+    const { blobs, evictions, receipts, staging } = parts
     this.root = root
+    this.receipts = receipts
     if (blobs !== undefined) this.blobs = blobs
     this.evictions = evictions
     this.overlayDir = staging.snapshots
@@ -204,7 +214,10 @@ class LandingStore implements ContainerdStore {
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {
-    return await this.#lander.land(image, signal)
+    const began = new Date()
+    const published = await this.#lander.land(image, signal)
+    if (image.receipt !== undefined) this.receipts.published(published.image, began, image.receipt)
+    return published
   }
 
   async remove(id: Digest): Promise<boolean> {

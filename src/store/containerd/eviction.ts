@@ -8,7 +8,6 @@
  *
  * containerd refuses to remove what a container's snapshot stands on, whenever that was made.
  */
-import { readFileSync } from 'node:fs'
 import { fail, failureOf } from '../../failure/failure.ts'
 import { isDigest, type LayerId } from '../../oci/digest.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
@@ -20,13 +19,16 @@ import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import type { ContainerdLease, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
+import { overlaysOver } from './overlays.ts'
 import { layerIdIn, type Snapshots } from './snapshots.ts'
+import type { Staging } from './staging.ts'
 
 export type EvictorParts = {
   readonly daemon: Daemon
   readonly catalog: Catalog
   readonly snapshots: Snapshots
   readonly leases: Leases
+  readonly staging: Staging
   readonly log: StoreLog
 }
 
@@ -41,7 +43,7 @@ export class Evictor implements Evictions {
   }
 
   async evict(id: LayerId): Promise<Evicted> {
-    const { catalog, snapshots, leases } = this.#parts
+    const { daemon, catalog, snapshots, leases } = this.#parts
     const images = (await catalog.images()).filter(({ layerIds }) => layerIds.includes(id))
     const standing = standingOn(await snapshots.all(), chainIdOf(id))
     await this.#checkUnused(id, images, standing)
@@ -54,7 +56,7 @@ export class Evictor implements Evictions {
     for (const { records } of withdrawn)
       for (const { target } of records)
         if (target !== null && isDigest(target.digest)) await lease.hold({ content: target.digest })
-    undo.defer(() => this.#giveBack(withdrawn, lease))
+    undo.defer(() => daemon.undo(() => this.#giveBack(withdrawn, lease)))
     for (const { records } of withdrawn) for (const { name } of records) await this.#deleteRecord(name)
     for (const { name } of standing.toReversed()) await this.#remove(id, name)
     const held = undo.move()
@@ -70,13 +72,13 @@ export class Evictor implements Evictions {
     }
     const others = standing.filter((info) => !isImages(info))
     if (others.length > 0) fail({ kind: 'layer-in-use', layer: id, mounts: [], snapshots: others.map(({ name }) => name) })
-    const places: string[] = []
+    const trees: string[] = []
     for (const { name } of standing) {
       const layer = layerIdIn(name)
       const found = layer === undefined ? undefined : await this.#parts.snapshots.find(layer)
-      if (found !== undefined) places.push(found.diff, found.short)
+      if (found !== undefined) trees.push(found.diff)
     }
-    const mounts = mountsOver(new Set(places))
+    const mounts = overlaysOver(trees, this.#parts.staging.snapshots)
     if (mounts.length > 0) fail({ kind: 'layer-in-use', layer: id, mounts })
   }
 
@@ -147,12 +149,4 @@ function standingOn(all: readonly Info__Output[], name: string): readonly Info__
   // Grows while it is walked.
   for (const info of found) found.push(...(above.get(info.name) ?? []))
   return found
-}
-
-/** Where an overlay is mounted that has one of these directories in it, in this process's mount namespace. */
-function mountsOver(places: ReadonlySet<string>): readonly string[] {
-  return readFileSync('/proc/self/mountinfo', 'latin1')
-    .split('\n')
-    .filter((line) => line.includes(' - overlay ') && line.split(/[ ,:=]/).some((part) => places.has(part)))
-    .map((line) => line.split(' ')[4] ?? '')
 }

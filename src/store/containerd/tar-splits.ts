@@ -32,7 +32,6 @@ export type TarSplitsParts = {
   readonly snapshots: Pick<Snapshots, 'ours'>
   readonly mover: Thread<MoverDuties>
   readonly log: StoreLog
-  readonly maxBytes?: number
 }
 
 export class TarSplits implements Disposable {
@@ -71,12 +70,12 @@ export class TarSplits implements Disposable {
   async keep(layers: readonly PendingLayer[]): Promise<Disposable> {
     const turn = await this.#turn.acquire({ signal: new AbortController().signal })
     if (layers.length === 0) return turn
-    const { log, mover, maxBytes = MAX_BYTES } = this.#parts
+    const { log, mover } = this.#parts
     const files = layers.map(({ id, dir }) => ({ from: join(dir, 'tar-split.gz'), to: this.#path(id) }))
     const others = new Map(this.#bytes)
     for (const { id } of layers) others.delete(id)
     const used = others.values().reduce((sum, bytes) => sum + bytes, 0)
-    const order = { files, dir: this.#dir, isSynced: this.#isElsewhere, room: Math.max(0, maxBytes - used) }
+    const order = { files, dir: this.#dir, isSynced: this.#isElsewhere, room: Math.max(0, MAX_BYTES - used) }
     const outcomes = await mover.call('keep', order).catch((error: unknown) => layers.map(() => failureOf(error)))
     for (const [at, { id }] of layers.entries()) {
       const outcome = outcomes[at]

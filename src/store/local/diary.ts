@@ -1,43 +1,68 @@
-/** When images were last in use: written down by and by, because it is asked for only when room is needed. */
+/** When images were last in use, and who pulled what was here: written down by and by, because it is asked for seldom. */
 import { failureOf } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
+import type { Receipt } from '../receipts.ts'
 
 /** What a crash may forget. */
 const LATEST_MS = 60_000
+/** As many receipts are written at once. */
+const MAX_RECEIPTS_NOTED = 1_000
+
+export type Notes = {
+  readonly used: ReadonlyMap<Digest, Date>
+  /** In the order they came. */
+  readonly receipts: readonly { readonly image: string; readonly receipt: Receipt }[]
+}
 
 export class Diary {
-  readonly #write: (used: ReadonlyMap<Digest, Date>) => Promise<unknown>
+  readonly #write: (notes: Notes) => Promise<unknown>
   readonly #log: StoreLog
-  #noted = new Map<Digest, Date>()
+  #used = new Map<Digest, Date>()
+  #receipts: Notes['receipts'][number][] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(write: (used: ReadonlyMap<Digest, Date>) => Promise<unknown>, log: StoreLog) {
+  constructor(write: (notes: Notes) => Promise<unknown>, log: StoreLog) {
     this.#write = write
     this.#log = log
   }
 
   note(image: Digest, at: Date): void {
-    this.#noted.set(image, at)
-    this.#timer ??= setTimeout(() => void this.#flush(), LATEST_MS).unref()
+    this.#used.set(image, at)
+    this.#writeLater()
+  }
+
+  noteReceipt(image: string, receipt: Receipt): void {
+    this.#receipts.push({ image, receipt })
+    if (this.#receipts.length >= MAX_RECEIPTS_NOTED) void this.flush()
+    else this.#writeLater()
   }
 
   /** Writes what is noted; from then on nothing may be. */
   async close(): Promise<void> {
-    await this.#flush()
+    await this.flush()
   }
 
-  async #flush(): Promise<void> {
+  /** Writes what is noted now. */
+  async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#noted.size === 0) return
-    const noted = this.#noted
-    this.#noted = new Map()
+    if (this.#used.size + this.#receipts.length === 0) return
+    const notes = { used: this.#used, receipts: this.#receipts }
+    this.#used = new Map()
+    this.#receipts = []
     try {
-      await this.#write(noted)
+      await this.#write(notes)
     } catch (error) {
       // The order in which images go is off by as much; what holds them is not.
-      this.#log.warn({ failure: failureOf(error) }, 'when images were last used could not be written down')
+      this.#log.warn(
+        { failure: failureOf(error), receipts: notes.receipts.length },
+        'when images were last used, and who pulled them again, could not be written down',
+      )
     }
+  }
+
+  #writeLater(): void {
+    this.#timer ??= setTimeout(() => void this.flush(), LATEST_MS).unref()
   }
 }

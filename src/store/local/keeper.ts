@@ -10,11 +10,13 @@ import { Descriptor } from '../../sys/tree.ts'
 import { logToMain, serve } from '../common/thread.ts'
 import type { Damage } from '../facts.ts'
 import type { Pin } from '../pins.ts'
+import type { Receipts } from '../receipts.ts'
 import type { Holders } from '../store.ts'
 import { Books } from './books.ts'
 import { Catalogue } from './catalogue.ts'
 import { type CommitOrder, type Committed, commitLayer, withdrawLayer } from './commit.ts'
 import { openDatabase } from './database.ts'
+import type { Notes } from './diary.ts'
 import { removeDocuments } from './documents.ts'
 import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
@@ -22,7 +24,7 @@ import { Ledger, type NamesChanged } from './ledger.ts'
 import { type Recovered, recover, settle } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
-import { type PublishOrder, type Sealed, seal } from './seal.ts'
+import { type PublishOrder, type Sealed, seal, syncAdded } from './seal.ts'
 
 /** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
 export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }
@@ -48,8 +50,9 @@ export type KeeperDuties = {
   /** One owner's pin, or all. */
   unpin(order: { readonly image: Digest; readonly owner: string | undefined }): null
   expirePins(now: Date): null
-  /** When images were last in use. */
-  used(images: ReadonlyMap<Digest, Date>): null
+  /** When images were last in use, and who pulled them again. */
+  note(notes: Notes): null
+  receipts(image: string): Receipts | null
   /** What other stores build on, with all below it. */
   adopted(_: null): Holders['adopted']
   /**
@@ -121,7 +124,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       ledger.transaction(() => ledger.mark(id, damage))
       return null
     },
-    seal: (orders) => seal({ at, ledger, books, sync, log: logToMain }, orders),
+    seal: (orders) => seal({ at, ledger, books, sync: (added) => syncAdded(at, added, sync), log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
@@ -135,12 +138,14 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       ledger.transaction(() => ledger.expirePins(now))
       return null
     },
-    used: (images) => {
+    note: ({ used, receipts }) => {
       ledger.transaction(() => {
-        for (const [image, at] of images) ledger.used(image, at)
+        for (const [image, at] of used) ledger.used(image, at)
+        for (const { image, receipt } of receipts) ledger.note(image, receipt)
       })
       return null
     },
+    receipts: (image) => ledger.receipts(image) ?? null,
     adopted: () => guard.adopted(),
     withdraw,
     close: () => {

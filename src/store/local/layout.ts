@@ -3,7 +3,8 @@
  * our database beside it, and two directories in the same mount for what is coming and what is going.
  *
  *     windlass.lock                     made first, so the mark of a root of ours; held by one process
- *     windlass.db                       images, names, layers, pins
+ *     windlass.db                       images, names, layers, pins, receipts
+ *     windlass.identity                 the key that logins are hashed with for receipts
  *     windlass.edition                  how many changes the database had counted: fewer there, and it has lost some
  *     windlass.passthrough              there while pulls are left to the runtime
  *     windlass.reserve                  room for a removal on a full disk

@@ -4,8 +4,10 @@ import type { z } from 'zod'
 import { fail, type WindlassError } from '../../failure/failure.ts'
 import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
+import { receiptsIn, receiptsText } from '../common/receipts-text.ts'
 import type { Damage } from '../facts.ts'
 import { MAX_PINS, type Pin } from '../pins.ts'
+import { type Receipt, type Receipts, withReceipt } from '../receipts.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
 import {
@@ -19,6 +21,7 @@ import {
   layerRow,
   nameRow,
   pinRow,
+  receiptsRow,
 } from './records.ts'
 
 /** Everything at once, for the start. `unreadable` lists ids of rows that are not what they must be. */
@@ -73,7 +76,9 @@ export class Ledger {
     documents: 'newest' | 'on-record' = 'newest',
   ): NamesChanged {
     this.record(layers)
-    if (documents === 'newest' || this.image(image.id) === undefined) this.#upsertImage(image, now)
+    const isNew = !this.#isOnRecord(image.id)
+    if (documents === 'newest' || isNew) this.#upsertImage(image, now)
+    if (image.receipt !== undefined) this.#keepReceipt(image.id, image.receipt, isNew ? { receipts: [], since: now } : undefined)
     const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
     if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
     const asked = image.tag === undefined || this.#isAsked(image.digest, image.id)
@@ -146,6 +151,17 @@ export class Ledger {
 
   used(image: Digest, at: Date): void {
     this.#run('UPDATE images SET used_at = ? WHERE id = ?', at.getTime(), image)
+  }
+
+  /** Who has pulled an image; undefined where nothing of that is known. */
+  receipts(image: string): Receipts | undefined {
+    const row = this.#statement('SELECT kept FROM receipts WHERE image = ?').get(image)
+    return row === undefined ? undefined : receiptsIn(receiptsRow.parse(row).kept)
+  }
+
+  /** An image that has gone meanwhile has no receipts. */
+  note(image: string, receipt: Receipt): void {
+    if (this.#isOnRecord(image)) this.#keepReceipt(image, receipt)
   }
 
   /** Forgets images and layers, in any order. */
@@ -264,6 +280,14 @@ export class Ledger {
       now.getTime(),
       now.getTime(),
     )
+  }
+
+  #isOnRecord(image: string): boolean {
+    return this.#statement('SELECT 1 FROM images WHERE id = ?').get(image) !== undefined
+  }
+
+  #keepReceipt(image: string, receipt: Receipt, before = this.receipts(image) ?? { receipts: [] }): void {
+    this.#run('INSERT OR REPLACE INTO receipts (image, kept) VALUES (?, ?)', image, receiptsText(withReceipt(before, receipt)))
   }
 
   #dropUnaskedDigests(image: Digest, repository: string): void {

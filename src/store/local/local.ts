@@ -14,6 +14,7 @@ import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import { type Pin, type PinRule, standing } from '../pins.ts'
+import type { ReceiptBook } from '../receipts.ts'
 import type {
   CopyableLayer,
   Health,
@@ -92,6 +93,7 @@ class LocalStore implements Store {
   readonly overlayDir: string
   readonly holdings: Holdings
   readonly health: Health
+  readonly receipts: ReceiptBook
   readonly #view: View
   readonly #keeper: Thread<KeeperDuties>
   readonly #leases: Leases
@@ -109,9 +111,16 @@ class LocalStore implements Store {
     this.#keeper = threads.keeper
     this.#leases = new Leases(view)
     this.#layers = new Layers(at, view, this.#leases, threads)
-    this.#diary = new Diary((used) => this.#keeper.call('used', used), log)
+    this.#diary = new Diary((notes) => this.#keeper.call('note', notes), log)
     this.#open = open
     this.holdings = new LocalHoldings(view, { ...threads, leases: this.#leases, layers: this.#layers, diary: this.#diary })
+    this.receipts = {
+      note: (image, receipt) => this.#diary.noteReceipt(image, receipt),
+      of: async ({ id }) => {
+        await this.#diary.flush()
+        return (await this.#keeper.call('receipts', id)) ?? { receipts: [] }
+      },
+    }
     this.health = {
       damaged: () => this.#layers.damaged(),
       mark: (layer, damage) => this.#layers.mark(layer, damage),

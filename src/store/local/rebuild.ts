@@ -17,7 +17,7 @@ export function takeBack(ledger: Ledger, missing: Listed, complete: ReadonlySet<
   const nameless = ledger.transaction(() => record(ledger, layers, images))
   log.error(
     { images: images.length - nameless.length, layers: layers.length, lost: [...missing.unreadable, ...broken, ...nameless] },
-    'the database had lost images or layers; they were rebuilt from layers.json and images.json. Pins, times of use and what was known ' +
+    'the database had lost images or layers; they were rebuilt from layers.json and images.json. Pins, receipts, times of use and what was known ' +
       'of damage are lost for these: set pins again, run windlass verify, and pull what is lost again',
   )
   return layers.length + images.length > 0

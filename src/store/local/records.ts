@@ -23,7 +23,7 @@ export type LayerRecord = {
   readonly damage?: Damage
 }
 
-/** A published image without its names and pins, which change on their own. */
+/** A published image without its names, pins and receipts, which change on their own. */
 export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size' | 'pins'>
 
 /** All names of one image, newest last. */
@@ -154,6 +154,8 @@ export const pinRow = z
     image,
     pin: { ...pin, ...(until === null ? {} : { until }) },
   }))
+
+export const receiptsRow = z.object({ kept: z.string() })
 
 /** A tag or digest name and the image it names. */
 export const nameRow = z.object({ name: z.string(), image: digest })

@@ -74,4 +74,10 @@ export const migrations: readonly string[] = [
   `-- Counts the changes that layers.json and images.json repeat, so that a database which has lost some is found out.
    CREATE TABLE edition (number INTEGER NOT NULL) STRICT;
    INSERT INTO edition VALUES (0)`,
+
+  `-- Who pulled each image, as JSON. Images from before, and those that were rebuilt, have no row until they are pulled again.
+   CREATE TABLE receipts (
+     image TEXT PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+     kept  TEXT NOT NULL
+   ) STRICT`,
 ]

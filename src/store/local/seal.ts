@@ -29,8 +29,8 @@ export type Desk = {
   readonly at: Layout
   readonly ledger: Ledger
   readonly books: Books
-  /** Everything that was written. */
-  readonly sync: () => void
+  /** Gets what these add on disk. */
+  readonly sync: (orders: readonly PublishOrder[]) => void
   readonly log: StoreLog
 }
 
@@ -50,7 +50,7 @@ export function seal(desk: Desk, orders: readonly PublishOrder[]): Sealed {
   // Before the sync, which so makes them durable along with the layers.
   const prepared = orders.map((order) => prepare(desk, order))
   const start = performance.now()
-  const synced = tried(() => sync(desk, orders))
+  const synced = tried(() => desk.sync(orders))
   if (synced instanceof WindlassError) return { kind: 'unsynced', failure: synced.failure }
   const recording = performance.now()
   const at = new Date()
@@ -73,11 +73,11 @@ export function seal(desk: Desk, orders: readonly PublishOrder[]): Sealed {
 }
 
 /** Alone what these images add, where that is little: what neighbours have in memory is then left to them. */
-function sync(desk: Desk, orders: readonly PublishOrder[]): void {
+export function syncAdded(at: Layout, orders: readonly PublishOrder[], syncAll: () => void): void {
   const layers = new Map(orders.flatMap((order) => order.layers.map((layer) => [layer.id, layer])))
-  const documents = new Set(orders.map(({ image }) => documentsDir(desk.at, image.id)))
+  const documents = new Set(orders.map(({ image }) => documentsDir(at, image.id)))
   const written = [...documents].filter(exists)
-  if (!syncFew(desk.at, [...layers.values()], written)) desk.sync()
+  if (!syncFew(at, [...layers.values()], written)) syncAll()
 }
 
 /** Documents that podman and CRI-O could not read are not written for them, and never take the place of ones that they can. */

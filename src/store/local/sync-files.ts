@@ -7,8 +7,10 @@ import { Descriptor, entriesOf, openDirectory } from '../../sys/tree.ts'
 import { type Layout, layerDir, tarSplitFile } from './layout.ts'
 import type { LayerRecord } from './records.ts'
 
-/** Files and directories of the layers' trees; with the store's own there are some ten flushes more for each layer. */
+/** Files and directories, of layers' trees and of documents; the store's own are some ten more for each layer. */
 const FEW = 64
+/** An image's: its directory, config, manifest, index. */
+const DOCUMENTS = 4
 
 /**
  * Syncs new layers and all documents if that is little: every file, and every directory up to the root, for a file's name is in its directory
@@ -16,7 +18,7 @@ const FEW = 64
  * known to be on disk. Throws no-space, system.
  */
 export function syncFew(at: Layout, layers: readonly LayerRecord[], documents: readonly string[]): boolean {
-  if (layers.reduce((sum, { inodesUsed }) => sum + inodesUsed, 0) > FEW) return false
+  if (layers.reduce((sum, { inodesUsed }) => sum + inodesUsed, DOCUMENTS * documents.length) > FEW) return false
   for (const { id } of layers) {
     if (!syncTree(AT.FDCWD, cstr(layerDir(at, id)))) return false
     syncFile(AT.FDCWD, cstr(tarSplitFile(at, id)))

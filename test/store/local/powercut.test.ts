@@ -131,6 +131,22 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(existsSync((await after.layer(layer.id))?.tarSplit ?? '')).toBe(true)
   })
 
+  test('many images that come together are many files, whatever layers they add', async () => {
+    const store = await open()
+    await using lease = store.lease()
+    await lease.retain([(await commitLayer(store, many('base'))).id])
+    await store.publish(imageOver(['base'], { tag }), { signal })
+    const neighbour = join(disk, 'neighbour')
+    writeFileSync(neighbour, 'x'.repeat(1_000_000))
+    const labels = Array.from({ length: 60 }, (_, i) => `image ${i}`)
+    await Promise.all(labels.map((label) => store.publish(imageOver(['base'], { label }), { signal })))
+    cut()
+    await abandon(store)
+    expect(readFileSync(neighbour)).toHaveLength(1_000_000)
+    await using after = await open()
+    expect(await after.images()).toHaveLength(1 + labels.length)
+  })
+
   test.each<[string, (path: string) => void]>([
     ['a link', (path) => symlinkSync('file0', path)],
     ['a device', (path) => execFileSync('mknod', [path, 'c', '0', '0'])],
@@ -244,8 +260,9 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(await store.layer(layer.id)).toBeUndefined()
     const again = store.publish(imageOver(['base'], { tag }), { signal })
     await expect(again).rejects.toMatchObject({ failure: { kind: 'system' } })
-    // What cannot be thrown away is tried again later, and by the next start.
+    // Nothing can be moved on this disk any more: that is logged, and tried again.
     await staged[Symbol.asyncDispose]()
+    expect(existsSync(staged.dir)).toBe(true)
   })
 })
 

@@ -69,10 +69,27 @@ describe('the database is gone', () => {
     })
     loseDatabase()
     await within(async (store) => expect(await everything(store)).toEqual(before))
-    expect(errors()).toEqual([expect.stringContaining('Pins, times of use')])
+    expect(errors()).toEqual([expect.stringContaining('Pins, receipts, times of use')])
     expect(log.lines.find(({ level }) => level === 'error')?.fields).toEqual({ images: 7, layers: 4, lost: [] })
     await within(async (store) => expect(await everything(store)).toEqual(before))
     expect(errors()).toHaveLength(1)
+  })
+
+  test('who pulled an image is lost, and what comes after is kept again', async () => {
+    const receipt = { identity: 'a', name: 'registry.test/app@sha256:1', host: 'registry.test', at: new Date(1_000) }
+    const id = await within(async (store) => {
+      await pullByHand(store, ['base'], { tag })
+      const { image } = await store.publish({ ...imageOver(['base'], { tag }), receipt }, { signal })
+      return image.id
+    })
+    const known = (store: Store) => store.receipts.of({ id, pulledAt: new Date() })
+    await within(async (store) => expect(await known(store)).toEqual({ receipts: [receipt] }))
+    loseDatabase()
+    await within(async (store) => {
+      expect(await known(store)).toEqual({ receipts: [] })
+      store.receipts.note(id, receipt)
+      expect(await known(store)).toEqual({ receipts: [receipt] })
+    })
   })
 
   test('records of a version that wrote no flags do', async () => {

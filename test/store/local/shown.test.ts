@@ -173,7 +173,7 @@ describe('a start mends', () => {
     const db = new DatabaseSync(below('windlass.db'))
     db.exec(`ALTER TABLE layers DROP COLUMN blob; ALTER TABLE layers DROP COLUMN owners; ALTER TABLE layers DROP COLUMN damage;
              ALTER TABLE layers ADD COLUMN implied TEXT NOT NULL DEFAULT '[]';
-             DROP TABLE pins; DROP TABLE edition; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
+             DROP TABLE pins; DROP TABLE edition; DROP TABLE receipts; ALTER TABLE images DROP COLUMN used_at; ALTER TABLE images ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 1`)
     db.close()
     for (const directory of ['overlay-images', 'overlay-layers'])
       for (const name of readdirSync(below(directory)))

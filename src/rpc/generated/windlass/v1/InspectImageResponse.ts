@@ -3,6 +3,7 @@
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from '../../windlass/v1/Descriptor.ts';
 import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from '../../windlass/v1/ImageLayer.ts';
 import type { Pin as _windlass_v1_Pin, Pin__Output as _windlass_v1_Pin__Output } from '../../windlass/v1/Pin.ts';
+import type { Receipt as _windlass_v1_Receipt, Receipt__Output as _windlass_v1_Receipt__Output } from '../../windlass/v1/Receipt.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface InspectImageResponse {
@@ -32,6 +33,14 @@ export interface InspectImageResponse {
    * Those that have time left.
    */
   'pins'?: (_windlass_v1_Pin)[];
+  /**
+   * Who pulled it, newest first.
+   */
+  'receipts'?: (_windlass_v1_Receipt)[];
+  /**
+   * From here on none is missing; 0: what came before is lost, or was never written down.
+   */
+  'receiptsSinceMs'?: (number | string | Long);
 }
 
 export interface InspectImageResponse__Output {
@@ -61,4 +70,12 @@ export interface InspectImageResponse__Output {
    * Those that have time left.
    */
   'pins': (_windlass_v1_Pin__Output)[];
+  /**
+   * Who pulled it, newest first.
+   */
+  'receipts': (_windlass_v1_Receipt__Output)[];
+  /**
+   * From here on none is missing; 0: what came before is lost, or was never written down.
+   */
+  'receiptsSinceMs': (number);
 }

@@ -10,8 +10,12 @@ import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectIm
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from '../../windlass/v1/InspectImageResponse.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from '../../windlass/v1/ListDamagedRequest.ts';
 import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from '../../windlass/v1/ListDamagedResponse.ts';
+import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPlatformsRequest__Output as _windlass_v1_ListPlatformsRequest__Output } from '../../windlass/v1/ListPlatformsRequest.ts';
+import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from '../../windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from '../../windlass/v1/LookUpRequest.ts';
+import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from '../../windlass/v1/LookUpResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
 import type { PinResponse as _windlass_v1_PinResponse, PinResponse__Output as _windlass_v1_PinResponse__Output } from '../../windlass/v1/PinResponse.ts';
 import type { PlanRequest as _windlass_v1_PlanRequest, PlanRequest__Output as _windlass_v1_PlanRequest__Output } from '../../windlass/v1/PlanRequest.ts';
@@ -90,6 +94,21 @@ export interface WindlassClient extends grpc.Client {
   listDamaged(argument: _windlass_v1_ListDamagedRequest, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
   
   /**
+   * The platforms a reference has images for.
+   */
+  ListPlatforms(argument: _windlass_v1_ListPlatformsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  ListPlatforms(argument: _windlass_v1_ListPlatformsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  ListPlatforms(argument: _windlass_v1_ListPlatformsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  ListPlatforms(argument: _windlass_v1_ListPlatformsRequest, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The platforms a reference has images for.
+   */
+  listPlatforms(argument: _windlass_v1_ListPlatformsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  listPlatforms(argument: _windlass_v1_ListPlatformsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  listPlatforms(argument: _windlass_v1_ListPlatformsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  listPlatforms(argument: _windlass_v1_ListPlatformsRequest, callback: grpc.requestCallback<_windlass_v1_ListPlatformsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
    * The pulls in flight, whoever started them.
    */
   ListPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
@@ -103,6 +122,21 @@ export interface WindlassClient extends grpc.Client {
   listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
+   */
+  LookUp(argument: _windlass_v1_LookUpRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  LookUp(argument: _windlass_v1_LookUpRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  LookUp(argument: _windlass_v1_LookUpRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  LookUp(argument: _windlass_v1_LookUpRequest, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
+   */
+  lookUp(argument: _windlass_v1_LookUpRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  lookUp(argument: _windlass_v1_LookUpRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  lookUp(argument: _windlass_v1_LookUpRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
+  lookUp(argument: _windlass_v1_LookUpRequest, callback: grpc.requestCallback<_windlass_v1_LookUpResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
@@ -257,9 +291,19 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   ListDamaged: grpc.handleUnaryCall<_windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse>;
   
   /**
+   * The platforms a reference has images for.
+   */
+  ListPlatforms: grpc.handleUnaryCall<_windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse>;
+  
+  /**
    * The pulls in flight, whoever started them.
    */
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
+  
+  /**
+   * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
+   */
+  LookUp: grpc.handleUnaryCall<_windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse>;
   
   /**
    * Keeps an image, in place of what this owner wanted before. NOT_FOUND if it is not here.
@@ -316,7 +360,9 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
+  ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  LookUp: MethodDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpResponse, _windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
   Pull: MethodDefinition<_windlass_v1_PullRequest, _windlass_v1_PullEvent, _windlass_v1_PullRequest__Output, _windlass_v1_PullEvent__Output>
