@@ -8,7 +8,7 @@ import { mediaTypes } from '../../src/oci/oci.ts'
 import { openLab } from '../pull/lab.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
 import { noVerifier } from '../rpc/parts.ts'
-import { buildImage } from '../support/image.ts'
+import { buildImage, buildIndex } from '../support/image.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -21,6 +21,7 @@ const amd64 = buildImage({
   manifest: { annotations: { 'org.opencontainers.image.source': 'https://manifest.example', odd: '\u009b2J' } },
 })
 const arm64 = buildImage({ layers: [layer], platform: { os: 'linux', architecture: 'arm64' } })
+const i386 = buildImage({ layers: [layer], platform: { os: 'linux', architecture: '386' } })
 const chart = buildImage({
   layers: [layer],
   manifest: { config: { mediaType: 'application/x-chart', digest: arm64.id, size: 2 } },
@@ -48,6 +49,7 @@ async function open() {
   lab.publish('only-arm:1', arm64)
   lab.publish('app:arm', arm64)
   lab.publish('chart:1', chart)
+  lab.publish('both:1', buildIndex([i386, amd64]))
   lab.registry.putManifest('app', '1', index, mediaTypes.ociIndex)
   const { puller, looker, store } = lab
   const collector = createCollector(store)
@@ -139,6 +141,13 @@ describe.skipIf(!isRoot).each([
       attestations: 1,
       platforms: [{ fit: 'foreign' }, { fit: 'chosen' }],
     })
+    const also = await windlass([...where, 'platforms', `${lab.registry.host}/both:1`], deps)
+    expect(also.stdout.split('\n').map((line) => line.slice(0, 16).trimEnd())).toEqual([
+      '    PLATFORM',
+      '+   linux/386',
+      '*   linux/amd64',
+      '',
+    ])
     const only = await windlass([...where, 'platforms', `${lab.registry.host}/only-arm:1`], deps)
     expect(only).toMatchObject({ code: 0, stderr: 'none of these is for this node, linux/amd64\n' })
     expect(only.stdout).toContain('linux/arm64')

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempDisposable, open, readdir, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -115,11 +115,14 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
         repoDigests: [`${registry.host}/test/shell@${image.descriptor.digest}`],
       })
     }
-    const shell = (script: string): Promise<string> =>
-      containerd.ctr(
-        ['run', '--rm', '--net-host', '--snapshotter', 'overlayfs', reference, `c${Date.now()}`, '/bin/sh', '-c', script],
-        { signal },
-      )
+    // Into a file: what comes through ctr itself is lost where the container ends before ctr has begun to copy.
+    const shell = async (script: string): Promise<string> => {
+      const name = `c${Date.now()}`
+      const said = pair.at(`${name}.log`)
+      const how = ['--rm', '--net-host', '--snapshotter', 'overlayfs', '--log-uri', `file://${said}`]
+      await containerd.ctr(['run', ...how, reference, name, '/bin/sh', '-c', script], { signal })
+      return await readFile(said, 'utf8')
+    }
     const { script, says } = inShellImage
     expect(await shell(script)).toBe(says)
     // In a user namespace the runtime makes a copy of the topmost snapshot with shifted owners: it finds all it needs.
