@@ -2,7 +2,10 @@
 import type { Readable } from 'node:stream'
 import { Option } from 'commander'
 import { fail } from '../failure/failure.ts'
+import { parseReference } from '../reference/parse.ts'
 import type { Credentials } from '../registry/registry.ts'
+import type { Abortable } from '../task/task.ts'
+import type { Io } from './io.ts'
 
 export type Options = Readonly<Record<string, unknown>>
 
@@ -28,7 +31,37 @@ export function runtimeFlags(options: Options): { readonly runtime?: string; rea
 
 const MAX_CREDENTIALS = 65_536
 
-/** Who to log in as: `--creds user:password`, or the same as one line on stdin, where no process list shows it. */
+/**
+ * Who to log in as at the registry of `reference`: `--creds user:password`, the same as one line on stdin, where no process list shows it,
+ * or what the caller's own files have (`--authfile`, else where podman and docker keep them). `warn` hears what is wrong with those.
+ */
+export async function loginFrom(
+  options: Options,
+  { stdin, env }: Pick<Io, 'stdin' | 'env'>,
+  reference: string,
+  { signal, warn }: Abortable & { readonly warn: (text: string) => void },
+): Promise<Credentials> {
+  const file = textOption(options, 'authfile')
+  const said = await credentialsFrom(options, stdin)
+  if (said.kind !== 'anonymous') {
+    if (file === undefined) return said
+    return fail({ kind: 'invalid-argument', what: '--authfile', reason: 'give it or --creds, not both' })
+  }
+  const { registry, repository } = parseReference(reference)
+  const [{ createKeyring }, { usualSources }] = await Promise.all([
+    import('../credentials/credentials.ts'),
+    import('../credentials/usual.ts'),
+  ])
+  const keyring = createKeyring(usualSources(file, env, process.getuid?.() ?? 0))
+  const { logins, problems } = await keyring.candidates({ registry, repository }, { signal })
+  for (const problem of problems) {
+    if (file !== undefined) fail({ kind: 'invalid-argument', what: '--authfile', reason: problem })
+    warn(problem)
+  }
+  return logins[0] ?? said
+}
+
+/** What was typed, or comes on stdin. */
 export async function credentialsFrom(options: Options, stdin: Readable): Promise<Credentials> {
   const typed = textOption(options, 'creds')
   if (!switchOption(options, 'credsStdin'))

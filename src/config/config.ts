@@ -4,6 +4,8 @@
  * room the few values it needs.
  */
 
+import { DEFAULT_HOSTS_DIR } from '../registry/registry.ts'
+
 export type Config = {
   /** Holds the store. Absolute. */
   readonly rootDir: string
@@ -20,12 +22,24 @@ export type Config = {
     readonly failurePolicy: FailurePolicy
     readonly isUnknown?: true
   }
-  /** `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. */
-  /** `recheckAccess`: see docs/access.md. */
+  /**
+   * `configPath` names hosts.toml directories (containerd's certs.d layout), colons between them; they need not exist. `registriesConf`
+   * is the file of CRI-O and podman, which need not exist either; beside containerd it does not count.
+   */
   readonly registry: {
     readonly configPath: string
+    readonly registriesConf: string
     readonly progressTimeoutMs: number
+    /** See docs/access.md. */
     readonly recheckAccess: boolean
+    /** In place of HTTP_PROXY and its like; empty: none. Their addresses may hold logins. */
+    readonly httpProxy?: string
+    readonly httpsProxy?: string
+    readonly noProxy?: string
+    /** Files with logins for pulls that bring none. */
+    readonly authFiles: readonly string[]
+    /** kubelet's plugins, for the same. */
+    readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
     /** What layers may take of the network: connections, and bytes a second over all of them; absent: no limit. */
     readonly transfers: {
       readonly maxConnections: number
@@ -100,9 +114,11 @@ export const defaults = {
   socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
   runtime: { kind: 'auto', failurePolicy: 'Forward' },
   registry: {
-    configPath: '/etc/containerd/certs.d',
+    configPath: DEFAULT_HOSTS_DIR,
+    registriesConf: '/etc/containers/registries.conf',
     progressTimeoutMs: 300_000,
     recheckAccess: false,
+    authFiles: [],
     transfers: { maxConnections: 64, maxConnectionsPerHost: 32, maxConnectionsPerLayer: 4 },
   },
   maxParallelImagePulls: 4,

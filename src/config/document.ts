@@ -128,7 +128,11 @@ function syntaxProblems(document: Document, lines: LineCounter, text: string): P
   if (at === undefined) return []
   const what = first === undefined ? 'this key is there already' : (YAML_WORDS[first.code] ?? first.message)
   const { line, col } = lines.linePos(at)
-  const shown = (text.split('\n')[line - 1] ?? '').slice(0, 200).trim()
+  // The address of a proxy may hold a login.
+  const shown = (text.split('\n')[line - 1] ?? '')
+    .slice(0, 200)
+    .replace(/\/\/[^/\s]*@/g, '//***@')
+    .trim()
   return [{ line, reason: `${what}, at column ${col} of ${JSON.stringify(shown)}` }]
 }
 

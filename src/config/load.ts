@@ -113,6 +113,7 @@ const overrides: readonly Override[] = [
     name: '--hosts-dir',
     of: (flags) => eachFromHere(flags.hostsDir),
   }),
+  override('WINDLASS_REGISTRIES_CONF', path, (c, registriesConf) => ({ ...c, registry: { ...c.registry, registriesConf } })),
   override('WINDLASS_RUNTIME', runtimeKind, (c, kind) => ({ ...c, runtime: { ...c.runtime, kind } }), {
     name: '--runtime',
     of: ({ runtime }) => runtime,
@@ -162,13 +163,7 @@ function complete(
       ...(c.runtime?.endpoint === undefined ? {} : { endpoint: c.runtime.endpoint }),
       failurePolicy: c.runtime?.failurePolicy ?? defaults.runtime.failurePolicy,
     }),
-    registry: Object.freeze({
-      configPath: c.registry?.configPath ?? defaults.registry.configPath,
-      progressTimeoutMs: c.registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
-      transfers: transfersOf(c.registry),
-      staleTagsFor: Object.freeze([...(c.registry?.staleTagsFor ?? [])]),
-      recheckAccess: c.registry?.recheckAccess ?? defaults.registry.recheckAccess,
-    }),
+    registry: registryOf(c.registry),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
@@ -200,6 +195,23 @@ function transfersOf(registry: Configuration['registry']): Config['registry']['t
     maxConnectionsPerHost: registry?.maxConnectionsPerHost ?? transfers.maxConnectionsPerHost,
     maxConnectionsPerLayer: registry?.maxConnectionsPerLayer ?? transfers.maxConnectionsPerLayer,
     ...(rate === undefined ? {} : { maxBytesPerSecond: rate }),
+  })
+}
+
+function registryOf(registry: Configuration['registry']): Config['registry'] {
+  const { httpProxy, httpsProxy, noProxy, credentialProvider } = registry ?? {}
+  return Object.freeze({
+    configPath: registry?.configPath ?? defaults.registry.configPath,
+    registriesConf: registry?.registriesConf ?? defaults.registry.registriesConf,
+    progressTimeoutMs: registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
+    recheckAccess: registry?.recheckAccess ?? defaults.registry.recheckAccess,
+    transfers: transfersOf(registry),
+    staleTagsFor: Object.freeze([...(registry?.staleTagsFor ?? [])]),
+    ...(httpProxy === undefined ? {} : { httpProxy }),
+    ...(httpsProxy === undefined ? {} : { httpsProxy }),
+    ...(noProxy === undefined ? {} : { noProxy }),
+    authFiles: Object.freeze([...(registry?.authFiles ?? defaults.registry.authFiles)]),
+    ...(credentialProvider === undefined ? {} : { credentialProvider: Object.freeze(credentialProvider) }),
   })
 }
 

@@ -16,13 +16,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
       ...(runtime.endpoint === undefined ? {} : { endpoint: `unix://${runtime.endpoint}` }),
       failurePolicy: runtime.failurePolicy,
     },
-    registry: {
-      configPath: registry.configPath,
-      progressTimeout: formatDuration(registry.progressTimeoutMs),
-      ...transfersDocument(registry.transfers),
-      ...(registry.staleTagsFor.length === 0 ? {} : { staleTagsFor: registry.staleTagsFor }),
-      recheckAccess: registry.recheckAccess,
-    },
+    registry: registryDocument(registry),
     maxParallelImagePulls: config.maxParallelImagePulls,
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
@@ -45,6 +39,26 @@ const transfersDocument = ({ maxBytesPerSecond, ...connections }: Config['regist
   ...connections,
   ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond: formatQuantity(maxBytesPerSecond) }),
 })
+
+function registryDocument(registry: Config['registry']): object {
+  const { progressTimeoutMs, httpProxy, httpsProxy, transfers, staleTagsFor, ...said } = registry
+  return {
+    ...said,
+    ...transfersDocument(transfers),
+    ...(staleTagsFor.length === 0 ? {} : { staleTagsFor }),
+    progressTimeout: formatDuration(progressTimeoutMs),
+    ...(httpProxy === undefined ? {} : { httpProxy: withoutPassword(httpProxy) }),
+    ...(httpsProxy === undefined ? {} : { httpsProxy: withoutPassword(httpsProxy) }),
+  }
+}
+
+/** What is printed ends in tickets and chats. */
+function withoutPassword(address: string): string {
+  if (!URL.canParse(address)) return address
+  const url = new URL(address)
+  if (url.password !== '') url.password = '***'
+  return url.password === '' ? address : url.href
+}
 
 const pinDocument = ({ images, reason, ttlMs }: Config['pins'][number]): object => ({
   images,

@@ -61,6 +61,15 @@ const durationAtLeast = (min: number, wanted: string) =>
     return z.NEVER
   })
 
+/** Empty: none. Never shown where it is wrong: it may hold a login. */
+const proxyAddress = z
+  .string('want the address of a proxy')
+  .refine(
+    (text) => text === '' || (/^https?:\/\//.test(text) && URL.canParse(text)),
+    'want the address of an HTTP proxy such as http://proxy.example:3128',
+  )
+
+const MAX_AUTH_FILES = 20
 const MAX_PULLS = 64
 const MAX_WORKERS = 64
 const MAX_ENTRIES = 100_000_000
@@ -127,12 +136,18 @@ export const configurationSchema = z.strictObject({
   registry: z
     .strictObject({
       configPath: pathList.optional(),
+      registriesConf: path.optional(),
       progressTimeout: progressTimeout.optional(),
       maxConnections: whole(1, MAX_CONNECTIONS).optional(),
       maxConnectionsPerHost: whole(1, MAX_CONNECTIONS).optional(),
       maxConnectionsPerLayer: whole(1, MAX_CONNECTIONS_PER_LAYER).optional(),
       maxBytesPerSecond: quantity.optional(),
       staleTagsFor: z.array(repositoryPrefix).max(MAX_STALE_PREFIXES).optional(),
+      httpProxy: proxyAddress.optional(),
+      httpsProxy: proxyAddress.optional(),
+      noProxy: z.string().max(65_536).optional(),
+      authFiles: z.array(path).max(MAX_AUTH_FILES).optional(),
+      credentialProvider: z.strictObject({ configPath: path, binDir: path }).optional(),
       recheckAccess: z.boolean().optional(),
     })
     .optional(),

@@ -1,7 +1,7 @@
 /** What kubelet and crictl send to log in with, as `Credentials`. No text of a secret ends up in an error. */
 import { fail } from '../failure/failure.ts'
 import type { Reference } from '../reference/reference.ts'
-import { sentCredentials } from '../registry/credentials.ts'
+import { basicIn, sentCredentials } from '../registry/credentials.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { AuthConfig__Output } from '../rpc/generated/runtime/v1/AuthConfig.ts'
 
@@ -15,15 +15,8 @@ export function credentialsOf(auth: AuthConfig__Output | null, reference: Refere
   return sent.kind === 'anonymous' && auth.auth !== '' ? basicOf(auth.auth) : sent
 }
 
-/** Docker's config.json, `auths[host].auth`: base64 of `username:password`; docker pads the password with zero bytes. */
 function basicOf(text: string): Credentials {
-  const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: 'auth', reason })
-  // Buffer.from skips what is not base64, so it cannot tell.
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) refuse('want base64 of username:password')
-  const decoded = Buffer.from(text, 'base64').toString('utf8').replace(/\0+$/, '')
-  const colon = decoded.indexOf(':')
-  if (colon < 1) refuse('decoded, it is not username:password')
-  return { kind: 'basic', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+  return basicIn(text) ?? fail({ kind: 'invalid-argument', what: 'auth', reason: 'want base64 of username:password' })
 }
 
 /** The names Docker Hub goes by in config files. */

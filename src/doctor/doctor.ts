@@ -3,6 +3,7 @@
  * up where that leaves nothing behind. Needs no daemon; one that answers is who is looked at.
  */
 import { describe, failureOf } from '../failure/failure.ts'
+import { type PulledFor, placesFor } from '../registry/places.ts'
 import type { Abortable } from '../task/task.ts'
 import { confinementFindings } from './confinement.ts'
 import { diskFindings, existing } from './disk.ts'
@@ -39,7 +40,7 @@ export async function examine(
     return found.findings
   })
   const { rootDir, socket, registry } = settings
-  let hostsDirs = registry.configPath
+  let pulledFor: PulledFor | undefined
   await look('rights', () => rightsFindings())
   await look('kernel', () => kernelFindings(existing(rootDir)))
   await look('confinement', () => confinementFindings(options))
@@ -49,11 +50,11 @@ export async function examine(
   await look('socket', () => socketFindings(socket.path, options))
   await look('runtime', async () => {
     const runtime = await runtimeFindings(settings, options)
-    hostsDirs = [...new Set([...hostsDirs.split(':'), ...(runtime.hostsDir?.split(':') ?? [])])].join(':')
+    pulledFor = runtime.runtime
     return runtime.findings
   })
   await look('kubelet', () => kubeletFindings(socket.path))
-  await look('registries', () => registryFindings(hostsDirs))
+  await look('registries', () => registryFindings(placesFor(registry, pulledFor)))
   await look('trust', () => trustFindings())
   return findings
 }

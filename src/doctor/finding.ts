@@ -14,7 +14,7 @@ export type Settings = {
   readonly rootDir: string
   readonly socket: { readonly path: string }
   readonly runtime: { readonly kind: 'auto' | 'containerd' | 'crio' | 'none'; readonly endpoint?: string }
-  readonly registry: { readonly configPath: string }
+  readonly registry: { readonly configPath: string; readonly registriesConf: string }
   readonly file?: string
 }
 

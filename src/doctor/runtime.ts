@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { describe, failureOf } from '../failure/failure.ts'
+import type { PulledFor } from '../registry/places.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { RpcError } from '../rpc/status.ts'
 import { findRuntime } from '../runtime/find.ts'
@@ -20,8 +21,8 @@ const MAX_BYTES = 2 ** 20
 const IDS = { containerd: 'sha256: and the digest of the config', crio: 'the bare digest of the config' } as const
 const ID_FORMS = { containerd: /^sha256:[0-9a-f]{64}$/, crio: /^[0-9a-f]{64}$/ } as const
 
-/** `hostsDir` is where the runtime itself looks for hosts.toml files, and we with it. */
-export type RuntimeFindings = { readonly findings: readonly Finding[]; readonly hostsDir?: string }
+/** `runtime` where there is one: registries are described by its files, as far as it says so. */
+export type RuntimeFindings = { readonly findings: readonly Finding[]; readonly runtime?: PulledFor }
 
 export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { signal }: Abortable): Promise<RuntimeFindings> {
   const address = await findRuntime(runtime, { signal, own: socket.path })
@@ -35,7 +36,7 @@ export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { 
     const options = { signal, deadline: new Date(Date.now() + PATIENCE_MS) }
     const facts = await inspectRuntime(address, cri, options)
     const findings = [...factFindings(address, facts), ...store, ...(await imageFindings(address.kind, cri, options))]
-    return { findings, ...(facts.hostsDir === undefined ? {} : { hostsDir: facts.hostsDir }) }
+    return { findings, runtime: { address, facts } }
   } catch (error) {
     signal.throwIfAborted()
     const { kind, socket: at } = address
@@ -43,7 +44,7 @@ export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { 
       error instanceof RpcError
         ? `${kind} at ${at} cannot be asked: ${error.message}; see that it runs and what it logs`
         : describe(failureOf(error))
-    return { findings: [bad('runtime', text), ...store] }
+    return { findings: [bad('runtime', text), ...store], runtime: { address, facts: {} } }
   }
 }
 

@@ -1,7 +1,7 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Config, defaults } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
@@ -14,6 +14,8 @@ import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
+import { placesFor } from '../registry/places.ts'
+import { type ProxyFor, proxiesFrom, proxySettings } from '../registry/proxy.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
@@ -25,6 +27,7 @@ import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
 import type { LayerVerifier } from '../verify/verify.ts'
 import { identityKey } from './identity-key.ts'
+import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 
 export interface PullNode extends AsyncDisposable {
@@ -68,9 +71,12 @@ export async function openNode(config: Config, version: string, log: Logger, opt
     }),
   )
   if (options.mustPull === true) unpacker.checkRights()
+  const keyring = keyringFor(config.registry, options.runtime?.facts.registries, log)
   const registry = opened.use(
     createRegistry({
-      hostsDir: hostsDirFor(config, options.runtime),
+      ...placesFor(config.registry, options.runtime),
+      ...(keyring === undefined ? {} : { keyring }),
+      proxyFor: proxiesFor(config.registry),
       progressTimeoutMs: config.registry.progressTimeoutMs,
       transfers: config.registry.transfers,
       userAgent: `windlass/${version}`,
@@ -138,10 +144,14 @@ function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string }
   return rootDir === undefined ? {} : { containerdRoot: rootDir }
 }
 
-/** What the runtime itself goes by, unless the configuration names something else. */
-function hostsDirFor({ registry }: Config, runtime: PullFor | undefined): string {
-  const isDefault = registry.configPath === defaults.registry.configPath
-  return isDefault ? (runtime?.facts.hostsDir ?? registry.configPath) : registry.configPath
+/** Throws invalid-argument for an address in the environment that is none of a proxy. */
+function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
+  const said = {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(noProxy === undefined ? {} : { noProxy }),
+  }
+  return proxiesFrom(proxySettings(said, process.env))
 }
 
 /** One more than there are CPUs: while one worker waits for bytes, another uses its core. */

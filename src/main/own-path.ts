@@ -3,6 +3,7 @@
  * be restarted, or be replaced; what cannot be opened now is tried again.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { describe, failureOf } from '../failure/failure.ts'
 import type { PullerOptions } from '../pull/puller.ts'
@@ -97,6 +98,7 @@ export class OwnPath implements AsyncDisposable {
       onPullEnd: this.#onPullEnd,
       onLost: ended.reject,
     })
+    const built = builtFrom(facts)
     let isOpen = true
     const enter = (): void => {
       if (isOpen) this.#state = { node, facts, cri }
@@ -112,8 +114,7 @@ export class OwnPath implements AsyncDisposable {
     const asking = setInterval(() => {
       this.#inspect(cri).then(
         (now) => {
-          // These two the path was built with.
-          const isOther = now.hostsDir !== facts.hostsDir || now.sandboxImage !== facts.sandboxImage
+          const isOther = !isDeepStrictEqual(builtFrom(now), built)
           facts = now
           enter()
           if (isOther && node.puller.inFlight().length === 0) ended.resolve()
@@ -142,3 +143,10 @@ export class OwnPath implements AsyncDisposable {
     })
   }
 }
+
+/** What the path is built from; where that changes, it is built anew. */
+const builtFrom = ({ hostsDir, sandboxImage, registries }: RuntimeFacts): readonly unknown[] => [
+  hostsDir,
+  sandboxImage,
+  registries,
+]

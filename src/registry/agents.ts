@@ -1,8 +1,12 @@
-/** Connections: one undici agent for each distinct way of connecting (trust, client certificates, dial timeout), shared by all pulls. */
+/** Connections: one undici agent for each distinct way of connecting (trust, client certificates, timeout, proxy), shared by all pulls. */
 import { createHash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
-import type { Host, TlsSettings } from './hosts.ts'
+import { guardedLookup, type Kept, keptFrom } from './guard.ts'
+import type { Host } from './hosts.ts'
+import { type HttpProxy, noProxies, type ProxyFor } from './proxy.ts'
+import { inAbsoluteForm, openTunnel, proxyError } from './through-proxy.ts'
+import type { TlsSettings } from './tls-files.ts'
 
 /**
  * Enough for every layer of several images at once; beyond it requests wait for a free connection. Blob transfers hold theirs while
@@ -11,6 +15,7 @@ import type { Host, TlsSettings } from './hosts.ts'
 const CONNECTIONS_PER_ORIGIN = 64
 /** Certificates may change on disk at each pull; agents for settings long gone are closed beyond this many. */
 const MAX_AGENTS = 64
+const PROXY_DIAL_TIMEOUT_MS = 30_000
 
 export type Timeouts = {
   /** From the request to the head of the answer. */
@@ -19,18 +24,30 @@ export type Timeouts = {
   readonly bodyMs: number
 }
 
+/** What sends a request. */
+export type Sender = Pick<Dispatcher, 'dispatch'>
+
+/** How `target` is reached: it is the registry itself, or somewhere that the registry has sent us. */
+export type Way = { readonly host: Host; readonly registry: URL; readonly target: URL }
+
 export class Agents implements AsyncDisposable {
   readonly #agents = new Map<string, Agent>()
   readonly #timeouts: Timeouts
+  readonly #proxyFor: ProxyFor
+  #proxies: Agent | undefined
 
-  constructor(timeouts: Timeouts) {
+  constructor(timeouts: Timeouts, proxyFor: ProxyFor = noProxies) {
     this.#timeouts = timeouts
+    this.#proxyFor = proxyFor
   }
 
-  /** The agent for a host, which also serves the redirects it gives: they are part of how it is reached. */
-  for({ tls, dialTimeoutMs }: Host): Dispatcher {
+  /** The redirects a host gives are asked as it is asked itself, but not at addresses that are none of its business. */
+  for({ host: { tls, dialTimeoutMs }, registry, target }: Way): Sender {
+    const proxy = this.#proxyFor(target)
+    if (proxy !== undefined && target.protocol === 'http:') return this.#throughProxy(proxy)
+    const kept = target.hostname === registry.hostname ? undefined : keptFrom(registry)
     const key = createHash('sha256')
-      .update(JSON.stringify([tls, dialTimeoutMs]))
+      .update(JSON.stringify([tls, dialTimeoutMs, kept]))
       .digest('hex')
     const known = this.#agents.get(key)
     if (known !== undefined) {
@@ -39,32 +56,64 @@ export class Agents implements AsyncDisposable {
       this.#agents.set(key, known)
       return known
     }
-    const agent = this.#create(tls, dialTimeoutMs)
+    const agent = this.#create(tls, dialTimeoutMs, kept)
     this.#agents.set(key, agent)
     this.#closeOldest()
     return agent
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const agents = [...this.#agents.values()]
+    const agents = [...this.#agents.values(), ...(this.#proxies === undefined ? [] : [this.#proxies])]
     this.#agents.clear()
+    this.#proxies = undefined
     await Promise.all(agents.map((agent) => agent.destroy()))
   }
 
-  #create(tls: TlsSettings, dialTimeoutMs: number): Agent {
-    const plain = buildConnector({ allowH2: false, timeout: dialTimeoutMs })
+  #create(tls: TlsSettings, dialTimeoutMs: number, kept: Kept | undefined): Agent {
+    const lookup = kept === undefined ? {} : { lookup: guardedLookup(kept) }
+    const plain = buildConnector({ allowH2: false, timeout: dialTimeoutMs, ...lookup })
     // Made at the first HTTPS connection and once: reading the system's certificates takes tens of milliseconds.
     let secure: buildConnector.connector | undefined
-    const connect: buildConnector.connector = (options, callback) => {
+    return this.#agentOver((options, callback) => {
       if (options.protocol !== 'https:') return plain(options, callback)
       secure ??= buildConnector({
         allowH2: false,
         timeout: dialTimeoutMs,
         rejectUnauthorized: !tls.skipVerify,
         secureContext: secureContextOf(tls),
+        ...lookup,
       })
-      secure(options, callback)
-    }
+      const target = hostAndPort(options)
+      const proxy = this.#proxyFor(new URL(`https://${target}`))
+      if (proxy === undefined) return secure(options, callback)
+      const connect = secure
+      openTunnel(this.#toProxies(), proxy, target, dialTimeoutMs).then(
+        (httpSocket) => connect({ ...options, httpSocket }, callback),
+        (error: Error) => callback(error, null),
+      )
+    })
+  }
+
+  /** Connections to proxies: none of a registry's certificates are for them. */
+  #toProxies(): Agent {
+    const system = { ca: [], clients: [], skipVerify: false }
+    this.#proxies ??= this.#agentOver((options, callback) => {
+      const secureContext = options.protocol === 'https:' ? { secureContext: secureContextOf(system) } : {}
+      const connect = buildConnector({ allowH2: false, timeout: PROXY_DIAL_TIMEOUT_MS, ...secureContext })
+      connect(options, (...[error, socket]) => {
+        if (error === null) callback(null, socket)
+        else callback(proxyError({ label: options.host ?? options.hostname }, error.message, { cause: error }), null)
+      })
+    })
+    return this.#proxies
+  }
+
+  #throughProxy(proxy: HttpProxy): Sender {
+    const agent = this.#toProxies()
+    return { dispatch: (options, handler) => agent.dispatch(inAbsoluteForm(options, proxy), handler) }
+  }
+
+  #agentOver(connect: buildConnector.connector): Agent {
     return new Agent({
       allowH2: false, // over one HTTP/2 connection, all layers would share one TCP window
       pipelining: 1,
@@ -84,6 +133,9 @@ export class Agents implements AsyncDisposable {
     void oldest[1].close().catch(() => undefined)
   }
 }
+
+const hostAndPort = ({ hostname, port }: { readonly hostname: string; readonly port: string }): string =>
+  `${hostname.includes(':') && !hostname.startsWith('[') ? `[${hostname}]` : hostname}:${port || '443'}`
 
 function secureContextOf(tls: TlsSettings): SecureContext {
   const clients =

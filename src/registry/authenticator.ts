@@ -14,6 +14,8 @@ export type Party = {
   readonly host: Host
   /** As it was reached. */
   readonly origin: URL
+  /** The registry whose redirect led here, where one did: what names may stand for is judged by it. */
+  readonly sentBy?: URL
   readonly repository: string
   /** Anonymous at any host but the one named in the reference. */
   readonly credentials: Credentials

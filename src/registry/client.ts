@@ -10,12 +10,16 @@ import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
 import { HostHealth } from './health.ts'
-import { type Host, hostsOf } from './hosts.ts'
+import type { Host } from './hosts.ts'
+import { Logins } from './logins.ts'
 import type { PaceLimits } from './pace.ts'
+import { hostsFor, type Places } from './places.ts'
+import type { ProxyFor } from './proxy.ts'
 import {
   type Credentials,
   type Document,
   type From,
+  type Keyring,
   newTrail,
   type Registry,
   type Repository,
@@ -30,10 +34,13 @@ import { Throttle, type TransferLimits, unlimited } from './throttle.ts'
 import { Tokens } from './token.ts'
 import { type Walk, walk } from './walk.ts'
 
-export type RegistryOptions = {
-  /** Colon-separated certs.d directories; none: no configuration, every registry is asked itself. */
-  readonly hostsDir?: string
+/** Without any of the places every registry is asked itself. */
+export type RegistryOptions = Places & {
   readonly userAgent: string
+  /** For callers without credentials, and for mirrors; nobody logs in then where there is none. */
+  readonly keyring?: Keyring
+  /** None by default, whatever the environment says. */
+  readonly proxyFor?: ProxyFor
   /** How long an answer may take to begin, at most 30 s, and how long a transfer may stand still while its sink takes bytes. */
   readonly progressTimeoutMs: number
   /** Where hosts.toml has no dial_timeout; 30 s by default. */
@@ -59,9 +66,10 @@ class Client implements Registry {
   readonly #closing = new AbortController()
 
   constructor(options: RegistryOptions) {
-    const { progressTimeoutMs, userAgent } = options
+    const { progressTimeoutMs, userAgent, proxyFor } = options
     this.#options = options
-    this.#agents = new Agents({ headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs })
+    const timeouts = { headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs }
+    this.#agents = new Agents(timeouts, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
     const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
     this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
@@ -70,13 +78,13 @@ class Client implements Registry {
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
-    const { hostsDir, connectTimeoutMs, log = () => undefined } = this.#options
-    const hosts = () => hostsOf(reference.registry, hostsDir, connectTimeoutMs)
+    const { connectTimeoutMs, keyring, log = () => undefined } = this.#options
+    const hosts = () => hostsFor(reference, this.#options, connectTimeoutMs)
     return new RemoteRepository({
       reference,
-      credentials,
+      logins: new Logins(credentials, keyring),
       hosts,
-      hostsDir,
+      hostsDir: this.#options.hostsDir,
       means: this.#means,
       pace: this.#pace,
       closing: this.#closing.signal,
@@ -92,7 +100,7 @@ class Client implements Registry {
 
 type Parts = {
   readonly reference: Reference
-  readonly credentials: Credentials
+  readonly logins: Logins
   readonly hosts: () => Promise<readonly Host[]>
   readonly hostsDir: string | undefined
   readonly means: Means
@@ -201,8 +209,8 @@ class RemoteRepository implements Repository {
   }
 
   #question(path: string, headers: Readonly<Record<string, string>> = {}): Question {
-    const { reference, credentials } = this.#parts
-    return { method: 'GET', repository: reference.repository, path, headers, credentials }
+    const { reference, logins } = this.#parts
+    return { method: 'GET', repository: reference.repository, path, headers, logins }
   }
 
   /** The way through the hosts that can do what is wanted. */

@@ -25,3 +25,15 @@ function checkToken(field: string, token: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token
   return fail({ kind: 'invalid-argument', what: field, reason: 'a token holds only printable ASCII characters without spaces' })
 }
+
+/**
+ * Docker's config.json, `auths[host].auth`, and CRI's `auth`: base64 of `username:password`; docker pads the password with zero bytes.
+ * Undefined where it is not that.
+ */
+export function basicIn(text: string): Extract<Credentials, { kind: 'basic' }> | undefined {
+  // Buffer.from skips what is not base64, so it cannot tell.
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
+  const decoded = Buffer.from(text, 'base64').toString('utf8').replace(/\0+$/, '')
+  const colon = decoded.indexOf(':')
+  return colon < 1 ? undefined : { kind: 'basic', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+}

@@ -106,7 +106,7 @@ function secretsOf(credentials: Credentials): string[] {
 
 /** Errors of which a second try, at once, would only see the same. */
 const DEFINITE =
-  /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ERR_TLS|ERR_SSL|CERT_|UNABLE_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|EPROTO|ERR_INVALID)/
+  /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ERR_TLS|ERR_SSL|CERT_|UNABLE_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|EPROTO|ERR_INVALID|ERR_PROXY_REFUSED)/
 
 const KNOWN: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',

@@ -8,7 +8,7 @@ export type RegistryEvent =
       readonly result: string
       readonly ms: number
     }
-  /** A loopback registry answered a TLS handshake with HTTP. */
+  /** HTTPS did not work, and this host may be asked over plain HTTP. */
   | { readonly type: 'plain-http'; readonly host: string }
   /** The same host is asked again. */
   | { readonly type: 'retry'; readonly host: string; readonly path: string; readonly reason: string; readonly delayMs: number }

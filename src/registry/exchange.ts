@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
+import type { Sender } from './agents.ts'
 import { cancelledBy } from './errors.ts'
 import { Pace, type PaceLimits } from './pace.ts'
 
@@ -30,7 +31,7 @@ export type Outcome =
  * when `signal` aborts; both free the connection at once. Everything else is an outcome.
  */
 export async function exchange(
-  dispatcher: Dispatcher,
+  dispatcher: Sender,
   request: WireRequest,
   receive: (head: Head) => Consumer,
   signal: AbortSignal,

@@ -1,23 +1,23 @@
 /** One request, through the redirects its answer may give. What was meant for the registry's eyes never goes further than its origin. */
-import type { Dispatcher } from 'undici'
+import type { Agents } from './agents.ts'
 import { MAX_ERROR_BODY } from './errors.ts'
 import { type Consumer, collect, exchange, type Head, type WireRequest } from './exchange.ts'
-import { forbiddenTarget } from './guard.ts'
+import { ForbiddenAddress, forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
 import type { PaceLimits } from './pace.ts'
 
 export type Reply =
   /** 2xx, and the body has gone to the consumer. */
   | { readonly kind: 'success'; readonly head: Head }
-  /** Any other status; `foreign` where it was not the registry's origin that gave it. */
-  | { readonly kind: 'refusal'; readonly head: Head; readonly body: Buffer; readonly foreign: boolean }
+  /** Any other status; `foreign` is who gave it, where that was not the registry's origin. */
+  | { readonly kind: 'refusal'; readonly head: Head; readonly body: Buffer; readonly foreign: URL | undefined }
   | { readonly kind: 'broken'; readonly head: Head | undefined; readonly error: Error }
   /** A redirect that must not be followed. */
   | { readonly kind: 'forbidden'; readonly reason: string }
 
 export type Asked = {
   readonly host: Host
-  readonly dispatcher: Dispatcher
+  readonly agents: Agents
   /** The registry's origin: redirects are judged against it. */
   readonly registry: URL
   readonly signal: AbortSignal
@@ -33,18 +33,20 @@ export async function follow(asked: Asked, first: WireRequest, receive: (head: H
   for (let redirects = 0; ; redirects++) {
     const body: Buffer[] = []
     const outcome = await exchange(
-      asked.dispatcher,
+      asked.agents.for({ ...asked, target: request.url }),
       request,
       (head) => (isSuccess(head) ? receive(head) : collect(body, MAX_ERROR_BODY)),
       asked.signal,
       asked.pace,
     )
-    if (outcome.kind === 'broken') return outcome
+    if (outcome.kind === 'broken')
+      return outcome.error instanceof ForbiddenAddress ? { kind: 'forbidden', reason: outcome.error.message } : outcome
     const { head } = outcome
     if (isSuccess(head)) return { kind: 'success', head }
     const location = head.headers.location
     if (!isRedirect(head) || location === undefined) {
-      return { kind: 'refusal', head, body: Buffer.concat(body), foreign: request.url.origin !== first.url.origin }
+      const foreign = request.url.origin === first.url.origin ? undefined : request.url
+      return { kind: 'refusal', head, body: Buffer.concat(body), foreign }
     }
     if (redirects === MAX_REDIRECTS) return { kind: 'forbidden', reason: `more than ${MAX_REDIRECTS} redirects` }
     if (!URL.canParse(location, request.url.href)) return { kind: 'forbidden', reason: 'a redirect to what is not a URL' }

@@ -2,7 +2,8 @@
  * Where a registry may send us. Both a token realm and a redirect are addresses chosen by whoever answers, and this process runs on a
  * node whose metadata service and local daemons trust it.
  */
-import { BlockList, isIP } from 'node:net'
+import dns from 'node:dns'
+import { BlockList, isIP, type LookupFunction } from 'node:net'
 
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8)
@@ -26,7 +27,10 @@ type Reach = 'local' | 'loopback' | 'private' | 'public'
 
 function reachOf(url: URL): Reach {
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback'
+  return host === 'localhost' || host.endsWith('.localhost') ? 'loopback' : reachOfAddress(host)
+}
+
+function reachOfAddress(host: string): Reach {
   const family = isIP(host)
   if (family === 0) return 'public'
   // BlockList sees through IPv4-mapped IPv6 addresses.
@@ -47,3 +51,27 @@ export function forbiddenTarget(target: URL, registry: URL): string | undefined 
     return undefined
   return `${target.host} is a ${reach === 'local' ? 'link-local' : reach} address`
 }
+
+/** What names may not stand for that a registry gives: `local` addresses never; those of this machine unless the registry is on it. */
+export type Kept = 'local' | 'local-and-loopback'
+
+export const keptFrom = (registry: URL): Kept => (reachOf(registry) === 'loopback' ? 'local' : 'local-and-loopback')
+
+export class ForbiddenAddress extends Error {}
+
+/** As `dns.lookup`, for the names of redirects and token realms: who owns a name chooses its address, and may choose anew each time. */
+export const guardedLookup =
+  (kept: Kept): LookupFunction =>
+  (hostname, options, callback) => {
+    dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, [])
+      const bad = addresses.find(({ address }) => isKept(reachOfAddress(address), kept))
+      if (bad !== undefined)
+        return callback(new ForbiddenAddress(`${hostname} is ${bad.address}, an address of this node's own`), [])
+      const [first] = addresses
+      if (options.all === true) callback(null, addresses)
+      else callback(null, first?.address ?? '', first?.family)
+    })
+  }
+
+const isKept = (reach: Reach, kept: Kept): boolean => reach === 'local' || (reach === 'loopback' && kept === 'local-and-loopback')

@@ -66,7 +66,7 @@ const fileSchema = z.object({ ...fieldsShape, server: url.optional(), host: z.re
 /** `https://` where no scheme is written. */
 export const withScheme = (text: string): string => (/^https?:\/\//i.test(text) ? text : `https://${text}`)
 
-/** The directory of an existing file has to be added to the paths in it by the caller. */
+/** What the text of a file says; relative paths in it are left as they are. Throws bad-config. */
 export function parseHostsToml(text: string, file: string): HostsFile {
   const parsed = fileSchema.safeParse(tables(text, file))
   if (!parsed.success) {
@@ -102,7 +102,8 @@ function tables(text: string, file: string): unknown {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     const reason = error.message.split('\n', 1)[0] ?? 'is not TOML'
-    fail({ kind: 'bad-config', file, line: error.line, reason }, error)
+    // Not with its cause, which quotes the lines around: a header may hold a secret.
+    fail({ kind: 'bad-config', file, line: error.line, reason })
   }
 }
 

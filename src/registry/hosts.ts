@@ -3,30 +3,27 @@
  * Directory order, fallbacks and defaults are containerd's, so that a node's existing certs.d means the same here.
  */
 import { readdir, stat } from 'node:fs/promises'
-import { join, posix, resolve } from 'node:path'
-import { fail } from '../failure/failure.ts'
-import { readRegular } from '../sys/regular.ts'
+import { join, posix } from 'node:path'
+import { isAbsent, readSmall } from './bounded.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
-
-/** PEM texts, as read. */
-export type TlsSettings = {
-  readonly ca: readonly string[]
-  readonly clients: readonly { readonly cert: string; readonly key: string }[]
-  readonly skipVerify: boolean
-}
+import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
 
 export type Scheme = 'https' | 'http'
 
 export type Host = {
   /** `host[:port]`, as people know it. */
   readonly name: string
-  /** Two where plain HTTP may be tried after HTTPS was answered with HTTP. */
+  /** Two where plain HTTP may be tried after HTTPS: where that was answered with HTTP. */
   readonly schemes: readonly [Scheme, ...Scheme[]]
+  /** Plain HTTP is tried whatever keeps HTTPS from working. */
+  readonly isInsecure?: boolean
   /** Before `/<repository>/…`; `/v2` unless the configuration says otherwise. */
   readonly path: string
   readonly capabilities: ReadonlySet<Capability>
   /** This is the registry named in the reference: only it may see credentials. */
   readonly named: boolean
+  /** What this host calls the repository, where that is another name than the reference has. */
+  readonly repository?: string
   /** Sent as `ns=` to a mirror, so that it knows whose repository is meant. */
   readonly namespace: string | undefined
   readonly headers: Readonly<Record<string, readonly string[]>>
@@ -34,10 +31,8 @@ export type Host = {
   readonly dialTimeoutMs: number
 }
 
-const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
-const DIAL_TIMEOUT_MS = 30_000
-/** Of a hosts.toml, which has some hundred bytes for each host, and of a PEM file: a system's bundle of CAs has a quarter. */
-const MAX_FILE_BYTES = 2 ** 20
+export const ALL: ReadonlySet<Capability> = new Set(['pull', 'resolve', 'push', 'referrers'])
+export const DIAL_TIMEOUT_MS = 30_000
 const NO_FIELDS: HostFields = { ca: [], client: [], skipVerify: false, overridePath: false, headers: {} }
 
 /**
@@ -48,23 +43,27 @@ export async function hostsOf(registry: string, roots: string | undefined, conne
   const dir = await directoryOf(registry, roots)
   const file = dir === undefined ? undefined : await readHostsFile(dir)
   const from: Source = { registry, dir: dir ?? '', connectTimeoutMs }
-  const mirrors = await Promise.all((file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from)))
+  const mirrors = (file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from))
   const root = file?.root ?? NO_FIELDS
-  const server = file?.server === undefined ? await ownHost(root, from) : await configuredHost(file.server, root, from)
+  const server = file?.server === undefined ? ownHost(root, from) : configuredHost(file.server, root, from)
   return [...mirrors, server]
 }
 
 type Source = { readonly registry: string; readonly dir: string; readonly connectTimeoutMs: number }
 
+/** True where a directory of certs.d describes `registry`, or all registries. */
+export const isDescribed = async (registry: string, roots: string | undefined): Promise<boolean> =>
+  (await directoryOf(registry, roots)) !== undefined
+
 /** True for `localhost` and loopback addresses, with or without a port. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const name = hostnameOf(host)
   return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 }
 
 const hostnameOf = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
 const portOf = (host: string): string => /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ''))?.[1] ?? ''
-const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
+export const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
 
 async function directoryOf(registry: string, roots: string | undefined): Promise<string | undefined> {
   const port = portOf(registry)
@@ -80,37 +79,40 @@ async function directoryOf(registry: string, roots: string | undefined): Promise
 }
 
 function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+  if (isAbsent(error.code ?? '')) return undefined
   throw error
 }
 
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
 async function readHostsFile(dir: string): Promise<HostsFile> {
   const file = join(dir, 'hosts.toml')
-  const read = readRegular(file, MAX_FILE_BYTES)
-  if (read.kind === 'refused') fail({ kind: 'bad-config', file, reason: read.reason })
-  const text = read.kind === 'read' ? read.bytes.toString() : ''
-  if (text.trim() !== '') return parseHostsToml(text, file)
-  const names = (await readdir(dir)).sort()
+  const text = readSmall(file)
+  if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
+  return { server: undefined, root: { ...NO_FIELDS, ...(await dockerLayout(dir)) }, hosts: [] }
+}
+
+/** The certificates of a directory in docker's layout, by name; of one that is not there, none. */
+export async function dockerLayout(dir: string): Promise<Pick<TlsFiles, 'ca' | 'client'>> {
+  const names = ((await readdir(dir).catch(absentIsUndefined)) ?? []).sort()
   const ca = names.filter((name) => name.endsWith('.crt'))
   const client = names.filter((name) => name.endsWith('.cert')).map((cert) => ({ cert, key: cert.replace(/\.cert$/, '.key') }))
-  return { server: undefined, root: { ...NO_FIELDS, ca, client }, hosts: [] }
+  return { ca, client }
 }
 
 /** The registry itself, where the configuration names no server. */
-async function ownHost(fields: HostFields, from: Source): Promise<Host> {
+function ownHost(fields: HostFields, from: Source): Host {
   const name = ownName(from.registry)
   const { capabilities: _, ...rest } = fields
-  const tls = await tlsOf(fields, from)
+  const tls = tlsOf(fields, from)
   if (!isLoopback(name)) return { ...base(name, rest, from), schemes: ['https'], path: '/v2', tls }
   const port = portOf(name)
   const schemes: Host['schemes'] = port === '80' ? ['http'] : port === '' || port === '443' ? ['https'] : ['https', 'http']
   return { ...base(name, rest, from), schemes, path: '/v2', tls: { ...tls, skipVerify: true } }
 }
 
-async function configuredHost(address: string, fields: HostFields, from: Source): Promise<Host> {
+function configuredHost(address: string, fields: HostFields, from: Source): Host {
   const url = new URL(withScheme(address))
-  const tls = await tlsOf(fields, from)
+  const tls = tlsOf(fields, from)
   const hasTls = fields.ca.length > 0 || fields.client.length > 0 || fields.skipVerify
   const fallsBack = url.protocol === 'http:' && hasTls && url.port !== ''
   const schemes: Host['schemes'] = fallsBack ? ['https', 'http'] : url.protocol === 'http:' ? ['http'] : ['https']
@@ -134,15 +136,4 @@ function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: 
   }
 }
 
-async function tlsOf(fields: HostFields, { dir }: Source): Promise<TlsSettings> {
-  const pem = (field: string, path: string): string => {
-    const from = resolve(dir, path)
-    const read = readRegular(from, MAX_FILE_BYTES)
-    if (read.kind === 'read') return read.bytes.toString()
-    const why = read.kind === 'absent' ? 'there is no such file' : read.reason
-    return fail({ kind: 'bad-config', file: join(dir, 'hosts.toml'), field, reason: `cannot read ${from}: ${why}` })
-  }
-  const ca = fields.ca.map((path) => pem('ca', path))
-  const clients = fields.client.map(({ cert, key }) => ({ cert: pem('client', cert), key: pem('client', key) }))
-  return { ca, clients, skipVerify: fields.skipVerify }
-}
+const tlsOf = (fields: HostFields, { dir }: Source): TlsSettings => readTls(fields, { dir, file: join(dir, 'hosts.toml') })

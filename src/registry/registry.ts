@@ -7,13 +7,14 @@
  *
  * `client.ts` makes one. A request goes down through
  *
- *     walk.ts      the hosts in order (hosts.ts, hosts-toml.ts), each as often as makes sense (retry.ts, patience.ts), with what all
- *                  pulls know of them (health.ts)
+ *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
+ *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them (health.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
  *                  faster (gauge.ts, shares.ts), within this node's limits (throttle.ts)
- *     request.ts   https or http, and the login (authenticator.ts, challenge.ts, token.ts)
+ *     request.ts   https or http, as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
- *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts)
+ *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is
+ *                  meant (proxy.ts, through-proxy.ts)
  *
  * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */
@@ -24,6 +25,9 @@ import type { Descriptor } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 
+/** Where containerd has its directories of hosts.toml files, and docker those of certificates, unless told otherwise. */
+export const DEFAULT_HOSTS_DIR = '/etc/containerd/certs.d:/etc/docker/certs.d'
+
 /** What a caller may log in with. Secrets stay in memory and never reach a log, an error or the store. */
 export type Credentials =
   | { readonly kind: 'anonymous' }
@@ -33,8 +37,23 @@ export type Credentials =
   /** A bearer token, sent as it is. */
   | { readonly kind: 'registry-token'; readonly token: string }
 
+/** A repository at a host, by the names people write: docker.io, never registry-1.docker.io. */
+export type LoginTarget = { readonly registry: string; readonly repository: string }
+
+/** In the order they are to be tried. `problems` are what could not be asked for any, one sentence each, without a secret. */
+export type Candidates = {
+  readonly logins: readonly Exclude<Credentials, { kind: 'anonymous' }>[]
+  readonly problems: readonly string[]
+}
+
+/** The logins this node itself has, for callers who bring none, and for mirrors. */
+export interface Keyring {
+  /** Throws cancelled alone: what is wrong with a place where logins are kept is a problem, not the end of a pull. */
+  candidates(target: LoginTarget, options: Abortable): Promise<Candidates>
+}
+
 export interface Registry extends AsyncDisposable {
-  /** A repository as seen with these credentials. No request is made yet; hosts.toml is read at the first one. */
+  /** A repository as seen with these credentials. No request is made yet; the configuration of its registry is read at the first one. */
   connect(reference: Reference, credentials: Credentials): Repository
 }
 

@@ -7,8 +7,8 @@ import type { RegistryEvent } from './events.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
 import type { Host, Scheme } from './hosts.ts'
+import type { Logins } from './logins.ts'
 import type { Attempt } from './patience.ts'
-import type { Credentials } from './registry.ts'
 import { parseRetryAfter } from './retry.ts'
 import { userOf } from './token.ts'
 
@@ -18,7 +18,7 @@ export type Question = {
   readonly repository: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly credentials: Credentials
+  readonly logins: Logins
 }
 
 const MAX_TOKEN_REFRESHES = 2
@@ -58,9 +58,8 @@ export class Requests {
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
       result = await this.#sendOver(scheme, host, question, hearing, attempt)
-      const wrongScheme =
-        'trouble' in result && result.trouble.kind === 'unreachable' && NOT_TLS.test(codeOf(result.trouble.cause))
-      if (wrongScheme && scheme !== schemes.at(-1)) {
+      const isLast = scheme === schemes.at(-1)
+      if (!isLast && 'trouble' in result && result.trouble.kind === 'unreachable' && speaksNoTls(host, result.trouble.cause)) {
         this.#log({ type: 'plain-http', host: host.name })
         continue
       }
@@ -81,19 +80,41 @@ export class Requests {
     return result
   }
 
+  /** As one login after the other, until one is let in. */
   async #sendOver(
     scheme: Scheme,
     host: Host,
     question: Question,
     receive: (head: Head) => Consumer,
-    { signal, pace }: Attempt,
+    attempt: Attempt,
+    mayAskAgain = true,
   ): Promise<Result<Head>> {
-    const { method, repository, headers } = question
-    const url = new URL(`${scheme}://${host.name}${host.path}/${repository}/${question.path}`)
+    const { logins } = question
+    const repository = host.repository ?? question.repository
+    const refused: Refused[] = []
+    for (const credentials of await logins.at(host, repository, attempt.signal)) {
+      const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
+      const result = await this.#sendAs(party, question, receive, attempt)
+      if ('value' in result) logins.letIn(host, repository, credentials)
+      if ('value' in result || result.trouble.kind !== 'refused') return result
+      refused.push(result.trouble)
+    }
+    if (mayAskAgain && logins.forget(host, repository))
+      return await this.#sendOver(scheme, host, question, receive, attempt, false)
+    return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
+  }
+
+  async #sendAs(
+    party: Party,
+    { method, path, headers }: Question,
+    receive: (head: Head) => Consumer,
+    attempt: Attempt,
+  ): Promise<Result<Head>> {
+    const { signal, pace } = attempt
+    const { host, origin, repository } = party
+    const url = new URL(`${origin.origin}${host.path}/${repository}/${path}`)
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
-    const credentials: Credentials = host.named ? question.credentials : { kind: 'anonymous' }
-    const party: Party = { host, origin: new URL(url.origin), repository, credentials }
-    const asked = { host, dispatcher: this.#agents.for(host), registry: party.origin, signal, pace }
+    const asked = { host, agents: this.#agents, registry: origin, signal, pace }
     for (let refreshes = 0; ; refreshes++) {
       const login = await this.#authenticator.authorization(party, signal)
       if ('trouble' in login) return login
@@ -101,11 +122,43 @@ export class Requests {
       const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...host.headers, ...authorization }
       const reply = await follow(asked, { method, url, headers: sent }, receive)
       if (reply.kind === 'success') return { value: reply.head }
-      const challenged = reply.kind === 'refusal' && reply.head.status === 401 && !reply.foreign
-      if (challenged && refreshes < MAX_TOKEN_REFRESHES && (await this.#authenticator.learn(party, reply.head, login.value)))
-        continue
+      const isChallenged = reply.kind === 'refusal' && reply.head.status === 401
+      if (isChallenged && reply.foreign !== undefined)
+        return await this.#askAnonymously(party, reply, method, headers, receive, attempt)
+      const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
+      if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
       return { trouble: troubleOf(reply, party) }
     }
+  }
+
+  /**
+   * Another registry that a redirect leads to may want a token, as registries do for what everybody may read. It gets an anonymous one's:
+   * nothing that was meant for the first registry is shown to it.
+   */
+  async #askAnonymously(
+    party: Party,
+    refusal: Extract<Reply, { kind: 'refusal' }>,
+    method: Question['method'],
+    headers: Question['headers'],
+    receive: (head: Head) => Consumer,
+    { signal, pace }: Attempt,
+  ): Promise<Result<Head>> {
+    const url = refusal.foreign ?? party.origin
+    const host: Host = { ...party.host, headers: {}, named: false }
+    const stranger: Party = {
+      host,
+      origin: new URL(url.origin),
+      sentBy: party.origin,
+      repository: party.repository,
+      credentials: { kind: 'anonymous' },
+    }
+    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined))) return { trouble: troubleOf(refusal, party) }
+    const login = await this.#authenticator.authorization(stranger, signal)
+    if ('trouble' in login) return login
+    const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
+    const asked = { host, agents: this.#agents, registry: party.origin, signal, pace }
+    const reply = await follow(asked, { method, url, headers: sent }, receive)
+    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
   }
 
   #rememberScheme(host: Host, scheme: Scheme): void {
@@ -114,6 +167,19 @@ export class Requests {
     this.#schemes.set(host.name, scheme)
   }
 }
+
+type Refused = Extract<Trouble, { kind: 'refused' }>
+
+/** The last refusal, with who else was refused, and why there were no others to try. */
+function refusedAll(refused: readonly Refused[], problems: readonly string[]): Trouble {
+  const last = refused.at(-1)
+  if (last === undefined) throw new Error('there is at least one login to try')
+  const others = refused.slice(0, -1).map(({ user, result }) => `as user ${user ?? '(none)'}: ${result}`)
+  return { ...last, result: [last.result, ...others, ...problems].join('; ') }
+}
+
+/** Whether HTTPS failing so is a reason to try plain HTTP, where the configuration allows that. */
+const speaksNoTls = ({ isInsecure }: Host, cause: Error): boolean => isInsecure === true || NOT_TLS.test(codeOf(cause))
 
 function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
   const { host, credentials } = party
@@ -125,7 +191,7 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Tr
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, party)
+      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party)
   }
 }
 
@@ -134,6 +200,10 @@ function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, reposito
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  if (status === 407) {
+    const wants = 'a proxy wants another login (407): put user and password into its address'
+    return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
+  }
   if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.

@@ -17,6 +17,7 @@ export type BearerChallenge = Extract<Challenge, { scheme: 'bearer' }>
 export type TokenRequest = {
   readonly host: Host
   readonly origin: URL
+  readonly sentBy?: URL
   readonly repository: string
   readonly credentials: Credentials
   readonly challenge: BearerChallenge
@@ -102,7 +103,7 @@ export class Tokens {
     if (forbidden !== undefined) return unfit(request, `its token realm is refused: ${forbidden}`)
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
     const body: Buffer[] = []
-    const asked = { host, dispatcher: this.#agents.for(host), registry: origin, signal }
+    const asked = { host, agents: this.#agents, registry: request.sentBy ?? origin, signal }
     const reply = await follow(asked, wireRequest(realm, request, this.#userAgent), () =>
       collect(body, MAX_TOKEN_BODY + 1),
     ).catch((error: unknown) => {

@@ -57,6 +57,8 @@ const schema = z.object({
 export type ImageSettings = {
   readonly snapshotter?: string
   readonly registry?: RegistrySettings
+  /** The file that was asked for, whichever said what. */
+  readonly file: string
   readonly sandboxImage?: string
   /** Snapshotters of runtime handlers that name one, by handler. */
   readonly snapshotters: Readonly<Record<string, string>>
@@ -80,9 +82,10 @@ export function readImageSettings(path: string = CONFIG_FILE): ImageSettings {
     ...(snapshotter ? { snapshotter } : {}),
     ...(registry ? { registry } : {}),
     ...(sandboxImage ? { sandboxImage } : {}),
-    // An empty bin_dir switches them off, as does the plugin's name among the disabled.
+    file: path,
     snapshotters: snapshottersIn(images?.runtime_platforms ?? {}),
     unread,
+    // An empty bin_dir switches them off, as does the plugin's name among the disabled.
     verifiers: binDir === '' || disabled?.includes(VERIFIER) === true ? [] : executablesIn(binDir),
   }
 }

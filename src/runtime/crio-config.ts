@@ -1,14 +1,11 @@
 /**
- * The files by which CRI-O decides whether and from where an image may come (containers-policy.json(5), containers-registries.conf(5)).
- * Our way of pulling knows neither, so where they say anything, pulls stay CRI-O's.
+ * The file by which CRI-O decides whether an image may come (containers-policy.json(5)). Our way of pulling does not know it, so where
+ * it says anything, pulls stay CRI-O's.
  */
-import { globSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'smol-toml'
 import { z } from 'zod'
 import { readRegular } from '../sys/regular.ts'
 
-/** The distributions' lists of short names have some 20 KiB. */
 const MAX_BYTES = 2 ** 20
 
 const requirements = z.array(z.object({ type: z.string() }))
@@ -16,26 +13,14 @@ const policySchema = z.object({
   default: requirements,
   transports: z.record(z.string(), z.record(z.string(), requirements)).default({}),
 })
-const registriesSchema = z.object({
-  registry: z
-    .array(
-      z.object({
-        location: z.string().optional(),
-        prefix: z.string().optional(),
-        blocked: z.boolean().default(false),
-        mirror: z.array(z.unknown()).default([]),
-      }),
-    )
-    .default([]),
-})
 
 /** One sentence for each; `etc` is where containers' files are. */
 export function crioObstacles(etc = '/etc/containers'): readonly string[] {
-  return [...policyObstacles(join(etc, 'policy.json')), ...registryObstacles(etc)]
+  return policyObstacles(join(etc, 'policy.json'))
 }
 
 function policyObstacles(path: string): readonly string[] {
-  const content = contentOf(path, JSON.parse)
+  const content = contentOf(path)
   // Without the file CRI-O pulls nothing.
   if (content === undefined) return []
   const policy = policySchema.safeParse(content)
@@ -45,29 +30,12 @@ function policyObstacles(path: string): readonly string[] {
   return isOpen ? [] : [`${path} wants signatures, or refuses images; only the runtime looks at those`]
 }
 
-function registryObstacles(etc: string): readonly string[] {
-  const files = [join(etc, 'registries.conf'), ...globSync(join(etc, 'registries.conf.d', '*.conf')).toSorted()]
-  return files.flatMap((path) => {
-    const content = contentOf(path, parse)
-    if (content === undefined) return []
-    const registries = registriesSchema.safeParse(content)
-    if (!registries.success) return [`${path} cannot be read`]
-    const special = registries.data.registry.filter(
-      ({ blocked, mirror, location, prefix }) =>
-        blocked || mirror.length > 0 || (prefix !== undefined && location !== undefined && prefix !== location),
-    )
-    if (special.length === 0) return []
-    const named = special.map(({ prefix, location }) => prefix ?? location ?? '?').join(', ')
-    return [`${path} blocks, mirrors or moves ${named}, which only the runtime reads; mirrors can be moved to hosts.toml files`]
-  })
-}
-
 /** Undefined where there is no file; null, which is none of what is looked for, where what is there cannot be read. */
-function contentOf(path: string, parsed: (text: string) => unknown): unknown {
+function contentOf(path: string): unknown {
   const read = readRegular(path, MAX_BYTES)
   if (read.kind === 'absent' || read.kind === 'dangling') return undefined
   try {
-    return read.kind === 'read' ? parsed(read.bytes.toString()) : null
+    return read.kind === 'read' ? JSON.parse(read.bytes.toString()) : null
   } catch {
     return null
   }

@@ -5,8 +5,9 @@ import type { Connection } from '../rpc/client.ts'
 import type { CallOptions } from '../rpc/services.ts'
 import { type ImageSettings, lenient, readImageSettings } from './containerd-config.ts'
 import { configFileOf } from './containerd-process.ts'
+import { containerdRegistries, inlineTables } from './containerd-registries.ts'
 import { crioObstacles } from './crio-config.ts'
-import type { RuntimeAddress, RuntimeFacts } from './runtime.ts'
+import type { ContainerdRegistries, RuntimeAddress, RuntimeFacts } from './runtime.ts'
 
 /** The one snapshotter whose snapshots are directories we can unpack into. */
 const OVERLAYFS = 'overlayfs'
@@ -30,7 +31,7 @@ type StatusConfig = z.output<typeof statusConfig>
 
 /** What is read beside: containerd's own files, and those that bind CRI-O. */
 export type Files = { readonly containerd: (socket: string) => ImageSettings; readonly crio: () => readonly string[] }
-const nothingSaid: ImageSettings = { verifiers: [], snapshotters: {}, unread: [] }
+const nothingSaid: ImageSettings = { file: '', verifiers: [], snapshotters: {}, unread: [] }
 const files: Files = { containerd: (socket) => readImageSettings(configFileOf(socket)), crio: crioObstacles }
 
 /** Asks the runtime. Rejects with RpcError where it does not answer. */
@@ -45,13 +46,21 @@ export async function inspectRuntime(
   const { info } = await runtime.status({ verbose: true }, options)
   const config = configIn(info.config)
   const { imageFilesystems } = await image.imageFsInfo({}, options)
-  const file: ImageSettings = isSinceTwo(version) ? settings(socket) : nothingSaid
+  const tables = inlineTables(config.registry)
+  // Before 2.0 Status says it all; what it says of registries is better read where it was written.
+  const read = isSinceTwo(version) || tables.length > 0 ? settings(socket) : nothingSaid
+  const file = isSinceTwo(version) ? read : nothingSaid
   // The image file system is the default snapshotter's directory, whatever the version: io.containerd.snapshotter.v1.NAME.
   const root = basename(imageFilesystems[0]?.fsId?.mountpoint ?? '')
   const snapshotter =
     config.containerd?.snapshotter ?? /^io\.containerd\.snapshotter\.v1\.(.+)$/.exec(root)?.[1] ?? file.snapshotter
   const sandboxImage = config.sandboxImage ?? file.sandboxImage
   const hostsDir = config.registry?.configPath ?? file.registry?.config_path
+  const written = inlineTables(read.registry)
+  const inline = [...new Set([...tables, ...written])]
+  // What runs may have been started with another file than is there now: then nothing of it is taken for known.
+  const isWhole = inline.length > 0 && inline.length === written.length
+  const registries = isWhole && read.registry ? containerdRegistries(read.registry, read.file) : undefined
   return {
     name,
     version,
@@ -60,7 +69,8 @@ export async function inspectRuntime(
     ...(config.containerdRootDir ? { rootDir: config.containerdRootDir } : {}),
     ...(sandboxImage ? { sandboxImage } : {}),
     ...(hostsDir ? { hostsDir } : {}),
-    obstacles: obstaclesOf(config, file, snapshotter),
+    ...(registries === undefined ? {} : { registries }),
+    obstacles: [...obstaclesOf(file, snapshotter), ...registryObstacles(inline, registries, hostsDir)],
   }
 }
 
@@ -81,20 +91,27 @@ function otherSnapshotters(config: StatusConfig, file: ImageSettings, own: strin
 }
 
 /** What of containerd's own way of pulling ours would leave out. */
-function obstaclesOf(config: StatusConfig, file: ImageSettings, snapshotter: string | undefined): readonly string[] {
-  const registry = config.registry ?? file.registry
-  const inline = ['mirrors', 'configs', 'auths', 'headers'] as const
-  const said = inline.filter((key) => Object.keys(registry?.[key] ?? {}).length > 0)
+function obstaclesOf(file: ImageSettings, snapshotter: string | undefined): readonly string[] {
   return [
     ...(snapshotter === OVERLAYFS
       ? []
       : [`its default snapshotter is ${snapshotter ?? 'unknown'}; images can be landed in ${OVERLAYFS} only`]),
-    ...(said.length === 0
-      ? []
-      : [
-          `its configuration has registry.${said.join(', registry.')}, which only containerd reads; move them to hosts.toml files`,
-        ]),
     ...file.unread.map((path) => `its configuration ${path} cannot be read here, so what it asks of a pull is not known`),
     ...(file.verifiers.length === 0 ? [] : [`it asks image verifiers before it pulls (${file.verifiers.join(', ')})`]),
   ]
+}
+
+/** `said` are the tables it has; `read` is what could be made of them. */
+function registryObstacles(
+  said: readonly string[],
+  read: ContainerdRegistries | undefined,
+  hostsDir: string | null | undefined,
+): readonly string[] {
+  if (said.length > 0 && read === undefined)
+    return [`its configuration has ${said.join(', ')}, which cannot be read here; move them to hosts.toml files`]
+  if (hostsDir && Object.keys(read?.headers ?? {}).length > 0)
+    return [
+      'its configuration has registry.headers beside config_path, which only containerd sends; move them to hosts.toml files',
+    ]
+  return []
 }

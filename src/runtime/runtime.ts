@@ -3,6 +3,37 @@
  * whether images can be landed in its store. `find.ts` looks for it, `inspect.ts` asks it.
  */
 
+/** A login in containerd's configuration; what it does not say is empty. */
+export type ContainerdLogin = {
+  readonly username: string
+  readonly password: string
+  /** base64 of `username:password`. */
+  readonly auth: string
+  readonly identityToken: string
+}
+
+/** What containerd's own configuration says of registries beside its directories of hosts.toml files. Holds secrets. */
+export type ContainerdRegistries = {
+  readonly file: string
+  /** Endpoints by registry, `*` for the others. */
+  readonly mirrors: Readonly<Record<string, readonly string[]>>
+  /** By host and port of an endpoint; files. */
+  readonly tls: Readonly<
+    Record<
+      string,
+      {
+        readonly ca: readonly string[]
+        readonly client: readonly { readonly cert: string; readonly key: string }[]
+        readonly skipVerify: boolean
+      }
+    >
+  >
+  /** For every host, names in lower case. */
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  /** By host and port of an endpoint. */
+  readonly logins: Readonly<Record<string, ContainerdLogin>>
+}
+
 export type RuntimeKind = 'containerd' | 'crio'
 
 /** Where a runtime listens; nobody need answer there yet. */
@@ -23,6 +54,8 @@ export type RuntimeFacts = {
   readonly sandboxImage?: string
   /** Its registry configuration directories (`config_path`), colons between them. */
   readonly hostsDir?: string
+  /** What else it says of registries; mirrors, TLS and headers count only where there is no `hostsDir`. */
+  readonly registries?: ContainerdRegistries
   /** Why pulls into its store must be its own, one sentence each; none where they can be ours. */
   readonly obstacles: readonly string[]
 }

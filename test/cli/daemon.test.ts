@@ -5,6 +5,7 @@ import { run } from '../../src/cli/run.ts'
 import { bytes } from '../../src/cli/text.ts'
 import { WindlassError } from '../../src/failure/failure.ts'
 import type { LayerReport, PullStatus } from '../../src/pull/pull.ts'
+import { b64, place } from '../credentials/places.ts'
 import { startDaemon, testServices } from '../rpc/daemon.ts'
 import { planOf, storedImage } from '../rpc/parts.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
@@ -153,6 +154,44 @@ describe('pull through a daemon', () => {
       code: 0,
       credentials: { kind: 'basic', username: 'me', password: 'p:w' },
     })
+  })
+
+  test('a login of one’s own: --authfile, else where podman and docker keep them; helpers are asked', async () => {
+    using at = place()
+    const answer = JSON.stringify({ Username: 'helped', Secret: 'h' })
+    at.program('docker-credential-own', `echo '${answer}'`)
+    at.file('.docker/config.json', { credHelpers: { 'r.example': 'own' }, auths: { 's.example': { auth: b64('docker:d') } } })
+    const file = at.file('auth.json', { auths: { 'r.example/app': { auth: b64('named:n') } } })
+    const env = { HOME: at.path, PATH: `${at.path}:/usr/bin:/bin`, XDG_RUNTIME_DIR: `${at.path}/run` }
+    const loginOf = async (args: readonly string[], more: Record<string, string> = {}) => {
+      const daemon = await start()
+      const [{ code }, { request }] = await Promise.all([
+        daemon.call(['pull', '-q', ...args], { env: { ...env, ...more } }),
+        drive(daemon),
+      ])
+      expect(code).toBe(0)
+      return request.credentials
+    }
+    expect(await loginOf(['r.example/app:1'])).toEqual({ kind: 'basic', username: 'helped', password: 'h' })
+    expect(await loginOf(['s.example/app:1'])).toEqual({ kind: 'basic', username: 'docker', password: 'd' })
+    expect(await loginOf(['t.example/app:1'])).toEqual({ kind: 'anonymous' })
+    const named = { kind: 'basic', username: 'named', password: 'n' }
+    expect(await loginOf(['--authfile', file, 'r.example/app:1'])).toEqual(named)
+    expect(await loginOf(['r.example/app:1'], { REGISTRY_AUTH_FILE: file })).toEqual(named)
+    expect(await loginOf(['--creds', 'me:p', 'r.example/app:1'])).toEqual({ kind: 'basic', username: 'me', password: 'p' })
+  })
+
+  test('a file of logins that is wrong is an error where it is named, else a warning', async () => {
+    using at = place()
+    const broken = at.file('.docker/config.json', '{"auths": canary}')
+    const daemon = await start()
+    const named = await daemon.call(['pull', '--authfile', broken, 'r.example/app:1'], { env: {} })
+    expect(named).toEqual({ code: 2, stdout: '', stderr: `windlass: invalid --authfile: ${broken}:1: it is not JSON\n` })
+    const both = await daemon.call(['pull', '--authfile', broken, '--creds', 'a:b', 'r.example/app:1'], { env: {} })
+    expect(both).toMatchObject({ code: 2, stderr: 'windlass: invalid --authfile: give it or --creds, not both\n' })
+    const env = { HOME: at.path, XDG_RUNTIME_DIR: at.path }
+    const [usual] = await Promise.all([daemon.call(['pull', '-q', 'r.example/app:1'], { env }), drive(daemon)])
+    expect(usual).toMatchObject({ code: 0, stderr: `windlass: warning: ${broken}:1: it is not JSON\n` })
   })
 
   test("a failure is the daemon's sentence, exit code 1", async () => {

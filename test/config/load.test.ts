@@ -34,7 +34,21 @@ runtime:
   kind: auto
   endpoint: unix:///run/containerd/containerd.sock
   failurePolicy: Forward
-registry: {configPath: /etc/certs, progressTimeout: 1m30s, recheckAccess: true, maxConnections: 9, maxConnectionsPerHost: 8, maxConnectionsPerLayer: 2, maxBytesPerSecond: 50Mi, staleTagsFor: ["r.example:5000/team", r.example]}
+registry:
+  configPath: /etc/certs
+  registriesConf: /etc/r.conf
+  progressTimeout: 1m30s
+  httpProxy: ""
+  httpsProxy: http://proxy.example:3128
+  noProxy: 10.0.0.0/8,.example
+  authFiles: [/etc/a.json, /etc/b.json]
+  credentialProvider: {configPath: /etc/p.yaml, binDir: /opt/p}
+  recheckAccess: true
+  maxConnections: 9
+  maxConnectionsPerHost: 8
+  maxConnectionsPerLayer: 2
+  maxBytesPerSecond: 50Mi
+  staleTagsFor: ["r.example:5000/team", r.example]
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
@@ -68,7 +82,7 @@ describe('what is in force', () => {
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
       registry: {
-        configPath: '/etc/containerd/certs.d',
+        configPath: '/etc/containerd/certs.d:/etc/docker/certs.d',
         progressTimeoutMs: 300_000,
         recheckAccess: false,
         transfers: { maxConnections: 64, maxConnectionsPerHost: 32, maxConnectionsPerLayer: 4 },
@@ -92,8 +106,14 @@ describe('what is in force', () => {
       runtime: { kind: 'auto', endpoint: '/run/containerd/containerd.sock', failurePolicy: 'Forward' },
       registry: {
         configPath: '/etc/certs',
+        registriesConf: '/etc/r.conf',
         progressTimeoutMs: 90_000,
         recheckAccess: true,
+        httpProxy: '',
+        httpsProxy: 'http://proxy.example:3128',
+        noProxy: '10.0.0.0/8,.example',
+        authFiles: ['/etc/a.json', '/etc/b.json'],
+        credentialProvider: { configPath: '/etc/p.yaml', binDir: '/opt/p' },
         transfers: {
           maxConnections: 9,
           maxConnectionsPerHost: 8,
@@ -160,6 +180,26 @@ describe('what is in force', () => {
     const again = load(stringify(configDocument(config)))
     expect({ ...again, warnings: [] }).toEqual({ ...config, warnings: [] })
     expect(readFileSync(file, 'utf8')).toContain('maxUnpackedSize: 2Gi')
+  })
+})
+
+describe('the login of a proxy', () => {
+  test('is not printed', () => {
+    const config = load(`${HEAD}registry: {httpsProxy: "http://me:canary@p.example:3128"}\n`)
+    expect(config.registry.httpsProxy).toBe('http://me:canary@p.example:3128')
+    expect(configDocument(config)).toMatchObject({ registry: { httpsProxy: 'http://me:***@p.example:3128/' } })
+  })
+
+  test.each([
+    'registry: {httpsProxy: "socks5://me:canary@p.example"}\n',
+    'registry: {httpsProxy: "http://me:canary@p.example:port"}\n',
+    'registry: {httpsProxy: ["http://me:canary@p.example"]}\n',
+    'registry:\n\thttpsProxy: http://me:canary@p.example\n',
+    'registry: {httpsProxi: "http://me:canary@p.example"}\n',
+  ])('is in no refusal: %#', (text) => {
+    const failure = refusal(text)
+    expect(failure.kind).toBe('bad-config')
+    expect(JSON.stringify(failure)).not.toContain('canary')
   })
 })
 

@@ -8,7 +8,7 @@ const settingsAt = (path: string, more: Partial<Settings> = {}): Settings => ({
   rootDir: '/var/lib/windlass',
   socket: { path },
   runtime: { kind: 'auto' },
-  registry: { configPath: '/gone' },
+  registry: { configPath: '/gone', registriesConf: '/gone' },
   ...more,
 })
 

@@ -99,7 +99,7 @@ describe('registries', () => {
     put('r.example', 'server = "https://r.example"\n[host."https://mirror.example"]\n')
     put('broken.example_5000_', 'server = [')
     symlinkSync(join(dir.path, 'gone'), join(dir.path, 'dangling'))
-    const findings = await registryFindings(`${dir.path}:/gone/from/here`)
+    const findings = await registryFindings({ hostsDir: `${dir.path}:/gone/from/here` })
     expect(findings).toHaveLength(2)
     expect(findings).toContainEqual({
       level: 'ok',
@@ -107,7 +107,28 @@ describe('registries', () => {
       text: expect.stringMatching(/^r\.example: mirror\.example.*, then r\.example/),
     })
     expect(findings).toContainEqual({ level: 'fail', about: 'registries', text: expect.stringContaining('broken.example_5000_') })
-    expect(await registryFindings('/gone/from/here')).toMatchObject([{ level: 'ok' }])
+    expect(await registryFindings({ hostsDir: '/gone/from/here' })).toMatchObject([{ level: 'ok' }])
+  })
+
+  it('tells what registries.conf says, or what is wrong with it', async () => {
+    await using dir = await temp()
+    const registriesConf = join(dir.path, 'registries.conf')
+    writeFileSync(registriesConf, '[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "m.example"\n')
+    const text = `registries go by ${registriesConf}: r.example: m.example, then r.example`
+    expect(await registryFindings({ registriesConf })).toEqual([{ level: 'ok', about: 'registries', text }])
+    writeFileSync(registriesConf, '[[registry]]\n\nblocked = 1\n')
+    expect(await registryFindings({ registriesConf })).toEqual([
+      { level: 'fail', about: 'registries', text: expect.stringContaining(`${registriesConf}:3: registry.0.blocked`) },
+    ])
+  })
+
+  it('tells the mirrors in containerd’s own configuration', async () => {
+    const mirrors = { 'docker.io': ['https://m.example'], '*': ['ftp://x'] }
+    const findings = await registryFindings({ inline: { file: '/c.toml', mirrors, tls: {}, headers: {} } })
+    expect(findings).toEqual([
+      { level: 'ok', about: 'registries', text: 'docker.io, by /c.toml: m.example, then registry-1.docker.io' },
+      { level: 'fail', about: 'registries', text: expect.stringContaining('"ftp://x" is no http or https URL') },
+    ])
   })
 })
 
@@ -149,7 +170,11 @@ describe('the runtime', () => {
 
   it('does not answer, and none is meant', async ({ signal }) => {
     await using dir = await temp()
-    const settings = { rootDir: dir.path, socket: { path: join(dir.path, 's') }, registry: { configPath: '/gone' } }
+    const settings = {
+      rootDir: dir.path,
+      socket: { path: join(dir.path, 's') },
+      registry: { configPath: '/gone', registriesConf: '/gone' },
+    }
     const runtime = { kind: 'containerd', endpoint: join(dir.path, 'containerd.sock') } as const
     expect((await runtimeFindings({ ...settings, runtime }, { signal })).findings).toMatchObject([
       { level: 'fail', text: expect.stringContaining('see that it runs and what it logs, or correct runtime.endpoint') },
@@ -163,7 +188,12 @@ describe('the runtime', () => {
     await using dir = await temp()
     await using containerd = await startContainerd(join(dir.path, 'containerd'), { signal })
     const runtime = { kind: 'auto', endpoint: containerd.socket } as const
-    const settings = { rootDir: dir.path, socket: { path: join(dir.path, 's') }, registry: { configPath: '/gone' }, runtime }
+    const settings = {
+      rootDir: dir.path,
+      socket: { path: join(dir.path, 's') },
+      registry: { configPath: '/gone', registriesConf: '/gone' },
+      runtime,
+    }
     const { findings } = await runtimeFindings(settings, { signal })
     expect(findings.filter(({ level }) => level === 'fail')).toEqual([])
     expect(findings[0]).toMatchObject({
@@ -180,7 +210,7 @@ describe.skipIf(lacking('root'))('all of it', () => {
     const socket = { path: join(dir.path, 's') }
     const runtime = { kind: 'containerd', endpoint: socket.path } as const
     const findings = await examine(
-      { rootDir: join(dir.path, 'root'), socket, registry: { configPath: '/gone' }, runtime },
+      { rootDir: join(dir.path, 'root'), socket, registry: { configPath: '/gone', registriesConf: '/gone' }, runtime },
       { signal },
     )
     expect(findings.filter(({ level }) => level === 'fail')).toEqual([

@@ -52,17 +52,20 @@ export type Launch = {
   readonly wrapper?: readonly string[]
   readonly runtime?: { readonly kind: string; readonly socket: string }
   readonly env?: Readonly<Record<string, string>>
+  /** It goes by the hosts.toml files, and whatever else, that its runtime goes by. */
+  readonly runtimesHosts?: boolean
 }
 
 /** The same without waiting until it answers. */
 export async function launchWindlass(
   dir: string,
-  { runtime, env, wrapper = [] }: Launch,
+  { runtime, env, wrapper = [], runtimesHosts = false }: Launch,
 ): Promise<{ readonly root: string; readonly socket: string; readonly daemon: Daemon }> {
   const [root, hosts, socket] = [join(dir, 'root'), join(dir, 'hosts'), join(dir, 'windlass.sock')]
   await mkdir(hosts, { recursive: true })
   const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
-  const args = [main, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hosts, ...beside]
+  const hostsDir = runtimesHosts ? [] : ['--hosts-dir', hosts]
+  const args = [main, 'serve', '--root', root, '--socket', socket, ...hostsDir, ...beside]
   const [program = process.execPath, ...before] = [...wrapper, process.execPath]
   return { root, socket, daemon: start(program, [...before, ...args], env) }
 }

@@ -198,6 +198,30 @@ describe('credentials', () => {
     expect(storage.requests.map(({ authorization }) => authorization)).toEqual(['none', 'none'])
   })
 
+  it('stay behind where a redirect leads to another registry that wants a token: it is asked for an anonymous one', async () => {
+    await using other = await startRegistry({ auth: { kind: 'bearer' } })
+    const bytes = pattern(1000)
+    const digest = other.putBlob(bytes)
+    await using registry = await registryWith({ kind: 'bearer', users }, ({ path, authorization }) =>
+      path.includes('/blobs/') && authorization !== 'none'
+        ? { kind: 'redirect', location: `${other.origin}/v2/x/blobs/${digest}` }
+        : undefined,
+    )
+    await using client = newClient()
+    const keeper = new Keeper()
+    await client.open(registry.host, { credentials: alice }).fetch(layerOf(digest, bytes), keeper, { signal: signal() })
+    expect(keeper.bytes.equals(bytes)).toBe(true)
+    expect(
+      other.requests.map(
+        ({ method, path, authorization, status }) => `${method} ${path.split('/').at(-1)} ${authorization} ${status}`,
+      ),
+    ).toEqual([`GET ${digest} none 401`, 'GET token none 200', `GET ${digest} bearer 200`])
+    const own = registry.requests.map(({ headers }) => headers.authorization)
+    expect(
+      other.requests.filter(({ headers }) => own.includes(headers.authorization) && headers.authorization !== undefined),
+    ).toEqual([])
+  })
+
   it('do not go to a mirror that asks for them', async () => {
     await using registry = await registryWith({ kind: 'basic', username: 'alice', password: users.alice })
     for (const auth of [

@@ -7,10 +7,9 @@ import { type Failure, failureOf } from '../../src/failure/failure.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Descriptor, mediaTypes } from '../../src/oci/oci.ts'
 import type { Reference } from '../../src/reference/reference.ts'
-import { createRegistry } from '../../src/registry/client.ts'
+import { createRegistry, type RegistryOptions } from '../../src/registry/client.ts'
 import type { RegistryEvent } from '../../src/registry/events.ts'
 import type { Credentials, Registry, Repository } from '../../src/registry/registry.ts'
-import type { TransferLimits } from '../../src/registry/throttle.ts'
 import type { ByteSink } from '../../src/task/task.ts'
 
 export const anonymous: Credentials = { kind: 'anonymous' }
@@ -22,19 +21,14 @@ export type ClientUnderTest = AsyncDisposable & {
   open(host: string, options?: { tag?: string; digest?: Digest; credentials?: Credentials; repository?: string }): Repository
 }
 
-export function newClient(
-  options: { hostsDir?: string; progressTimeoutMs?: number; transfers?: TransferLimits } = {},
-): ClientUnderTest {
+export function newClient(options: Partial<RegistryOptions> = {}): ClientUnderTest {
   const events: RegistryEvent[] = []
-  const { hostsDir, progressTimeoutMs = 5_000, transfers } = options
-  const where = hostsDir === undefined ? {} : { hostsDir }
   const registry = createRegistry({
-    ...where,
     userAgent: 'windlass-test',
-    progressTimeoutMs,
+    progressTimeoutMs: 5_000,
     connectTimeoutMs: 2_000,
-    ...(transfers === undefined ? {} : { transfers }),
     log: (event) => events.push(event),
+    ...options,
   })
   return {
     registry,

@@ -3,7 +3,10 @@ import { symlinkSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { hostsOf } from '../../src/registry/hosts.ts'
 import { parseHostsToml } from '../../src/registry/hosts-toml.ts'
+import { hasOpenssl, makeCertificates } from './certificates.ts'
 import { certsDir, failureFrom } from './client-under-test.ts'
+
+const PEM = '-----BEGIN CERTIFICATE-----'
 
 const names = async (registry: string, dir?: string) =>
   (await hostsOf(registry, dir)).map(({ schemes, name, path }) => `${schemes.join('|')}://${name}${path}`)
@@ -45,7 +48,7 @@ ca = "root.pem"
 `
 
   it('gives the mirrors in the order of the file, the server last', async () => {
-    using dir = certsDir({ 'docker.io/hosts.toml': toml, 'docker.io/root.pem': 'PEM' })
+    using dir = certsDir({ 'docker.io/hosts.toml': toml, 'docker.io/root.pem': PEM })
     const hosts = await hostsOf('docker.io', dir.path)
     expect(hosts.map(({ schemes, name, path }) => `${schemes[0]}://${name}${path}`)).toEqual([
       'https://b.example:8443/v2',
@@ -59,7 +62,7 @@ ca = "root.pem"
     expect([...(hosts[0]?.capabilities ?? [])]).toEqual(['pull'])
     expect(hosts[0]?.dialTimeoutMs).toBe(90_000)
     expect(hosts[0]?.headers).toEqual({ 'x-team': ['a', 'b'] })
-    expect(hosts[3]?.tls.ca).toEqual(['PEM'])
+    expect(hosts[3]?.tls.ca).toEqual([PEM])
     expect(hosts[0]?.tls.ca).toEqual([])
   })
 
@@ -103,15 +106,13 @@ ca = "root.pem"
     expect(await names('r.example', other.path)).toEqual(['https://two.example/v2'])
   })
 
-  it('that is empty or absent leaves docker’s layout of certificates', async () => {
-    using dir = certsDir({
-      'r.example/hosts.toml': ' \n',
-      'r.example/a.crt': 'CA',
-      'r.example/c.cert': 'CERT',
-      'r.example/c.key': 'KEY',
-    })
-    const [own] = await hostsOf('r.example', dir.path)
-    expect(own?.tls).toEqual({ ca: ['CA'], clients: [{ cert: 'CERT', key: 'KEY' }], skipVerify: false })
+  it.skipIf(!hasOpenssl)('that is empty or absent leaves docker’s layout of certificates', async () => {
+    const { ca, client } = makeCertificates()
+    for (const toml of [{ 'r.example/hosts.toml': ' \n' }, {}]) {
+      using dir = certsDir({ ...toml, 'r.example/a.crt': ca, 'r.example/c.cert': client.cert, 'r.example/c.key': client.key })
+      const [own] = await hostsOf('r.example', dir.path)
+      expect(own?.tls).toEqual({ ca: [ca], clients: [client], skipVerify: false })
+    }
   })
 
   it('takes client certificates in its three forms', () => {
@@ -163,5 +164,16 @@ ca = "root.pem"
     using dir = certsDir({ 'r.example/hosts.toml': '#'.repeat(2 ** 20 + 1) })
     const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
     expect(failure).toMatchObject({ reason: 'it is larger than 1048576 bytes' })
+  })
+
+  it.each([
+    ['ca = "it.pem"', 'ca', 'holds no PEM certificate'],
+    ['client = "it.pem"', 'client', 'are no certificate with its key'],
+  ])('that names a file which holds something else fails with that file: %s', async (text, field, reason) => {
+    using dir = certsDir({ 'r.example/hosts.toml': text, 'r.example/it.pem': 'hello' })
+    const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
+    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, field })
+    expect(failure.reason).toContain(`${dir.path}/r.example/it.pem`)
+    expect(failure.reason).toContain(reason)
   })
 })

@@ -1,62 +1,12 @@
 /** HTTPS with a CA of our own, and with client certificates. */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/oci/oci.ts'
+import { hasOpenssl, makeCertificates } from './certificates.ts'
 import { aManifest, certsDir, certsName, failureFrom, newClient, signal } from './client-under-test.ts'
 import { startRegistry } from './embedded-registry.ts'
 
-/** A CA, a server certificate for 127.0.0.1 and a client certificate, made by openssl in a temporary directory. */
-function makeCertificates() {
-  const dir = mkdtempSync(join(tmpdir(), 'windlass-tls-'))
-  const openssl = (...words: string[]) => execFileSync('openssl', words, { cwd: dir, stdio: 'ignore' })
-  const newKey = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl(...newKey, '-x509', '-subj', '/CN=test CA', '-days', '1', '-keyout', 'ca.key', '-out', 'ca.pem')
-  writeFileSync(join(dir, 'san'), 'subjectAltName=IP:127.0.0.1')
-  for (const name of ['server', 'client']) {
-    openssl(...newKey, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`)
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-days',
-      '1',
-      '-extfile',
-      'san',
-      '-out',
-      `${name}.pem`,
-    )
-  }
-  const read = (name: string) => readFileSync(join(dir, name), 'utf8')
-  return {
-    dir,
-    ca: read('ca.pem'),
-    server: { cert: read('server.pem'), key: read('server.key') },
-    client: { cert: read('client.pem'), key: read('client.key') },
-  }
-}
-
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-})()
-
 describe.skipIf(!hasOpenssl)('TLS', () => {
-  const made = hasOpenssl ? makeCertificates() : undefined
-  afterAll(() => made && rmSync(made.dir, { recursive: true }))
-  const { ca = '', server = { cert: '', key: '' }, client: pair = { cert: '', key: '' } } = made ?? {}
+  const { ca, server, client: pair } = makeCertificates()
 
   async function registryOver(tls: Parameters<typeof startRegistry>[0]) {
     const registry = await startRegistry(tls)

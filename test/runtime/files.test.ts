@@ -37,6 +37,7 @@ ${noVerifiers}
 `,
   )
   expect(readImageSettings(file)).toEqual({
+    file,
     snapshotter: 'overlayfs',
     sandboxImage: 'r.example/pause:3.10',
     registry: { config_path: '/etc/containerd/certs.d' },
@@ -61,6 +62,7 @@ ${noVerifiers}
 `,
   )
   expect(readImageSettings(file)).toEqual({
+    file,
     snapshotter: 'zfs',
     sandboxImage: 'r.example/pause:3.6',
     registry: { mirrors: { 'docker.io': { endpoint: ['https://mirror.example'] } } },
@@ -78,6 +80,7 @@ it('what it imports counts too, in any depth, and once', async () => {
   at('conf.d/c.toml', 'this is no TOML')
   const file = at('config.toml', 'imports = ["conf.d/*.toml"]\n[plugins.cri.registry]\nconfig_path = "/main"\n')
   expect(readImageSettings(file)).toEqual({
+    file,
     registry: { config_path: '/a', auths: { 'r.example': {} } },
     snapshotters: {},
     verifiers: [],
@@ -99,7 +102,7 @@ it('verifiers are the programs in their directory, unless they are switched off'
 
 it('of a file that is not there, nothing is said', async () => {
   const at = await directory()
-  expect(readImageSettings(at('config.toml'))).toEqual({ snapshotters: {}, verifiers: [], unread: [] })
+  expect(readImageSettings(at('config.toml'))).toEqual({ file: at('config.toml'), snapshotters: {}, verifiers: [], unread: [] })
 })
 
 const open = JSON.stringify({
@@ -107,47 +110,36 @@ const open = JSON.stringify({
   transports: { 'docker-daemon': { '': [{ type: 'insecureAcceptAnything' }] } },
 })
 
-it.each<[string, policy: string | undefined, registries: string | undefined, RegExp | undefined]>([
-  ['nothing', undefined, undefined, undefined],
-  [
-    'an open policy and short names',
-    open,
-    'unqualified-search-registries = ["docker.io"]\n[[registry]]\nlocation = "r.example"\ninsecure = true\n',
-    undefined,
-  ],
-  ['signatures for all', JSON.stringify({ default: [{ type: 'reject' }] }), undefined, /policy\.json wants signatures/],
+it.each<[string, policy: string | undefined, RegExp | undefined]>([
+  ['nothing', undefined, undefined],
+  ['an open policy', open, undefined],
+  ['signatures for all', JSON.stringify({ default: [{ type: 'reject' }] }), /policy\.json wants signatures/],
   [
     'signatures for some',
     JSON.stringify({
       default: [{ type: 'insecureAcceptAnything' }],
       transports: { docker: { 'r.example': [{ type: 'signedBy' }] } },
     }),
-    undefined,
     /policy\.json wants signatures/,
   ],
-  ['a policy nobody can read', '{', undefined, /cannot be read as a signature policy/],
-  [
-    'a blocked registry',
-    open,
-    '[[registry]]\nlocation = "bad.example"\nblocked = true\n',
-    /blocks, mirrors or moves bad\.example/,
-  ],
-  ['mirrors', open, '[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "m.example"\n', /r\.example/],
-  ['a registry that is elsewhere', open, '[[registry]]\nprefix = "r.example"\nlocation = "other.example"\n', /r\.example/],
-])('CRI-O with %s', async (_, policy, registries, words) => {
+  ['a policy nobody can read', '{', /cannot be read as a signature policy/],
+])('CRI-O with %s', async (_, policy, words) => {
   const at = await directory()
   if (policy !== undefined) at('policy.json', policy)
-  if (registries !== undefined) at('registries.conf.d/50-own.conf', registries)
   expect(crioObstacles(dirname(at('any')))).toEqual(words === undefined ? [] : [expect.stringMatching(words)])
+})
+
+it('registries.conf is no obstacle: it is read for every pull', async () => {
+  const at = await directory()
+  at('policy.json', open)
+  at('registries.conf', '[[registry]]\nlocation = "r.example"\nblocked = true\n')
+  expect(crioObstacles(dirname(at('any')))).toEqual([])
 })
 
 it('a FIFO for a file of theirs is one that cannot be read, and not waited for', async () => {
   const at = await directory()
-  for (const name of ['policy.json', 'registries.conf', 'config.toml']) execFileSync('mkfifo', [at(name)])
-  expect(crioObstacles(dirname(at('any')))).toEqual([
-    expect.stringMatching(/policy\.json cannot be read/),
-    expect.stringMatching(/registries\.conf cannot be read/),
-  ])
+  for (const name of ['policy.json', 'config.toml']) execFileSync('mkfifo', [at(name)])
+  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/policy\.json cannot be read/)])
   expect(readImageSettings(at('config.toml')).unread).toEqual([at('config.toml')])
 })
 
@@ -155,6 +147,6 @@ it('more than a MiB is not read', async () => {
   const at = await directory()
   const text = '#'.repeat(2 ** 20 + 1)
   expect(readImageSettings(at('config.toml', text)).unread).toEqual([at('config.toml')])
-  at('registries.conf', text)
-  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/registries\.conf cannot be read/)])
+  at('policy.json', text)
+  expect(crioObstacles(dirname(at('any')))).toEqual([expect.stringMatching(/policy\.json cannot be read/)])
 })

@@ -4,7 +4,7 @@ import { type Files, inspectRuntime } from '../../src/runtime/inspect.ts'
 import { obstacleFor } from '../../src/runtime/obstacle.ts'
 import { startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
 
-const silent = { snapshotters: {}, unread: [] }
+const silent = { file: '/etc/containerd/config.toml', snapshotters: {}, unread: [] }
 
 const options = { signal: unbounded }
 const overlayfs = '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs'
@@ -111,19 +111,25 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
   ],
   ['a snapshotter that nothing shows', { version: '2.1.9', mountpoint: '' }, {}, /unknown/],
   [
-    'mirrors that only it reads',
+    'mirrors that its file, as it is found here, does not have',
     {
       version: '1.6.20',
       info: config({ ...status['1.6.20~ds1'], registry: { mirrors: { 'docker.io': { endpoint: ['https://m'] } } } }),
     },
     {},
-    /registry\.mirrors, which only containerd reads/,
+    /registry\.mirrors, which cannot be read here/,
   ],
   [
-    'logins that only it knows, in the file of 2.x',
+    'logins of another shape, in the file of 2.x',
     { version: '2.0.1', info: config(status['2.1.9+unknown']) },
-    { containerd: () => ({ registry: { configs: { 'r.example': {} }, auths: { x: {} } }, ...silent, verifiers: [] }) },
-    /registry\.configs, registry\.auths/,
+    { containerd: () => ({ registry: { configs: { 'r.example': { auth: 7 } }, auths: { x: {} } }, ...silent, verifiers: [] }) },
+    /registry\.configs, registry\.auths, which cannot be read here/,
+  ],
+  [
+    'headers beside its directories',
+    { version: '2.0.1', info: config(status['2.1.9+unknown']) },
+    { containerd: () => ({ registry: { config_path: '/c', headers: { x: ['y'] } }, ...silent, verifiers: [] }) },
+    /registry\.headers beside config_path/,
   ],
   [
     'image verifiers',
@@ -135,6 +141,50 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
   const facts = await inspect('containerd', told, files)
   expect(facts.obstacles).toEqual([expect.stringMatching(words)])
   expect(obstacleFor(facts, '')).toEqual({ reason: 'obstacle', text: facts.obstacles[0] })
+})
+
+it.each(['1.6.20', '2.1.9'])(
+  'reads mirrors, TLS, headers and logins of containerd %s where they are written',
+  async (version) => {
+    const registry = {
+      mirrors: { 'docker.io': { endpoint: ['https://m.example', 'http://n.example:5000'] }, '*': { endpoint: [] } },
+      configs: {
+        'm.example': {
+          auth: { username: 'u', password: 'p' },
+          tls: { ca_file: '/ca.pem', cert_file: '/c.pem', key_file: '/k.pem' },
+        },
+        'n.example:5000': { auth: { identitytoken: 't' }, tls: { insecure_skip_verify: true } },
+      },
+      auths: { 'https://old.example/v1/': { auth: 'dTpw' } },
+      headers: { 'X-Site': ['a', 'b'] },
+    }
+    const said = { ...status['1.6.20~ds1'], registry: { mirrors: registry.mirrors, configs: registry.configs } }
+    const info = config(version === '1.6.20' ? said : status['2.1.9+unknown'])
+    const facts = await inspect('containerd', { version, info }, { containerd: () => ({ registry, ...silent, verifiers: [] }) })
+    const login = { username: '', password: '', auth: '', identityToken: '' }
+    expect(facts.obstacles).toEqual([])
+    expect(facts.registries).toEqual({
+      file: '/etc/containerd/config.toml',
+      mirrors: { 'docker.io': ['https://m.example', 'http://n.example:5000'], '*': [] },
+      tls: {
+        'm.example': { ca: ['/ca.pem'], client: [{ cert: '/c.pem', key: '/k.pem' }], skipVerify: false },
+        'n.example:5000': { ca: [], client: [], skipVerify: true },
+      },
+      headers: { 'x-site': ['a', 'b'] },
+      logins: {
+        'm.example': { ...login, username: 'u', password: 'p' },
+        'n.example:5000': { ...login, identityToken: 't' },
+        'old.example': { ...login, auth: 'dTpw' },
+      },
+    })
+  },
+)
+
+it('logins beside config_path count, and are no obstacle', async () => {
+  const registry = { config_path: '/c', configs: { 'r.example': { auth: { username: 'u', password: 'p' } } } }
+  const told = { version: '2.1.9', info: config(status['2.1.9+unknown']) }
+  const facts = await inspect('containerd', told, { containerd: () => ({ registry, ...silent, verifiers: [] }) })
+  expect(facts).toMatchObject({ hostsDir: '/c', obstacles: [], registries: { logins: { 'r.example': { username: 'u' } } } })
 })
 
 it('asks for no verifiers before containerd has them', async () => {

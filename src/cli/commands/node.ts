@@ -18,7 +18,7 @@ export function addServe(program: Command, session: Session): void {
 Defaults, where neither a flag, nor a WINDLASS_* variable, nor the file says otherwise:
   --root       /var/lib/windlass                     layers, images and the database
   --socket     /run/windlass/windlass.sock           mode 0660
-  --hosts-dir  /etc/containerd/certs.d               hosts.toml files, as containerd reads them
+  --hosts-dir  /etc/containerd/certs.d:/etc/docker/certs.d  as containerd reads them
   --config     /etc/windlass/windlass.yaml, if it is there
 
 Whose images these are to be: --runtime, else runtime.kind of the file, else
@@ -27,6 +27,11 @@ they stay in the root. --root on the command line means the root, too, unless
 --runtime is there as well: then it is where the daemon keeps its own. Beside
 a runtime, pulls land where it looks for images, and every other call is
 answered by it; windlass passthrough leaves it the pulls as well.
+
+What says how registries are reached: beside containerd its own config_path,
+or the mirrors of its configuration; beside CRI-O /etc/containers/registries.conf;
+beside neither hosts.toml files, and registries.conf for registries that have
+none. --hosts-dir names hosts.toml files that go before all of these.
 
 crictl uses it with:
   S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
@@ -56,6 +61,7 @@ export function addConfig(program: Command, session: Session): void {
       `
 A flag wins over its WINDLASS_* variable, that over the file (--config, WINDLASS_CONFIG), that over the default. Variables:
   WINDLASS_ROOT  WINDLASS_SOCKET  WINDLASS_SOCKET_MODE  WINDLASS_HOSTS_DIR  WINDLASS_PROGRESS_TIMEOUT
+  WINDLASS_REGISTRIES_CONF
   WINDLASS_MAX_PARALLEL_IMAGE_PULLS  WINDLASS_UNPACK_WORKERS  WINDLASS_MAX_UNPACKED_SIZE
   WINDLASS_MAX_LAYER_ENTRIES  WINDLASS_MAX_COMPRESSION_RATIO  WINDLASS_MAX_LAYER_METADATA
   WINDLASS_RUNTIME  WINDLASS_RUNTIME_ENDPOINT  WINDLASS_FAILURE_POLICY  WINDLASS_METRICS_ADDRESS

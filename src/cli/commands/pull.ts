@@ -6,11 +6,11 @@ import { wantedPlatform } from '../../platform/wanted.ts'
 import type { LayerReport, PullEvent, PullPlan } from '../../pull/pull.ts'
 import type { Ask } from '../backend.ts'
 import { failureDocument, planDocument, reportDocument, rounded } from '../documents.ts'
-import { credentialsFrom, type Options, switchOption, textOption } from '../options.ts'
+import { loginFrom, type Options, switchOption, textOption } from '../options.ts'
 import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
-import type { Session } from '../session.ts'
+import { type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
 
 export function addPull(program: Command, session: Session): void {
@@ -21,6 +21,8 @@ export function addPull(program: Command, session: Session): void {
       'after',
       `
 The image's id goes to stdout, progress to stderr. The same image pulled by others at the same time is pulled once.
+Without a login on the command line, the one of your own files is used: auth.json of podman, config.json of docker, with the
+helpers they name; where they have none for this registry, the daemon's own, if it has any.
 With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
@@ -66,10 +68,11 @@ const asking = (command: Command): Command =>
     .option('--platform <os/arch[/variant]>', "pull for this platform instead of the node's own")
     .option('--creds <user:password>', 'log in to the registry (other users of this machine can see it)')
     .option('--creds-stdin', 'read user:password from stdin')
+    .option('--authfile <file>', 'take the login from this file of docker, podman or Kubernetes [REGISTRY_AUTH_FILE]')
 
-async function askOf({ io }: Session, reference: string, options: Options): Promise<Ask> {
+async function askOf({ io, signal }: Session, reference: string, options: Options): Promise<Ask> {
   const platform = textOption(options, 'platform')
-  const credentials = await credentialsFrom(options, io.stdin)
+  const credentials = await loginFrom(options, io, reference, { signal, warn: (text) => warn(io, text) })
   // Before anything is asked or opened; whoever answers would refuse it too.
   if (platform !== undefined) wantedPlatform(platform)
   return { reference, credentials, ...(platform === undefined ? {} : { platform }) }

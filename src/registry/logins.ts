@@ -1,0 +1,61 @@
+/**
+ * Who logs in where, for one caller and one repository: as whom they said, at the registry they named, and nowhere else; else, and at
+ * mirrors, as whom the node's own keyring has, one after the other; where it has nobody, anonymously.
+ */
+import type { Host } from './hosts.ts'
+import type { Candidates, Credentials, Keyring } from './registry.ts'
+
+const anonymous: Credentials = { kind: 'anonymous' }
+
+export class Logins {
+  readonly #given: Credentials
+  readonly #keyring: Keyring | undefined
+  readonly #found = new Map<string, Promise<Candidates>>()
+  /** What was let in. */
+  readonly #good = new Map<string, Credentials>()
+
+  constructor(given: Credentials, keyring: Keyring | undefined) {
+    this.#given = given
+    this.#keyring = keyring
+  }
+
+  /** At least one, in the order to try. Throws cancelled. */
+  async at(host: Host, repository: string, signal: AbortSignal): Promise<readonly Credentials[]> {
+    if (host.named && this.#given.kind !== 'anonymous') return [this.#given]
+    const good = this.#good.get(keyOf(host, repository))
+    if (good !== undefined) return [good]
+    const { logins } = await this.#candidates(host, repository, signal)
+    return logins.length === 0 ? [anonymous] : logins
+  }
+
+  /** Requests that come after begin with it. */
+  letIn(host: Host, repository: string, credentials: Credentials): void {
+    this.#good.set(keyOf(host, repository), credentials)
+  }
+
+  /** Forgets who was let in, and is refused now: a cloud's login ends after hours. True where the keyring may know better by now. */
+  forget(host: Host, repository: string): boolean {
+    const key = keyOf(host, repository)
+    return this.#good.delete(key) && this.#found.delete(key)
+  }
+
+  /** What kept a login from being found, for who is refused without it. */
+  async problems(host: Host, repository: string): Promise<readonly string[]> {
+    return (await this.#found.get(keyOf(host, repository)))?.problems ?? []
+  }
+
+  #candidates(host: Host, repository: string, signal: AbortSignal): Promise<Candidates> {
+    if (this.#keyring === undefined) return Promise.resolve({ logins: [], problems: [] })
+    const key = keyOf(host, repository)
+    const known = this.#found.get(key)
+    if (known !== undefined) return known
+    const registry = host.name === 'registry-1.docker.io' ? 'docker.io' : host.name
+    const asked = this.#keyring.candidates({ registry, repository }, { signal })
+    this.#found.set(key, asked)
+    // The one who asked has left; whoever needs it still asks again.
+    asked.catch(() => this.#found.delete(key))
+    return asked
+  }
+}
+
+const keyOf = ({ name }: Host, repository: string): string => `${name}/${repository}`
