@@ -75,7 +75,7 @@ export class Housekeeper {
     signal.addEventListener('abort', () => clearInterval(timer), { once: true })
   }
 
-  /** Throws invalid-argument in a runtime's store, no-space, system. */
+  /** Throws invalid-argument in a runtime's store, or where so much cannot be free: then nothing has gone; no-space, system. */
   async sweep({ dryRun, freeBytes }: SweepRequest): Promise<Swept> {
     const { watermarks } = this.#parts
     if (freeBytes === undefined) return await this.#inTurn((disk) => needOf(disk, watermarks), dryRun)
@@ -146,7 +146,7 @@ export class Housekeeper {
     let free = usable(await this.#disk())
     const next = (): number => this.#promises.wanted().next
     while (free < next()) {
-      const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'asked' })
+      const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'pressure' })
       const { layers, disk } = await this.#inTurn(needOn, false)
       // What was on its way out already may have been less than it seemed.
       const isMore = layers > 0 || usable(disk) > free
@@ -195,7 +195,9 @@ export class Housekeeper {
     const { collector, watermarks, log } = this.#parts
     const holdings = this.#holdings()
     const scene = await this.#scene(holdings)
-    const { goes, stays, frees } = choose(scene, watermarks, needOn(scene.disk))
+    const need = needOn(scene.disk)
+    const { goes, stays, frees, reach } = choose(scene, watermarks, need)
+    if (need.reason === 'asked') checkReach(need.bytes, scene.disk, reach)
     if (dryRun) return { disk: scene.disk, images: goes, stays, ...frees }
     const gone: Going[] = []
     for (const going of goes) {
@@ -229,3 +231,12 @@ export class Housekeeper {
 
 /** What layers may take up of it. */
 const usable = ({ availableBytes, totalBytes }: Disk): number => availableBytes - sparedBytes(totalBytes)
+
+/** All that may go for what is not reached all the same would be images lost for nothing. */
+function checkReach(wanted: number, { availableBytes, path }: Disk, reach: number): void {
+  const missing = wanted - availableBytes - reach
+  if (missing <= 0) return
+  const [all, free, may] = [wanted, availableBytes, reach].map((bytes) => `${Math.floor(bytes / 1e6)} MB`)
+  const reason = `of ${all} wanted below ${path} ${free} are free and ${may} may go; nothing was removed (windlass gc --dry-run says what stays and why)`
+  fail({ kind: 'invalid-argument', what: 'size to free', reason })
+}

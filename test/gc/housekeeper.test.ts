@@ -100,6 +100,16 @@ describe('the housekeeper', () => {
     expect(log.lines.map(({ message }) => message)).toEqual(['removed to make room'])
   })
 
+  test('removes nothing for what cannot be free whatever goes, and says so', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    const { keeper } = keeperOf(store, 140_000)
+    for (const dryRun of [true, false])
+      await expect(keeper.sweep({ dryRun, freeBytes: 1e9 })).rejects.toThrow(/of 1000 MB wanted below .* nothing was removed/)
+    expect(await tags(store)).toEqual(['r.test/one:1'])
+  })
+
   test('by itself goes by the watermarks', async () => {
     using place = temporaryRoot()
     await using store = await openLocalStore({ root: place.root }, { signal })
@@ -309,14 +319,14 @@ describe('pins', () => {
       { owner: 'ci', until: expect.any(Date) },
     ])
     const { keeper } = keeperOf(store, 0)
-    expect((await keeper.sweep({ dryRun: false, freeBytes: 1e9 })).stays).toMatchObject([
+    expect((await keeper.sweep({ dryRun: false, freeBytes: 0 })).stays).toMatchObject([
       { reason: 'pinned', detail: 'by ops, ci' },
     ])
     expect((await unpinImage(store, id, 'nobody')).pins).toEqual([])
     expect((await unpinImage(store, id, 'ops')).pins).toMatchObject([{ owner: 'ops' }])
     expect((await unpinImage(store, id, undefined)).pins).toMatchObject([{ owner: 'ci' }])
     expect((await store.find(id))?.pins).toEqual([])
-    await keeper.sweep({ dryRun: false, freeBytes: 1e9 })
+    await keeper.sweep({ dryRun: false, freeBytes: (await store.usage()).usedBytes })
     expect(await tags(store)).toEqual([])
   })
 
@@ -423,7 +433,7 @@ describe('why', () => {
     try {
       expect((await why(store, 'r.test/app:1'))[0]?.holds.at(-1)).toEqual({ kind: 'mount', detail: `mounted at ${target}` })
       const { keeper } = keeperOf(store, 0)
-      const { stays } = await keeper.sweep({ dryRun: false, freeBytes: 1e9 })
+      const { stays } = await keeper.sweep({ dryRun: false, freeBytes: 0 })
       expect(stays).toMatchObject([{ reason: 'in-use', detail: `mounted at ${target}` }])
     } finally {
       unmount(target)
