@@ -10,6 +10,7 @@
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
+import type { Expiry } from './expiry.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
 import type { Receipt, ReceiptBook } from './receipts.ts'
@@ -60,6 +61,8 @@ export type StoredImage = {
   readonly usedAt: Date
   /** Whose wish it is that it stays, those whose time is over included (`isPinned`). */
   readonly pins: readonly Pin[]
+  /** Set where the runtime whose store it is removes it, or some of its names, by itself. */
+  readonly expiry?: Expiry
 }
 
 /** What a pull publishes: one name for one image. */
@@ -190,6 +193,23 @@ export interface Evicted extends AsyncDisposable {
   readonly images: readonly StoredImage[]
 }
 
+/** For a store whose runtime removes images once their time is over. */
+export interface Expiries {
+  /** Before a pull ahead: what is here for good now stays so. Throws runtime, runtime-down. */
+  begin(): Promise<Expiring>
+  /** Somebody wants the image for good: takes its time away, and asks the runtime nothing where it has none. Throws runtime, runtime-down. */
+  stays(image: Pick<StoredImage, 'id' | 'expiry'>): Promise<void>
+}
+
+/** A pull ahead that is under way, until it is disposed. */
+export interface Expiring extends Disposable {
+  /**
+   * Once it is pulled: the image may go then, or later, if it was to go later before. Resolves to when that is; undefined where it stays,
+   * because it was here for good, is pinned, or somebody has wanted it since. Throws runtime, runtime-down.
+   */
+  give(id: Digest, at: Date): Promise<Date | undefined>
+}
+
 export interface Store extends AsyncDisposable {
   readonly root: string
   /** The directory `StoredLayer.short` is relative to. */
@@ -247,6 +267,8 @@ export interface Store extends AsyncDisposable {
   readonly health?: Health
   /** In place of replacing a damaged layer. */
   readonly evictions?: Evictions
+  /** Absent where images go by age and by disk pressure alone. */
+  readonly expiries?: Expiries
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

@@ -1,0 +1,34 @@
+/** Images that were pulled ahead may go by themselves after a time, where a runtime's store does that. */
+import { fail } from '../failure/failure.ts'
+import type { Expiries, Store, StoredImage } from './store.ts'
+
+/** When records of an image go: all of it with the last one, or some of its names, and the rest stays. */
+export type Expiry = { readonly at: Date; readonly of: 'image' | 'some names' }
+
+/** A pull may take longer than less. */
+export const MIN_EXPIRY_MS = 60_000
+/** Beyond some more of them there are no dates. */
+export const MAX_EXPIRY_MS = 100 * 366 * 24 * 3_600_000
+
+/** When the image goes as a whole; undefined where it stays. */
+export const expiresAt = ({ expiry }: Pick<StoredImage, 'expiry'>): Date | undefined =>
+  expiry?.of === 'image' ? expiry.at : undefined
+
+/** Throws invalid-argument, before anything is pulled, for a time that is none, and for a store in which no image goes by its time. */
+export function expiriesFor({ expiries }: Pick<Store, 'expiries'>, ms: number): Expiries {
+  if (!(ms >= MIN_EXPIRY_MS && ms <= MAX_EXPIRY_MS))
+    fail({
+      kind: 'invalid-argument',
+      what: 'expires',
+      reason: 'want a time of a minute at least, and of a hundred years at most',
+    })
+  return expiries ?? fail(noExpiries)
+}
+
+/** What a store of our own says to it, CRI-O's additional one too. */
+export const noExpiries = {
+  kind: 'invalid-argument',
+  what: 'expires',
+  reason:
+    'a single image goes by its time in containerd alone; pull it without one, and let gc.maximumAge and the watermarks decide what goes here (docs/collection.md)',
+} as const
