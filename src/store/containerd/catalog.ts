@@ -204,7 +204,7 @@ function namedOf({ name, target, createdAt, labels }: Image__Output): Named | un
   if (target === null || !isDigest(target.digest)) return undefined
   const { mediaType, digest, size } = target
   const [pinned] = Object.entries(PINNED)
-  // Others may write it in another way, or wrongly: containerd then keeps the record.
+  // What somebody has written there that is no time does nothing.
   const expires = new Date(labels[gc.expire] ?? '')
   return {
     name,

@@ -1,6 +1,6 @@
 /**
- * A time to live is a label on each record of an image, the one by its id that the CRI plugin makes among them: a record without one holds
- * the image. containerd removes the records by that, if its version does.
+ * A time to live is a label on each record of an image, the one by its id among them where the CRI plugin has made one: a record without it
+ * holds the image. containerd removes the records by that, if its version does.
  *
  *     a pull ahead begins: which records are here for good → (pulled) → no such record is the image's: all of its records get the time
  */
