@@ -10,7 +10,7 @@
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { Expiry } from './expiry.ts'
+import type { Expiries, Expiry } from './expiry.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
 import type { Receipt, ReceiptBook } from './receipts.ts'
@@ -191,23 +191,6 @@ export interface Evictions {
 /** Images that were taken away. Disposing it gives those whose layers are here again the names they had; the others stay away. */
 export interface Evicted extends AsyncDisposable {
   readonly images: readonly StoredImage[]
-}
-
-/** For a store whose runtime removes images once their time is over. */
-export interface Expiries {
-  /** Before a pull ahead: what is here for good now stays so. Throws runtime, runtime-down. */
-  begin(): Promise<Expiring>
-  /** Somebody wants the image for good: takes its time away, and asks the runtime nothing where it has none. Throws runtime, runtime-down. */
-  stays(image: Pick<StoredImage, 'id' | 'expiry'>): Promise<void>
-}
-
-/** A pull ahead that is under way, until it is disposed. */
-export interface Expiring extends Disposable {
-  /**
-   * Once it is pulled: the image may go then, or later, if it was to go later before. Resolves to when that is; undefined where it stays,
-   * because it was here for good, is pinned, or somebody has wanted it since. Throws runtime, runtime-down.
-   */
-  give(id: Digest, at: Date): Promise<Date | undefined>
 }
 
 export interface Store extends AsyncDisposable {

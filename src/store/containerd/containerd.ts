@@ -19,13 +19,13 @@ import type { StoreLog } from '../common/log.ts'
 import { LOCK, makeRoot, RECEIPTS } from '../common/root.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
+import type { Expiries } from '../expiry.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type {
   BlobKeeper,
   CopyableLayer,
   Evictions,
-  Expiries,
   Lease,
   NewImage,
   OwnLayer,
@@ -45,7 +45,7 @@ import { Holds } from './holds.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
-import { chainIdOf, layerIdsOf, PINNED } from './names.ts'
+import { chainIdOf, layerIdsOf } from './names.ts'
 import { Names } from './naming.ts'
 import { Pending } from './pending.ts'
 import { ReceiptFiles } from './receipts.ts'
@@ -113,21 +113,11 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   await receipts.trim()
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const expiries = new RecordExpiries(catalog, names)
-  if (pinned !== undefined) await pin(pinned, { catalog, names, expiries })
+  if (pinned !== undefined) await expiries.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const kept = { pending, holds, tarSplits, pinned, blobs }
   const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
   return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
-}
-
-/** An image that is here already, whoever pulled it: it is marked, and does not go by itself. */
-async function pin(
-  name: string,
-  { catalog, names, expiries }: Pick<StoreParts, 'catalog' | 'names' | 'expiries'>,
-): Promise<void> {
-  await names.label(name, PINNED)
-  const image = await catalog.find(name)
-  if (image !== undefined) await expiries.stays(image)
 }
 
 /** Where blobs and documents lie, by their digests. */

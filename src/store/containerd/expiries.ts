@@ -6,9 +6,10 @@
  */
 import type { Digest } from '../../oci/digest.ts'
 import { Limiter } from '../../task/limiter.ts'
-import type { Expiries, Expiring, StoredImage } from '../store.ts'
+import type { Expiries, Expiring } from '../expiry.ts'
+import type { StoredImage } from '../store.ts'
 import type { Catalog, Named } from './catalog.ts'
-import { gc } from './names.ts'
+import { gc, PINNED } from './names.ts'
 import type { Names } from './naming.ts'
 
 /** A pull ahead that is under way: what was here for good when it began, and what somebody has wanted for good since. */
@@ -47,6 +48,13 @@ export class RecordExpiries implements Expiries {
     using _turn = await this.#turn()
     await this.#label(await this.#catalog.recordsOf(id), undefined)
     this.#given.delete(id)
+  }
+
+  /** Marks an image that is here already, whoever pulled it, as one that must stay. */
+  async pin(name: string): Promise<void> {
+    await this.#names.label(name, PINNED)
+    const image = await this.#catalog.find(name)
+    if (image !== undefined) await this.stays(image)
   }
 
   async #give({ before, wanted }: Ahead, id: Digest, at: Date): Promise<Date | undefined> {

@@ -2,12 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { openContainerdStore } from '../../../src/store/containerd/containerd.ts'
 import { Daemon } from '../../../src/store/containerd/daemon.ts'
 import { gc } from '../../../src/store/containerd/names.ts'
-import type { Expiries, Store } from '../../../src/store/store.ts'
+import type { Expiries } from '../../../src/store/expiry.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { type Containerd, startContainerd } from '../../integration/containerd.ts'
 import { lacking } from '../../integration/lacking.ts'
 import { imageOver, pullByHand } from '../fixtures.ts'
@@ -161,7 +162,9 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
     const image = await found(at)
     const calls: string[] = []
     gate.before = ({ method }) => void calls.push(method)
-    await using _quiet = { [Symbol.asyncDispose]: async () => void (gate.before = () => {}) }
+    onTestFinished(() => {
+      gate.before = () => {}
+    })
     await at.expiries.stays(image)
     expect(calls).toEqual([])
     await pullAhead(at, inHours(1))
