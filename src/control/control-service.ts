@@ -96,11 +96,16 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
-        const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
-        await confirm?.(image.id, { signal })
-        if (ahead === undefined) return await expiries?.stays(image)
-        const expires = await ahead.give(image.id, new Date(Date.now() + ms))
-        log.info({ image: image.id, expires }, 'pulled ahead')
+        const bring = async (): Promise<boolean> => {
+          const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+          await confirm?.(image.id, { signal })
+          if (ahead === undefined) return (await expiries?.stays(image)) ?? true
+          const expires = await ahead.give(image.id, new Date(Date.now() + ms))
+          log.info({ image: image.id, expires }, 'pulled ahead')
+          return expires !== 'gone'
+        }
+        // One whose time is over may go by itself while it is found here; the next look finds nothing of it.
+        if (!(await bring())) await bring()
       }
       pull().then(
         () => events.end(),

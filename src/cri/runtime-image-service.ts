@@ -20,7 +20,7 @@ import type { Abortable } from '../task/task.ts'
 import { credentialsOf } from './auth.ts'
 import { type ForwardReason, mayForward } from './forwardable.ts'
 import { statusOf } from './status.ts'
-import { type Images, stays, staysByName } from './stays.ts'
+import { type Images, pullToStay, staysByName } from './stays.ts'
 
 export type RuntimeImageParts = {
   readonly runtime: RuntimeKind
@@ -94,8 +94,7 @@ export function createRuntimeImageService(parts: RuntimeImageParts): RawService<
         const own = ownFor(parts, bytes)
         if ('reason' in own) return await handPullOn(own, bytes, call)
         try {
-          const { image, imageRef } = await pullOurs(parts.runtime, own, call)
-          await stays(own.path.images, image, log)
+          const { imageRef } = await pullToStay(own.path.images, () => pullOurs(parts.runtime, own, call), log)
           return imageCodec('pullImage').response({ imageRef })
         } catch (error) {
           const failure = failureOf(error)

@@ -7,12 +7,28 @@ import type { Store, StoredImage } from '../store/store.ts'
 /** Where images may go by themselves; they go nowhere else. */
 export type Images = Pick<Store, 'find' | 'expiries'>
 
-/** The pull has succeeded all the same: an image that goes is pulled again when it is wanted next. */
-export async function stays(images: Images | undefined, image: StoredImage, log: Log): Promise<void> {
+/** A pull of an image that is to stay; once more where its time was over, and it has gone while it was found here. */
+export async function pullToStay<T extends { readonly image: StoredImage }>(
+  images: Images | undefined,
+  pull: () => Promise<T>,
+  log: Log,
+): Promise<T> {
+  const pulled = await pull()
+  if (await stays(images, pulled.image, log)) return pulled
+  const again = await pull()
+  await stays(images, again.image, log)
+  return again
+}
+
+/**
+ * False where it has gone since it was found. A failure fails no pull: an image that goes is pulled again when it is wanted next.
+ */
+async function stays(images: Images | undefined, image: StoredImage, log: Log): Promise<boolean> {
   try {
-    await images?.expiries?.stays(image)
+    return (await images?.expiries?.stays(image)) ?? true
   } catch (error) {
     log.warn({ image: image.id, err: error }, 'it was pulled, but may go by itself: its time to live could not be taken away')
+    return true
   }
 }
 

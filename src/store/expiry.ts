@@ -12,17 +12,20 @@ type Timed = { readonly expiry?: Expiry }
 export interface Expiries {
   /** Before a pull ahead: what is here for good now stays so. Throws runtime, runtime-down. */
   begin(): Promise<Expiring>
-  /** Somebody wants the image for good: takes its time away, and asks the runtime nothing where it has none. Throws runtime, runtime-down. */
-  stays(image: Timed & { readonly id: Digest }): Promise<void>
+  /**
+   * Somebody wants the image for good: takes its time away, and asks the runtime nothing where it has none. False where it has gone by itself
+   * since it was found: it is to be pulled again. Throws runtime, runtime-down.
+   */
+  stays(image: Timed & { readonly id: Digest }): Promise<boolean>
 }
 
 /** A pull ahead that is under way, until it is disposed. */
 export interface Expiring extends Disposable {
   /**
-   * Once it is pulled: the image may go then, or later, if it was to go later before. Resolves to when that is; undefined where it stays,
-   * because it was here for good, is pinned, or somebody has wanted it since. Throws runtime, runtime-down.
+   * Once it is pulled: the image may go then, or later, if it was to go later before. Resolves to when that is; `stays` where it was here for
+   * good, is pinned, or somebody has wanted it since; `gone` where it has gone by itself since it was found. Throws runtime, runtime-down.
    */
-  give(id: Digest, at: Date): Promise<Date | undefined>
+  give(id: Digest, at: Date): Promise<Date | 'stays' | 'gone'>
 }
 
 /** With less it would be gone before a pod could want it. */

@@ -54,7 +54,10 @@ function recording() {
       },
       [Symbol.dispose]: () => {},
     }),
-    stays: async () => void asked.push('for good'),
+    stays: async () => {
+      asked.push('for good')
+      return true
+    },
   }
   return { asked, expiries }
 }

@@ -166,7 +166,10 @@ function telling() {
         [Symbol.dispose]: () => void told.push('over'),
       }
     },
-    stays: async ({ id }) => void told.push(`stays ${id === app.id}`),
+    stays: async ({ id }) => {
+      told.push(`stays ${id === app.id}`)
+      return true
+    },
   }
   return { told, expiries }
 }
@@ -189,6 +192,31 @@ it('takes an image’s time away where it is pulled without one', async () => {
   ;(await driven.next()).succeed(app)
   await pulled
   expect(told).toEqual(['stays true'])
+})
+
+it('pulls once more what has gone by itself while it was found here', async () => {
+  const { told, expiries } = telling()
+  const gone: boolean[] = []
+  const isGone = (): boolean => gone.push(gone.length === 0) === 1
+  const begin: Expiries['begin'] = async () => ({
+    give: async (_id, at) => (isGone() ? 'gone' : at),
+    [Symbol.dispose]: () => {},
+  })
+  const ahead = { ...expiries, begin }
+  const toStay = { ...expiries, stays: async () => !isGone() }
+  for (const [each, expiresAfterMs] of [
+    [ahead, 60_000],
+    [toStay, 0],
+  ] as const) {
+    gone.length = 0
+    const { windlass, driven } = await start({ expiries: each })
+    const pulled = collect(windlass.pull({ reference: 'app', expiresAfterMs }, { signal }))
+    ;(await driven.next()).succeed(app)
+    ;(await driven.next()).succeed(app)
+    await pulled
+    expect(gone).toEqual([true, false])
+  }
+  expect(told).toEqual([])
 })
 
 it('gives no time where the pull fails, and fails where it cannot be given', async () => {

@@ -195,7 +195,7 @@ describe('a pull', () => {
     const stayed: string[] = []
     const images: NonNullable<OwnPath['images']> = {
       find: async (name) => (name === reference ? app : undefined),
-      expiries: { begin: () => Promise.reject(new Error('no')), stays: async ({ id }) => void stayed.push(id) },
+      expiries: { begin: () => Promise.reject(new Error('no')), stays: async ({ id }) => stayed.push(id) > 0 },
     }
     const ours = await start({ path: { images } })
     await ours.call('pullImage', pullBytes())
@@ -215,6 +215,15 @@ describe('a pull', () => {
       expect((await failing.call('pullImage', pullBytes())).status.code).toBe(grpc.status.OK)
       expect(failing.logged).toContainEqual(expect.objectContaining({ err: down }))
     }
+  })
+
+  it('is made once more where the image has gone by itself while it was found here', async () => {
+    let looks = 0
+    const expiries = { begin: () => Promise.reject(new Error('no')), stays: async () => ++looks > 1 }
+    const { call, happened } = await start({ path: { images: { find: async () => undefined, expiries } } })
+    const { messages } = await call('pullImage', pullBytes())
+    expect(answerOf('PullImage', messages[0])).toEqual({ imageRef: app.id })
+    expect([happened, looks]).toEqual([['our pull', 'our pull'], 2])
   })
 
   it('goes to the runtime where we cannot read it', async () => {

@@ -42,12 +42,13 @@ export class RecordExpiries implements Expiries {
     }
   }
 
-  async stays({ id, expiry }: Pick<StoredImage, 'id' | 'expiry'>): Promise<void> {
+  async stays({ id, expiry }: Pick<StoredImage, 'id' | 'expiry'>): Promise<boolean> {
     for (const { wanted } of this.#ahead) wanted.add(id)
-    if (expiry === undefined && !this.#given.has(id)) return
+    if (expiry === undefined && !this.#given.has(id)) return true
     using _turn = await this.#turn()
-    await this.#label(await this.#catalog.recordsOf(id), undefined)
+    const isHere = await this.#label(await this.#catalog.recordsOf(id), undefined)
     this.#given.delete(id)
+    return isHere
   }
 
   /** Marks an image that is here already, whoever pulled it, as one that must stay. */
@@ -57,22 +58,29 @@ export class RecordExpiries implements Expiries {
     if (image !== undefined) await this.stays(image)
   }
 
-  async #give({ before, wanted }: Ahead, id: Digest, at: Date): Promise<Date | undefined> {
+  async #give({ before, wanted }: Ahead, id: Digest, at: Date): Promise<Date | 'stays' | 'gone'> {
     // Who wants it from here on finds it among these, and waits for its turn.
-    if (wanted.has(id)) return undefined
+    if (wanted.has(id)) return 'stays'
     this.#remember(id)
     using _turn = await this.#turn()
     const own = await this.#catalog.recordsOf(id)
-    if (own.some((record) => before.some((each) => isSame(each, record)))) return undefined
-    const isPinned = own.some(({ pinned }) => pinned)
-    const latest = isPinned ? undefined : new Date(Math.max(at.getTime(), ...own.map((each) => each.expiresAt?.getTime() ?? 0)))
-    await this.#label(own, latest)
-    return latest
+    if (own.some((record) => before.some((each) => isSame(each, record)))) return 'stays'
+    if (own.some(({ pinned }) => pinned)) {
+      await this.#label(own, undefined)
+      return 'stays'
+    }
+    const latest = new Date(Math.max(at.getTime(), ...own.map(({ expiresAt }) => expiresAt?.getTime() ?? 0)))
+    return (await this.#label(own, latest)) ? latest : 'gone'
   }
 
-  async #label(records: readonly Named[], at: Date | undefined): Promise<void> {
-    for (const { name, expiresAt } of records)
-      if (expiresAt?.getTime() !== at?.getTime()) await this.#names.label(name, { [gc.expire]: at?.toISOString() ?? '' })
+  /** False where none of them is left. */
+  async #label(records: readonly Named[], at: Date | undefined): Promise<boolean> {
+    let isHere = false
+    for (const { name, expiresAt } of records) {
+      const isSo = expiresAt?.getTime() === at?.getTime()
+      if (isSo || (await this.#names.label(name, { [gc.expire]: at?.toISOString() ?? '' }))) isHere = true
+    }
+    return isHere
   }
 
   #remember(id: Digest): void {

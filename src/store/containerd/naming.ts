@@ -50,14 +50,11 @@ export class Names {
     return images.find((image) => image.name === name)
   }
 
-  /**
-   * Sets labels on a record, whoever made it; the others stay, and one that is set to nothing goes. Nothing is done where there is no such
-   * record.
-   */
-  async label(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+  /** Sets labels on a record, whoever made it; the others stay, and one that is set to nothing goes. False where there is no such record. */
+  async label(name: string, labels: Readonly<Record<string, string>>): Promise<boolean> {
     using _turn = await this.#turn()
     const before = await this.find(name)
-    if (before === undefined) return
+    if (before === undefined) return false
     const giving = this.#given(before)
     const paths = Object.keys(labels).map((label) => `labels.${label}`)
     const updated = await this.#daemon.callUnless('NOT_FOUND', 'label an image', ({ images }, options) =>
@@ -66,6 +63,7 @@ export class Names {
     )
     // It is still the one that was given: a landing that fails takes it back all the same.
     if (giving !== undefined && updated?.image != null) giving.record = updated.image
+    return updated !== undefined
   }
 
   async remove(name: string): Promise<void> {

@@ -57,7 +57,7 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
     }
   }
   const pull = ({ store, tag }: Place, as = tag): Promise<Digest> => pullByHand(store, ['base'], { tag: as, label: tag })
-  const pullAhead = async (at: Place, until: Date, as = at.tag): Promise<Date | undefined> => {
+  const pullAhead = async (at: Place, until: Date, as = at.tag): Promise<Date | 'stays' | 'gone'> => {
     using ahead = await at.expiries.begin()
     return await ahead.give(await pull(at, as), until)
   }
@@ -108,7 +108,7 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
     await using at = await place()
     await before(at)
     const was = await labels(at)
-    expect(await pullAhead(at, inHours(24))).toBeUndefined()
+    expect(await pullAhead(at, inHours(24))).toBe('stays')
     expect(new Set(await labels(at))).toEqual(new Set(was))
     expect((await found(at)).expiry?.of).not.toBe('image')
   })
@@ -135,7 +135,7 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
     await record(at, id, { [gc.expire]: inHours(1).toISOString() })
     const partly = await found(at)
     expect(partly.expiry?.of).toBe('some names')
-    await at.expiries.stays(partly)
+    expect(await at.expiries.stays(partly)).toBe(true)
     expect(await labels(at)).toEqual(Array(3).fill(undefined))
 
     await using other = await place()
@@ -152,8 +152,18 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
     using ahead = await at.expiries.begin()
     await pull(at)
     await at.expiries.stays(await found(at))
-    expect(await ahead.give(at.id, inHours(1))).toBeUndefined()
+    expect(await ahead.give(at.id, inHours(1))).toBe('stays')
     expect(await labels(at)).toEqual([undefined, undefined])
+  })
+
+  test('is not to be given or taken where the image has gone since it was found', async () => {
+    await using at = await place()
+    using ahead = await at.expiries.begin()
+    await pullAhead(at, inHours(1))
+    const image = await found(at)
+    await at.store.remove(at.id)
+    expect(await ahead.give(at.id, inHours(1))).toBe('gone')
+    expect(await at.expiries.stays(image)).toBe(false)
   })
 
   test('costs no call where the image has none', async () => {
@@ -174,7 +184,7 @@ describe.skipIf(lacking('root', 'containerd'))('an image’s time', () => {
 
   test('is never on the image that must stay', async () => {
     await using at = await place({ pinned: true })
-    expect(await pullAhead(at, inHours(1))).toBeUndefined()
+    expect(await pullAhead(at, inHours(1))).toBe('stays')
     expect(await labels(at)).toEqual([undefined, undefined])
 
     await using other = await place()
