@@ -77,4 +77,33 @@ describe.skipIf(lacking('root', 'containerd', 'busybox'))('an image pulled ahead
     await typed(windlass, ['pull', '-q', '--expires', '1h', reference], { signal })
     expect(new Set(Object.values(await times()))).toEqual(new Set(['none']))
   })
+  it('that containerd had pulled for itself stays, the record by its id too', async ({ signal }) => {
+    await using registry = await startRegistry()
+    publish(registry, 'test/shell', '1', shellImage())
+    const reference = `${registry.host}/test/shell:1`
+    await using pair = await startPair({ signal })
+    const { windlass, containerd, times } = pair
+    const { imageRef } = await containerd.cri.image.pullImage({ image: { image: reference } }, { signal })
+    await typed(windlass, ['pull', '-q', '--expires', '24h', reference], { signal })
+    const now = await times()
+    expect(Object.keys(now)).toEqual(expect.arrayContaining([reference, imageRef]))
+    expect(new Set(Object.values(now))).toEqual(new Set(['none']))
+  })
+
+  it('stays once containerd has pulled it again for itself, and its other names do when kubelet pulls through us', async ({
+    signal,
+  }) => {
+    await using registry = await startRegistry()
+    publish(registry, 'test/shell', '1', shellImage())
+    const reference = `${registry.host}/test/shell:1`
+    await using pair = await startPair({ signal })
+    const { windlass, containerd, times } = pair
+    await typed(windlass, ['pull', '-q', '--expires', '24h', reference], { signal })
+    const { imageRef } = await containerd.cri.image.pullImage({ image: { image: reference } }, { signal })
+    await eventually(async () => (await times())[imageRef] === 'none', { signal })
+    expect((await times())[reference]).toBe('none')
+    expect(Object.values(await times()).filter((time) => time !== 'none')).toHaveLength(1)
+    await pull(windlass, reference, { signal })
+    expect(new Set(Object.values(await times()))).toEqual(new Set(['none']))
+  })
 })

@@ -157,7 +157,7 @@ function pinRows({ pins }: ImageDetail): (readonly [string, string])[] {
 function expiryRows({ expiresAt }: ImageDetail): (readonly [string, string])[] {
   return expiresAt === undefined
     ? []
-    : [['Expires', `${expiresAt.toISOString()}: containerd 2.1.9 removes it then, 1.6 and 1.7 do not`]]
+    : [['Expires', `${expiresAt.toISOString()}: containerd 2.1.9 removes it after that, 1.6 and 1.7 do not`]]
 }
 
 /** One row a receipt, and one for what is not known. */
