@@ -18,6 +18,9 @@ import type { VerifyEvent } from '../verify/verify.ts'
 /** What is asked for, as typed; the reference and the platform are parsed by whoever answers. */
 export type Ask = { readonly reference: string; readonly credentials: Credentials; readonly platform?: string }
 
+/** With a time, the image may go by itself after it. */
+export type PullAsk = Ask & { readonly expiresAfterMs?: number }
+
 export type VerifyAsk = { readonly images: readonly string[]; readonly repair: boolean; readonly credentials: Credentials }
 
 /** `image`: one image's documents too, of the platform named, else the node's own. */
@@ -70,8 +73,11 @@ export type DaemonInfo = {
 }
 
 export interface Backend extends AsyncDisposable {
-  /** Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. */
-  pull(ask: Ask, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  /**
+   * Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. Throws invalid-argument where no
+   * image goes by itself.
+   */
+  pull(ask: PullAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
   plan(ask: Ask, options: Abortable): Promise<PullPlan>
   /** What a reference names, as documents. Throws image-unknown where it is to be in the store. */
   lookUp(ask: LookAsk, options: Abortable): Promise<LookedUp>

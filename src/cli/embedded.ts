@@ -10,6 +10,7 @@ import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
+import { noExpiries } from '../store/expiry.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
 import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
@@ -20,7 +21,10 @@ import type { Embedded } from './deps.ts'
 export function embeddedBackend(embedded: Embedded): Backend {
   const { puller, looker, store, collector, housekeeper, verifier } = embedded
   return {
-    pull: async (ask, { signal, onEvent }) => (await puller.pull(requestOf(ask), { signal, onEvent })).image.id,
+    pull: async (ask, { signal, onEvent }) => {
+      if (ask.expiresAfterMs !== undefined) fail(noExpiries)
+      return (await puller.pull(requestOf(ask), { signal, onEvent })).image.id
+    },
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
     lookUp: ({ image, platform, ...request }, { signal }) =>
       looker.lookUp(

@@ -1,10 +1,11 @@
 /** Commander's options, which it types as anything, read as what they are. */
 import type { Readable } from 'node:stream'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { fail } from '../failure/failure.ts'
 import { parseReference } from '../reference/parse.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
+import { parseDuration } from '../units/units.ts'
 import type { Io } from './io.ts'
 
 export type Options = Readonly<Record<string, unknown>>
@@ -17,6 +18,19 @@ export function textOption(options: Options, name: string): string | undefined {
 
 /** True if a switch was given. */
 export const switchOption = (options: Options, name: string): boolean => options[name] === true
+
+/** What `durationOption` and the like have made of an option. */
+export function numberOption(options: Options, name: string): number | undefined {
+  const value = options[name]
+  return typeof value === 'number' ? value : undefined
+}
+
+/** A duration in milliseconds, for commander. */
+export function durationOption(text: string): number {
+  const value = parseDuration(text)
+  if (value === undefined || value === 0) throw new InvalidArgumentError('want a duration such as 72h or 30m')
+  return value
+}
 
 export const runtimeOption = (): Option =>
   new Option('--runtime <kind>', 'whose images these are to be: auto, containerd, crio or none [WINDLASS_RUNTIME]')

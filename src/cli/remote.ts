@@ -33,7 +33,10 @@ export async function connectBackend(socket: string, options: Abortable): Promis
   return {
     pull: async (ask, { signal, onEvent }) => {
       let imageId: string | undefined
-      for await (const message of daemon.windlass.pull(requestOf(ask), { signal })) {
+      for await (const message of daemon.windlass.pull(
+        { ...requestOf(ask), expiresAfterMs: ask.expiresAfterMs ?? 0 },
+        { signal },
+      )) {
         const event = eventOf(message)
         if (event?.type === 'done') imageId = event.imageId
         if (event !== undefined) onEvent(event)
@@ -121,6 +124,7 @@ async function inspect(daemon: Connection, name: string, { signal }: Abortable):
     usedAt: new Date(wire.usedAtMs),
     pinned,
     pins: pins.map(pinOf),
+    ...(wire.expiresAtMs === 0 ? {} : { expiresAt: new Date(wire.expiresAtMs) }),
     receipts: wire.receipts.map(receiptOf),
     ...(wire.receiptsSinceMs === 0 ? {} : { receiptsSince: new Date(wire.receiptsSinceMs) }),
     config: parseConfig(wire.configJson, { digest }, 'the daemon', wire.layers.length),

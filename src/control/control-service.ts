@@ -16,11 +16,12 @@ import type { PullEvent, Puller, PullRequest, PullStatus } from '../pull/pull.ts
 import { parseReference } from '../reference/parse.ts'
 import { type SentCredentials, sentCredentials } from '../registry/credentials.ts'
 import type { Credentials } from '../registry/registry.ts'
-import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
+import type { PlanRequest__Output } from '../rpc/generated/windlass/v1/PlanRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
 import { waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
+import { expiriesFor } from '../store/expiry.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
@@ -50,7 +51,18 @@ export type ControlledNode = {
   readonly looker: Looker
   readonly store: Pick<
     Store,
-    'overlayDir' | 'find' | 'images' | 'layer' | 'remove' | 'untag' | 'pin' | 'unpin' | 'holdings' | 'health' | 'receipts'
+    | 'overlayDir'
+    | 'find'
+    | 'images'
+    | 'layer'
+    | 'remove'
+    | 'untag'
+    | 'pin'
+    | 'unpin'
+    | 'expiries'
+    | 'holdings'
+    | 'health'
+    | 'receipts'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
@@ -77,12 +89,23 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     async *pull(request, { signal }) {
       // A switch first: it is what the caller can do something about.
       if (runtime !== undefined) checkOurs(runtime)
-      const { puller, confirm } = node()
+      const { puller, store, confirm } = node()
+      const { expiresAfterMs: ms } = request
+      const expiries = ms === 0 ? store.expiries : expiriesFor(store, ms)
       // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
       const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
       const pull = async (): Promise<void> => {
-        const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
-        await confirm?.(image.id, { signal })
+        using ahead = ms === 0 ? undefined : await expiries?.begin()
+        const bring = async (): Promise<boolean> => {
+          const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+          await confirm?.(image.id, { signal })
+          if (ahead === undefined) return (await expiries?.stays(image)) ?? true
+          const expires = await ahead.give(image.id, new Date(Date.now() + ms))
+          log.info({ image: image.id, expires }, 'pulled ahead')
+          return expires !== 'gone'
+        }
+        // One whose time is over may go by itself while it is found here; the next look finds nothing of it.
+        if (!(await bring())) await bring()
       }
       pull().then(
         () => events.end(),
@@ -218,7 +241,7 @@ function checkOurs({ passthrough, facts }: ControlledRuntime): void {
 }
 
 /** Throws invalid-reference, invalid-argument. */
-const pullRequest = ({ reference, credentials, platform }: PullRequest__Output): PullRequest => ({
+const pullRequest = ({ reference, credentials, platform }: PlanRequest__Output): PullRequest => ({
   reference: parseReference(reference),
   credentials: credentialsIn(credentials),
   client: 'control',

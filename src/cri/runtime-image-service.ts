@@ -15,10 +15,12 @@ import type { Repeatable, Upstream } from '../rpc/upstream.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
 import type { Passthrough } from '../runtime/passthrough.ts'
 import type { RuntimeFacts, RuntimeKind } from '../runtime/runtime.ts'
+import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { credentialsOf } from './auth.ts'
 import { type ForwardReason, mayForward } from './forwardable.ts'
 import { statusOf } from './status.ts'
+import { type Images, pullToStay, staysByName } from './stays.ts'
 
 export type RuntimeImageParts = {
   readonly runtime: RuntimeKind
@@ -41,6 +43,8 @@ export type OwnPath = {
   readonly store?: Service<ImageHandlers>
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (imageRef: string, options: Abortable) => Promise<void>
+  /** Where images that were pulled ahead may go by themselves. */
+  readonly images?: Images
 }
 
 export function createRuntimeImageService(parts: RuntimeImageParts): RawService<ImageHandlers> {
@@ -52,6 +56,13 @@ export function createRuntimeImageService(parts: RuntimeImageParts): RawService<
   /** These look and change nothing. */
   const ask = (method: 'listImages' | 'imageStatus' | 'imageFsInfo') => hand(method, { repeatable: true })
   const [askFsInfo, handRemoval, handPull] = [ask('imageFsInfo'), hand('removeImage', {}), hand('pullImage', {})]
+  const handPullOn = async (why: Why, bytes: Buffer, call: RawContext): Promise<Buffer> => {
+    const answer = await handOn(parts, why, () => handPull(bytes, call))
+    const path = parts.own()
+    const name = requestIn(imageCodec('pullImage'), bytes)?.image?.image
+    if (!passthrough.state().on && !('missing' in path) && name !== undefined) await staysByName(path.images, name, log)
+    return answer
+  }
   const streamPath = imagePath('streamImages')
   /** Our own store, where there is one beside the runtime's, and it is open. */
   const ours = (): Service<ImageHandlers> | undefined => {
@@ -81,16 +92,17 @@ export function createRuntimeImageService(parts: RuntimeImageParts): RawService<
       },
       async pullImage(bytes, call) {
         const own = ownFor(parts, bytes)
-        if ('reason' in own) return await handOn(parts, own, () => handPull(bytes, call))
+        if ('reason' in own) return await handPullOn(own, bytes, call)
         try {
-          return imageCodec('pullImage').response(await pullOurs(parts.runtime, own, call))
+          const { imageRef } = await pullToStay(own.path.images, () => pullOurs(parts.runtime, own, call), log)
+          return imageCodec('pullImage').response({ imageRef })
         } catch (error) {
           const failure = failureOf(error)
           if (own.path.failurePolicy === 'Fail' || call.signal.aborted) throw error
           // Nobody has left: our path was closed under the pull.
           const isClosed = failure.kind === 'cancelled' && failure.reason === 'shutdown'
           if (!isClosed && !mayForward(failure)) throw error
-          return await handOn(parts, { reason: isClosed ? 'not-ready' : failure.kind, error }, () => handPull(bytes, call))
+          return await handPullOn({ reason: isClosed ? 'not-ready' : failure.kind, error }, bytes, call)
         }
       },
     },
@@ -178,7 +190,7 @@ async function pullOurs(
   runtime: RuntimeKind,
   { path: { puller, confirm }, request: { image, auth } }: OurPull,
   { signal }: RawContext,
-): Promise<{ imageRef: string }> {
+): Promise<{ readonly image: StoredImage; readonly imageRef: string }> {
   if (image === null || image.image === '')
     fail({ kind: 'invalid-argument', what: 'image', reason: 'the request names no image' })
   const reference = parseReference(image.image)
@@ -187,7 +199,7 @@ async function pullOurs(
   // kubelet compares it with the id the runtime gives its containers: CRI-O's has no algorithm.
   const imageRef = runtime === 'crio' ? hexOf(pulled.image.id) : pulled.image.id
   await confirm?.(imageRef, { signal })
-  return { imageRef }
+  return { image: pulled.image, imageRef }
 }
 
 /** Hands a pull on. Where that fails as well, our own failure is told first: it is the one that somebody can mend here. */

@@ -49,7 +49,7 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     if ('missing' in state) return state
     const { node, facts, cri } = state
     const common = { puller: node.puller, facts, failurePolicy: config.runtime.failurePolicy }
-    if (address.kind === 'containerd') return common
+    if (address.kind === 'containerd') return { ...common, images: node.store }
     const confirm = confirmBy(cri, address)
     return { ...common, confirm, store: createImageService({ ...node, log }) }
   }

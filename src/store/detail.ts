@@ -2,6 +2,7 @@
 import { fail } from '../failure/failure.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
+import { expiresAt } from './expiry.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import { isPinned, type Pin, standing } from './pins.ts'
 import type { Receipt } from './receipts.ts'
@@ -35,6 +36,8 @@ export type ImageDetail = {
   readonly pinned: boolean
   /** Those that have time left. */
   readonly pins: readonly Pin[]
+  /** Set where the runtime removes it by itself from then on. */
+  readonly expiresAt?: Date
   /** Who pulled it, newest first; from `receiptsSince` on none is missing, and where that is absent, what came before is lost. */
   readonly receipts: readonly Receipt[]
   readonly receiptsSince?: Date
@@ -63,6 +66,7 @@ export async function imageDetail(
     return damage === undefined ? known : { ...known, damage }
   })
   const { receipts, since } = await store.receipts.of(image)
+  const expires = expiresAt(image)
   const { id, tags, digests, manifest, size, pulledAt, usedAt, config } = image
   return {
     id,
@@ -75,6 +79,7 @@ export async function imageDetail(
     usedAt,
     pinned: isPinned(image),
     pins: standing(image.pins),
+    ...(expires === undefined ? {} : { expiresAt: expires }),
     receipts,
     ...(since === undefined ? {} : { receiptsSince: since }),
     config,

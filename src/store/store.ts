@@ -10,6 +10,7 @@
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
+import type { Expiries, Expiry } from './expiry.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
 import type { Pin } from './pins.ts'
 import type { Receipt, ReceiptBook } from './receipts.ts'
@@ -60,6 +61,8 @@ export type StoredImage = {
   readonly usedAt: Date
   /** Whose wish it is that it stays, those whose time is over included (`isPinned`). */
   readonly pins: readonly Pin[]
+  /** Set where the runtime whose store it is removes it, or some of its names, by itself. */
+  readonly expiry?: Expiry
 }
 
 /** What a pull publishes: one name for one image. */
@@ -247,6 +250,8 @@ export interface Store extends AsyncDisposable {
   readonly health?: Health
   /** In place of replacing a damaged layer. */
   readonly evictions?: Evictions
+  /** Absent where images go by age and by disk pressure alone. */
+  readonly expiries?: Expiries
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

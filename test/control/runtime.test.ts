@@ -6,6 +6,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import { RpcError } from '../../src/rpc/status.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
+import type { Expiries } from '../../src/store/expiry.ts'
 import { collect, housekeeperOver, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
 import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 
@@ -25,15 +26,16 @@ type Wishes = {
   readonly obstacles?: readonly string[]
   readonly missing?: string
   readonly confirm?: ReturnType<ControlServiceParts['node']>['confirm']
+  readonly expiries?: Expiries
 }
 
-async function start({ passthrough = createPassthrough(() => {}), obstacles = [], missing, confirm }: Wishes = {}) {
+async function start({ passthrough = createPassthrough(() => {}), obstacles = [], missing, confirm, expiries }: Wishes = {}) {
   const { store } = memoryStore(app)
   const driven = drivenPuller()
   const { puller } = driven
   const node = {
     puller,
-    store,
+    store: { ...store, ...(expiries === undefined ? {} : { expiries }) },
     collector: createCollector(store),
     housekeeper: housekeeperOver(store),
     looker: noLooker,
@@ -148,6 +150,101 @@ it('ends a pull once the runtime knows the image, or fails it', async () => {
   const failed = rejection(collect(silent.windlass.pull({ reference: 'app' }, { signal })))
   ;(await silent.driven.next()).succeed(app)
   expect(await failed).toMatchObject({ kind: 'runtime', message: expect.stringContaining(detail) })
+})
+
+/** Expiries whose every call is told, in its order. */
+function telling() {
+  const told: string[] = []
+  const expiries: Expiries = {
+    begin: async () => {
+      told.push('begin')
+      return {
+        give: async (id, at) => {
+          told.push(`give ${id === app.id}`)
+          return at
+        },
+        [Symbol.dispose]: () => void told.push('over'),
+      }
+    },
+    stays: async ({ id }) => {
+      told.push(`stays ${id === app.id}`)
+      return true
+    },
+  }
+  return { told, expiries }
+}
+
+it('gives an image its time once the runtime knows it; what was here before is looked at before', async () => {
+  const { told, expiries } = telling()
+  const { windlass, driven } = await start({ expiries, confirm: async () => void told.push('confirm') })
+  const pulled = collect(windlass.pull({ reference: 'app', expiresAfterMs: 60_000 }, { signal }))
+  const pull = await driven.next()
+  expect(told).toEqual(['begin'])
+  pull.succeed(app)
+  await pulled
+  expect(told).toEqual(['begin', 'confirm', 'give true', 'over'])
+})
+
+it('takes an image’s time away where it is pulled without one', async () => {
+  const { told, expiries } = telling()
+  const { windlass, driven } = await start({ expiries })
+  const pulled = collect(windlass.pull({ reference: 'app' }, { signal }))
+  ;(await driven.next()).succeed(app)
+  await pulled
+  expect(told).toEqual(['stays true'])
+})
+
+it('pulls once more what has gone by itself while it was found here', async () => {
+  const { told, expiries } = telling()
+  const gone: boolean[] = []
+  const isGone = (): boolean => gone.push(gone.length === 0) === 1
+  const begin: Expiries['begin'] = async () => ({
+    give: async (_id, at) => (isGone() ? 'gone' : at),
+    [Symbol.dispose]: () => {},
+  })
+  const ahead = { ...expiries, begin }
+  const toStay = { ...expiries, stays: async () => !isGone() }
+  for (const [each, expiresAfterMs] of [
+    [ahead, 60_000],
+    [toStay, 0],
+  ] as const) {
+    gone.length = 0
+    const { windlass, driven } = await start({ expiries: each })
+    const pulled = collect(windlass.pull({ reference: 'app', expiresAfterMs }, { signal }))
+    ;(await driven.next()).succeed(app)
+    ;(await driven.next()).succeed(app)
+    await pulled
+    expect(gone).toEqual([true, false])
+  }
+  expect(told).toEqual([])
+})
+
+it('gives no time where the pull fails, and fails where it cannot be given', async () => {
+  const { told, expiries } = telling()
+  const failing = await start({ expiries })
+  const request = { reference: 'app', expiresAfterMs: 60_000 }
+  const failed = rejection(collect(failing.windlass.pull(request, { signal })))
+  ;(await failing.driven.next()).fail(new WindlassError({ kind: 'manifest-unknown', reference: 'app', tried: [] }))
+  expect(await failed).toMatchObject({ kind: 'manifest-unknown' })
+  expect(told).toEqual(['begin', 'over'])
+
+  const down = new WindlassError({ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'gone' })
+  const give = () => Promise.reject(down)
+  const begin: Expiries['begin'] = async () => ({ give, [Symbol.dispose]: () => {} })
+  const { windlass, driven } = await start({ expiries: { ...expiries, begin } })
+  const ungiven = rejection(collect(windlass.pull(request, { signal })))
+  ;(await driven.next()).succeed(app)
+  expect(await ungiven).toMatchObject({ kind: 'runtime-down' })
+})
+
+it.each([59_999, -1, 1e16])('refuses %d ms before anything is pulled', async (expiresAfterMs) => {
+  const { told, expiries } = telling()
+  const { windlass, driven } = await start({ expiries })
+  expect(await rejection(collect(windlass.pull({ reference: 'app', expiresAfterMs }, { signal })))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('want a time of a minute at least'),
+  })
+  expect([told, driven.untaken()]).toEqual([[], 0])
 })
 
 it('has no switch without a runtime', async () => {

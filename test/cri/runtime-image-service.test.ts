@@ -191,6 +191,41 @@ describe('a pull', () => {
     expect(happened).toEqual(['our pull'])
   })
 
+  it('makes the image one that stays, whoever has pulled it, and is answered though that fails', async () => {
+    const stayed: string[] = []
+    const images: NonNullable<OwnPath['images']> = {
+      find: async (name) => (name === reference ? app : undefined),
+      expiries: { begin: () => Promise.reject(new Error('no')), stays: async ({ id }) => stayed.push(id) > 0 },
+    }
+    const ours = await start({ path: { images } })
+    await ours.call('pullImage', pullBytes())
+    expect(stayed.splice(0)).toEqual([app.id])
+    const theirs = await start({ path: { images }, pulls: () => Promise.reject(new WindlassError(unavailable)) })
+    await theirs.call('pullImage', pullBytes())
+    expect([theirs.happened, stayed.splice(0)]).toEqual([['our pull', 'runtime pullImage'], [app.id]])
+    // The switch means that nothing of ours is done.
+    const off = await start({ path: { images }, passthrough: fixedPassthrough('switched') })
+    await off.call('pullImage', pullBytes())
+    expect([off.happened, stayed]).toEqual([['runtime pullImage'], []])
+
+    const down = new Error('containerd is away')
+    for (const pulls of [async () => app, () => Promise.reject(new WindlassError(unavailable))]) {
+      const stays = () => Promise.reject(down)
+      const failing = await start({ path: { images: { ...images, expiries: { begin: stays, stays } } }, pulls })
+      expect((await failing.call('pullImage', pullBytes())).status.code).toBe(grpc.status.OK)
+      expect(failing.logged).toContainEqual(expect.objectContaining({ err: down }))
+    }
+  })
+
+  it('is made once more where the image has gone by itself while it was found here', async () => {
+    let looks = 0
+    const expiries = { begin: () => Promise.reject(new Error('no')), stays: async () => ++looks > 1 }
+    const { call, happened } = await start({ path: { images: { find: async () => undefined, expiries } } })
+    const { messages } = await call('pullImage', pullBytes())
+    expect(answerOf('PullImage', messages[0])).toEqual({ imageRef: app.id })
+    expect([happened, looks]).toEqual([['our pull', 'our pull'], 2])
+  })
+
   it('goes to the runtime where we cannot read it', async () => {
     const { call, received, forwarded } = await start()
     const bytes = Buffer.from([0x0a, 0xff, 0x01])

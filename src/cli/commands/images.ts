@@ -123,6 +123,7 @@ function detailForPeople(image: ImageDetail): string {
     ['Pulled', `${image.pulledAt.toISOString()} (${duration(Math.max(0, Date.now() - image.pulledAt.getTime()))} ago)`],
     ['Used', `${image.usedAt.toISOString()} (${duration(Math.max(0, Date.now() - image.usedAt.getTime()))} ago)`],
     ...pinRows(image),
+    ...expiryRows(image),
     ...receiptRows(image),
     ['User', run.user ?? 'root'],
     ['Entrypoint', list(run.entrypoint)],
@@ -160,6 +161,12 @@ function pinRows({ pins }: ImageDetail): (readonly [string, string])[] {
     'Pinned',
     `by ${owner}${until === undefined ? '' : ` until ${until.toISOString()}`}${reason === '' ? '' : `: ${reason}`}`,
   ])
+}
+
+function expiryRows({ expiresAt }: ImageDetail): (readonly [string, string])[] {
+  return expiresAt === undefined
+    ? []
+    : [['Expires', `${expiresAt.toISOString()}: containerd 2.1.9 removes it after that, 1.6 and 1.7 do not`]]
 }
 
 /** One row a receipt, and one for what is not known. */

@@ -3,9 +3,9 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
 import type { Pinned } from '../../gc/pinning.ts'
 import type { HeldThing, Hold } from '../../gc/why.ts'
-import { parseDuration, parseQuantity } from '../../units/units.ts'
+import { parseQuantity } from '../../units/units.ts'
 import type { Collection } from '../backend.ts'
-import { type Options, switchOption, textOption } from '../options.ts'
+import { durationOption, numberOption, type Options, switchOption, textOption } from '../options.ts'
 import { print } from '../output.ts'
 import type { Session } from '../session.ts'
 import { bytes, duration, plural, printable, shortDigest } from '../text.ts'
@@ -142,19 +142,8 @@ function collectionForPeople({ disk, images, kept, layers, bytes: freed }: Colle
   return [...gone, ...stays, sum, state].join('')
 }
 
-function durationOption(text: string): number {
-  const value = parseDuration(text)
-  if (value === undefined || value === 0) throw new InvalidArgumentError('want a duration such as 72h or 30m')
-  return value
-}
-
 function quantityOption(text: string): number {
   const value = parseQuantity(text)
   if (value === undefined || value === 0) throw new InvalidArgumentError('want a size such as 10Gi or 500M')
   return value
-}
-
-function numberOption(options: Options, name: string): number | undefined {
-  const value = options[name]
-  return typeof value === 'number' ? value : undefined
 }

@@ -1,28 +1,33 @@
 /** `pull` and `plan`: what the registry has, and how it gets here. */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
 import { formatPlatform } from '../../platform/platform.ts'
 import { wantedPlatform } from '../../platform/wanted.ts'
 import type { LayerReport, PullEvent, PullPlan } from '../../pull/pull.ts'
-import type { Ask } from '../backend.ts'
+import { MAX_EXPIRY_MS, MIN_EXPIRY_MS, noExpiries } from '../../store/expiry.ts'
+import type { Ask, Backend, PullAsk } from '../backend.ts'
 import { failureDocument, planDocument, reportDocument, rounded } from '../documents.ts'
-import { loginFrom, type Options, switchOption, textOption } from '../options.ts'
+import { durationOption, loginFrom, numberOption, type Options, switchOption, textOption } from '../options.ts'
 import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
-import { type Session, warn } from '../session.ts'
+import { note, type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
 
 export function addPull(program: Command, session: Session): void {
   asking(program.command('pull').description('pull an image: verified layer by layer, visible once it is whole'))
     .option('--json', 'write every event to stdout as one line of JSON')
     .option('-q, --quiet', 'no progress, only the result')
+    .option('--expires <duration>', 'let the image go by itself after this time, such as 24h; beside containerd', expiresOption)
     .addHelpText(
       'after',
       `
 The image's id goes to stdout, progress to stderr. The same image pulled by others at the same time is pulled once.
 Without a login on the command line, the one of your own files is used: auth.json of podman, config.json of docker, with the
 helpers they name; where they have none for this registry, the daemon's own, if it has any.
+--expires is for images pulled ahead of any pod. Where the image was here for good before, it stays so; a time it had gives way to a
+later one; a pull without --expires, kubelet's or yours, takes the time away. A pod that finds the image there (IfNotPresent) does not
+pull: it takes nothing away. containerd 2.1.9 removes such an image with its first collection after the time; 1.6 and 1.7 leave it.
 With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
@@ -30,13 +35,14 @@ Examples:
   windlass pull --platform linux/arm64 registry.example/app:v2
   windlass pull --creds-stdin registry.example/app:v2 < user-and-password
   windlass --root ./images pull debian:12        # no daemon needed
+  windlass pull --expires 24h registry.example/tomorrow:v3
   windlass pull --json debian:12 | jq 'select(.type == "layer")'`,
     )
     .action(async (image: string, options: Options) => {
-      if (!switchOption(options, 'json')) return await pull(session, await askOf(session, image, options), options)
+      if (!switchOption(options, 'json')) return await pull(session, await pullAskOf(session, image, options), options)
       if (session.format() === 'yaml') fail({ kind: 'invalid-argument', what: '--json', reason: 'give it or -o yaml, not both' })
       try {
-        await pull(session, await askOf(session, image, options), options)
+        await pull(session, await pullAskOf(session, image, options), options)
       } catch (error) {
         session.io.stdout.write(jsonLine(failureDocument(error)))
         throw error
@@ -78,6 +84,20 @@ async function askOf({ io, signal }: Session, reference: string, options: Option
   return { reference, credentials, ...(platform === undefined ? {} : { platform }) }
 }
 
+/** A root of one's own is refused before it is made. */
+async function pullAskOf(session: Session, reference: string, options: Options): Promise<PullAsk> {
+  const expiresAfterMs = numberOption(options, 'expires')
+  if (expiresAfterMs !== undefined && session.ownRoot()) fail(noExpiries)
+  const ask = await askOf(session, reference, options)
+  return expiresAfterMs === undefined ? ask : { ...ask, expiresAfterMs }
+}
+
+function expiresOption(text: string): number {
+  const value = durationOption(text)
+  if (value >= MIN_EXPIRY_MS && value <= MAX_EXPIRY_MS) return value
+  throw new InvalidArgumentError('want a minute at least, and a hundred years at most')
+}
+
 /** What a pull leaves to say, as `-o json` and `-o yaml` print it. */
 type Outcome = {
   readonly imageId: string
@@ -87,9 +107,11 @@ type Outcome = {
   readonly layers: readonly LayerReport[]
   readonly ms?: number
   readonly verdict?: string
+  /** Set where it goes by itself. */
+  readonly expiresAt?: Date
 }
 
-async function pull(session: Session, ask: Ask, options: Options): Promise<void> {
+async function pull(session: Session, ask: PullAsk, options: Options): Promise<void> {
   const { io, signal } = session
   const json = switchOption(options, 'json')
   await using backend = await session.backend()
@@ -105,7 +127,19 @@ async function pull(session: Session, ask: Ask, options: Options): Promise<void>
     })
   })()
   if (json) return
-  await print(io, session.format(), outcome(imageId, ask.reference, seen), () => `${imageId}\n`)
+  const expiry = ask.expiresAfterMs === undefined ? {} : await expiryOf(session, backend, imageId)
+  await print(io, session.format(), { ...outcome(imageId, ask.reference, seen), ...expiry }, () => `${imageId}\n`)
+}
+
+/** What has become of the time that was asked for. */
+async function expiryOf({ io, signal }: Session, backend: Backend, imageId: string): Promise<Pick<Outcome, 'expiresAt'>> {
+  const { expiresAt } = await backend.inspect(imageId, { signal })
+  if (expiresAt !== undefined) {
+    note(io, `expires    ${expiresAt.toISOString()}, where containerd is of a version that removes images by their time`)
+    return { expiresAt }
+  }
+  warn(io, 'the image stays: it was here for good before, is pinned, or was pulled for good by somebody else meanwhile')
+  return {}
 }
 
 function outcome(imageId: string, asked: string, events: readonly PullEvent[]): Outcome {

@@ -9,16 +9,24 @@ import { parseConfig, parseManifestOrIndex } from '../../oci/parse.ts'
 import { selectManifest } from '../../platform/platform.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import { Limiter } from '../../task/limiter.ts'
+import type { Expiry } from '../expiry.ts'
 import type { StoredImage } from '../store.ts'
 import { isUnreadable, readDocument } from './content.ts'
 import type { Daemon } from './daemon.ts'
-import { layerIdsOf, PINNED } from './names.ts'
+import { gc, layerIdsOf, PINNED } from './names.ts'
 
 /** What a record's target leads to on this node's platform. */
 type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'>
 
 /** A record whose target is a digest we can follow. `madeAt` in milliseconds, with a fraction. */
-export type Named = { readonly name: string; readonly target: Descriptor; readonly madeAt: number; readonly pinned: boolean }
+export type Named = {
+  readonly name: string
+  readonly target: Descriptor
+  readonly madeAt: number
+  readonly pinned: boolean
+  /** From then on containerd may remove the record. */
+  readonly expiresAt?: Date
+}
 
 /** Documents kept in memory, some 10 KB each; targets whose image is known, some 200 bytes. */
 const MAX_DOCUMENTS = 128
@@ -119,6 +127,7 @@ export class Catalog {
     const names = own.map(({ name }) => name).filter((name) => !ID_RECORD.test(name))
     const { configBytes, manifestBytes, layers } = documents
     const pulledAt = new Date(own[0]?.madeAt ?? 0)
+    const expiry = expiryOf(own)
     return {
       ...documents,
       tags: names.filter((name) => !name.includes('@')),
@@ -128,6 +137,7 @@ export class Catalog {
       pulledAt,
       usedAt: pulledAt,
       pins: own.some(({ pinned }) => pinned) ? [{ owner: 'containerd', reason: 'its record says so', since: pulledAt }] : [],
+      ...(expiry === undefined ? {} : { expiry }),
     }
   }
 
@@ -183,14 +193,24 @@ function bounded<K, V>(map: Map<K, V>, most: number): Map<K, V> {
   return map
 }
 
+/** A record that stays holds the image. */
+function expiryOf(records: readonly Named[]): Expiry | undefined {
+  const times = records.flatMap(({ expiresAt }) => expiresAt?.getTime() ?? [])
+  if (times.length === 0) return undefined
+  return { at: new Date(Math.max(...times)), of: times.length === records.length ? 'image' : 'some names' }
+}
+
 function namedOf({ name, target, createdAt, labels }: Image__Output): Named | undefined {
   if (target === null || !isDigest(target.digest)) return undefined
   const { mediaType, digest, size } = target
   const [pinned] = Object.entries(PINNED)
+  // What somebody has written there that is no time does nothing.
+  const expires = new Date(labels[gc.expire] ?? '')
   return {
     name,
     target: { mediaType, digest, size },
     madeAt: (createdAt?.seconds ?? 0) * 1000 + (createdAt?.nanos ?? 0) / 1e6,
     pinned: pinned !== undefined && labels[pinned[0]] === pinned[1],
+    ...(Number.isNaN(expires.getTime()) ? {} : { expiresAt: expires }),
   }
 }

@@ -19,6 +19,7 @@ import type { StoreLog } from '../common/log.ts'
 import { LOCK, makeRoot, RECEIPTS } from '../common/root.ts'
 import { Sweeper } from '../common/sweeper.ts'
 import { beside, Thread } from '../common/thread.ts'
+import type { Expiries } from '../expiry.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type {
@@ -39,6 +40,7 @@ import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Evictor } from './eviction.ts'
+import { RecordExpiries } from './expiries.ts'
 import { Holds } from './holds.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
@@ -110,11 +112,12 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
-  if (pinned !== undefined) await names.pin(pinned)
+  const expiries = new RecordExpiries(catalog, names)
+  if (pinned !== undefined) await expiries.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const kept = { pending, holds, tarSplits, pinned, blobs }
   const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
-  return new LandingStore(options, { ...landing, staging, staged, evictions, receipts }, open.move())
+  return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -133,6 +136,7 @@ type StoreParts = LandingParts & {
   readonly staging: Staging
   readonly staged: StagedLayers
   readonly evictions: Evictions
+  readonly expiries: Expiries
   readonly receipts: ReceiptFiles
 }
 
@@ -144,6 +148,7 @@ class LandingStore implements ContainerdStore {
   readonly receipts: ReceiptFiles
   readonly blobs?: BlobKeeper
   readonly evictions: Evictions
+  readonly expiries: Expiries
   readonly #parts: StoreParts
   readonly #lander: Lander
   readonly #onLost: ((error: Error) => void) | undefined
@@ -151,11 +156,12 @@ class LandingStore implements ContainerdStore {
 
   /** `open` is what closes with the store. */
   constructor({ root, onLost }: ContainerdStoreOptions, parts: StoreParts, open: AsyncDisposableStack) {
-    const { blobs, evictions, receipts, staging } = parts
+    const { blobs, evictions, expiries, receipts, staging } = parts
     this.root = root
     this.receipts = receipts
     if (blobs !== undefined) this.blobs = blobs
     this.evictions = evictions
+    this.expiries = expiries
     this.overlayDir = staging.snapshots
     this.stagingDir = staging.incoming
     this.landedDir = staging.landed

@@ -8,7 +8,6 @@ import type { Image__Output as Recorded } from '../../rpc/generated/containerd/s
 import { Limiter } from '../../task/limiter.ts'
 import type { Daemon } from './daemon.ts'
 import type { ContainerdLease } from './leases.ts'
-import { PINNED } from './names.ts'
 
 export type Naming = {
   readonly name: string
@@ -51,14 +50,20 @@ export class Names {
     return images.find((image) => image.name === name)
   }
 
-  /** Marks an image that is here already, whoever pulled it. */
-  async pin(name: string): Promise<void> {
-    const record = await this.find(name)
-    if (record === undefined) return
-    const paths = Object.keys(PINNED).map((label) => `labels.${label}`)
-    await this.#daemon.callUnless('NOT_FOUND', 'pin an image', ({ images }, options) =>
-      images.update({ image: { ...record, labels: PINNED }, updateMask: { paths } }, options),
+  /** Sets labels on a record, whoever made it; the others stay, and one that is set to nothing goes. False where there is no such record. */
+  async label(name: string, labels: Readonly<Record<string, string>>): Promise<boolean> {
+    using _turn = await this.#turn()
+    const before = await this.find(name)
+    if (before === undefined) return false
+    const giving = this.#given(before)
+    const paths = Object.keys(labels).map((label) => `labels.${label}`)
+    const updated = await this.#daemon.callUnless('NOT_FOUND', 'label an image', ({ images }, options) =>
+      // With its target, without which containerd 2.1 ends in a panic.
+      images.update({ image: { ...before, labels }, updateMask: { paths } }, options),
     )
+    // It is still the one that was given: a landing that fails takes it back all the same.
+    if (giving !== undefined && updated?.image != null) giving.record = updated.image
+    return updated !== undefined
   }
 
   async remove(name: string): Promise<void> {

@@ -91,4 +91,17 @@ describe.skipIf(lacking('root', 'containerd'))('a name', () => {
     expect(await found(names, name)).toEqual({ text: 'A', labels: { mine: '1', of: 'A', new: '1' } })
     expect(await found(names, gone)).toBeUndefined()
   })
+  test('that we have labelled meanwhile is still ours to take back', async () => {
+    for (const before of [undefined, theirs]) {
+      const [names, name] = [new Names(daemon), newName()]
+      if (before !== undefined) await create(name, before.text, before.labels)
+      const given = await give(names, name, 'A')
+      expect(await names.label(name, { of: '', new: '1' })).toBe(true)
+      const mine = before === undefined ? {} : { mine: '1' }
+      expect(await found(names, name)).toEqual({ text: 'A', labels: { ...mine, new: '1' } })
+      await given[Symbol.asyncDispose]()
+      expect(await found(names, name)).toEqual(before)
+      if (before === undefined) expect(await names.label(name, { new: '1' })).toBe(false)
+    }
+  })
 })

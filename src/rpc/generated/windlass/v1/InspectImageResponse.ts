@@ -41,6 +41,10 @@ export interface InspectImageResponse {
    * From here on none is missing; 0: what came before is lost, or was never written down.
    */
   'receiptsSinceMs'?: (number | string | Long);
+  /**
+   * From then on the runtime may remove it by itself; 0: it stays.
+   */
+  'expiresAtMs'?: (number | string | Long);
 }
 
 export interface InspectImageResponse__Output {
@@ -78,4 +82,8 @@ export interface InspectImageResponse__Output {
    * From here on none is missing; 0: what came before is lost, or was never written down.
    */
   'receiptsSinceMs': (number);
+  /**
+   * From then on the runtime may remove it by itself; 0: it stays.
+   */
+  'expiresAtMs': (number);
 }
