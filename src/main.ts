@@ -27,7 +27,12 @@ process.exitCode = await run(process.argv.slice(2), {
     return await examine(config, { ...options, damagedIn: damagedLayersIn })
   },
   openEmbedded: async (config, options) => {
-    const [{ openNode }, { createLogger }] = await Promise.all([import('./main/node.ts'), import('./main/log.ts')])
+    const [{ openNode }, { createLogger }, { checkOwn }] = await Promise.all([
+      import('./main/node.ts'),
+      import('./main/log.ts'),
+      import('./main/last-runtime.ts'),
+    ])
+    checkOwn(config.rootDir)
     // A person watches: what they need to know comes as progress and errors, not as a log.
     return await openNode(config, version, createLogger({ format: 'text', level: 'error' }), options)
   },

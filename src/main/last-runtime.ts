@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
-import { asWindlassError } from '../failure/failure.ts'
+import { asWindlassError, fail } from '../failure/failure.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import { LAST_RUNTIME, RECEIPTS, TAR_SPLITS } from '../store/common/root.ts'
 import { writeBeside } from '../store/local/durable.ts'
@@ -21,6 +21,14 @@ export function lastRuntime(root: string): RuntimeAddress | undefined {
     if (error instanceof z.ZodError || error instanceof SyntaxError) return undefined
     throw error
   }
+}
+
+/** A store of its own in the root of a daemon beside containerd would be one that nobody sees. Throws invalid-argument. */
+export function checkOwn(root: string): void {
+  const runtime = lastRuntime(root)
+  if (runtime?.kind !== 'containerd') return
+  const reason = `${root} is the root of a daemon whose images are in containerd at ${runtime.socket}; ask that daemon (--socket), or name another directory`
+  fail({ kind: 'invalid-argument', what: '--root', reason })
 }
 
 /** On disk when this returns, in a root that is there. Throws no-space, system. */

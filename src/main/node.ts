@@ -124,6 +124,8 @@ async function openStore(
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
     const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...lost }
+    if (pins.length > 0)
+      log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })
     return { store, staging: store.stagingDir, layers: store.landedDir }
   }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempDisposableSync, readdirSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { forgetRuntime, keepRuntime, lastRuntime } from '../../src/main/last-runtime.ts'
+import { checkOwn, forgetRuntime, keepRuntime, lastRuntime } from '../../src/main/last-runtime.ts'
 
 test('the last runtime is found again until it is forgotten', () => {
   using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
@@ -36,4 +36,13 @@ test('neither does a FIFO, which is not waited for', () => {
 
 test('where it cannot be kept, that is said', () => {
   expect(() => keepRuntime('/dev/null/root', { kind: 'crio', socket: '/s' })).toThrow(/windlass\.runtime/)
+})
+
+test('a root beside containerd is no place for a store of its own; one beside CRI-O is that store', () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  expect(() => checkOwn(root.path)).not.toThrow()
+  keepRuntime(root.path, { kind: 'crio', socket: '/run/crio/crio.sock' })
+  expect(() => checkOwn(root.path)).not.toThrow()
+  keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
+  expect(() => checkOwn(root.path)).toThrow(/images are in containerd at \/run\/k3s\/containerd.sock; ask that daemon/)
 })
