@@ -46,7 +46,7 @@ import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
 export type ControlledNode = {
-  readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
+  readonly puller: Pick<Puller, 'pull' | 'plan' | 'check' | 'inFlight' | 'watch'>
   readonly looker: Looker
   readonly store: Pick<
     Store,

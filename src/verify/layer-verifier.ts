@@ -6,7 +6,7 @@ import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/st
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Verdict, Verifier } from '../unpack/unpack.ts'
-import { repairByEviction, repairImages } from './repair.ts'
+import { finishRepairs, repairByEviction, repairImages } from './repair.ts'
 import type { LayerToVerify, LayerVerdict, LayerVerifier, PullAgain, VerifyEvent, VerifyRequest } from './verify.ts'
 
 /** How many layers have a directory and wait for a worker. The unpacker says how many it takes at once. */
@@ -15,11 +15,12 @@ const AT_ONCE = 4
 export type LayerVerifierParts = {
   readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'lease' | 'stage' | 'health' | 'evictions'>
   readonly verifier: Verifier
-  readonly log: { warn(fields: object, message: string): void }
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 }
 
 export const createLayerVerifier = (parts: LayerVerifierParts): LayerVerifier => ({
   verify: (request, options) => verify(parts, request, options),
+  finishRepairs: (again, options) => finishRepairs(parts, again, options),
 })
 
 type Listening = Abortable & { readonly onEvent: (event: VerifyEvent) => void }

@@ -39,6 +39,7 @@ import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Evictor } from './eviction.ts'
+import { GivingBack } from './giving-back.ts'
 import { Holds } from './holds.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
@@ -51,6 +52,7 @@ import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
 import { TarSplits } from './tar-splits.ts'
+import { Withdrawals } from './withdrawals.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -95,7 +97,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   using _opening = { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) }
   const cri = open.use(await connect(socket, { signal, runtime: 'containerd' }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
-  await leases.dropAbandoned()
+  const abandoned = await leases.abandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))
   const sweeper = open.use(new Sweeper(staging.trash, log))
   const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
@@ -106,9 +108,15 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  const evictions = new Evictor({ daemon, catalog, snapshots, leases, staging, log })
   const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
+  const withdrawals = await Withdrawals.open(root, log)
+  const givingBack = new GivingBack({ daemon, catalog, snapshots, receipts, withdrawals, log })
+  const parts = { daemon, catalog, snapshots, leases, staging, holds, pending, sweeper, withdrawals, givingBack }
+  const evictions = new Evictor(parts)
+  await evictions.resume()
+  // Only now: they hold the documents of what was just given back.
+  await leases.drop(abandoned)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -190,10 +198,11 @@ class LandingStore implements ContainerdStore {
   }
 
   lease(): Lease {
-    const hold = this.#parts.holds.add()
+    const { holds } = this.#parts
+    const hold = holds.add()
     return {
       retain: async (layers) => {
-        for (const id of layers) hold.ids.add(id)
+        await holds.extend(hold, layers)
         const top = await this.#topmost(layers)
         if (top !== undefined) await (await hold.lease()).hold({ snapshot: chainIdOf(top) })
       },
