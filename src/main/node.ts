@@ -88,7 +88,10 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess }
   const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...access, ...onEnd })
-  opened.defer(() => puller.close())
+  opened.defer(() => {
+    store.stopping?.()
+    return puller.close()
+  })
   const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()

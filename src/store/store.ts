@@ -259,6 +259,8 @@ export interface Store extends AsyncDisposable {
   readonly health?: Health
   /** In place of replacing a damaged layer. */
   readonly evictions?: Evictions
+  /** The process is about to end: whoever waits for a runtime that stands still is let go. Nothing can be changed any more soon after. */
+  stopping?(): void
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

@@ -36,6 +36,8 @@ export interface Beside extends AsyncDisposable {
   readonly store: ContainerdStore
   readonly log: ReturnType<typeof recordingLog>
   readonly puller: Puller
+  /** What the store has said of being lost. */
+  readonly lost: readonly Error[]
   readonly root: string
   /** Publishes it and pulls it; its reference. */
   pull(name: string, image: BuiltImage): Promise<string>
@@ -64,7 +66,7 @@ async function openPath(
   { signal }: Abortable,
 ): Promise<Path> {
   await using stack = new AsyncDisposableStack()
-  const store = stack.use(await openContainerdStore({ root, socket, platform, log }, { signal }))
+  const store = stack.use(await openContainerdStore({ root, socket, platform, log, onLost }, { signal }))
   const unpacker = stack.use(
     createUnpacker({ workers: 2, limits, staging: store.stagingDir, layers: store.landedDir, warn: () => {} }),
   )
@@ -84,7 +86,9 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
   const log = recordingLog()
   const root = join(dir, 'root')
   const registry = stack.use(await startRegistry())
-  let path = await openPath(root, gate.socket, log, { signal })
+  const lost: Error[] = []
+  const onLost = (error: Error): void => void lost.push(error)
+  let path = await openPath(root, gate.socket, log, { signal, onLost })
   stack.defer(() => path[Symbol.asyncDispose]())
   const offer = (name: string, image: BuiltImage): string => {
     const [repository = name, tag = 'latest'] = name.split(':')
@@ -103,10 +107,11 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
       return path.puller
     },
     log,
+    lost,
     root,
     restart: async () => {
       await path[Symbol.asyncDispose]()
-      path = await openPath(root, gate.socket, log, { signal })
+      path = await openPath(root, gate.socket, log, { signal, onLost })
     },
     finishRepairs: () => path.verifier.finishRepairs(pullAgain(path.puller, 'cri', undefined), { signal }),
     pull: async (name, image) => {

@@ -101,7 +101,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const staging = open.use(await Staging.open(daemon, leases, log))
   const sweeper = open.use(new Sweeper(staging.trash, log))
   const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
-  const snapshots = new Snapshots(daemon, staging, mover)
+  const snapshots = new Snapshots(daemon, staging, mover, onLost)
   const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   const [pending, holds] = [new Pending(), new Holds(leases)]
   const tarSplits = open.use(new TarSplits({ root, staging: staging.incoming, snapshots, mover, log }))
@@ -259,10 +259,13 @@ class LandingStore implements ContainerdStore {
     return fail(pinsAreContainerds)
   }
 
-  /** Drops layers that were never landed and that nobody holds, and what was kept of those that are gone; snapshots are containerd's to collect. */
+  /**
+   * Snapshots are containerd's to collect, and layers of a pull that failed wait for its next attempt. What was kept of those that are gone is
+   * swept by and by: a landing under way keeps its turn for as long as it takes.
+   */
   async collect(): Promise<readonly OwnLayer[]> {
-    await this.#parts.tarSplits.sweep()
-    return await this.#parts.staged.dropLoose([])
+    void this.#parts.tarSplits.sweep()
+    return []
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -278,6 +281,10 @@ class LandingStore implements ContainerdStore {
       inodesUsed: fs.inodesUsed?.value ?? 0,
       measuredAt: new Date(fs.timestamp / 1e6),
     }
+  }
+
+  stopping(): void {
+    this.#parts.daemon.stopping()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -96,8 +96,7 @@ export class Lander {
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
     const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
     // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
-    const written: (Written | WindlassError)[] = []
-    for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
+    const written = await inTurn(landings, (landing) => this.#write(landing))
     const failed = written.filter((each) => each instanceof WindlassError)
     if (failed.length === written.length) return failed
     const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
@@ -109,12 +108,7 @@ export class Lander {
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
-    const outcomes: (Sealed | WindlassError)[] = []
-    for (const each of written) {
-      const isWritten = !(each instanceof WindlassError)
-      outcomes.push(isWritten ? await this.#land(each, syncMs).catch((error) => asWindlassError(error)) : each)
-    }
-    return outcomes
+    return await inTurn(written, async (each) => (each instanceof WindlassError ? each : await this.#land(each, syncMs)))
   }
 
   async #write({ image, hold }: Landing): Promise<Written> {
@@ -170,3 +164,17 @@ export class Lander {
     await sweeper.discard(layer.dir)
   }
 }
+
+/** One after the other. A containerd that did not answer one in time is not asked for the others: each would wait as long. */
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly (R | WindlassError)[]> {
+  const outcomes: (R | WindlassError)[] = []
+  let late: WindlassError | undefined
+  for (const item of items) {
+    const outcome = late ?? (await work(item).catch((error: unknown) => asWindlassError(error)))
+    if (outcome instanceof WindlassError && isLate(outcome)) late = outcome
+    outcomes.push(outcome)
+  }
+  return outcomes
+}
+
+const isLate = ({ failure }: WindlassError): boolean => failure.kind === 'runtime' && failure.code === 'DEADLINE_EXCEEDED'
