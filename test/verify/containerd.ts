@@ -63,7 +63,7 @@ async function openPath(
   root: string,
   socket: string,
   log: ReturnType<typeof recordingLog>,
-  { signal }: Abortable,
+  { signal, onLost }: Abortable & { readonly onLost: (error: Error) => void },
 ): Promise<Path> {
   await using stack = new AsyncDisposableStack()
   const store = stack.use(await openContainerdStore({ root, socket, platform, log, onLost }, { signal }))
