@@ -103,12 +103,8 @@ async function verifyLayers(
   const failed = new AbortController()
   const both = { signal: AbortSignal.any([signal, failed.signal]) }
   const treesOf = treesIn(parts.store, images)
-  const imageOf = (at: number): StoredImage | undefined =>
-    images.find(({ layerIds }) => layerIds.some((id) => id === layers[at]?.layerId))
-  await using leases = new SharedLeases(
-    which.flatMap((at) => imageOf(at) ?? []),
-    (image) => leaseOn(parts.store, image),
-  )
+  const users = which.flatMap((at) => layers[at] ?? []).map(({ layerId }) => imageWith(images, layerId))
+  await using leases = new SharedLeases(users, (image) => leaseOn(parts.store, image))
   const one = async (at: number): Promise<readonly number[]> => {
     const layer = layers[at]
     if (layer === undefined) return []

@@ -347,6 +347,29 @@ describe.skipIf(lacking('root', 'containerd'))('a repair in containerd that is d
     expect((await node.store.find(one))?.tags).toEqual([one])
   })
 
+  it('does not begin either where the daemon is told to stop while a pull is waited for', async ({ signal }) => {
+    await using node = await startBeside({ signal })
+    const one = await node.pull('app:1', app)
+    await damage(node, one)
+    const [asked, until] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    node.registry.fault = ({ path }) => {
+      if (!path.endsWith(extra.descriptor.digest)) return undefined
+      asked.resolve()
+      return { kind: 'stall', afterBytes: 10, until: until.promise }
+    }
+    const pulling = node.pull('child:1', child).catch((error: unknown) => String(error))
+    await asked.promise
+    const repairing = node.verify([one], { repair: true })
+    await expect.poll(() => node.registry.blobGets(base.descriptor.digest), { timeout: 20_000 }).toBe(2)
+    node.store.stopping?.()
+    await node.puller.close()
+    until.resolve()
+    expect(await pulling).toMatch(/shutting down/)
+    expect(failures((await repairing).events)).toEqual([expect.stringMatching(/shutting down/)])
+    await node.restart()
+    expect((await node.store.find(one))?.tags).toEqual([one])
+  })
+
   it('keeps who had pulled the image', async ({ signal }) => {
     await using node = await startBeside({ signal })
     const one = await node.pull('app:1', app)

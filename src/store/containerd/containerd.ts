@@ -39,7 +39,6 @@ import { Blobs } from './blobs.ts'
 import { Catalog } from './catalog.ts'
 import { Daemon } from './daemon.ts'
 import { Evictor } from './eviction.ts'
-import { GivingBack } from './giving-back.ts'
 import { Holds } from './holds.ts'
 import { Lander, type LandingParts } from './landing.ts'
 import { Leases } from './leases.ts'
@@ -52,7 +51,6 @@ import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
 import { TarSplits } from './tar-splits.ts'
-import { Withdrawals } from './withdrawals.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -110,12 +108,9 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
   const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
-  const withdrawals = await Withdrawals.open(root, log)
-  const givingBack = new GivingBack({ daemon, catalog, snapshots, receipts, withdrawals, log })
-  const parts = { daemon, catalog, snapshots, leases, staging, holds, pending, sweeper, withdrawals, givingBack }
-  const evictions = new Evictor(parts)
-  await evictions.resume()
-  // Only now: they hold the documents of what was just given back.
+  const parts = { daemon, catalog, snapshots, leases, staging, holds, pending, sweeper, receipts, log }
+  const evictions = await Evictor.open(root, parts)
+  // Only now: they have held the documents of what was given back.
   await leases.drop(abandoned)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   if (pinned !== undefined) await names.pin(pinned)

@@ -100,6 +100,10 @@ export class Daemon implements Disposable {
     this.#ending ??= setTimeout(() => this.#abort(), graceMs)
   }
 
+  get isStopping(): boolean {
+    return this.#ending !== undefined
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#ending)
     this.#abort()

@@ -14,19 +14,21 @@ import type { LayerId } from '../../oci/digest.ts'
 import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
 import { Kind } from '../../rpc/generated/containerd/services/snapshots/v1/Kind.ts'
 import type { Abortable } from '../../task/task.ts'
+import type { StoreLog } from '../common/log.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Evicted, Evictions, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
-import type { GivingBack } from './giving-back.ts'
+import { GivingBack } from './giving-back.ts'
 import type { Holds } from './holds.ts'
 import type { ContainerdLease, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
 import { overlaysOver } from './overlays.ts'
 import type { Pending } from './pending.ts'
+import type { ReceiptFiles } from './receipts.ts'
 import { layerIdIn, type Snapshots } from './snapshots.ts'
 import type { Staging } from './staging.ts'
-import { namesOf, type Withdrawal, type Withdrawals } from './withdrawals.ts'
+import { namesOf, type Withdrawal, Withdrawals } from './withdrawals.ts'
 
 export type EvictorParts = {
   readonly daemon: Daemon
@@ -41,22 +43,35 @@ export type EvictorParts = {
   readonly givingBack: GivingBack
 }
 
+type Opening = Omit<EvictorParts, 'withdrawals' | 'givingBack'> & { readonly receipts: ReceiptFiles; readonly log: StoreLog }
+
 /** Somebody pulls an image by containerd itself while its names go: once is bad luck. */
 const ROUNDS = 3
 
 export class Evictor implements Evictions {
   readonly #parts: EvictorParts
 
-  constructor(parts: EvictorParts) {
+  private constructor(parts: EvictorParts) {
     this.#parts = parts
   }
 
+  /** Gives back at once what an earlier run took the names of, and not the layers: while that run's leases hold it. Throws as calls do. */
+  static async open(root: string, parts: Opening): Promise<Evictor> {
+    const withdrawals = await Withdrawals.open(root, parts.log)
+    const givingBack = new GivingBack({ ...parts, withdrawals })
+    const evictor = new Evictor({ ...parts, withdrawals, givingBack })
+    await evictor.#resume()
+    return evictor
+  }
+
   async evict(id: LayerId, { signal }: Abortable): Promise<Evicted> {
-    const { holds, leases, snapshots, givingBack } = this.#parts
+    const { daemon, holds, leases, snapshots, givingBack } = this.#parts
     using _claim = await holds.claim(id, { signal })
     const standing = standingOn(await snapshots.all(), chainIdOf(id))
     await this.#checkUnused(id, await this.#imagesOn(id), standing)
     signal.throwIfAborted()
+    // Pulls that were waited for may have ended with the daemon: what is taken away now would stay away until the next start.
+    if (daemon.isStopping) fail({ kind: 'cancelled', reason: 'shutdown' })
     await using undo = new AsyncDisposableStack()
     const lease = undo.use(await leases.create())
     // What lies below is held by what goes.
@@ -84,8 +99,7 @@ export class Evictor implements Evictions {
     return this.#evicted(all, lease, undo.move(), undefined)
   }
 
-  /** At the start, while the leases of an earlier run hold what it took the names of: gives back what is here. */
-  async resume(): Promise<void> {
+  async #resume(): Promise<void> {
     const { withdrawals, leases, givingBack } = this.#parts
     if (withdrawals.all().length === 0) return
     await using lease = await leases.create()

@@ -1,5 +1,5 @@
 /** Groups of images into containerd behind one sync: nothing is committed whose files may not be on disk. */
-import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
+import { fail, WindlassError } from '../../failure/failure.ts'
 import type { DiffId, Digest } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
 import type { Connection } from '../../rpc/client.ts'
@@ -13,6 +13,7 @@ import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import { writeDocuments } from './documents.ts'
 import type { Hold, Holds } from './holds.ts'
+import { inTurn } from './in-turn.ts'
 import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
@@ -164,17 +165,3 @@ export class Lander {
     await sweeper.discard(layer.dir)
   }
 }
-
-/** One after the other. A containerd that did not answer one in time is not asked for the others: each would wait as long. */
-async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly (R | WindlassError)[]> {
-  const outcomes: (R | WindlassError)[] = []
-  let late: WindlassError | undefined
-  for (const item of items) {
-    const outcome = late ?? (await work(item).catch((error: unknown) => asWindlassError(error)))
-    if (outcome instanceof WindlassError && isLate(outcome)) late = outcome
-    outcomes.push(outcome)
-  }
-  return outcomes
-}
-
-const isLate = ({ failure }: WindlassError): boolean => failure.kind === 'runtime' && failure.code === 'DEADLINE_EXCEEDED'
