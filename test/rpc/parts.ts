@@ -176,6 +176,7 @@ export function drivenPuller() {
     plan: async (request) => planOf(storedImage('planned'), request),
     check: async () => {},
     inFlight: () => status,
+    staleTags: () => [],
     watch: (onChange, { signal }: Abortable) => {
       watchers.add(onChange)
       signal.addEventListener('abort', () => watchers.delete(onChange), { once: true })
