@@ -229,9 +229,12 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
     examples: [{ kind: 'no-daemon', socket: '/run/windlass/windlass.sock', reason: 'there is no such socket' }],
   },
   'layer-in-use': {
-    means: 'A layer is damaged, and mounted: what lies below a mount cannot be replaced.',
-    act: 'End the containers that use it, then pull again.',
-    examples: [{ kind: 'layer-in-use', layer: '4b'.repeat(32), mounts: ['/run/containerd/app/rootfs'] }],
+    means: 'A layer is damaged, and mounted, or a container in containerd stands on it: it cannot be replaced.',
+    act: 'End the containers that use it, then pull again; in containerd remove them, then `windlass verify --repair`.',
+    examples: [
+      { kind: 'layer-in-use', layer: '4b'.repeat(32), mounts: ['/run/containerd/app/rootfs'] },
+      { kind: 'layer-in-use', layer: '4b'.repeat(32), mounts: [], snapshots: ['c1'], removed: ['registry.example/child:1'] },
+    ],
   },
   damaged: {
     means: '`windlass verify` found layers that are not what was pulled.',

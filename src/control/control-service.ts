@@ -47,7 +47,7 @@ import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
 export type ControlledNode = {
-  readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch' | 'staleTags'>
+  readonly puller: Pick<Puller, 'pull' | 'plan' | 'check' | 'inFlight' | 'watch' | 'staleTags'>
   readonly looker: Looker
   readonly store: Pick<
     Store,

@@ -121,6 +121,8 @@ export type Failure =
       readonly layer: string
       readonly mounts: readonly string[]
       readonly snapshots?: readonly string[]
+      /** Images that had been taken away by then, and are pulled again. */
+      readonly removed?: readonly string[]
     }
   /** Layers are no longer what was pulled, or could not be looked at; each has been told. */
   | { readonly kind: 'damaged'; readonly damaged: number; readonly unknown: number; readonly unverifiable: number }
@@ -294,7 +296,7 @@ export function describe(f: Failure): string {
       return `this is left to the runtime: ${f.reason}`
     case 'layer-in-use':
       if (f.snapshots !== undefined && f.snapshots.length > 0)
-        return `layer ${f.layer} is damaged and cannot be replaced while containers stand on it (${f.snapshots.join(', ')}); nothing was changed; remove them (crictl rm, ctr -n k8s.io snapshots rm), then: windlass verify --repair`
+        return `layer ${f.layer} is damaged and cannot be replaced while containers stand on it (${f.snapshots.join(', ')}); ${f.removed === undefined ? 'nothing was changed' : `${f.removed.join(', ')} had been removed by then, to be pulled again`}; remove those containers (crictl rm, ctr -n k8s.io snapshots rm), then: windlass verify --repair`
       return `layer ${f.layer} is damaged and cannot be replaced while it is mounted (${f.mounts.join(', ')}); end what uses it there, then pull again (in containerd: windlass verify --repair)`
     case 'damaged':
       return [

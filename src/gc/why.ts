@@ -1,6 +1,7 @@
 /** What holds a thing: an image, a layer, or a document of an image. */
+
 import { sha256 } from '../oci/digest.ts'
-import { findImage } from '../store/lookup.ts'
+import { findImage, layersOn } from '../store/lookup.ts'
 import { standing } from '../store/pins.ts'
 import type { Holders, Store, StoredImage, StoredLayer } from '../store/store.ts'
 
@@ -123,7 +124,6 @@ type Contents = {
 async function inventoryOf(store: Here): Promise<Contents> {
   if (store.holdings !== undefined) return await store.holdings.look()
   const images = await store.images()
-  const ids = [...new Set(images.flatMap(({ layerIds }) => layerIds))]
-  const layers = (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
+  const layers = [...(await layersOn(store, images)).values()].filter((layer) => layer !== undefined)
   return { images, layers, holders: undefined }
 }

@@ -93,7 +93,10 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const partials = await openPartials(config, log)
   const common = { registry, store, unpacker, platform, room, log }
   const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
-  opened.defer(() => puller.close())
+  opened.defer(() => {
+    store.stopping?.()
+    return puller.close()
+  })
   const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()

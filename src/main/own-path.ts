@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { describe, failureOf } from '../failure/failure.ts'
+import { pullAgain } from '../pull/again.ts'
 import type { PullerOptions } from '../pull/puller.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
@@ -110,6 +111,9 @@ export class OwnPath implements AsyncDisposable {
     this.#log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
     // What a crash left behind; nobody waits for it.
     node.collector.collect().catch((error: unknown) => this.#log.error({ err: error }, 'the collection at the start failed'))
+    node.verifier
+      .finishRepairs(pullAgain(node.puller, 'cri', undefined), { signal })
+      .catch((error: unknown) => this.#log.error({ err: error }, 'what an earlier repair took away could not be pulled again'))
     node.housekeeper.start({ signal: AbortSignal.any([signal, closed.signal]) })
     const asking = setInterval(() => {
       this.#inspect(cri).then(

@@ -1,5 +1,6 @@
 /** Pulls what is here already once more, for the sake of layers that are damaged. */
 import { fail } from '../failure/failure.ts'
+import type { Platform } from '../oci/oci.ts'
 import { parseReference } from '../reference/parse.ts'
 import type { Credentials } from '../registry/registry.ts'
 import { findImage } from '../store/lookup.ts'
@@ -30,21 +31,24 @@ export async function loginFor(
   return { registry, credentials }
 }
 
-type Again = (image: StoredImage, digestName: string, options: Abortable) => Promise<void>
+/** An image that is, or was, here. */
+type Known = Pick<StoredImage, 'id'> & { readonly platform: Platform }
 
-/** Both by a digest name of the image; `plan` asks the registry for it, and moves nothing. */
+type Again<O extends Abortable> = (image: Known, digestName: string, options: O) => Promise<void>
+
+/** Both by a digest name of the image; `check` asks the registry for all that a pull would need, and keeps none of it. */
 export function pullAgain(
-  puller: Pick<Puller, 'pull' | 'plan'>,
+  puller: Pick<Puller, 'pull' | 'check'>,
   client: PullRequest['client'],
   login: Login | undefined,
-): { readonly plan: Again; readonly pull: Again } {
-  const requestFor = (image: StoredImage, digestName: string): PullRequest => {
+): { readonly check: Again<Abortable & { readonly from: number }>; readonly pull: Again<Abortable> } {
+  const requestFor = ({ platform }: Known, digestName: string): PullRequest => {
     const reference = parseReference(digestName)
     const credentials: Credentials = reference.registry === login?.registry ? login.credentials : { kind: 'anonymous' }
-    return { reference, credentials, client, platform: image.config.platform }
+    return { reference, credentials, client, platform }
   }
   return {
-    plan: async (image, digestName, options) => void (await puller.plan(requestFor(image, digestName), options)),
+    check: async (image, digestName, options) => await puller.check(requestFor(image, digestName), options),
     pull: async (image, digestName, options) => void (await puller.pull(requestFor(image, digestName), options)),
   }
 }

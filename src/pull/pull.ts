@@ -121,6 +121,11 @@ export interface Puller {
   pull(request: PullRequest, options: Abortable & { readonly onEvent?: (event: PullEvent) => void }): Promise<PullResult>
   /** Resolves and plans, reads manifests and config, moves no layer. */
   plan(request: PullRequest, options: Abortable): Promise<PullPlan>
+  /**
+   * Whether the registry would give again what is here: the documents, and the blobs of the layers from the position `from` up, of which the
+   * first byte of each is asked for and none is kept. Throws what a pull does.
+   */
+  check(request: PullRequest, options: Abortable & { readonly from: number }): Promise<void>
   /** The pulls in flight, oldest first, whoever started them. */
   inFlight(): readonly PullStatus[]
   /** The tags that were last answered with what they had named before, because their registry could not be reached. */

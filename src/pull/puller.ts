@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Unpacker } from '../unpack/unpack.ts'
+import { checkPull } from './check.ts'
 import { canonical, type Identify } from './identity.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
@@ -90,6 +91,16 @@ class NodePuller implements Puller {
   async plan(request: PullRequest, options: Abortable): Promise<PullPlan> {
     try {
       return (await planPull(this.#crew, request, options)).plan
+    } catch (error) {
+      throw errorAbout(formatReference(request.reference), error)
+    }
+  }
+
+  async check(request: PullRequest, options: Abortable & { readonly from: number }): Promise<void> {
+    // Who asks means to take it away: never while we are about to stop.
+    if (this.#isClosed) throw shutdown()
+    try {
+      await checkPull(this.#crew, request, options)
     } catch (error) {
       throw errorAbout(formatReference(request.reference), error)
     }

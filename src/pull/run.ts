@@ -57,10 +57,11 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const receipt = planned.stale !== undefined ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
-  // In a runtime's store, an image that is here whole holds its layers itself; in one of ours it might make room for another pull.
-  if (!plan.present || store.holdings !== undefined) await lease.retain(planned.layerIds)
-  const published = await stillPublished(store, planned)
-  if (published !== undefined) store.holdings?.used([published.id])
+  // In a runtime's store the names of an image that is here whole hold its layers; in one of ours it might make room for another pull.
+  const isHeldByNames = plan.present && store.holdings === undefined
+  if (!isHeldByNames) await lease.retain(planned.layerIds)
+  const before = isHeldByNames ? planned.published : await stillPublished(store, planned)
+  if (before !== undefined) store.holdings?.used([before.id])
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 
@@ -76,7 +77,16 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   audience.phase('pulling')
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
   const done = (at: number): void => expected.done(at)
-  const reports = await bringLayers(layers, chain, plan, audience, { ...options, done })
+  const tell = (layer: number, report: LayerReport): void => audience.event({ type: 'layer', layer, report })
+  const reports = await bringLayers(layers, chain, plan, { ...options, done, tell })
+  const isAllHere = reports.every(({ origin }) => origin === 'here')
+  // One more look, once every layer was seen: names that are there now have held them since.
+  const published = isHeldByNames ? (isAllHere ? await stillPublished(store, planned) : undefined) : before
+  if (isHeldByNames && published === undefined) {
+    await lease.retain(planned.layerIds)
+    // What has gone before it was held; it has been told already that they are here.
+    await bringLayers(layers, chain, plan, { ...options, done: () => {}, tell: () => {} })
+  }
   if (published !== undefined) {
     if (receipt !== undefined) store.receipts.note(published.id, receipt)
     return finish(published, reports, 0)
@@ -94,9 +104,9 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
 const receiptOf = ({ identify }: Crew, { credentials }: PullRequest, { image }: Planned, host: string): Receipt | undefined =>
   identify === undefined ? undefined : { identity: identify(credentials), name: image.digest, host, at: new Date() }
 
-/** The record the plan has found, unless the image or its name has gone since: then it is published anew. */
+/** The record the plan has found as it is now, unless the image or its name has gone since: then it is published anew. */
 async function stillPublished(store: Store, { published, image }: Planned): Promise<StoredImage | undefined> {
-  if (published === undefined || store.holdings === undefined) return published
+  if (published === undefined) return undefined
   const now = await store.find(published.id)
   const isNamed = now?.digests.includes(image.digest) && (image.tag === undefined || now.tags.includes(image.tag))
   return isNamed ? now : undefined
@@ -107,8 +117,14 @@ async function bringLayers(
   work: LayerWork,
   chain: Chain,
   plan: PullPlan,
-  audience: Audience,
-  { done, ...options }: Abortable & { readonly done: (at: number) => void },
+  {
+    done,
+    tell,
+    ...options
+  }: Abortable & {
+    readonly done: (at: number) => void
+    readonly tell: (at: number, report: LayerReport) => void
+  },
 ): Promise<LayerReport[]> {
   const order = plan.layers.map((_, at) => at).sort((a, b) => (plan.layers[b]?.blob.size ?? 0) - (plan.layers[a]?.blob.size ?? 0))
   const failed = new AbortController()
@@ -117,7 +133,7 @@ async function bringLayers(
     try {
       const { report } = await work.ensure(chain, at, { signal })
       done(at)
-      audience.event({ type: 'layer', layer: at, report })
+      tell(at, report)
       return { at, report }
     } catch (error) {
       // The first failure is the one told; the other layers stop, and are waited for, so that nothing of this pull is left behind it.

@@ -1,7 +1,10 @@
 /** Finds an image by whatever a person or kubelet calls it. */
+
+import type { LayerId } from '../oci/digest.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import type { Reference } from '../reference/reference.ts'
-import type { Store, StoredImage } from './store.ts'
+import { Limiter } from '../task/limiter.ts'
+import type { Store, StoredImage, StoredLayer } from './store.ts'
 
 /** An image, and which of its names it was found by: a tag is one name among several, an id or digest stands for the whole image. */
 export type FoundImage =
@@ -33,3 +36,30 @@ async function findNamed(store: Pick<Store, 'find'>, reference: Reference): Prom
 
 /** A whole id is no name, the beginning of one may be: `cafe` is an id's first digits and docker.io/library/cafe. */
 const nameOrUndefined = (text: string): Reference | undefined => (/[0-9a-f]{64}$/.test(text) ? undefined : parseReference(text))
+
+/** Layers that are asked for at the same time. */
+const LOOKS = 8
+
+/**
+ * The layers of these images, each asked for once; undefined for those that are not here. The topmost of an image first: in a runtime's store
+ * what is asked about that one tells of all below it.
+ */
+export async function layersOn(
+  store: Pick<Store, 'layer'>,
+  images: readonly Pick<StoredImage, 'layerIds'>[],
+): Promise<ReadonlyMap<LayerId, StoredLayer | undefined>> {
+  const found = new Map<LayerId, StoredLayer | undefined>()
+  const limiter = new Limiter(LOOKS)
+  const { signal } = new AbortController()
+  const look = async (id: LayerId): Promise<void> => {
+    using _permit = await limiter.acquire({ signal })
+    found.set(id, await store.layer(id))
+  }
+  for (const { layerIds } of images) {
+    const [top, ...below] = layerIds.filter((id) => !found.has(id)).toReversed()
+    if (top === undefined) continue
+    await look(top)
+    await Promise.all(below.map(look))
+  }
+  return found
+}

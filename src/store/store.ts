@@ -7,8 +7,9 @@
  * A `Lease` keeps what it retains from being collected while a pull is under way. What no image and no lease holds is removed by
  * `collect`.
  */
+import type { Failure } from '../failure/failure.ts'
 import type { DiffId, Digest, LayerId } from '../oci/digest.ts'
-import type { Descriptor, ImageConfig } from '../oci/oci.ts'
+import type { Descriptor, ImageConfig, Platform } from '../oci/oci.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Expiries, Expiry } from './expiry.ts'
 import type { Damage, UnpackedFacts } from './facts.ts'
@@ -182,15 +183,26 @@ export interface Health {
 /** For a store in which a layer cannot be replaced under those that stand on it. */
 export interface Evictions {
   /**
-   * Takes a layer away, all that stand on it, and the images they are part of: for whoever pulls those again. Throws layer-in-use where
-   * anything else stands on one of them, a container's snapshot or a mount: then nothing has changed.
+   * Takes a layer away, all that stand on it, and the images they are part of: for whoever pulls those again. Waits until no pull counts on
+   * the layer; the signal counts until the first name goes. Throws layer-in-use where anything else stands on one of them, a container's
+   * snapshot or a mount; whatever it throws, every image is here as it was, or told of by `unfinished`.
    */
-  evict(id: LayerId): Promise<Evicted>
+  evict(id: LayerId, options: Abortable): Promise<Evicted>
+  /** What was taken away earlier, by another process even, and has not come again; undefined where nothing is missing. */
+  unfinished(): Promise<Evicted | undefined>
 }
 
-/** Images that were taken away. Disposing it gives those whose layers are here again the names they had; the others stay away. */
+/** An image that was taken away, as far as it takes to pull it again. */
+export type WithdrawnImage = Pick<StoredImage, 'id' | 'tags' | 'digests' | 'layerIds'> & { readonly platform: Platform }
+
+/**
+ * Images that were taken away. Disposing it gives those whose layers are here again the names and receipts they had; the others stay away,
+ * and are remembered.
+ */
 export interface Evicted extends AsyncDisposable {
-  readonly images: readonly StoredImage[]
+  readonly images: readonly WithdrawnImage[]
+  /** Why it was not all: these images have gone, and the layer is still here. */
+  readonly failure: Failure | undefined
 }
 
 export interface Store extends AsyncDisposable {
@@ -252,6 +264,8 @@ export interface Store extends AsyncDisposable {
   readonly evictions?: Evictions
   /** Absent where images go by age and by disk pressure alone. */
   readonly expiries?: Expiries
+  /** The process is about to end: whoever waits for a runtime that stands still is let go. Nothing can be changed any more soon after. */
+  stopping?(): void
   /** Served from memory, refreshed in the background after every change. */
   usage(): Promise<Usage>
 }

@@ -1,12 +1,13 @@
 /** Verifies the layers of images, each once, a few at a time. */
 import { describe, fail, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
-import { findImage } from '../store/lookup.ts'
+import { findImage, layersOn } from '../store/lookup.ts'
 import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Verdict, Verifier } from '../unpack/unpack.ts'
-import { repairByEviction, repairImages } from './repair.ts'
+import { finishRepairs, repairByEviction, repairImages } from './repair.ts'
+import { SharedLeases } from './shared-leases.ts'
 import type { LayerToVerify, LayerVerdict, LayerVerifier, PullAgain, VerifyEvent, VerifyRequest } from './verify.ts'
 
 /** How many layers have a directory and wait for a worker. The unpacker says how many it takes at once. */
@@ -15,11 +16,12 @@ const AT_ONCE = 4
 export type LayerVerifierParts = {
   readonly store: Pick<Store, 'find' | 'images' | 'layer' | 'lease' | 'stage' | 'health' | 'evictions'>
   readonly verifier: Verifier
-  readonly log: { warn(fields: object, message: string): void }
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 }
 
 export const createLayerVerifier = (parts: LayerVerifierParts): LayerVerifier => ({
   verify: (request, options) => verify(parts, request, options),
+  finishRepairs: (again, options) => finishRepairs(parts, again, options),
 })
 
 type Listening = Abortable & { readonly onEvent: (event: VerifyEvent) => void }
@@ -82,12 +84,11 @@ async function layersOf(store: LayerVerifierParts['store'], images: readonly Sto
       const { names } = found.get(id) ?? { names: [] }
       found.set(id, { diffId, names: [...names, nameOf(image)] })
     }
-  return await Promise.all(
-    [...found].map(async ([layerId, { diffId, names }]) => {
-      const layer = await store.layer(layerId)
-      return { layerId, diffId, bytes: layer?.facts?.diffSize ?? 0, images: names }
-    }),
-  )
+  const here = await layersOn(store, images)
+  return [...found].map(([layerId, { diffId, names }]) => {
+    const bytes = here.get(layerId)?.facts?.diffSize ?? 0
+    return { layerId, diffId, bytes, images: names }
+  })
 }
 
 /** Verifies those at `which`; gives back those of them that are damaged. */
@@ -102,13 +103,15 @@ async function verifyLayers(
   const failed = new AbortController()
   const both = { signal: AbortSignal.any([signal, failed.signal]) }
   const treesOf = treesIn(parts.store, images)
+  const users = which.flatMap((at) => layers[at] ?? []).map(({ layerId }) => imageWith(images, layerId))
+  await using leases = new SharedLeases(users, (image) => leaseOn(parts.store, image))
   const one = async (at: number): Promise<readonly number[]> => {
     const layer = layers[at]
     if (layer === undefined) return []
     try {
       using _permit = await limiter.acquire(both)
       const onProgress = (bytes: number): void => onEvent({ type: 'progress', layer: at, bytes })
-      const verdict = await verdictOn({ ...parts, images, treesOf }, layer, { ...both, onProgress })
+      const verdict = await verdictOn({ ...parts, images, treesOf, leases }, layer, { ...both, onProgress })
       onEvent({ type: 'layer', layer: at, verdict })
       return verdict.outcome === 'damaged' ? [at] : []
     } catch (error) {
@@ -133,18 +136,34 @@ function treesIn(
   const known = new Map<StoredImage, Promise<Trees>>()
   return async (id) => {
     const image = imageWith(images, id)
-    const looking = known.get(image) ?? Promise.all(image.layerIds.map(async (each) => (await store.layer(each))?.diff))
+    const looking = known.get(image) ?? treesOf(store, image)
     known.set(image, looking)
     return { trees: await looking, at: image.layerIds.indexOf(id) }
   }
 }
 
+async function treesOf(store: LayerVerifierParts['store'], image: StoredImage): Promise<Trees> {
+  const here = await layersOn(store, [image])
+  return image.layerIds.map((id) => here.get(id)?.diff)
+}
+
 const imageWith = (images: readonly StoredImage[], id: LayerId): StoredImage =>
   images.find(({ layerIds }) => layerIds.includes(id)) ?? fail({ kind: 'internal', what: `layer ${id} is of no image` })
 
+async function leaseOn(store: LayerVerifierParts['store'], { layerIds }: StoredImage): Promise<AsyncDisposable> {
+  await using undo = new AsyncDisposableStack()
+  const lease = undo.use(store.lease('read'))
+  await lease.retain(layerIds)
+  return undo.move()
+}
+
 type Watching = Abortable & { readonly onProgress: (bytes: number) => void }
 
-type Desk = LayerVerifierParts & { readonly images: readonly StoredImage[]; readonly treesOf: ReturnType<typeof treesIn> }
+type Desk = LayerVerifierParts & {
+  readonly images: readonly StoredImage[]
+  readonly treesOf: ReturnType<typeof treesIn>
+  readonly leases: SharedLeases<StoredImage>
+}
 
 /** That nothing could be found out about one layer does not keep the others from being told. */
 async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): Promise<LayerVerdict> {
@@ -153,8 +172,7 @@ async function verdictOn(parts: Desk, layer: LayerToVerify, options: Watching): 
   const nothing = { differences: [], total: 0, digest: 'unknowable' } as const
   try {
     // Only while it is read, and with those it is looked at among: images do not stay for having been verified.
-    await using lease = parts.store.lease('read')
-    await lease.retain(imageWith(parts.images, layer.layerId).layerIds)
+    await using _lease = await parts.leases.take(imageWith(parts.images, layer.layerId))
     // Asked for again before each use: it may have been replaced, or have gone.
     const stored = await parts.store.layer(layer.layerId)
     if (stored === undefined) return told({ ...nothing, outcome: 'unknown', reason: 'it is not here; pull its image again' })

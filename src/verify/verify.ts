@@ -8,6 +8,7 @@
  * In a runtime's store nothing is marked, and a layer cannot be replaced under those that stand on it: a repair takes its images away first.
  */
 import type { DiffId, LayerId } from '../oci/digest.ts'
+import type { Platform } from '../oci/oci.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Difference } from '../unpack/unpack.ts'
@@ -46,10 +47,16 @@ export type VerifyEvent =
   | { readonly type: 'repair-failed'; readonly image: string; readonly reason: string }
   | { readonly type: 'done'; readonly ms: number }
 
-/** Pulls an image again by one of its digest names; `plan` asks the registry and moves nothing. Both throw what a pull does. */
+/** What it takes to pull an image again. */
+export type ImageToPull = Pick<StoredImage, 'id' | 'tags' | 'digests'> & { readonly platform: Platform }
+
+/**
+ * Pulls an image again by one of its digest names. `check` asks the registry for all that will have to come once the layers from `from` up
+ * are gone, and moves nothing. Both throw what a pull does.
+ */
 export type PullAgain = {
-  plan(image: StoredImage, digestName: string, options: Abortable): Promise<void>
-  pull(image: StoredImage, digestName: string, options: Abortable): Promise<void>
+  check(image: ImageToPull, digestName: string, options: Abortable & { readonly from: number }): Promise<void>
+  pull(image: ImageToPull, digestName: string, options: Abortable): Promise<void>
 }
 
 export type VerifyRequest = {
@@ -61,4 +68,6 @@ export type VerifyRequest = {
 export interface LayerVerifier {
   /** `onEvent` must not throw. Throws image-unknown, invalid-reference, not-permitted, cancelled. */
   verify(request: VerifyRequest, options: Abortable & { readonly onEvent: (event: VerifyEvent) => void }): Promise<void>
+  /** Pulls what a repair took away before this process began, or could not bring again; logs what became of each. Throws cancelled, runtime-down. */
+  finishRepairs(again: Pick<PullAgain, 'pull'>, options: Abortable): Promise<void>
 }

@@ -183,6 +183,7 @@ test('a daemon whose pull path is closed knows of no damage, and lists images al
 test('on a terminal it shows how far it is, and leaves when interrupted', async () => {
   const begun = Promise.withResolvers<void>()
   const verifier: LayerVerifier = {
+    finishRepairs: async () => {},
     verify: async (_request, { signal: leaving, onEvent }) => {
       const layer = { layerId: 'a'.repeat(64), diffId: base.diffId, bytes: 2_000_000, images: ['a.test/app:1'] }
       onEvent(JSON.parse(JSON.stringify({ type: 'planned', layers: [layer] })))

@@ -33,7 +33,11 @@ test.each<[Failure, RegExp]>([
   [{ kind: 'layer-in-use', layer: 'l', mounts: ['/a', '/b'] }, /^layer l is damaged .* mounted \(\/a, \/b\); end what uses it/],
   [
     { kind: 'layer-in-use', layer: 'l', mounts: [], snapshots: ['a', 'b'] },
-    /^layer l is damaged .* containers stand on it \(a, b\); nothing was changed; remove them .*, then: windlass verify --repair$/,
+    /^layer l is damaged .* containers stand on it \(a, b\); nothing was changed; remove those containers .*, then: windlass verify --repair$/,
+  ],
+  [
+    { kind: 'layer-in-use', layer: 'l', mounts: [], snapshots: ['a'], removed: ['r/app:1', 'r/app:2'] },
+    /containers stand on it \(a\); r\/app:1, r\/app:2 had been removed by then, to be pulled again; remove those containers/,
   ],
   [
     { kind: 'damaged', damaged: 2, unknown: 1, unverifiable: 3 },

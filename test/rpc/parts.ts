@@ -16,7 +16,10 @@ export type ImageWishes = {
 }
 
 /** For services that are asked for no verification. */
-export const noVerifier: LayerVerifier = { verify: () => Promise.reject(new Error('nothing is verified here')) }
+export const noVerifier: LayerVerifier = {
+  verify: () => Promise.reject(new Error('nothing is verified here')),
+  finishRepairs: async () => {},
+}
 
 /** For services that are asked to look nothing up. */
 export const noLooker: Looker = {
@@ -171,6 +174,7 @@ export function drivenPuller() {
       return promise
     },
     plan: async (request) => planOf(storedImage('planned'), request),
+    check: async () => {},
     inFlight: () => status,
     staleTags: () => [],
     watch: (onChange, { signal }: Abortable) => {

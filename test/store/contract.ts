@@ -285,10 +285,13 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const lease = store.lease()
       const [base, middle, top] = await commitChain(store, [{ name: 'base' }, { name: 'middle' }, { name: 'top' }])
       if (middle !== undefined) await lease.retain([middle.id])
-      expect((await store.collect()).map(({ id }) => id)).toEqual([top?.id])
+      const isOurs = store.holdings !== undefined
+      expect((await store.collect()).map(({ id }) => id)).toEqual(isOurs ? [top?.id] : [])
       await lease[Symbol.asyncDispose]()
-      expect((await store.collect()).map(({ id }) => id).toSorted()).toEqual([base?.id, middle?.id].toSorted())
-      expect(existsSync(base?.diff ?? '')).toBe(false)
+      const gone = [base?.id, middle?.id].toSorted()
+      expect((await store.collect()).map(({ id }) => id).toSorted()).toEqual(isOurs ? gone : [])
+      // Beside a runtime, layers of a pull that failed wait for its next attempt, whatever else is removed.
+      expect(existsSync(base?.diff ?? '')).toBe(!isOurs)
     })
 
     test('a layer that was collected can be committed again', async () => {

@@ -13,7 +13,7 @@ import type { StoredLayer } from '../../src/store/store.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import { createLayerVerifier } from '../../src/verify/layer-verifier.ts'
-import type { LayerVerdict, VerifyEvent } from '../../src/verify/verify.ts'
+import type { LayerVerdict, LayerVerifier, VerifyEvent } from '../../src/verify/verify.ts'
 import { type Containerd, startContainerd } from '../integration/containerd.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { type Gate, openGate } from '../store/containerd/gate.ts'
@@ -36,6 +36,8 @@ export interface Beside extends AsyncDisposable {
   readonly store: ContainerdStore
   readonly log: ReturnType<typeof recordingLog>
   readonly puller: Puller
+  /** What the store has said of being lost. */
+  readonly lost: readonly Error[]
   readonly root: string
   /** Publishes it and pulls it; its reference. */
   pull(name: string, image: BuiltImage): Promise<string>
@@ -43,26 +45,51 @@ export interface Beside extends AsyncDisposable {
   pullByContainerd(name: string, image: BuiltImage): Promise<string>
   layers(name: string): Promise<readonly StoredLayer[]>
   verify(images?: readonly string[], options?: Partial<Abortable> & { readonly repair?: boolean }): Promise<Verified>
+  /** Closes the pull path as a daemon that stops does, and opens it on the same root. */
+  restart(): Promise<void>
+  /** As a daemon does when it starts. */
+  finishRepairs(): Promise<void>
   /** Waits for a whole collection. */
   collectNow(): Promise<void>
 }
 
-export async function startBeside({ signal }: Abortable): Promise<Beside> {
+type Path = AsyncDisposable & {
+  readonly store: ContainerdStore
+  readonly puller: Puller
+  readonly verifier: LayerVerifier
+}
+
+async function openPath(
+  root: string,
+  socket: string,
+  log: ReturnType<typeof recordingLog>,
+  { signal, onLost }: Abortable & { readonly onLost: (error: Error) => void },
+): Promise<Path> {
   await using stack = new AsyncDisposableStack()
-  const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'windlass-beside-')))
-  const containerd = stack.use(await startContainerd(join(path, 'containerd'), { signal }))
-  const gate = stack.use(await openGate(join(path, 'gate.sock'), containerd.socket))
-  const log = recordingLog()
-  const root = join(path, 'root')
-  const store = stack.use(await openContainerdStore({ root, socket: gate.socket, platform, log }, { signal }))
+  const store = stack.use(await openContainerdStore({ root, socket, platform, log, onLost }, { signal }))
   const unpacker = stack.use(
     createUnpacker({ workers: 2, limits, staging: store.stagingDir, layers: store.landedDir, warn: () => {} }),
   )
-  const client = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
-  const registry = stack.use(await startRegistry())
-  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+  const registry = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls: 4 })
   stack.defer(() => puller.close())
   const verifier = createLayerVerifier({ store, verifier: unpacker, log: silent })
+  const held = stack.move()
+  return { store, puller, verifier, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+export async function startBeside({ signal }: Abortable): Promise<Beside> {
+  await using stack = new AsyncDisposableStack()
+  const { path: dir } = stack.use(await mkdtempDisposable(join(tmpdir(), 'windlass-beside-')))
+  const containerd = stack.use(await startContainerd(join(dir, 'containerd'), { signal }))
+  const gate = stack.use(await openGate(join(dir, 'gate.sock'), containerd.socket))
+  const log = recordingLog()
+  const root = join(dir, 'root')
+  const registry = stack.use(await startRegistry())
+  const lost: Error[] = []
+  const onLost = (error: Error): void => void lost.push(error)
+  let path = await openPath(root, gate.socket, log, { signal, onLost })
+  stack.defer(() => path[Symbol.asyncDispose]())
   const offer = (name: string, image: BuiltImage): string => {
     const [repository = name, tag = 'latest'] = name.split(':')
     publish(registry, repository, tag, image)
@@ -73,13 +100,26 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
     containerd,
     gate,
     registry,
-    store,
+    get store() {
+      return path.store
+    },
+    get puller() {
+      return path.puller
+    },
     log,
-    puller,
+    lost,
     root,
+    restart: async () => {
+      await path[Symbol.asyncDispose]()
+      path = await openPath(root, gate.socket, log, { signal, onLost })
+    },
+    finishRepairs: () => path.verifier.finishRepairs(pullAgain(path.puller, 'cri', undefined), { signal }),
     pull: async (name, image) => {
       const reference = offer(name, image)
-      await puller.pull({ reference: parseReference(reference), credentials: { kind: 'anonymous' }, client: 'cri' }, { signal })
+      await path.puller.pull(
+        { reference: parseReference(reference), credentials: { kind: 'anonymous' }, client: 'cri' },
+        { signal },
+      )
       return reference
     },
     pullByContainerd: async (name, image) => {
@@ -88,13 +128,13 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
       return reference
     },
     layers: async (name) => {
-      const ids = (await store.find(name))?.layerIds ?? []
-      return (await Promise.all(ids.map((id) => store.layer(id)))).filter((layer) => layer !== undefined)
+      const ids = (await path.store.find(name))?.layerIds ?? []
+      return (await Promise.all(ids.map((id) => path.store.layer(id)))).filter((layer) => layer !== undefined)
     },
     verify: async (images = [], { repair = false, signal: leaving = signal } = {}) => {
       const events: VerifyEvent[] = []
-      const again = repair ? { repair: pullAgain(puller, 'cli', undefined) } : {}
-      await verifier.verify({ images, ...again }, { signal: leaving, onEvent: (event) => events.push(event) })
+      const again = repair ? { repair: pullAgain(path.puller, 'cli', undefined) } : {}
+      await path.verifier.verify({ images, ...again }, { signal: leaving, onEvent: (event) => events.push(event) })
       const layers = events.flatMap((event) => (event.type === 'planned' ? event.layers : []))
       const lastOf = (at: number): LayerVerdict | undefined =>
         events.flatMap((event) => (event.type === 'layer' && event.layer === at ? [event.verdict] : [])).at(-1)

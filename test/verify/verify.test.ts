@@ -105,7 +105,7 @@ describe.skipIf(!isRoot)('an image', () => {
     }
     const verdicts: LayerVerdict[] = []
     const pulled: string[] = []
-    const repair: PullAgain = { plan: async () => {}, pull: async (_, name) => void pulled.push(name) }
+    const repair: PullAgain = { check: async () => {}, pull: async (_, name) => void pulled.push(name) }
     const onEvent = (event: VerifyEvent): void => void (event.type === 'layer' && verdicts.push(event.verdict))
     const options = { signal: new AbortController().signal, onEvent }
     await createLayerVerifier({ store: lab.store, verifier, log: silent }).verify({ images: [], repair }, options)
@@ -309,7 +309,7 @@ describe.skipIf(!isRoot)('a repair', () => {
     const { id } = await lab.pull(lab.publish('app:1', buildImage({ layers: [base] })))
     rmSync(join((await layersOf(lab, id))[0]?.diff ?? '', 'etc/passwd'))
     const gone = (): Promise<never> => Promise.reject(new Error('the registry is gone'))
-    const repair: PullAgain = { plan: gone, pull: gone }
+    const repair: PullAgain = { check: gone, pull: gone }
     const { events, verdicts } = await verify(lab, { repair })
     expect(events).toContainEqual({
       type: 'repair-failed',

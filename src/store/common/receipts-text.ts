@@ -4,18 +4,27 @@ import type { Receipt, Receipts } from '../receipts.ts'
 
 const time = z.int().transform((ms) => new Date(ms))
 const receipt = z.object({ identity: z.string(), name: z.string(), host: z.string(), at: time }) satisfies z.ZodType<Receipt>
-const schema = z.object({ receipts: z.array(receipt), since: time.exactOptional() }) satisfies z.ZodType<Receipts>
+export const receiptsSchema = z.object({
+  receipts: z.array(receipt),
+  since: time.exactOptional(),
+  carriedTo: time.exactOptional(),
+}) satisfies z.ZodType<WrittenReceipts>
 
-export const receiptsText = ({ receipts, since }: Receipts): string =>
-  JSON.stringify({
-    receipts: receipts.map((each) => ({ ...each, at: each.at.getTime() })),
-    ...(since === undefined ? {} : { since: since.getTime() }),
-  })
+/** `carriedTo`: the image was taken away and brought again, and its record is of this time; what is older is its own all the same. */
+export type WrittenReceipts = Receipts & { readonly carriedTo?: Date }
+
+export const receiptsJson = ({ receipts, since, carriedTo }: WrittenReceipts) => ({
+  receipts: receipts.map((each) => ({ ...each, at: each.at.getTime() })),
+  ...(since === undefined ? {} : { since: since.getTime() }),
+  ...(carriedTo === undefined ? {} : { carriedTo: carriedTo.getTime() }),
+})
+
+export const receiptsText = (receipts: WrittenReceipts): string => JSON.stringify(receiptsJson(receipts))
 
 /** Undefined for what is no such text, one that a power cut has emptied, say: it says as much as none. */
-export function receiptsIn(text: string): Receipts | undefined {
+export function receiptsIn(text: string): WrittenReceipts | undefined {
   try {
-    return schema.safeParse(JSON.parse(text)).data
+    return receiptsSchema.safeParse(JSON.parse(text)).data
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error

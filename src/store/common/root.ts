@@ -15,6 +15,8 @@ export const LAST_RUNTIME = 'windlass.runtime'
 export const TAR_SPLITS = 'tar-splits'
 /** Who pulled images that are in a runtime. */
 export const RECEIPTS = 'receipts'
+/** Images that a repair took out of a runtime, and that have not come again. */
+export const WITHDRAWN = 'withdrawn.json'
 
 /** Makes the root (0700). Throws invalid-argument for a directory that is not empty and not ours, no-space, system. */
 export function makeRoot(root: string, log: StoreLog): void {

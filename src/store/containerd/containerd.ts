@@ -97,20 +97,23 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   using _opening = { [Symbol.dispose]: () => signal.removeEventListener('abort', stop) }
   const cri = open.use(await connect(socket, { signal, runtime: 'containerd' }))
   const leases = new Leases(daemon, hexOf(sha256(root)).slice(0, 32), log)
-  await leases.dropAbandoned()
+  const abandoned = await leases.abandoned()
   const staging = open.use(await Staging.open(daemon, leases, log))
   const sweeper = open.use(new Sweeper(staging.trash, log))
   const mover = open.use(new Thread<MoverDuties>(beside(import.meta.url, 'mover'), 'store mover', staging.incoming, log, onLost))
-  const snapshots = new Snapshots(daemon, staging, mover)
+  const snapshots = new Snapshots(daemon, staging, mover, onLost)
   const [catalog, names] = [new Catalog(daemon, platform), new Names(daemon)]
   const [pending, holds] = [new Pending(), new Holds(leases)]
   const tarSplits = open.use(new TarSplits({ root, staging: staging.incoming, snapshots, mover, log }))
   const staged = open.use(new StagedLayers({ staging, sweeper, mover, snapshots, pending, holds, log }))
   const contentDir = contentDirIn(containerdRoot ?? join(staging.snapshots, '..', '..'), log)
   const blobs = keepBlobs ? new Blobs(daemon, leases, holds) : undefined
-  const evictions = new Evictor({ daemon, catalog, snapshots, leases, staging, log })
   const receipts = open.use(new ReceiptFiles(join(root, RECEIPTS), log))
   await receipts.trim()
+  const parts = { daemon, catalog, snapshots, leases, staging, holds, pending, sweeper, receipts, log }
+  const evictions = await Evictor.open(root, parts)
+  // Only now: they have held the documents of what was given back.
+  await leases.drop(abandoned)
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const expiries = new RecordExpiries(catalog, names)
   if (pinned !== undefined) await expiries.pin(pinned)
@@ -196,10 +199,11 @@ class LandingStore implements ContainerdStore {
   }
 
   lease(): Lease {
-    const hold = this.#parts.holds.add()
+    const { holds } = this.#parts
+    const hold = holds.add()
     return {
       retain: async (layers) => {
-        for (const id of layers) hold.ids.add(id)
+        await holds.extend(hold, layers)
         const top = await this.#topmost(layers)
         if (top !== undefined) await (await hold.lease()).hold({ snapshot: chainIdOf(top) })
       },
@@ -256,10 +260,13 @@ class LandingStore implements ContainerdStore {
     return fail(pinsAreContainerds)
   }
 
-  /** Drops layers that were never landed and that nobody holds, and what was kept of those that are gone; snapshots are containerd's to collect. */
+  /**
+   * Snapshots are containerd's to collect, and layers of a pull that failed wait for its next attempt. What was kept of those that are gone is
+   * swept by and by: a landing under way keeps its turn for as long as it takes.
+   */
   async collect(): Promise<readonly OwnLayer[]> {
-    await this.#parts.tarSplits.sweep()
-    return await this.#parts.staged.dropLoose([])
+    void this.#parts.tarSplits.sweep()
+    return []
   }
 
   /** As containerd's CRI plugin has it: it keeps these figures, and takes some seconds to notice a change. */
@@ -275,6 +282,10 @@ class LandingStore implements ContainerdStore {
       inodesUsed: fs.inodesUsed?.value ?? 0,
       measuredAt: new Date(fs.timestamp / 1e6),
     }
+  }
+
+  stopping(): void {
+    this.#parts.daemon.stopping()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

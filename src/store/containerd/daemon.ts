@@ -13,6 +13,9 @@ const DEADLINE_MS = 120_000
 /** A restart takes a second or two; calls through CRI wait as long (rpc/upstream.ts). */
 const PATIENCE_MS = 5_000
 
+/** Shorter than what systemd, or a supervisor, leaves us. */
+const GRACE_MS = 3_000
+
 type Code = RpcError['code']
 
 export class Daemon implements Disposable {
@@ -20,6 +23,7 @@ export class Daemon implements Disposable {
   readonly #containerd: Containerd
   readonly #closing = new AbortController()
   readonly #deadlineMs: number
+  #ending: NodeJS.Timeout | undefined
 
   constructor(socket: string, deadlineMs = DEADLINE_MS) {
     this.socket = socket
@@ -91,9 +95,23 @@ export class Daemon implements Disposable {
     }
   }
 
+  /** Calls under way, and those that tidy up after them, have this long; a containerd that answers needs none of it. */
+  stopping(graceMs = GRACE_MS): void {
+    this.#ending ??= setTimeout(() => this.#abort(), graceMs)
+  }
+
+  get isStopping(): boolean {
+    return this.#ending !== undefined
+  }
+
   [Symbol.dispose](): void {
-    this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
+    clearTimeout(this.#ending)
+    this.#abort()
     this.#containerd[Symbol.dispose]()
+  }
+
+  #abort(): void {
+    this.#closing.abort(new WindlassError({ kind: 'cancelled', reason: 'shutdown' }))
   }
 
   /** A blob may take as long as it takes, but containerd must get on with it: a pull that nobody gives up would wait for ever. */

@@ -1,27 +1,34 @@
 /**
  * Takes images out of containerd so that they can be pulled again: a committed snapshot must not be changed, and containerd has no call that
  * puts another in its place. Only what nothing uses goes, by containerd's own calls, in an order in which a crash leaves no image without
- * its layers:
+ * its layers, and forgets none:
  *
- *     look who stands on the layer → a lease on the images' documents → their names go → the snapshots, topmost first
+ *     no pull counts on the layer, and none begins to → look who stands on it → a lease on the images' documents → what goes is written
+ *     down → their names go → the snapshots, topmost first
  *     (pulled again) → the other names come back → the lease goes
  *
  * containerd refuses to remove what a container's snapshot stands on, whenever that was made.
  */
-import { fail, failureOf } from '../../failure/failure.ts'
-import { isDigest, type LayerId } from '../../oci/digest.ts'
-import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
+import { type Failure, fail, failureOf } from '../../failure/failure.ts'
+import type { LayerId } from '../../oci/digest.ts'
 import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
 import { Kind } from '../../rpc/generated/containerd/services/snapshots/v1/Kind.ts'
+import type { Abortable } from '../../task/task.ts'
 import type { StoreLog } from '../common/log.ts'
+import type { Sweeper } from '../common/sweeper.ts'
 import type { Evicted, Evictions, StoredImage } from '../store.ts'
 import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
+import { GivingBack } from './giving-back.ts'
+import type { Holds } from './holds.ts'
 import type { ContainerdLease, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
 import { overlaysOver } from './overlays.ts'
+import type { Pending } from './pending.ts'
+import type { ReceiptFiles } from './receipts.ts'
 import { layerIdIn, type Snapshots } from './snapshots.ts'
 import type { Staging } from './staging.ts'
+import { namesOf, type Withdrawal, Withdrawals } from './withdrawals.ts'
 
 export type EvictorParts = {
   readonly daemon: Daemon
@@ -29,38 +36,89 @@ export type EvictorParts = {
   readonly snapshots: Snapshots
   readonly leases: Leases
   readonly staging: Staging
-  readonly log: StoreLog
+  readonly holds: Holds
+  readonly pending: Pending
+  readonly sweeper: Sweeper
+  readonly withdrawals: Withdrawals
+  readonly givingBack: GivingBack
 }
 
-/** An image and the records it had. */
-type Withdrawn = { readonly image: StoredImage; readonly records: readonly Image__Output[] }
+type Opening = Omit<EvictorParts, 'withdrawals' | 'givingBack'> & { readonly receipts: ReceiptFiles; readonly log: StoreLog }
+
+/** Somebody pulls an image by containerd itself while its names go: once is bad luck. */
+const ROUNDS = 3
 
 export class Evictor implements Evictions {
   readonly #parts: EvictorParts
 
-  constructor(parts: EvictorParts) {
+  private constructor(parts: EvictorParts) {
     this.#parts = parts
   }
 
-  async evict(id: LayerId): Promise<Evicted> {
-    const { daemon, catalog, snapshots, leases } = this.#parts
-    const images = (await catalog.images()).filter(({ layerIds }) => layerIds.includes(id))
+  /** Gives back at once what an earlier run took the names of, and not the layers: while that run's leases hold it. Throws as calls do. */
+  static async open(root: string, parts: Opening): Promise<Evictor> {
+    const withdrawals = await Withdrawals.open(root, parts.log)
+    const givingBack = new GivingBack({ ...parts, withdrawals })
+    const evictor = new Evictor({ ...parts, withdrawals, givingBack })
+    await evictor.#resume()
+    return evictor
+  }
+
+  async evict(id: LayerId, { signal }: Abortable): Promise<Evicted> {
+    const { daemon, holds, leases, snapshots, givingBack } = this.#parts
+    using _claim = await holds.claim(id, { signal })
     const standing = standingOn(await snapshots.all(), chainIdOf(id))
-    await this.#checkUnused(id, images, standing)
+    await this.#checkUnused(id, await this.#imagesOn(id), standing)
+    signal.throwIfAborted()
+    // Pulls that were waited for may have ended with the daemon: what is taken away now would stay away until the next start.
+    if (daemon.isStopping) fail({ kind: 'cancelled', reason: 'shutdown' })
     await using undo = new AsyncDisposableStack()
     const lease = undo.use(await leases.create())
-    const withdrawn = await this.#recordsOf(images)
     // What lies below is held by what goes.
     const below = standing[0]?.parent ?? ''
     if (below !== '') await lease.hold({ snapshot: below })
-    for (const { records } of withdrawn)
-      for (const { target } of records)
-        if (target !== null && isDigest(target.digest)) await lease.hold({ content: target.digest })
-    undo.defer(() => daemon.undo(() => this.#giveBack(withdrawn, lease)))
-    for (const { records } of withdrawn) for (const { name } of records) await this.#deleteRecord(name)
-    for (const { name } of standing.toReversed()) await this.#remove(id, name)
-    const held = undo.move()
-    return { images, [Symbol.asyncDispose]: () => held.disposeAsync() }
+    const withdrawn = new Map<string, Withdrawal>()
+    try {
+      await this.#withdraw(id, withdrawn, lease)
+      for (const { name } of standing.toReversed()) await this.#remove(id, name)
+    } catch (error) {
+      const away = await givingBack.give([...withdrawn.values()], lease)
+      if (away.length === 0) throw error
+      const failure = since(failureOf(error), away)
+      return this.#evicted(away, lease, undo.move(), failure)
+    }
+    return this.#evicted([...withdrawn.values()], lease, undo.move(), undefined)
+  }
+
+  async unfinished(): Promise<Evicted | undefined> {
+    const { withdrawals, leases } = this.#parts
+    const all = withdrawals.all()
+    if (all.length === 0) return undefined
+    await using undo = new AsyncDisposableStack()
+    const lease = undo.use(await leases.create())
+    return this.#evicted(all, lease, undo.move(), undefined)
+  }
+
+  async #resume(): Promise<void> {
+    const { withdrawals, leases, givingBack } = this.#parts
+    if (withdrawals.all().length === 0) return
+    await using lease = await leases.create()
+    await givingBack.give(withdrawals.all(), lease)
+  }
+
+  #evicted(
+    away: readonly Withdrawal[],
+    lease: ContainerdLease,
+    held: AsyncDisposableStack,
+    failure: Failure | undefined,
+  ): Evicted {
+    const { givingBack } = this.#parts
+    held.defer(async () => void (await givingBack.give(away, lease)))
+    return { images: away.map(({ image }) => image), failure, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  }
+
+  async #imagesOn(id: LayerId): Promise<readonly StoredImage[]> {
+    return (await this.#parts.catalog.images()).filter(({ layerIds }) => layerIds.includes(id))
   }
 
   /** Throws layer-in-use. Mounts in other mount namespaces are not seen, but containers' have a snapshot. */
@@ -73,7 +131,7 @@ export class Evictor implements Evictions {
     const others = standing.filter((info) => !isImages(info))
     if (others.length > 0) fail({ kind: 'layer-in-use', layer: id, mounts: [], snapshots: others.map(({ name }) => name) })
     const trees: string[] = []
-    for (const { name } of standing) {
+    for (const { name } of standing.toReversed()) {
       const layer = layerIdIn(name)
       const found = layer === undefined ? undefined : await this.#parts.snapshots.find(layer)
       if (found !== undefined) trees.push(found.diff)
@@ -82,19 +140,21 @@ export class Evictor implements Evictions {
     if (mounts.length > 0) fail({ kind: 'layer-in-use', layer: id, mounts })
   }
 
-  async #recordsOf(images: readonly StoredImage[]): Promise<readonly Withdrawn[]> {
-    const { catalog } = this.#parts
-    const all = await this.#records()
-    const withdrawn: Withdrawn[] = []
-    for (const image of images) {
-      const names = new Set((await catalog.recordsOf(image.id)).map(({ name }) => name))
-      withdrawn.push({ image, records: all.filter(({ name }) => names.has(name)) })
+  /** Takes the names of all images on the layer; `withdrawn` says which, whatever comes of it. */
+  async #withdraw(id: LayerId, withdrawn: Map<string, Withdrawal>, lease: ContainerdLease): Promise<void> {
+    const { withdrawals, givingBack } = this.#parts
+    for (let round = 0; round < ROUNDS; round++) {
+      const images = await this.#imagesOn(id)
+      if (images.length === 0) return
+      const going = await givingBack.read(images)
+      for (const { records } of going) for (const { target } of records) await lease.hold({ content: target.digest })
+      await withdrawals.add(going)
+      for (const each of withdrawals.all()) if (each.image.layerIds.includes(id)) withdrawn.set(each.image.id, each)
+      for (const { records } of going) for (const { name } of records) await this.#deleteRecord(name)
     }
-    return withdrawn
-  }
-
-  async #records(): Promise<readonly Image__Output[]> {
-    return (await this.#parts.daemon.call('list images', (c, options) => c.images.list({}, options))).images
+    const left = await this.#imagesOn(id)
+    if (left.length > 0)
+      fail({ kind: 'internal', what: `somebody else keeps naming images on layer ${id} (${left.flatMap(namesOf).join(', ')})` })
   }
 
   async #deleteRecord(name: string): Promise<void> {
@@ -104,43 +164,25 @@ export class Evictor implements Evictions {
   }
 
   async #remove(id: LayerId, name: string): Promise<void> {
+    const { snapshots, pending, sweeper } = this.#parts
     try {
-      await this.#parts.snapshots.remove(name)
+      await snapshots.remove(name)
     } catch (error) {
       const failure = failureOf(error)
       if (failure.kind !== 'runtime' || failure.code !== 'FAILED_PRECONDITION') throw error
       // Somebody has put a container on it since we looked.
       fail({ kind: 'layer-in-use', layer: id, mounts: [], snapshots: [`something new on ${name}`] }, error)
     }
-  }
-
-  async #giveBack(withdrawn: readonly Withdrawn[], lease: ContainerdLease): Promise<void> {
-    const { snapshots, log } = this.#parts
-    for (const { image, records } of withdrawn) {
-      const top = image.layerIds.at(-1)
-      if (top !== undefined && !(await snapshots.exists(top))) {
-        const names = [...image.tags, ...image.digests]
-        log.warn({ image: image.id, names }, 'this image was removed for a repair and has not come again; pull it')
-        continue
-      }
-      const now = new Map((await this.#records()).map((record) => [record.name, record]))
-      for (const record of records) await this.#putBack(record, now.get(record.name), lease)
-    }
-  }
-
-  /** What has come again meanwhile stays where it leads; where that is the same, it gets the labels it had. */
-  async #putBack({ name, target, labels }: Image__Output, now: Image__Output | undefined, lease: ContainerdLease): Promise<void> {
-    const { daemon } = this.#parts
-    const image = { name, target, labels }
-    const paths = Object.keys(labels).map((label) => `labels.${label}`)
-    if (now === undefined)
-      await daemon.callUnless('ALREADY_EXISTS', 'create an image', (c, options) => c.images.create({ image }, options), lease.id)
-    else if (now.target?.digest === target?.digest && paths.length > 0)
-      await daemon.callUnless('NOT_FOUND', 'update an image', ({ images }, options) =>
-        images.update({ image, updateMask: { paths } }, options),
-      )
+    // What waits for a place above it has directories as the damaged one had them.
+    const layer = layerIdIn(name)
+    const above = layer === undefined ? [] : pending.takeWithAbove(layer)
+    for (const { dir } of above) await sweeper.discard(dir)
   }
 }
+
+/** The failure, once these images had gone. */
+const since = (failure: Failure, away: readonly Withdrawal[]): Failure =>
+  failure.kind === 'layer-in-use' ? { ...failure, removed: away.map(({ image }) => namesOf(image)[0] ?? image.id) } : failure
 
 /** The snapshot of this name and all above it, each after the one it stands on. */
 function standingOn(all: readonly Info__Output[], name: string): readonly Info__Output[] {

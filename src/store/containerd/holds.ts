@@ -4,6 +4,8 @@
  */
 import { WindlassError } from '../../failure/failure.ts'
 import type { LayerId } from '../../oci/digest.ts'
+import { unlessAborted } from '../../task/flights.ts'
+import type { Abortable } from '../../task/task.ts'
 import type { ContainerdLease, Held, Leases } from './leases.ts'
 import { chainIdOf } from './names.ts'
 
@@ -44,15 +46,46 @@ export class Hold implements AsyncDisposable {
 export class Holds {
   readonly #leases: Leases
   readonly #all = new Set<Hold>()
+  /** Layers that are being taken away, and when that is over. */
+  readonly #claims = new Map<LayerId, Promise<void>>()
+  /** The next time a hold is given back. */
+  #givenBack = Promise.withResolvers<void>()
 
   constructor(leases: Leases) {
     this.#leases = leases
   }
 
   add(ids: readonly LayerId[] = []): Hold {
-    const hold = new Hold(this.#leases, ids, (gone) => this.#all.delete(gone))
+    const hold = new Hold(this.#leases, ids, (gone) => this.#forget(gone))
     this.#all.add(hold)
     return hold
+  }
+
+  /** From now on a pull counts on these, too; it waits while one of them is being taken away. */
+  async extend(hold: Hold, ids: readonly LayerId[]): Promise<void> {
+    // Looked at again after each wait: from the last look to the adding there is no await in between.
+    for (let claim = this.#claimOn(ids); claim !== undefined; claim = this.#claimOn(ids)) await claim
+    for (const id of ids) hold.ids.add(id)
+  }
+
+  /**
+   * Takes a layer out of the pulls' reach, and with it all that stand on it: waits until no pull counts on it, and lets none begin to until
+   * what it returns is disposed. Throws the signal's reason.
+   */
+  async claim(id: LayerId, { signal }: Abortable): Promise<Disposable> {
+    for (;;) {
+      const busy = this.#claims.get(id) ?? (this.ids().has(id) ? this.#givenBack.promise : undefined)
+      if (busy === undefined) break
+      await unlessAborted(busy, signal)
+    }
+    const over = Promise.withResolvers<void>()
+    this.#claims.set(id, over.promise)
+    return {
+      [Symbol.dispose]: () => {
+        this.#claims.delete(id)
+        over.resolve()
+      },
+    }
   }
 
   /** Every layer that some pull counts on. */
@@ -71,5 +104,15 @@ export class Holds {
         if (this.#all.has(hold)) throw error
       }
     }
+  }
+
+  #claimOn(ids: readonly LayerId[]): Promise<void> | undefined {
+    return ids.map((id) => this.#claims.get(id)).find((claim) => claim !== undefined)
+  }
+
+  #forget(hold: Hold): void {
+    this.#all.delete(hold)
+    this.#givenBack.resolve()
+    this.#givenBack = Promise.withResolvers()
   }
 }

@@ -1,5 +1,5 @@
 /** Groups of images into containerd behind one sync: nothing is committed whose files may not be on disk. */
-import { asWindlassError, fail, WindlassError } from '../../failure/failure.ts'
+import { fail, WindlassError } from '../../failure/failure.ts'
 import type { DiffId, Digest } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
 import type { Connection } from '../../rpc/client.ts'
@@ -13,6 +13,7 @@ import type { Catalog } from './catalog.ts'
 import type { Daemon } from './daemon.ts'
 import { writeDocuments } from './documents.ts'
 import type { Hold, Holds } from './holds.ts'
+import { inTurn } from './in-turn.ts'
 import { landImage, type NamedImage } from './land.ts'
 import type { ContainerdLease } from './leases.ts'
 import type { MoverDuties } from './mover.ts'
@@ -96,8 +97,7 @@ export class Lander {
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
     const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
     // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
-    const written: (Written | WindlassError)[] = []
-    for (const landing of landings) written.push(await this.#write(landing).catch((error) => asWindlassError(error)))
+    const written = await inTurn(landings, (landing) => this.#write(landing))
     const failed = written.filter((each) => each instanceof WindlassError)
     if (failed.length === written.length) return failed
     const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
@@ -109,12 +109,7 @@ export class Lander {
       return landings.map(() => new WindlassError(unsynced))
     }
     const syncMs = performance.now() - started
-    const outcomes: (Sealed | WindlassError)[] = []
-    for (const each of written) {
-      const isWritten = !(each instanceof WindlassError)
-      outcomes.push(isWritten ? await this.#land(each, syncMs).catch((error) => asWindlassError(error)) : each)
-    }
-    return outcomes
+    return await inTurn(written, async (each) => (each instanceof WindlassError ? each : await this.#land(each, syncMs)))
   }
 
   async #write({ image, hold }: Landing): Promise<Written> {

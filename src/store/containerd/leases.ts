@@ -70,12 +70,16 @@ export class Leases {
     }
   }
 
-  /** Deletes what earlier runs of this store left. Nothing of this run may hold a lease yet. */
-  async dropAbandoned(): Promise<void> {
+  /** What earlier runs of this store left. Nothing of this run may have a lease yet. */
+  async abandoned(): Promise<readonly string[]> {
     const filters = [`labels."${OWNER}"==${this.#owner}`]
     const { leases } = await this.#daemon.call('list leases', (c, options) => c.leases.list({ filters }, options))
-    if (leases.length > 0) this.#log.info({ leases: leases.length }, 'dropping leases of an earlier run')
-    for (const { id } of leases) await this.#delete(id)
+    return leases.map(({ id }) => id)
+  }
+
+  async drop(abandoned: readonly string[]): Promise<void> {
+    if (abandoned.length > 0) this.#log.info({ leases: abandoned.length }, 'dropping leases of an earlier run')
+    for (const id of abandoned) await this.#delete(id)
   }
 
   async #hold(id: string, what: Held): Promise<void> {

@@ -1,32 +1,19 @@
-/** Overlay mounts over snapshots, as this process's mount namespace shows them (proc_pid_mountinfo(5)). */
-import { readFileSync, statSync } from 'node:fs'
+/** Overlay mounts over snapshots. */
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-
-type Overlay = { readonly target: string; readonly lowers: readonly string[] }
+import { overlays } from '../../sys/overlays.ts'
 
 /** Where an overlay is mounted that has one of these trees in it. A mount may name them relative to `base`, which nothing shows. */
 export function overlaysOver(trees: readonly string[], base: string): readonly string[] {
-  const overlays = readOverlays()
-  const over = overlays.filter(({ target, lowers }) => {
+  const all = overlays()
+  const over = all.filter(({ target, lowers }) => {
     const paths = lowers.map((lower) => resolve(base, lower))
     if (!paths.some((path) => trees.includes(path))) return false
     const [top = ''] = paths
-    const isPlain = lowers[0]?.startsWith('/') === true || overlays.filter((other) => other.target === target).length > 1
+    const isPlain = lowers[0]?.startsWith('/') === true || all.filter((other) => other.target === target).length > 1
     return isPlain || isRootOf(top, target)
   })
   return over.map(({ target }) => target)
-}
-
-function readOverlays(): readonly Overlay[] {
-  return readFileSync('/proc/self/mountinfo', 'latin1')
-    .split('\n')
-    .filter((line) => line.includes(' - overlay '))
-    .map((line) => {
-      const [, , , , target = ''] = line.split(' ')
-      // One option of many, or one for each (fsconfig's lowerdir+).
-      const lowers = [...line.matchAll(/,lowerdir\+?=([^, ]*)/g)].flatMap(([, value = '']) => value.split(':'))
-      return { target: unescaped(target), lowers: lowers.map(unescaped) }
-    })
 }
 
 /**
@@ -40,7 +27,3 @@ function isRootOf(top: string, target: string): boolean {
     return true
   }
 }
-
-/** White space and backslashes are written in octal. */
-const unescaped = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))

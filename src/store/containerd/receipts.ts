@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { asWindlassError, failureOf } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
-import { receiptsIn, receiptsText } from '../common/receipts-text.ts'
+import { receiptsIn, receiptsText, type WrittenReceipts } from '../common/receipts-text.ts'
 import { type Receipt, type ReceiptBook, type Receipts, withReceipt } from '../receipts.ts'
 
 /** Of some hundred bytes each. */
@@ -30,18 +30,30 @@ export class ReceiptFiles implements ReceiptBook, AsyncDisposable {
   /** A pull has published this image, which is new where its record was made after `began`. */
   published({ id, pulledAt }: { readonly id: Digest; readonly pulledAt: Date }, began: Date, receipt: Receipt): void {
     const now = { ...receipt, at: new Date() }
-    this.#change(id, (before) => withReceipt(pulledAt >= began ? { receipts: [], since: pulledAt } : before, now))
+    this.#change(id, (before) =>
+      pulledAt >= began ? withReceipt({ receipts: [], since: pulledAt }, now) : { ...before, ...withReceipt(before, now) },
+    )
   }
 
   note(image: string, receipt: Receipt): void {
-    this.#change(image, (before) => withReceipt(before, receipt))
+    this.#change(image, (before) => ({ ...before, ...withReceipt(before, receipt) }))
+  }
+
+  /** The image was taken away for a repair and is here again: what was known of it then is known now, before whoever has pulled it since. */
+  carry({ id, pulledAt }: { readonly id: Digest; readonly pulledAt: Date }, { receipts, since }: Receipts): void {
+    this.#change(id, (now) => {
+      const own = now.receipts.filter(({ at }) => at >= pulledAt)
+      const before = { receipts, ...(since === undefined ? {} : { since }) }
+      return { ...own.toReversed().reduce(withReceipt, before), carriedTo: pulledAt }
+    })
   }
 
   async of({ id, pulledAt }: { readonly id: string; readonly pulledAt: Date }): Promise<Receipts> {
     await this.#changes
-    const { receipts, since } = await this.#read(id)
-    const own = receipts.filter(({ at }) => at >= pulledAt)
-    return { receipts: own, ...(since === undefined || since < pulledAt ? {} : { since }) }
+    const { receipts, since, carriedTo } = await this.#read(id)
+    const from = carriedTo === undefined || carriedTo < pulledAt ? pulledAt : new Date(0)
+    const own = receipts.filter(({ at }) => at >= from)
+    return { receipts: own, ...(since === undefined || since < from ? {} : { since }) }
   }
 
   /** Drops the files that were not written for longest, where there are too many: most are of images that are no more. */
@@ -63,7 +75,7 @@ export class ReceiptFiles implements ReceiptBook, AsyncDisposable {
   }
 
   /** A pull that has done its work does not fail for want of a receipt. */
-  #change(image: string, change: (before: Receipts) => Receipts): void {
+  #change(image: string, change: (before: WrittenReceipts) => WrittenReceipts): void {
     this.#changes = this.#changes.then(async () => {
       const file = join(this.#dir, nameOf(image))
       try {
@@ -77,7 +89,7 @@ export class ReceiptFiles implements ReceiptBook, AsyncDisposable {
     })
   }
 
-  async #read(image: string): Promise<Receipts> {
+  async #read(image: string): Promise<WrittenReceipts> {
     try {
       return receiptsIn(await readFile(join(this.#dir, nameOf(image)), 'utf8')) ?? { receipts: [] }
     } catch (error) {

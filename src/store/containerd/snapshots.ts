@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { relative } from 'node:path'
 import { z } from 'zod'
-import { fail } from '../../failure/failure.ts'
+import { fail, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, hexOf, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
 import type { Thread } from '../common/thread.ts'
@@ -25,12 +25,15 @@ export class Snapshots {
   readonly #daemon: Daemon
   readonly #staging: Staging
   readonly #mover: Thread<MoverDuties>
+  readonly #onLost: ((error: Error) => void) | undefined
   readonly #places = new Map<string, Place>()
 
-  constructor(daemon: Daemon, staging: Staging, mover: Thread<MoverDuties>) {
+  /** `onLost` hears where the staging area has lost what holds it: only a new store has another. */
+  constructor(daemon: Daemon, staging: Staging, mover: Thread<MoverDuties>, onLost?: (error: Error) => void) {
     this.#daemon = daemon
     this.#staging = staging
     this.#mover = mover
+    this.#onLost = onLost
   }
 
   async exists(id: LayerId): Promise<boolean> {
@@ -132,13 +135,18 @@ export class Snapshots {
     let each: Info__Output | undefined = info
     for (const dir of dirs) {
       if (each === undefined) break
+      // Whoever saw this one saw those below it.
+      if (this.#places.get(each.name)?.made === madeAt(each)) break
       this.#remember(each, dir)
       each = each.parent === '' ? undefined : await this.#stat(each.parent)
     }
     return dirs[0]
   }
 
-  /** A read-only snapshot above it names the directories, and goes again. None where it has just been collected. */
+  /**
+   * A read-only snapshot above it names the directories, and goes again. None where it has just been collected. Throws runtime where the
+   * lease is gone, which holds what is staged, too.
+   */
   async #view(parent: string): Promise<readonly string[]> {
     const view = { snapshotter: SNAPSHOTTER, key: `windlass-view-${randomUUID()}`, parent }
     const shown = await this.#daemon.callUnless(
@@ -147,9 +155,28 @@ export class Snapshots {
       ({ snapshots }, options) => snapshots.view(view, options),
       this.#staging.lease,
     )
-    if (shown === undefined) return []
+    if (shown === undefined) {
+      if ((await this.#stat(parent)) === undefined) return []
+      const error = this.#leaseLost()
+      this.#onLost?.(error)
+      throw error
+    }
     await this.remove(view.key)
     return directoriesOf(shown.mounts).lowers
+  }
+
+  /** Of a lease and of a snapshot containerd says the same. */
+  #leaseLost(): WindlassError {
+    const detail = `the lease of the staging area, ${this.#staging.lease}, is gone`
+    const { socket } = this.#daemon
+    return new WindlassError({
+      kind: 'runtime',
+      runtime: 'containerd',
+      socket,
+      operation: 'show a snapshot',
+      code: 'NOT_FOUND',
+      detail,
+    })
   }
 
   #remember(info: Info__Output, dir: string): void {

@@ -98,7 +98,10 @@ export class TarSplits implements Disposable {
         this.#bytes.delete(id)
       }
     } catch (error) {
-      log.warn({ failure: failureOf(error) }, 'tar-splits of layers that are gone could not be removed; it is tried again')
+      const failure = failureOf(error)
+      // Nobody waits for it: the store may close under it.
+      if (failure.kind !== 'cancelled')
+        log.warn({ failure }, 'tar-splits of layers that are gone could not be removed; it is tried again')
     }
   }
 
