@@ -356,6 +356,26 @@ describe('pins', () => {
     expect((await store.find(id))?.pins).toEqual([])
   })
 
+  test('by rule, for a time that begins anew with every use, over restarts too', async () => {
+    using place = temporaryRoot()
+    const ttlMs = 3_600_000
+    const open = () => openLocalStore({ root: place.root, pinRules: [{ images: ['**'], reason: 'is used', ttlMs }] }, { signal })
+    const name = 'r.test/one:1'
+    const later = new Date(Date.now() + 2 * ttlMs)
+    {
+      await using store = await open()
+      const id = await pullByHand(store, ['one'], { tag: name })
+      const [first] = (await store.find(name))?.pins ?? []
+      expect(first?.until?.getTime()).toBeLessThan(later.getTime())
+      vi.useFakeTimers({ now: later, toFake: ['Date'] })
+      using _clock = { [Symbol.dispose]: () => void vi.useRealTimers() }
+      store.holdings?.used([id])
+      expect((await store.find(name))?.pins).toMatchObject([{ until: new Date(later.getTime() + ttlMs) }])
+    }
+    await using store = await open()
+    expect((await store.find(name))?.pins).toMatchObject([{ until: new Date(later.getTime() + ttlMs) }])
+  })
+
   test.each([
     ['nobody’s', { owner: '', reason: '' }, 'owner'],
     ['the configuration’s', { owner: RULE_OWNER, reason: '' }, 'owner'],
