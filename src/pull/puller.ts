@@ -15,7 +15,7 @@ import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
-import { boundless, type Room } from './room.ts'
+import type { Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
 
 export type PullerOptions = {
@@ -25,8 +25,7 @@ export type PullerOptions = {
   /** This node's. */
   readonly platform: Platform
   readonly maxParallelPulls: number
-  /** By default as much as there is. */
-  readonly room?: Room
+  readonly room: Room
   /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
   readonly onEnd?: (registry: string, result: 'pulled' | Failure['kind']) => void
   /** Says who a caller is, for receipts; by default none are kept. */
@@ -57,8 +56,8 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, ...rest }: PullerOptions) {
-    const { room = boundless, log = silent, identify, recheckAccess = false } = rest
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
+    const { log = silent, identify, recheckAccess = false } = rest
     const layers = new LayerWork({ store, unpacker, room }, log)
     this.#crew = { registry, store, platform, room, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)

@@ -17,6 +17,7 @@ import type { Store } from '../../src/store/store.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { Verifier } from '../../src/unpack/unpack.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
+import { boundless } from '../support/boundless.ts'
 import { type BuiltImage, type BuiltIndex, publish } from '../support/image.ts'
 import { limits } from '../unpack/lab.ts'
 
@@ -56,9 +57,9 @@ export async function openLab({ root: given, roomIn, identify, recheckAccess, ..
     createUnpacker({ workers: 2, limits, staging: join(root, 'staging'), layers: join(root, 'overlay'), warn: () => {} }),
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
-  const room = roomIn === undefined ? {} : { room: roomIn(store) }
+  const room = roomIn?.(store) ?? boundless
   const access = { ...(identify === undefined ? {} : { identify }), ...(recheckAccess === undefined ? {} : { recheckAccess }) }
-  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, ...room, ...access })
+  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, room, ...access })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
     const events: PullEvent[] = []

@@ -18,6 +18,7 @@ import { type Containerd, startContainerd } from '../integration/containerd.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { type Gate, openGate } from '../store/containerd/gate.ts'
 import { recordingLog } from '../store/local/place.ts'
+import { boundless } from '../support/boundless.ts'
 import { type BuiltImage, publish } from '../support/image.ts'
 import { limits } from '../unpack/lab.ts'
 
@@ -60,7 +61,7 @@ export async function startBeside({ signal }: Abortable): Promise<Beside> {
   )
   const client = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
   const registry = stack.use(await startRegistry())
-  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4, room: boundless })
   stack.defer(() => puller.close())
   const verifier = createLayerVerifier({ store, verifier: unpacker, log: silent })
   const offer = (name: string, image: BuiltImage): string => {
