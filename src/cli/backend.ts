@@ -93,6 +93,8 @@ export interface Backend extends AsyncDisposable {
   /** Verifies the layers of these images, of all where none is named; `done` is the last event. Throws image-unknown, passthrough. */
   verify(ask: VerifyAsk, options: Abortable & { readonly onEvent: (event: VerifyEvent) => void }): Promise<void>
   damaged(options: Abortable): Promise<readonly DamagedLayer[]>
+  /** Tags that were last answered with what they had named before: their registry could not be reached. */
+  staleTags(options: Abortable): Promise<readonly string[]>
   /** What holds whatever a name or digest means; nothing where it means nothing that is here. */
   why(name: string, options: Abortable): Promise<readonly HeldThing[]>
   /** Who answers; undefined inside this process. */

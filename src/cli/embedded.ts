@@ -51,6 +51,7 @@ export function embeddedBackend(embedded: Embedded): Backend {
       await verifier.verify({ images, ...(repair ? { repair: pullAgain(puller, 'cli', login) } : {}) }, options)
     },
     damaged: () => damagedLayers(store),
+    staleTags: async () => puller.staleTags().map(({ reference }) => reference),
     why: (name) => why(store, name),
     daemon: async () => undefined,
     setPassthrough: async () =>

@@ -84,21 +84,25 @@ export async function connectBackend(socket: string, options: Abortable): Promis
         if (event !== undefined) onEvent(event)
       }
     },
-    damaged: async ({ signal }) => {
-      try {
-        return (await daemon.windlass.listDamaged({}, { signal })).layers.map(damagedOf)
-      } catch (error) {
-        // A daemon from before this was known lists its images all the same.
-        if (error instanceof RpcError && error.code === 'UNIMPLEMENTED') return []
-        throw error
-      }
-    },
+    damaged: ({ signal }) => ifKnown(async () => (await daemon.windlass.listDamaged({}, { signal })).layers.map(damagedOf)),
+    staleTags: ({ signal }) =>
+      ifKnown(async () => (await daemon.windlass.listStale({}, { signal })).tags.map(({ reference }) => reference)),
     why: async (name, { signal }) => (await daemon.windlass.why({ name }, { signal })).things.map(heldOf),
     daemon: async ({ signal }) => infoOf(await daemon.windlass.info({}, { signal })),
     setPassthrough: async (on, reason, { signal }) => {
       await daemon.windlass.setPassthrough({ on, reason }, { signal })
     },
     [Symbol.asyncDispose]: async () => daemon[Symbol.dispose](),
+  }
+}
+
+/** A daemon from before this was known lists its images all the same. */
+async function ifKnown<T>(ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof RpcError && error.code === 'UNIMPLEMENTED') return []
+    throw error
   }
 }
 

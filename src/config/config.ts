@@ -40,6 +40,15 @@ export type Config = {
     readonly authFiles: readonly string[]
     /** kubelet's plugins, for the same. */
     readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
+    /** What layers may take of the network: connections, and bytes a second over all of them; absent: no limit. */
+    readonly transfers: {
+      readonly maxConnections: number
+      readonly maxConnectionsPerHost: number
+      readonly maxConnectionsPerLayer: number
+      readonly maxBytesPerSecond?: number
+    }
+    /** Repositories, or what they begin with, whose tags are answered with what they named last where nobody can be reached. */
+    readonly staleTagsFor: readonly string[]
   }
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
@@ -47,6 +56,8 @@ export type Config = {
   readonly durability: 'Sync'
   /** Beside containerd alone: layers' blobs stay in its content store. */
   readonly keepBlobs: boolean
+  /** What came of large layers stays for the next start, until they are complete. */
+  readonly keepPartials: boolean
   /** When images go by themselves; see gc/choose.ts. */
   readonly gc: {
     readonly highPercent: number
@@ -108,6 +119,7 @@ export const defaults = {
     progressTimeoutMs: 300_000,
     recheckAccess: false,
     authFiles: [],
+    transfers: { maxConnections: 64, maxConnectionsPerHost: 32, maxConnectionsPerLayer: 4 },
   },
   maxParallelImagePulls: 4,
   unpackWorkers: 0,

@@ -168,6 +168,7 @@ function complete(
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
     durability: 'Sync',
     keepBlobs: c.keepBlobs ?? false,
+    keepPartials: c.keepPartials ?? false,
     gc: watermarksOf(c.gc),
     pins: Object.freeze((c.pins ?? []).map(pinRuleOf)),
     limits: Object.freeze({
@@ -186,6 +187,17 @@ function complete(
   })
 }
 
+function transfersOf(registry: Configuration['registry']): Config['registry']['transfers'] {
+  const { transfers } = defaults.registry
+  const rate = registry?.maxBytesPerSecond
+  return Object.freeze({
+    maxConnections: registry?.maxConnections ?? transfers.maxConnections,
+    maxConnectionsPerHost: registry?.maxConnectionsPerHost ?? transfers.maxConnectionsPerHost,
+    maxConnectionsPerLayer: registry?.maxConnectionsPerLayer ?? transfers.maxConnectionsPerLayer,
+    ...(rate === undefined ? {} : { maxBytesPerSecond: rate }),
+  })
+}
+
 function registryOf(registry: Configuration['registry']): Config['registry'] {
   const { httpProxy, httpsProxy, noProxy, credentialProvider } = registry ?? {}
   return Object.freeze({
@@ -193,6 +205,8 @@ function registryOf(registry: Configuration['registry']): Config['registry'] {
     registriesConf: registry?.registriesConf ?? defaults.registry.registriesConf,
     progressTimeoutMs: registry?.progressTimeout ?? defaults.registry.progressTimeoutMs,
     recheckAccess: registry?.recheckAccess ?? defaults.registry.recheckAccess,
+    transfers: transfersOf(registry),
+    staleTagsFor: Object.freeze([...(registry?.staleTagsFor ?? [])]),
     ...(httpProxy === undefined ? {} : { httpProxy }),
     ...(httpsProxy === undefined ? {} : { httpsProxy }),
     ...(noProxy === undefined ? {} : { noProxy }),

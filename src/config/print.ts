@@ -21,6 +21,7 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     unpackWorkers: config.unpackWorkers,
     durability: config.durability,
     keepBlobs: config.keepBlobs,
+    keepPartials: config.keepPartials,
     gc: {
       highThresholdPercent: gc.highPercent,
       lowThresholdPercent: gc.lowPercent,
@@ -34,9 +35,17 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
   }
 }
 
-function registryDocument({ progressTimeoutMs, httpProxy, httpsProxy, ...said }: Config['registry']): object {
+const transfersDocument = ({ maxBytesPerSecond, ...connections }: Config['registry']['transfers']): object => ({
+  ...connections,
+  ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond: formatQuantity(maxBytesPerSecond) }),
+})
+
+function registryDocument(registry: Config['registry']): object {
+  const { progressTimeoutMs, httpProxy, httpsProxy, transfers, staleTagsFor, ...said } = registry
   return {
     ...said,
+    ...transfersDocument(transfers),
+    ...(staleTagsFor.length === 0 ? {} : { staleTagsFor }),
     progressTimeout: formatDuration(progressTimeoutMs),
     ...(httpProxy === undefined ? {} : { httpProxy: withoutPassword(httpProxy) }),
     ...(httpsProxy === undefined ? {} : { httpsProxy: withoutPassword(httpsProxy) }),

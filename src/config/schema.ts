@@ -74,6 +74,8 @@ const MAX_PULLS = 64
 const MAX_WORKERS = 64
 const MAX_ENTRIES = 100_000_000
 const MAX_RATIO = 1_000_000
+const MAX_CONNECTIONS = 1_000
+const MAX_CONNECTIONS_PER_LAYER = 16
 
 export const runtimeKind = z.enum(['auto', 'containerd', 'crio', 'none'], 'want auto, containerd, crio or none')
 export const failurePolicy = z.enum(['Forward', 'Fail'], 'want Forward or Fail')
@@ -108,6 +110,13 @@ const pinGlob = z
     'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
   )
 
+const MAX_STALE_PREFIXES = 100
+/** A repository in normal form, or what it begins with; a registry alone is all of its repositories. */
+const repositoryPrefix = z
+  .string('want a repository such as registry.example/team')
+  .max(512)
+  .regex(/^[a-z0-9][a-z0-9.-]*(?::\d+)?(?:\/[a-z0-9._-]+)*\/?$/, 'want a repository such as registry.example/team, without a tag')
+
 const notYet = 'is not in this version'
 
 /** A WindlassConfiguration document, every setting optional. */
@@ -129,6 +138,11 @@ export const configurationSchema = z.strictObject({
       configPath: pathList.optional(),
       registriesConf: path.optional(),
       progressTimeout: progressTimeout.optional(),
+      maxConnections: whole(1, MAX_CONNECTIONS).optional(),
+      maxConnectionsPerHost: whole(1, MAX_CONNECTIONS).optional(),
+      maxConnectionsPerLayer: whole(1, MAX_CONNECTIONS_PER_LAYER).optional(),
+      maxBytesPerSecond: quantity.optional(),
+      staleTagsFor: z.array(repositoryPrefix).max(MAX_STALE_PREFIXES).optional(),
       httpProxy: proxyAddress.optional(),
       httpsProxy: proxyAddress.optional(),
       noProxy: z.string().max(65_536).optional(),
@@ -144,6 +158,7 @@ export const configurationSchema = z.strictObject({
     .refine((durability) => durability === 'Sync', `Lazy ${notYet}; every published image is synced`)
     .optional(),
   keepBlobs: z.boolean().optional(),
+  keepPartials: z.boolean().optional(),
   limits: z
     .strictObject({
       maxUnpackedSize: quantity.optional(),

@@ -46,7 +46,7 @@ import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
 export type ControlledNode = {
-  readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch'>
+  readonly puller: Pick<Puller, 'pull' | 'plan' | 'inFlight' | 'watch' | 'staleTags'>
   readonly looker: Looker
   readonly store: Pick<
     Store,
@@ -166,6 +166,16 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         return { layers: (await damagedLayers(node().store)).map(damagedMessage) }
       } catch (error) {
         // While there is no store, nothing in it is known to be damaged; lists of images are made all the same.
+        if (failureOf(error).kind === 'passthrough') return {}
+        throw error
+      }
+    },
+
+    async listStale() {
+      try {
+        const tags = node().puller.staleTags()
+        return { tags: tags.map(({ since, ...tag }) => ({ ...tag, sinceMs: since.getTime() })) }
+      } catch (error) {
         if (failureOf(error).kind === 'passthrough') return {}
         throw error
       }

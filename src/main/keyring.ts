@@ -9,7 +9,7 @@ import type { ContainerdLogin, ContainerdRegistries } from '../runtime/runtime.t
 import type { Logger } from './log.ts'
 
 export function keyringFor(
-  { authFiles, credentialProvider }: Config['registry'],
+  { authFiles, credentialProvider }: Pick<Config['registry'], 'authFiles' | 'credentialProvider'>,
   containerd: ContainerdRegistries | undefined,
   log: Logger,
 ): Keyring | undefined {

@@ -1,5 +1,6 @@
 /** The pull path of one node, put together: registry, unpacker, store, puller, collector. */
-
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
@@ -8,6 +9,7 @@ import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
 import { identifier } from '../pull/identity.ts'
 import { createLooker, type Looker } from '../pull/look.ts'
+import { Partials } from '../pull/partials.ts'
 import type { Puller } from '../pull/pull.ts'
 import { createPuller, type PullerOptions } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
@@ -76,6 +78,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
       ...(keyring === undefined ? {} : { keyring }),
       proxyFor: proxiesFor(config.registry),
       progressTimeoutMs: config.registry.progressTimeoutMs,
+      transfers: config.registry.transfers,
       userAgent: `windlass/${version}`,
       log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
     }),
@@ -84,16 +87,30 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
   const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
-  const { recheckAccess } = config.registry
+  const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
-  const access = { identify, recheckAccess }
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls, room, log, ...access, ...onEnd })
+  const access = { identify, recheckAccess, staleTagsFor }
+  const partials = await openPartials(config, log)
+  const common = { registry, store, unpacker, platform, room, log }
+  const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => puller.close())
   const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
   const parts = { puller, looker, store, collector, housekeeper: room, verifier, platform }
   return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+/** What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. */
+async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Promise<Partials | undefined> {
+  const dir = join(rootDir, 'partials')
+  if (!keepPartials) {
+    await rm(dir, { recursive: true, force: true })
+    return undefined
+  }
+  const partials = new Partials({ dir, log })
+  await partials.collect()
+  return partials
 }
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */

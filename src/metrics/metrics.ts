@@ -7,7 +7,7 @@
 export interface Metrics {
   /** A pull was handed to the runtime, and why: a failure's kind, or `passthrough`, `not-ready`, `unreadable`, `obstacle`, `runtime-handler`. */
   forwarded(reason: string): void
-  /** A pull of ours has ended: `pulled`, or its failure's kind. */
+  /** A pull of ours has ended: `pulled`, `stale`, or its failure's kind. */
   pull(registry: string, result: string): void
   /** Whether pulls go to the runtime, as all other calls do, and why. */
   passthrough(on: boolean, reason: PassthroughReason): void

@@ -1,11 +1,15 @@
 /** How one layer's bytes get into a staged directory: from the registry, or from a copy on this node. Shared work is `layers.ts`'s. */
-import { WindlassError } from '../failure/failure.ts'
+import { type Failure, failureOf, WindlassError } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
-import type { Repository } from '../registry/registry.ts'
+import type { Descriptor } from '../oci/oci.ts'
+import { type From, newTrail, type Repository, type Trail, type Transfer } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
+import type { Abortable, ByteSink } from '../task/task.ts'
 import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
+import type { Log } from './log.ts'
+import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
@@ -24,8 +28,14 @@ export type Ready = (source: LayerSource | undefined) => void
 /** Where bytes come from; `host` is named when they turn out wrong before anybody has delivered one. */
 export type Origin = { readonly remote: Repository; readonly host: string }
 
-/** Who brings layers here. */
-export type ArrivalCrew = { readonly store: Store; readonly unpacker: Unpacker; readonly room: Pick<Room, 'arrived' | 'due'> }
+/** Who brings layers here. `partials` where what came is kept for a restart. */
+export type ArrivalCrew = {
+  readonly store: Store
+  readonly unpacker: Unpacker
+  readonly room: Pick<Room, 'arrived' | 'due'>
+  readonly log: Log
+  readonly partials: Partials | undefined
+}
 
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
@@ -36,10 +46,13 @@ export class Arrival {
   readonly #id: LayerId
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
+  readonly #log: Log
+  readonly #partials: Partials | undefined
+  #isReplayed = false
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room }: ArrivalCrew,
+    { store, unpacker, room, log, partials }: ArrivalCrew,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -52,30 +65,56 @@ export class Arrival {
     this.#id = id
     this.#progress = progress
     this.#signal = signal
+    this.#log = log
+    this.#partials = partials
   }
 
-  /** From the registry, in one pass. */
-  async download({ remote, host }: Origin): Promise<Obtained> {
+  /** From the registry, in one pass; in a second one where what came was wrong and other hosts, or one answer alone, may be right. */
+  async download(origin: Origin): Promise<Obtained> {
+    const trail = newTrail()
+    try {
+      return await this.#downloadOnce(origin, trail)
+    } catch (error) {
+      if (this.#signal.aborted || !isWrong(failureOf(error))) throw error
+      // What is wrong must not be gone on with.
+      await this.#partials?.forget(this.#planned.blob.digest)
+      const isPatched = trail.attempts > 1 || this.#isReplayed
+      if (!isPatched && !trail.hasOthers) throw error
+      this.#log.warn(
+        { layer: this.#planned.blob.digest, from: [...trail.hosts], err: error },
+        'what came was wrong; it is fetched anew',
+      )
+      this.#progress.bytes = 0
+      return await this.#downloadOnce(origin, trail)
+    }
+  }
+
+  async #downloadOnce({ remote, host }: Origin, trail: Trail): Promise<Obtained> {
     const { blob } = this.#planned
     const asked = performance.now()
     return await this.#staging(async (staged) => {
       const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
       await using unpacking = await this.#open(staged, source)
       await using kept = await this.#store.blobs?.keep(blob, this.#id, { signal: this.#signal })
+      await using partial = await this.#partials?.open(blob)
       const started = performance.now()
       this.#progress.state = 'downloading'
       this.#progress.unread = () => unpacking.unread
-      const write = (chunk: Uint8Array): Promise<void> | undefined => {
+      const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
         return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))
       }
-      const transfer = await remote.fetch(blob, { write }, { signal: this.#signal })
+      const from = await partial?.replay({ write: take }, { signal: this.#signal })
+      this.#isReplayed = from !== undefined
+      const write = partial === undefined ? take : (chunk: Uint8Array) => both(take(chunk), partial.write(chunk))
+      const transfer = await fetchRest(remote, blob, { write }, { signal: this.#signal, trail, host, from })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'
       const facts = await unpacking.finish().catch((error: unknown) => {
         throw blaming(transfer.host, error)
       })
       await kept?.commit()
+      await partial?.drop()
       const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
       return {
         staged,
@@ -145,6 +184,15 @@ export class Arrival {
   }
 }
 
+type Rest = Abortable & { readonly trail: Trail; readonly host: string; readonly from: From | undefined }
+
+/** What is not here yet; nothing is asked for where that is nothing. */
+async function fetchRest(remote: Repository, blob: Descriptor, sink: ByteSink, rest: Rest): Promise<Transfer> {
+  const { signal, trail, host, from } = rest
+  if (from?.offset === blob.size) return { host, bytes: 0, attempts: 0, firstByteMs: 0 }
+  return await remote.fetch(blob, sink, { signal, trail, ...(from === undefined ? {} : { from }) })
+}
+
 /** Full where either is. */
 function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
   if (one === undefined || other === undefined) return one ?? other
@@ -187,6 +235,10 @@ const reportOf = (
   warnings: facts.warnings,
   ...times,
 })
+
+/** Bytes that are not the layer's, whoever finds it out. */
+const isWrong = ({ kind }: Failure): boolean =>
+  kind === 'digest-mismatch' || kind === 'size-mismatch' || kind === 'bad-layer' || kind === 'malformed'
 
 /** The error, with the host that delivered the bytes in place of the one the manifest came from. */
 function blaming(host: string, error: unknown): unknown {

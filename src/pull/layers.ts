@@ -40,10 +40,10 @@ export class LayerWork {
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(crew: ArrivalCrew, log: Log) {
+  constructor(crew: ArrivalCrew) {
     this.#crew = crew
     this.#store = crew.store
-    this.#log = log
+    this.#log = crew.log
   }
 
   /** Throws not-permitted where no layer could be unpacked. */

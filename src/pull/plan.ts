@@ -1,5 +1,5 @@
 /** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
-import { fail } from '../failure/failure.ts'
+import { fail, WindlassError } from '../failure/failure.ts'
 import { type Digest, type LayerId, parseDigest, sha256 } from '../oci/digest.ts'
 import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
 import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
@@ -21,6 +21,8 @@ export type Planned = {
   /** The record of this image, where it has this name and all its layers: nothing is left to publish, though damaged ones may have to come. */
   readonly published: StoredImage | undefined
   readonly host: string
+  /** Why the registry was not asked; the tag is answered with what it named last. */
+  readonly stale?: WindlassError
 }
 
 export type PlanContext = {
@@ -28,6 +30,8 @@ export type PlanContext = {
   readonly platform: Platform
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
+  /** What is here will do where the registry cannot be reached; never with `recheckAccess`. */
+  readonly mayBeStale?: boolean
   /** The registry itself must say that this caller may read it, before anything else is looked at. */
   readonly recheckAccess?: boolean
 }
@@ -37,7 +41,12 @@ export async function makePlan(context: PlanContext, options: Abortable): Promis
   const { reference } = context
   const before = await context.store.find(formatReference(reference))
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
-  const root = await resolved(context, known, options)
+  const mayBeStale = context.mayBeStale === true && context.recheckAccess !== true && known !== undefined
+  const root = await resolved(context, known, { ...options, hurried: mayBeStale }).catch((error: unknown) => {
+    if (mayBeStale && error instanceof WindlassError && error.failure.kind === 'registry-unavailable') return error
+    throw error
+  })
+  if (root instanceof WindlassError) return await staleOrThrow(context, root, before, known)
   if (root === undefined && before !== undefined && known !== undefined)
     return await planned(context, documentsOf(before, known), before.id)
   if (root === undefined) fail({ kind: 'internal', what: 'the registry client says nothing has moved, but nothing was known' })
@@ -46,8 +55,25 @@ export async function makePlan(context: PlanContext, options: Abortable): Promis
   return await planned(context, { root, document, manifest, config, configBytes: bytes, index }, manifest.config.digest)
 }
 
+/** What the tag named last, where all of it is here. */
+async function staleOrThrow(
+  context: PlanContext,
+  error: WindlassError,
+  before: StoredImage | undefined,
+  known: Digest | undefined,
+): Promise<Planned> {
+  if (before === undefined || known === undefined) throw error
+  const last = await planned(context, documentsOf(before, known), before.id)
+  if (!last.plan.present) throw error
+  return { ...last, stale: error }
+}
+
 /** Nothing that could hand the pull on comes before the registry's word, where that is wanted: it would be a way past it. */
-async function resolved({ remote, recheckAccess }: PlanContext, known: Digest | undefined, options: Abortable) {
+async function resolved(
+  { remote, recheckAccess }: PlanContext,
+  known: Digest | undefined,
+  options: Abortable & { readonly hurried: boolean },
+): Promise<Document | undefined> {
   const resolving = remote.resolve({ ...options, ...(known === undefined ? {} : { known }) })
   if (recheckAccess !== true) return await resolving
   const root = await resolving.catch((error: unknown) => {

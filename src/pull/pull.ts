@@ -13,6 +13,7 @@ import type { Reference } from '../reference/reference.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import type { StaleTag } from './stale.ts'
 
 /** Who may ask. */
 export const CLIENTS = ['cri', 'control', 'cli', 'prepull'] as const
@@ -108,7 +109,8 @@ export type PullStatus = {
   }[]
 }
 
-export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan }
+/** `stale` is why the registry could not be reached, where the tag was answered with what it named last. */
+export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan; readonly stale?: Error }
 
 export interface Puller {
   /**
@@ -121,6 +123,8 @@ export interface Puller {
   plan(request: PullRequest, options: Abortable): Promise<PullPlan>
   /** The pulls in flight, oldest first, whoever started them. */
   inFlight(): readonly PullStatus[]
+  /** The tags that were last answered with what they had named before, because their registry could not be reached. */
+  staleTags(): readonly StaleTag[]
   /** Calls back whenever `inFlight` has changed, at most every 100 ms; stops on abort. */
   watch(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): void
   /** Stops all pulls with `cancelled: shutdown` and waits until their staging is gone. */

@@ -14,9 +14,11 @@ import { canonical, type Identify } from './identity.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
+import type { Partials } from './partials.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import type { Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
+import { type StaleTag, StaleTags } from './stale.ts'
 
 export type PullerOptions = {
   readonly registry: Registry
@@ -25,9 +27,13 @@ export type PullerOptions = {
   /** This node's. */
   readonly platform: Platform
   readonly maxParallelPulls: number
+  /** Where what came of layers is kept for a restart; by default it is not. */
+  readonly partials?: Partials | undefined
+  /** Prefixes of repositories whose tags may be answered with what they named last; by default none may. */
+  readonly staleTagsFor?: readonly string[]
   readonly room: Room
-  /** Called once for every pull that has ended, however many waited for it; `pulled`, or the failure's kind. Must not throw. */
-  readonly onEnd?: (registry: string, result: 'pulled' | Failure['kind']) => void
+  /** Called once for every pull that has ended, however many waited for it; `pulled`, `stale`, or the failure's kind. Must not throw. */
+  readonly onEnd?: (registry: string, result: 'pulled' | 'stale' | Failure['kind']) => void
   /** Says who a caller is, for receipts; by default none are kept. */
   readonly identify?: Identify
   /** With each pull the registry itself must say that its caller may read the image; by default a mirror's answer, or a HEAD, will do. */
@@ -57,9 +63,10 @@ class NodePuller implements Puller {
   #isClosed = false
 
   constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
-    const { log = silent, identify, recheckAccess = false } = rest
-    const layers = new LayerWork({ store, unpacker, room }, log)
-    this.#crew = { registry, store, platform, room, identify, recheckAccess, layers }
+    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor } = rest
+    const layers = new LayerWork({ store, unpacker, room, log, partials })
+    const stale = new StaleTags(staleTagsFor)
+    this.#crew = { registry, store, platform, room, stale, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
     this.#onEnd = onEnd ?? (() => {})
@@ -89,6 +96,10 @@ class NodePuller implements Puller {
 
   inFlight(): readonly PullStatus[] {
     return [...this.#entries.values()].map(({ pull }) => pull.status())
+  }
+
+  staleTags(): readonly StaleTag[] {
+    return this.#crew.stale.list()
   }
 
   watch(onChange: Watcher, { signal }: Abortable): void {
@@ -127,8 +138,7 @@ class NodePuller implements Puller {
       this.#log.info({ pull: id, reference, client: request.client }, 'pull started')
       const started = performance.now()
       const result = await runPull(this.#crew, request, pull, { signal })
-      this.#log.info({ pull: id, reference, image: result.image.id, ms: Math.round(performance.now() - started) }, 'pulled')
-      this.#onEnd(request.reference.registry, 'pulled')
+      this.#ended(pull, result, Math.round(performance.now() - started))
       return result
     } catch (error) {
       const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
@@ -141,6 +151,19 @@ class NodePuller implements Puller {
       if (this.#entries.get(key)?.pull === pull) this.#entries.delete(key)
       this.#change()
     }
+  }
+
+  #ended({ id, request: { reference } }: PullInFlight, { image, plan, stale }: PullResult, ms: number): void {
+    const fields = { pull: id, reference: plan.reference, image: image.id, ms }
+    if (stale === undefined) {
+      this.#crew.stale.refreshed(reference)
+      this.#log.info(fields, 'pulled')
+    } else {
+      const digest = plan.root.digest
+      this.#crew.stale.answered(reference, digest)
+      this.#log.warn({ ...fields, digest, stale: true, err: stale }, 'answered with what this tag named last')
+    }
+    this.#onEnd(reference.registry, stale === undefined ? 'pulled' : 'stale')
   }
 
   #sampleWhileBusy(): void {

@@ -10,6 +10,7 @@ import type { Chain, LayerWork } from './layers.ts'
 import { makePlan, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import type { Room } from './room.ts'
+import type { StaleTags } from './stale.ts'
 import { verdict } from './verdict.ts'
 
 /** The collaborators of every pull. */
@@ -20,6 +21,7 @@ export type Crew = {
   /** This node's, for requests that name none. */
   readonly platform: Platform
   readonly room: Room
+  readonly stale: StaleTags
   /** Says who a caller is; without it no receipts are kept. */
   readonly identify: Identify | undefined
   /** The registry itself must say, for each pull, that its caller may read the image. */
@@ -30,14 +32,12 @@ export type Crew = {
 export type Audience = { phase(phase: PullStatus['phase']): void; event(event: PullEvent): void; plan(planned: Planned): void }
 
 /** Resolves and plans without pulling. */
-export async function planPull(
-  { registry, store, platform, recheckAccess }: Crew,
-  request: PullRequest,
-  options: Abortable,
-): Promise<Planned> {
-  const remote = registry.connect(request.reference, request.credentials)
-  const context = { reference: request.reference, platform: request.platform ?? platform, remote, store, recheckAccess }
-  return await makePlan(context, options)
+export async function planPull(crew: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
+  const { registry, store, recheckAccess } = crew
+  const { reference, platform = crew.platform } = request
+  const remote = registry.connect(reference, request.credentials)
+  const mayBeStale = crew.stale.mayAnswer(reference)
+  return await makePlan({ reference, platform, remote, store, mayBeStale, recheckAccess }, options)
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
@@ -46,13 +46,15 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   layers.checkRights()
   const started = performance.now()
   const remote = registry.connect(request.reference, request.credentials)
-  const platform = request.platform ?? crew.platform
+  const { reference, platform = crew.platform } = request
 
   audience.phase('resolving')
-  const planned = await makePlan({ reference: request.reference, platform, remote, store, recheckAccess }, options)
+  const mayBeStale = crew.stale.mayAnswer(reference)
+  const planned = await makePlan({ reference, platform, remote, store, mayBeStale, recheckAccess }, options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
-  const receipt = receiptOf(crew, request, planned, remote.resolvedBy ?? host)
+  // Who gets what a tag named last has not been let in by anybody.
+  const receipt = planned.stale !== undefined ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
   // In a runtime's store, an image that is here whole holds its layers itself; in one of ours it might make room for another pull.
@@ -65,7 +67,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const finish = (image: PullResult['image'], reports: readonly LayerReport[], sealMs: number): PullResult => {
     const ms = performance.now() - started
     audience.event({ type: 'done', imageId: image.id, ms, verdict: verdict({ ms, resolveMs, sealMs, layers: reports }) })
-    return { image, plan }
+    return { image, plan, ...(planned.stale === undefined ? {} : { stale: planned.stale }) }
   }
 
   await using twins = store.lease('read')

@@ -9,21 +9,28 @@ import { Authenticator } from './authenticator.ts'
 import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
+import { HostHealth } from './health.ts'
 import type { Host } from './hosts.ts'
 import { Logins } from './logins.ts'
+import type { PaceLimits } from './pace.ts'
 import { hostsFor, type Places } from './places.ts'
 import type { ProxyFor } from './proxy.ts'
 import {
   type Credentials,
   type Document,
+  type From,
   type Keyring,
+  newTrail,
   type Registry,
   type Repository,
+  type Trail,
   type Transfer,
   unconfirmed,
 } from './registry.ts'
 import { type Question, Requests } from './request.ts'
 import { descriptorPath, type Expected, getDocument, MANIFEST_ACCEPT, MAX_DOCUMENT, stillNames } from './resolve.ts'
+import type { Means } from './shares.ts'
+import { Throttle, type TransferLimits, unlimited } from './throttle.ts'
 import { Tokens } from './token.ts'
 import { type Walk, walk } from './walk.ts'
 
@@ -38,6 +45,7 @@ export type RegistryOptions = Places & {
   readonly progressTimeoutMs: number
   /** Where hosts.toml has no dial_timeout; 30 s by default. */
   readonly connectTimeoutMs?: number
+  readonly transfers?: TransferLimits
   readonly log?: (event: RegistryEvent) => void
 }
 
@@ -47,11 +55,14 @@ export function createRegistry(options: RegistryOptions): Registry {
 }
 
 const MAX_HEADERS_WAIT_MS = 30_000
+/** A transfer that brings less than 1 KiB a second for so long stands still, though now and then a byte comes. */
+const SLOW_MS = 60_000
 
 class Client implements Registry {
   readonly #options: RegistryOptions
   readonly #agents: Agents
-  readonly #requests: Requests
+  readonly #means: Means
+  readonly #pace: PaceLimits
   readonly #closing = new AbortController()
 
   constructor(options: RegistryOptions) {
@@ -60,7 +71,10 @@ class Client implements Registry {
     const timeouts = { headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs }
     this.#agents = new Agents(timeouts, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
-    this.#requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+    const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+    this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
+    const slowMs = Math.min(progressTimeoutMs, SLOW_MS)
+    this.#pace = { slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
@@ -71,7 +85,8 @@ class Client implements Registry {
       logins: new Logins(credentials, keyring),
       hosts,
       hostsDir: this.#options.hostsDir,
-      requests: this.#requests,
+      means: this.#means,
+      pace: this.#pace,
       closing: this.#closing.signal,
       log,
     })
@@ -88,7 +103,8 @@ type Parts = {
   readonly logins: Logins
   readonly hosts: () => Promise<readonly Host[]>
   readonly hostsDir: string | undefined
-  readonly requests: Requests
+  readonly means: Means
+  readonly pace: PaceLimits
   readonly closing: AbortSignal
   readonly log: (event: RegistryEvent) => void
 }
@@ -109,38 +125,41 @@ class RemoteRepository implements Repository {
     return this.#resolvedBy?.name
   }
 
-  async resolve({ signal, known }: Abortable & { readonly known?: Digest }): Promise<Document | undefined> {
-    const { reference, requests } = this.#parts
+  async resolve({
+    signal,
+    known,
+    hurried = false,
+  }: Abortable & { readonly known?: Digest; readonly hurried?: boolean }): Promise<Document | undefined> {
+    const { reference, means } = this.#parts
+    const { requests } = means
     const { digest } = reference
     const capabilities = digest === undefined ? (['pull', 'resolve'] as const) : (['pull'] as const)
     const question = this.#question(`manifests/${digest ?? reference.tag ?? 'latest'}`, { accept: MANIFEST_ACCEPT })
     const expected: Expected = digest === undefined ? { what: 'manifest' } : { what: 'manifest', digest }
     const asking = await this.#walk(question, capabilities, this.#manifestUnknown, signal)
-    return walk<Document | undefined>(asking, async (host) => {
+    return walk<Document | undefined>({ ...asking, hurried }, async (host, attempt) => {
       this.#resolvedBy = host
       if (known !== undefined) {
-        const same = await stillNames(requests, host, question, known, asking.signal)
+        const same = await stillNames(requests, host, question, known, attempt)
         if ('trouble' in same) return same
         if (same.value) return { value: undefined }
       }
-      return getDocument(requests, host, question, expected, asking.signal)
+      return getDocument(requests, host, question, expected, attempt)
     })
   }
 
   async confirm(digest: Digest, { signal }: Abortable): Promise<void> {
     if (this.#resolvedBy?.named === true) return
-    const { requests } = this.#parts
+    const { requests } = this.#parts.means
     const question = this.#question(`manifests/${digest}`, { accept: MANIFEST_ACCEPT })
     const asking = await this.#walk(question, [], this.#manifestUnknown, signal)
     // A mirror's word says nothing of what the registry lets this caller read, and only the registry sees the login.
     const hosts = asking.hosts.filter(({ named, capabilities }) => named && capabilities.has('pull'))
     if (hosts.length === 0) fail({ kind: 'access-unconfirmed', reference: this.#name, tried: [] })
     try {
-      await walk<unknown>({ ...asking, hosts }, async (host) => {
-        const same = await stillNames(requests, host, question, digest, asking.signal)
-        return 'value' in same && same.value
-          ? same
-          : getDocument(requests, host, question, { what: 'manifest', digest }, asking.signal)
+      await walk<unknown>({ ...asking, hosts }, async (host, attempt) => {
+        const same = await stillNames(requests, host, question, digest, attempt)
+        return 'value' in same && same.value ? same : getDocument(requests, host, question, { what: 'manifest', digest }, attempt)
       })
     } catch (error) {
       throw unconfirmed(error)
@@ -157,11 +176,22 @@ class RemoteRepository implements Repository {
     return this.#document(question, { ...descriptor, what: 'config' }, this.#blobUnknown(descriptor), signal)
   }
 
-  async fetch(descriptor: Descriptor, sink: ByteSink, { signal }: Abortable): Promise<Transfer> {
+  async fetch(
+    descriptor: Descriptor,
+    sink: ByteSink,
+    { signal, from, trail = newTrail() }: Abortable & { readonly from?: From; readonly trail?: Trail },
+  ): Promise<Transfer> {
+    const { means } = this.#parts
     const question = this.#question(descriptorPath('blobs', descriptor))
     const asking = await this.#walk(question, ['pull'], this.#blobUnknown(descriptor), signal)
-    const transfer = new BlobTransfer(this.#parts.requests, descriptor, sink, asking.signal)
-    return walk(asking, (host) => transfer.attempt(host, question), transfer.progress)
+    const hosts = unsuspected(asking.hosts, trail)
+    const transfer = new BlobTransfer(means, { blob: descriptor, sink, trail, ...(from === undefined ? {} : { from }) })
+    const admitted: Walk = { ...asking, hosts, admit: (host, options) => means.throttle.admit(host, options) }
+    try {
+      return await walk(admitted, (host, attempt) => transfer.attempt(host, question, attempt), transfer.progress)
+    } finally {
+      trail.hasOthers = hosts.some(({ name }) => !trail.hosts.has(name))
+    }
   }
 
   async #document(
@@ -175,7 +205,7 @@ class RemoteRepository implements Repository {
       fail({ kind: 'malformed', what: expected.what, from: this.#parts.reference.registry, reason })
     }
     const asking = await this.#walk(question, ['pull'], absent, signal)
-    return walk(asking, (host) => getDocument(this.#parts.requests, host, question, expected, asking.signal))
+    return walk(asking, (host, attempt) => getDocument(this.#parts.means.requests, host, question, expected, attempt))
   }
 
   #question(path: string, headers: Readonly<Record<string, string>> = {}): Question {
@@ -190,7 +220,7 @@ class RemoteRepository implements Repository {
     absent: Wanted['absent'],
     signal: AbortSignal,
   ): Promise<Walk> {
-    const { closing, log } = this.#parts
+    const { closing, log, pace, means } = this.#parts
     // A failure to read the configuration is told again until it can be read.
     this.#hosts ??= this.#parts.hosts().catch((error: unknown) => {
       this.#hosts = undefined
@@ -202,7 +232,8 @@ class RemoteRepository implements Repository {
       fail({ kind: 'bad-config', file: this.#parts.hostsDir ?? '', reason })
     }
     const wanted: Wanted = { reference: this.#name, absent }
-    return { hosts, path: question.path, wanted, log, signal: AbortSignal.any([signal, closing]) }
+    const { health } = means
+    return { hosts, path: question.path, wanted, health, pace, log, signal: AbortSignal.any([signal, closing]) }
   }
 
   readonly #manifestUnknown: Wanted['absent'] = (tried) => ({ kind: 'manifest-unknown', reference: this.#name, tried })
@@ -211,3 +242,7 @@ class RemoteRepository implements Repository {
     ({ digest }: Descriptor): Wanted['absent'] =>
     (tried) => ({ kind: 'blob-unknown', reference: this.#name, digest, tried })
 }
+
+/** Who took part in a transfer that went wrong is asked last. */
+const unsuspected = (hosts: readonly Host[], { hosts: suspects }: Trail): readonly Host[] =>
+  hosts.toSorted((a, b) => Number(suspects.has(a.name)) - Number(suspects.has(b.name)))

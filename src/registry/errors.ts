@@ -5,12 +5,22 @@
 import { z } from 'zod'
 import { type Failure, type HostAttempt, WindlassError } from '../failure/failure.ts'
 import { ofReference } from '../failure/of-reference.ts'
+import { TooSlow } from './pace.ts'
 import type { Credentials } from './registry.ts'
 
 /** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
 export type Trouble =
-  /** No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). */
-  | { readonly kind: 'unreachable'; readonly result: string; readonly definite: boolean; readonly cause: Error }
+  /**
+   * No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). `silent`: bytes came too slowly,
+   * or none at all.
+   */
+  | {
+      readonly kind: 'unreachable'
+      readonly result: string
+      readonly definite: boolean
+      readonly silent?: true
+      readonly cause: Error
+    }
   | {
       readonly kind: 'server-error'
       readonly status?: number
@@ -124,7 +134,8 @@ export function codeOf(error: unknown): string {
 export function unreachable(error: Error, credentials: Credentials): Trouble {
   const code = codeOf(error)
   const reason = KNOWN[code] ?? clean(error.message.split('\n', 1)[0] ?? '', credentials)
-  return { kind: 'unreachable', result: reason === '' ? code : reason, definite: DEFINITE.test(code), cause: error }
+  const silent = error instanceof TooSlow ? ({ silent: true } as const) : {}
+  return { kind: 'unreachable', result: reason === '' ? code : reason, definite: DEFINITE.test(code), ...silent, cause: error }
 }
 
 /** What was asked for, for the one failure in the end. */

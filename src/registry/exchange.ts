@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Sender } from './agents.ts'
 import { cancelledBy } from './errors.ts'
+import { Pace, type PaceLimits } from './pace.ts'
 
 export type WireRequest = {
   readonly method: 'GET' | 'HEAD' | 'POST'
@@ -14,7 +15,8 @@ export type WireRequest = {
   readonly body?: string
 }
 
-export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders }
+/** `origin` is of whom gave it, which after a redirect is another than who was asked. */
+export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly origin: string }
 
 /** Takes one chunk. A promise: full, go on once it resolves. `stop`: enough, the rest is not wanted. What it throws ends the exchange. */
 export type Consumer = (chunk: Buffer) => Promise<void> | 'stop' | undefined
@@ -33,9 +35,11 @@ export async function exchange(
   request: WireRequest,
   receive: (head: Head) => Consumer,
   signal: AbortSignal,
+  limits: PaceLimits = {},
 ): Promise<Outcome> {
   if (signal.aborted) throw cancelledBy(signal)
-  const receiver = new Receiver(receive)
+  using pace = new Pace(limits, (error) => receiver.give(() => ({ kind: 'broken', head: receiver.head, error })))
+  const receiver = new Receiver(request.url.origin, receive, pace)
   const onAbort = () => receiver.give(() => Promise.reject(cancelledBy(signal)))
   signal.addEventListener('abort', onAbort, { once: true })
   try {
@@ -54,7 +58,9 @@ export async function exchange(
 class Receiver implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<Outcome>
   readonly #settle: (outcome: Outcome | Promise<Outcome>) => void
+  readonly #origin: string
   readonly #receive: (head: Head) => Consumer
+  readonly #pace: Pace
   #controller: Dispatcher.DispatchController | undefined
   #head: Head | undefined
   #consume: Consumer | undefined
@@ -65,11 +71,17 @@ class Receiver implements Dispatcher.DispatchHandler {
   /** How the answer ended while the consumer was full. */
   #ending: (() => Outcome) | undefined
 
-  constructor(receive: (head: Head) => Consumer) {
+  constructor(origin: string, receive: (head: Head) => Consumer, pace: Pace) {
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     this.outcome = promise
     this.#settle = resolve
+    this.#origin = origin
     this.#receive = receive
+    this.#pace = pace
+  }
+
+  get head(): Head | undefined {
+    return this.#head
   }
 
   /** Ends the exchange with this outcome; a connection still in use is cut. */
@@ -83,13 +95,14 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
+    this.#pace.run()
     // Given up while it waited for a connection.
     if (this.#settled) controller.abort(new Error('the exchange is over'))
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
-    this.#head = { status, headers }
+    this.#head = { status, headers, origin: this.#origin }
     try {
       this.#consume = this.#receive(this.#head)
     } catch (error) {
@@ -99,6 +112,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
+    this.#pace.took(chunk.length)
     if (this.#blocked) this.#queue.push(chunk)
     else this.#take(controller, chunk)
   }
@@ -140,6 +154,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   #pause(controller: Dispatcher.DispatchController, full: Promise<void>): void {
     this.#blocked = true
+    this.#pace.hold()
     controller.pause()
     full.then(
       () => this.#goOn(controller),
@@ -156,7 +171,10 @@ class Receiver implements Dispatcher.DispatchHandler {
     }
     if (this.#blocked || this.#settled) return
     if (this.#ending !== undefined) this.give(this.#ending)
-    else controller.resume()
+    else {
+      this.#pace.run()
+      controller.resume()
+    }
   }
 }
 

@@ -5,115 +5,182 @@ import type { Descriptor } from '../oci/oci.ts'
 import type { ByteSink } from '../task/task.ts'
 import type { Result } from './errors.ts'
 import type { Consumer, Head } from './exchange.ts'
+import { Gauge } from './gauge.ts'
 import type { Host } from './hosts.ts'
-import type { Transfer } from './registry.ts'
-import type { Question, Requests } from './request.ts'
-import { contentEncoding } from './resolve.ts'
+import type { Attempt } from './patience.ts'
+import { Beginning, type Placement, placementOf, type Span, Validators } from './range.ts'
+import type { From, Trail, Transfer } from './registry.ts'
+import type { Question } from './request.ts'
+import { type Ending, type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
 
 /** A try that brings less is one without progress: a peer that hands out bytes one by one is not waited for. */
 const WORTH_A_TRY = 64 * 1024
 
-/** Where an answer's bytes lie in the blob, or why they are of no use. */
-type Placement = { readonly from: number } | { readonly unfit: string; readonly size?: number }
+/** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
+export type Wish = { readonly blob: Descriptor; readonly sink: ByteSink; readonly from?: From; readonly trail: Trail }
+
+type Unfit = Exclude<Placement, { from: number }>
+
+/** What is found out about one answer while it comes: why it is of no use, or how slow it is. */
+type Seen = { readonly asked: Span | undefined; readonly gauge: Gauge | undefined; unfit?: Unfit; rate?: number }
+
+type Deliver = (chunk: Buffer) => Promise<void> | undefined
 
 export class BlobTransfer {
   readonly progress: Progress = { mark: 0 }
-  readonly #requests: Requests
-  readonly #blob: Descriptor
-  readonly #sink: ByteSink
-  readonly #signal: AbortSignal
+  readonly #means: Means
+  readonly #wish: Wish
   /** Bytes the sink has; also where the next try begins. */
-  #offset = 0
-  #attempts = 0
+  #offset: number
+  #fetched = 0
   #firstByteMs: number | undefined
   /** Hosts whose ranges are wrong: they are asked for the whole blob, and what is here already is passed over. */
   readonly #rangeless = new Set<string>()
+  readonly #validators = new Validators()
+  readonly #beginning = new Beginning()
   /** Where this host last ended an answer as if the blob were complete. */
   #endedAt: number | undefined
 
-  constructor(requests: Requests, blob: Descriptor, sink: ByteSink, signal: AbortSignal) {
-    this.#requests = requests
-    this.#blob = blob
-    this.#sink = sink
-    this.#signal = signal
+  constructor(means: Means, wish: Wish) {
+    this.#means = means
+    this.#wish = wish
+    this.#offset = wish.from?.offset ?? 0
+    this.progress.mark = this.#offset
+    if (wish.from !== undefined) this.#beginning.add(wish.from.beginning)
   }
 
   /** One try at one host, from where the last one ended. */
-  async attempt(host: Host, question: Question): Promise<Result<Transfer>> {
-    const { size } = this.#blob
+  async attempt(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer>> {
+    this.#wish.trail.attempts++
     const start = this.#offset
+    const result = await this.#bring(host, question, attempt)
+    const { size } = this.#wish.blob
+    if (this.#offset - start >= WORTH_A_TRY || (this.#offset === size && this.#offset > start)) this.progress.mark = this.#offset
+    return result
+  }
+
+  /** Over one connection, and over several where they are faster. */
+  async #bring(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer>> {
+    for (;;) {
+      const streamed = await this.#stream(host, question, attempt)
+      if (!('rate' in streamed)) return streamed
+      const { trouble, rangeless } = await this.#share(host, question, attempt, streamed.rate)
+      if (rangeless === true) this.#rangeless.add(host.name)
+      if (trouble !== undefined) return { trouble }
+      if (this.#offset === this.#wish.blob.size) return { value: this.#report(host) }
+    }
+  }
+
+  /** One answer, to its end, or until several connections are worth trying: then with the rate of this one. */
+  async #stream(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer> | { readonly rate: number }> {
+    const { size } = this.#wish.blob
+    const isWhole = this.#offset === 0 || this.#rangeless.has(host.name)
+    const asked: Span | undefined = isWhole ? undefined : { from: this.#offset, end: size }
+    const seen: Seen = { gauge: this.#gaugeFor(host), asked }
+    const headers: Record<string, string> = asked === undefined ? {} : { range: `bytes=${asked.from}-` }
+    const receive = this.#receiver(host, attempt, seen)
+    const answer = await this.#means.requests.send(host, { ...question, headers }, receive, attempt)
+    if (seen.rate !== undefined && 'value' in answer) return { rate: seen.rate }
+    // A cut after the last byte cuts nothing off.
+    const isDone = this.#offset === size && (size > 0 || 'value' in answer) && seen.unfit === undefined
+    if (isDone) return { value: this.#report(host) }
+    if ('trouble' in answer) return this.#afterRefusal(answer, host, seen)
+    return seen.unfit === undefined ? this.#endedShort(host) : this.#afterUnfit(seen.unfit, host, seen)
+  }
+
+  /** Reads the head of an answer, and takes its body where that is what was asked for. */
+  #receiver(host: Host, attempt: Attempt, seen: Seen): (head: Head) => Consumer {
     const started = performance.now()
-    this.#attempts++
-    const ranged = start > 0 && !this.#rangeless.has(host.name)
-    let unfit: Exclude<Placement, { from: number }> | undefined
-    const receive = (head: Head): Consumer => {
-      const placement = this.#place(head, ranged)
-      if ('from' in placement) return this.#deliver(host, start - placement.from, started)
-      unfit = placement
+    return (head) => {
+      const placement = placementOf(head, this.#wish.blob.size, seen.asked)
+      const isSame = this.#validators.agrees(head)
+      if (!('from' in placement)) seen.unfit = placement
+      else if (!isSame && seen.asked !== undefined) seen.unfit = { unfit: 'its ETag is another than before' }
+      else {
+        this.#firstByteMs ??= performance.now() - started
+        const deliver = this.#gauged(host, this.#deliver(host, attempt), seen)
+        return placement.from === this.#offset ? deliver : this.#passOver(this.#offset, deliver, seen)
+      }
       return () => 'stop'
     }
-    const headers: Record<string, string> = ranged ? { range: `bytes=${start}-` } : {}
-    const answer = await this.#requests.send(host, { ...question, headers }, receive, this.#signal)
-    if (this.#offset - start >= WORTH_A_TRY || (this.#offset === size && this.#offset > start)) this.progress.mark = this.#offset
-    // A cut after the last byte cuts nothing off.
-    if (this.#offset === size && (size > 0 || 'value' in answer) && unfit === undefined) return { value: this.#report(host) }
-    if ('trouble' in answer) return this.#afterRefusal(answer, host, ranged)
-    return unfit === undefined ? this.#endedShort(host) : this.#afterUnfit(unfit, host, ranged)
+  }
+
+  /** Stops where several connections may be faster. */
+  #gauged(host: Host, deliver: Deliver, seen: Seen): Consumer {
+    const { gauge } = seen
+    if (gauge === undefined) return deliver
+    return (chunk) => {
+      const full = deliver(chunk)
+      const isSlow = gauge.pays(chunk.length, full, this.#wish.blob.size - this.#offset)
+      if (!isSlow || !this.#means.throttle.mayShare(host)) return full
+      seen.rate = gauge.rate
+      return 'stop'
+    }
   }
 
   #report(host: Host): Transfer {
-    return { host: host.name, bytes: this.#offset, attempts: this.#attempts, firstByteMs: this.#firstByteMs ?? 0 }
+    const { attempts } = this.#wish.trail
+    return { host: host.name, bytes: this.#fetched, attempts, firstByteMs: this.#firstByteMs ?? 0 }
   }
 
-  /** Reads the head of a 2xx answer (RFC 9110 §14.4; strict, for wrong bytes are found out only at the very end). */
-  #place({ status, headers }: Head, ranged: boolean): Placement {
-    const { size } = this.#blob
-    const encoding = contentEncoding(headers)
-    if (encoding !== undefined) return { unfit: `it sends the blob ${encoding}-encoded, and was not asked to` }
-    const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
-    if (status === 200)
-      return length === undefined || length === size ? { from: 0 } : { unfit: `it has ${length} bytes of ${size}`, size: length }
-    if (status !== 206 || !ranged) return { unfit: `it answered ${status} where 200 was expected` }
-    const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec([headers['content-range'] ?? []].flat().join(', '))
-    const [, first, last, total] = range ?? []
-    if (Number(first) !== this.#offset || Number(last) !== size - 1 || (total !== '*' && Number(total) !== size)) {
-      return { unfit: 'its Content-Range is not the range that was asked for' }
-    }
-    return { from: this.#offset }
+  #gaugeFor(host: Host): Gauge | undefined {
+    const isWorthwhile = this.#means.health.isRangeWorthwhile(host) && !this.#rangeless.has(host.name)
+    return isWorthwhile ? new Gauge() : undefined
   }
 
-  /** The hot path. `skip` bytes are here already. */
-  #deliver(host: Host, skip: number, started: number): Consumer {
-    const { size, digest } = this.#blob
+  /** The rest over several connections, as far as that is worth it. */
+  async #share(host: Host, question: Question, attempt: Attempt, rate: number): Promise<Ending> {
+    const deliver = this.#deliver(host, attempt)
+    const span = { from: this.#offset, end: this.#wish.blob.size }
+    return new Shares(this.#means, { host, question, attempt, validators: this.#validators, span, rate, deliver }).run()
+  }
+
+  /** The hot path: the next bytes of the blob. */
+  #deliver(host: Host, { signal }: Attempt): Deliver {
+    const { blob, sink, trail } = this.#wish
+    const { size, digest } = blob
+    const { throttle } = this.#means
+    trail.hosts.add(host.name)
     return (chunk) => {
-      this.#firstByteMs ??= performance.now() - started
-      let fresh = chunk
-      if (skip > 0) {
-        fresh = chunk.subarray(skip)
-        skip -= chunk.length - fresh.length
-        if (fresh.length === 0) return undefined
-      }
-      const end = this.#offset + fresh.length
+      const end = this.#offset + chunk.length
       if (end > size) fail({ kind: 'size-mismatch', digest, want: size, got: end, from: host.name })
+      this.#beginning.add(chunk)
       this.#offset = end
-      return this.#sink.write(fresh)
+      this.#fetched += chunk.length
+      return both(sink.write(chunk), throttle.take(chunk.length, signal))
+    }
+  }
+
+  /** Reads what is here already once more; that it is the same is seen by its beginning. */
+  #passOver(skip: number, deliver: Consumer, seen: Seen): Consumer {
+    const isSame = this.#beginning.comparison()
+    return (chunk) => {
+      if (skip === 0) return deliver(chunk)
+      const known = chunk.subarray(0, skip)
+      if (!isSame(known)) {
+        seen.unfit = { unfit: 'what it sends now is not what came before' }
+        return 'stop'
+      }
+      skip -= known.length
+      return known.length === chunk.length ? undefined : deliver(chunk.subarray(known.length))
     }
   }
 
   /** A resume that is refused for its range: the whole blob is asked for instead, once. */
-  #afterRefusal(answer: Exclude<Result<Head>, { value: Head }>, host: Host, ranged: boolean): Result<Transfer> {
-    if (ranged && answer.trouble.kind === 'server-error' && answer.trouble.status === 416) this.#rangeless.add(host.name)
+  #afterRefusal(answer: Exclude<Result<Head>, { value: Head }>, host: Host, { asked }: Seen): Result<Transfer> {
+    if (asked !== undefined && answer.trouble.kind === 'server-error' && answer.trouble.status === 416)
+      this.#rangeless.add(host.name)
     return answer
   }
 
-  #afterUnfit(unfit: { readonly unfit: string; readonly size?: number }, host: Host, ranged: boolean): Result<Transfer> {
+  #afterUnfit(unfit: Unfit, host: Host, { asked }: Seen): Result<Transfer> {
     if (unfit.size !== undefined) return this.#wrongSize(host, unfit.size)
-    if (ranged) {
+    if (asked !== undefined) {
       this.#rangeless.add(host.name)
       return { trouble: { kind: 'server-error', result: unfit.unfit, retryAfterMs: 0 } }
     }
-    return this.#failed({ kind: 'malformed', what: 'answer', from: host.name, reason: unfit.unfit }, unfit.unfit)
+    return failed({ kind: 'malformed', what: 'answer', from: host.name, reason: unfit.unfit }, unfit.unfit)
   }
 
   /** The answer ended as a whole one does, before the blob's size: tried again, for a proxy may have cut it; believed the second time. */
@@ -121,21 +188,20 @@ export class BlobTransfer {
     if (this.#endedAt === this.#offset) return this.#wrongSize(host, this.#offset)
     this.#endedAt = this.#offset
     this.#rangeless.add(host.name)
-    return {
-      trouble: {
-        kind: 'server-error',
-        result: `it ended after ${this.#offset} of ${this.#blob.size} bytes`,
-        retryAfterMs: undefined,
-      },
-    }
+    const result = `it ended after ${this.#offset} of ${this.#wish.blob.size} bytes`
+    return { trouble: { kind: 'server-error', result, retryAfterMs: undefined } }
   }
 
   #wrongSize(host: Host, got: number): Result<Transfer> {
-    const { digest, size } = this.#blob
-    return this.#failed({ kind: 'size-mismatch', digest, want: size, got, from: host.name }, `it has ${got} bytes of ${size}`)
+    const { digest, size } = this.#wish.blob
+    return failed({ kind: 'size-mismatch', digest, want: size, got, from: host.name }, `it has ${got} bytes of ${size}`)
   }
+}
 
-  #failed(failure: Failure, result: string): Result<Transfer> {
-    return { trouble: { kind: 'failed', result, failure } }
-  }
+const failed = (failure: Failure, result: string): Result<Transfer> => ({ trouble: { kind: 'failed', result, failure } })
+
+/** Full where either is. */
+function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Promise.all([one, other]).then(() => {})
 }

@@ -4,6 +4,7 @@ import { MAX_ERROR_BODY } from './errors.ts'
 import { type Consumer, collect, exchange, type Head, type WireRequest } from './exchange.ts'
 import { ForbiddenAddress, forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
+import type { PaceLimits } from './pace.ts'
 
 export type Reply =
   /** 2xx, and the body has gone to the consumer. */
@@ -20,6 +21,8 @@ export type Asked = {
   /** The registry's origin: redirects are judged against it. */
   readonly registry: URL
   readonly signal: AbortSignal
+  /** None by default. */
+  readonly pace?: PaceLimits
 }
 
 const MAX_REDIRECTS = 5
@@ -34,6 +37,7 @@ export async function follow(asked: Asked, first: WireRequest, receive: (head: H
       request,
       (head) => (isSuccess(head) ? receive(head) : collect(body, MAX_ERROR_BODY)),
       asked.signal,
+      asked.pace,
     )
     if (outcome.kind === 'broken')
       return outcome.error instanceof ForbiddenAddress ? { kind: 'forbidden', reason: outcome.error.message } : outcome

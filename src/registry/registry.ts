@@ -8,11 +8,13 @@
  * `client.ts` makes one. A request goes down through
  *
  *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
- *     walk.ts      the hosts in order, each as often as makes sense (retry.ts)
- *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed
+ *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them (health.ts)
+ *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
+ *                  faster (gauge.ts, shares.ts), within this node's limits (throttle.ts)
  *     request.ts   https or http, as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
- *     exchange.ts  one request on one connection (agents.ts), through a proxy where one is meant (proxy.ts, through-proxy.ts)
+ *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is
+ *                  meant (proxy.ts, through-proxy.ts)
  *
  * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
  */
@@ -58,6 +60,21 @@ export interface Registry extends AsyncDisposable {
 /** A document whose bytes have the descriptor's digest. */
 export type Document = { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly host: string }
 
+/** What transfers of one blob leave behind for one that begins anew. */
+export type Trail = {
+  /** Who has delivered some of it: asked last by the next one, for one of them may have sent what is wrong. */
+  readonly hosts: Set<string>
+  /** Requests made. */
+  attempts: number
+  /** Whether there is anybody else to ask. */
+  hasOthers: boolean
+}
+
+export const newTrail = (): Trail => ({ hosts: new Set(), attempts: 0, hasOthers: false })
+
+/** Where a transfer begins; at the beginning by default. `beginning` is what the blob begins with, as far as it is at hand. */
+export type From = { readonly offset: number; readonly beginning: Uint8Array }
+
 /** What a finished transfer tells the report. Times are in milliseconds. */
 export type Transfer = {
   /** The host that delivered the last byte. */
@@ -72,10 +89,10 @@ export type Transfer = {
 export interface Repository {
   /**
    * The manifest or index the reference names now. With `known`, a digest on record, a HEAD is tried first, and `undefined` is returned
-   * where the registry still answers that digest: nothing has moved.
+   * where the registry still answers that digest: nothing has moved. `hurried`: there is another way out, and no host is waited for long.
    * Throws: manifest-unknown, unauthorized, denied, rate-limited, registry-unavailable, digest-mismatch, malformed, unsupported, limit.
    */
-  resolve(options: Abortable & { readonly known?: Digest }): Promise<Document | undefined>
+  resolve(options: Abortable & { readonly known?: Digest; readonly hurried?: boolean }): Promise<Document | undefined>
 
   /** Who answered the last `resolve`; undefined before. */
   readonly resolvedBy: string | undefined
@@ -95,9 +112,14 @@ export interface Repository {
   /**
    * Streams a blob into `sink`, in order and each byte once: a broken connection is resumed by Range behind the sink's back. Stops with
    * size-mismatch one byte after the descriptor's size. Whatever `sink.write` throws ends the transfer and is thrown on unchanged.
-   * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch.
+   * What is more than one connection's worth may come over several.
+   * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch, malformed.
    */
-  fetch(descriptor: Descriptor, sink: ByteSink, options: Abortable): Promise<Transfer>
+  fetch(
+    descriptor: Descriptor,
+    sink: ByteSink,
+    options: Abortable & { readonly from?: From; readonly trail?: Trail },
+  ): Promise<Transfer>
 }
 
 /** A failure that says no more than that nobody could be asked, as one about what was asked for; any other unchanged. */

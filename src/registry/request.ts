@@ -8,6 +8,7 @@ import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
 import type { Host, Scheme } from './hosts.ts'
 import type { Logins } from './logins.ts'
+import type { Attempt } from './patience.ts'
 import { parseRetryAfter } from './retry.ts'
 import { userOf } from './token.ts'
 
@@ -46,13 +47,17 @@ export class Requests {
    * The head of a 2xx answer whose body went to the consumer, or the trouble. Throws what `receive` and its consumer throw, unchanged,
    * and `cancelled`.
    */
-  async send(host: Host, question: Question, receive: (head: Head) => Consumer, signal: AbortSignal): Promise<Result<Head>> {
+  async send(host: Host, question: Question, receive: (head: Head) => Consumer, attempt: Attempt): Promise<Result<Head>> {
     const started = performance.now()
     const known = this.#schemes.get(host.name)
     const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    const hearing = (head: Head): Consumer => {
+      attempt.heard()
+      return receive(head)
+    }
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
-      result = await this.#sendOver(scheme, host, question, receive, signal)
+      result = await this.#sendOver(scheme, host, question, hearing, attempt)
       const isLast = scheme === schemes.at(-1)
       if (!isLast && 'trouble' in result && result.trouble.kind === 'unreachable' && speaksNoTls(host, result.trouble.cause)) {
         this.#log({ type: 'plain-http', host: host.name })
@@ -81,21 +86,21 @@ export class Requests {
     host: Host,
     question: Question,
     receive: (head: Head) => Consumer,
-    signal: AbortSignal,
+    attempt: Attempt,
     mayAskAgain = true,
   ): Promise<Result<Head>> {
     const { logins } = question
     const repository = host.repository ?? question.repository
     const refused: Refused[] = []
-    for (const credentials of await logins.at(host, repository, signal)) {
+    for (const credentials of await logins.at(host, repository, attempt.signal)) {
       const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
-      const result = await this.#sendAs(party, question, receive, signal)
+      const result = await this.#sendAs(party, question, receive, attempt)
       if ('value' in result) logins.letIn(host, repository, credentials)
       if ('value' in result || result.trouble.kind !== 'refused') return result
       refused.push(result.trouble)
     }
     if (mayAskAgain && logins.forget(host, repository))
-      return await this.#sendOver(scheme, host, question, receive, signal, false)
+      return await this.#sendOver(scheme, host, question, receive, attempt, false)
     return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
   }
 
@@ -103,12 +108,13 @@ export class Requests {
     party: Party,
     { method, path, headers }: Question,
     receive: (head: Head) => Consumer,
-    signal: AbortSignal,
+    attempt: Attempt,
   ): Promise<Result<Head>> {
+    const { signal, pace } = attempt
     const { host, origin, repository } = party
     const url = new URL(`${origin.origin}${host.path}/${repository}/${path}`)
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
-    const asked = { host, agents: this.#agents, registry: origin, signal }
+    const asked = { host, agents: this.#agents, registry: origin, signal, pace }
     for (let refreshes = 0; ; refreshes++) {
       const login = await this.#authenticator.authorization(party, signal)
       if ('trouble' in login) return login
@@ -118,7 +124,7 @@ export class Requests {
       if (reply.kind === 'success') return { value: reply.head }
       const isChallenged = reply.kind === 'refusal' && reply.head.status === 401
       if (isChallenged && reply.foreign !== undefined)
-        return await this.#askAnonymously(party, reply, method, headers, receive, signal)
+        return await this.#askAnonymously(party, reply, method, headers, receive, attempt)
       const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
       if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
       return { trouble: troubleOf(reply, party) }
@@ -135,7 +141,7 @@ export class Requests {
     method: Question['method'],
     headers: Question['headers'],
     receive: (head: Head) => Consumer,
-    signal: AbortSignal,
+    { signal, pace }: Attempt,
   ): Promise<Result<Head>> {
     const url = refusal.foreign ?? party.origin
     const host: Host = { ...party.host, headers: {}, named: false }
@@ -150,7 +156,7 @@ export class Requests {
     const login = await this.#authenticator.authorization(stranger, signal)
     if ('trouble' in login) return login
     const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
-    const asked = { host, agents: this.#agents, registry: party.origin, signal }
+    const asked = { host, agents: this.#agents, registry: party.origin, signal, pace }
     const reply = await follow(asked, { method, url, headers: sent }, receive)
     return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
   }

@@ -6,6 +6,7 @@ import { type Descriptor, mediaTypes } from '../oci/oci.ts'
 import type { Result } from './errors.ts'
 import { type Consumer, collect, type Head } from './exchange.ts'
 import type { Host } from './hosts.ts'
+import type { Attempt } from './patience.ts'
 import type { Document } from './registry.ts'
 import type { Question, Requests } from './request.ts'
 
@@ -35,7 +36,7 @@ export async function getDocument(
   host: Host,
   question: Question,
   expected: Expected,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<Result<Document>> {
   const body: Buffer[] = []
   let encoding: string | undefined
@@ -43,7 +44,7 @@ export async function getDocument(
     encoding = contentEncoding(headers)
     return collect(body, MAX_DOCUMENT + 1)
   }
-  const answer = await requests.send(host, question, receive, signal)
+  const answer = await requests.send(host, question, receive, attempt)
   if ('trouble' in answer) return answer
   const bytes = Buffer.concat(body)
   const failed = (failure: Failure, result: string): Result<Document> => ({ trouble: { kind: 'failed', result, failure } })
@@ -75,9 +76,9 @@ export async function stillNames(
   host: Host,
   question: Question,
   known: Digest,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<Result<boolean>> {
-  const answer = await requests.send(host, { ...question, method: 'HEAD' }, () => () => undefined, signal)
+  const answer = await requests.send(host, { ...question, method: 'HEAD' }, () => () => undefined, attempt)
   if ('value' in answer) return { value: announcedDigest(answer.value) === known }
   const { kind } = answer.trouble
   return kind === 'unreachable' || kind === 'rate-limited' ? answer : { value: false }

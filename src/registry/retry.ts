@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cancelledBy, type Trouble } from './errors.ts'
 
 /** Tries without progress before the last host is given up. */
-const MAX_TRIES = 5
+export const MAX_TRIES = 5
 /** Where another host can be asked instead, it is asked soon. */
 const MAX_TRIES_BEFORE_NEXT_HOST = 2
 /** Nobody waits longer than this for a registry that asks to wait: the failure says how long it wants. */
-const MAX_RETRY_AFTER_MS = 60_000
+export const MAX_RETRY_AFTER_MS = 60_000
 const FIRST_BACKOFF_MS = 200
 const MAX_BACKOFF_MS = 5_000
 
@@ -35,14 +35,26 @@ export function retryDelay(
   }
 }
 
+/** How long this trouble keeps everybody from its host; undefined where it is nobody else's. */
+export function pauseAfter(trouble: Trouble, tries: number): number | undefined {
+  if (trouble.kind === 'rate-limited') return trouble.retryAfterMs ?? backoff(tries + 2)
+  if (trouble.kind !== 'server-error' || trouble.retryAfterMs === undefined || trouble.retryAfterMs === 0) return undefined
+  return trouble.retryAfterMs
+}
+
 const waitAsked = (askedMs: number | undefined, tries: number): number | undefined => {
   if (askedMs === undefined) return backoff(tries)
-  // A little later than asked, and not all at the same moment.
-  return askedMs > MAX_RETRY_AFTER_MS ? undefined : askedMs + Math.random() * 250
+  return askedMs > MAX_RETRY_AFTER_MS ? undefined : spread(askedMs)
 }
 
 const backoff = (tries: number): number =>
   Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1)) * (0.5 + Math.random() / 2)
+
+/** A little later than asked, and not all at the same moment. */
+export const spread = (ms: number): number => ms + Math.random() * 250
+
+/** For spans that must not end for all at the same moment. */
+export const jitter = (): number => 0.75 + Math.random() / 2
 
 /** `Retry-After` in milliseconds from now: seconds or an HTTP date (RFC 9110 §10.2.3); undefined where it is neither. */
 export function parseRetryAfter(header: string | readonly string[] | undefined, now = Date.now()): number | undefined {

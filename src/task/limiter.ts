@@ -20,6 +20,26 @@ export class Limiter {
     signal.throwIfAborted()
     if (this.#running < this.#limit) this.#running++
     else await this.#wait(signal)
+    return this.#permit()
+  }
+
+  /** A place, if one is free. */
+  tryAcquire(): Permit | undefined {
+    if (this.#running >= this.#limit) return undefined
+    this.#running++
+    return this.#permit()
+  }
+
+  get free(): number {
+    return this.#limit - this.#running
+  }
+
+  /** Nobody runs, and so nobody waits. */
+  get isIdle(): boolean {
+    return this.#running === 0
+  }
+
+  #permit(): Permit {
     let held = true
     return {
       [Symbol.dispose]: () => {

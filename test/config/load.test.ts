@@ -44,10 +44,16 @@ registry:
   authFiles: [/etc/a.json, /etc/b.json]
   credentialProvider: {configPath: /etc/p.yaml, binDir: /opt/p}
   recheckAccess: true
+  maxConnections: 9
+  maxConnectionsPerHost: 8
+  maxConnectionsPerLayer: 2
+  maxBytesPerSecond: 50Mi
+  staleTagsFor: ["r.example:5000/team", r.example]
 maxParallelImagePulls: 7
 unpackWorkers: 3
 durability: Sync
 keepBlobs: false
+keepPartials: true
 gc: {highThresholdPercent: 70, lowThresholdPercent: 60, minimumAge: 5m, maximumAge: 168h}
 pins:
 - {images: ["r.example/base/*", "**:keep"], reason: the base of all, ttl: 72h}
@@ -75,7 +81,12 @@ describe('what is in force', () => {
     expect(config).toMatchObject({
       rootDir: '/var/lib/windlass',
       socket: { path: '/run/windlass/windlass.sock', mode: 0o660 },
-      registry: { configPath: '/etc/containerd/certs.d:/etc/docker/certs.d', progressTimeoutMs: 300_000, recheckAccess: false },
+      registry: {
+        configPath: '/etc/containerd/certs.d:/etc/docker/certs.d',
+        progressTimeoutMs: 300_000,
+        recheckAccess: false,
+        transfers: { maxConnections: 64, maxConnectionsPerHost: 32, maxConnectionsPerLayer: 4 },
+      },
       limits: {
         maxUnpackedSize: 68_719_476_736,
         maxLayerEntries: 4_000_000,
@@ -103,8 +114,16 @@ describe('what is in force', () => {
         noProxy: '10.0.0.0/8,.example',
         authFiles: ['/etc/a.json', '/etc/b.json'],
         credentialProvider: { configPath: '/etc/p.yaml', binDir: '/opt/p' },
+        transfers: {
+          maxConnections: 9,
+          maxConnectionsPerHost: 8,
+          maxConnectionsPerLayer: 2,
+          maxBytesPerSecond: 50 * 2 ** 20,
+        },
+        staleTagsFor: ['r.example:5000/team', 'r.example'],
       },
       maxParallelImagePulls: 7,
+      keepPartials: true,
       unpackWorkers: 3,
       gc: { highPercent: 70, lowPercent: 60, minAgeMs: 300_000, maxAgeMs: 604_800_000 },
       pins: [

@@ -139,12 +139,15 @@ function quota(): Scarcity {
     const shown = btrfs('qgroup', 'show', '--raw', '--sync', '-f', dir)
     return Number(/^0\/\d+\s+(\d+)/m.exec(shown)?.[1] ?? Number.NaN)
   }
+  // Asked for at the top: below the limit even the call that raises it may be refused.
+  const limit = (to: string): void =>
+    void btrfs('qgroup', 'limit', to, `0/${btrfs('inspect-internal', 'rootid', dir).trim()}`, disk)
   const owned = resources.move()
   return {
     dir,
     taken,
-    squeeze: (left) => void btrfs('qgroup', 'limit', String(taken() + left), dir),
-    relax: () => void btrfs('qgroup', 'limit', 'none', dir),
+    squeeze: (left) => limit(String(taken() + left)),
+    relax: () => limit('none'),
     [Symbol.dispose]: () => owned.dispose(),
   }
 }

@@ -11,7 +11,7 @@ const containerd = (logins: Record<string, Partial<typeof none>>) => ({
   headers: {},
   logins: Object.fromEntries(Object.entries(logins).map(([host, login]) => [host, { ...none, ...login }])),
 })
-const nothing = { configPath: '/c', registriesConf: '/r', progressTimeoutMs: 1, recheckAccess: false, authFiles: [] }
+const nothing = { authFiles: [] }
 
 it('a node without any place for logins has no keyring', () => {
   expect(keyringFor(nothing, undefined, pino({ enabled: false }))).toBeUndefined()

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { type Failure, WindlassError } from '../../src/failure/failure.ts'
 import type { Platform } from '../../src/oci/oci.ts'
 import type { Identify } from '../../src/pull/identity.ts'
+import type { Log } from '../../src/pull/log.ts'
 import { createLooker, type Looker } from '../../src/pull/look.ts'
+import type { Partials } from '../../src/pull/partials.ts'
 import type { PullEvent, Puller, PullRequest } from '../../src/pull/pull.ts'
-import { createPuller } from '../../src/pull/puller.ts'
+import { createPuller, type PullerOptions } from '../../src/pull/puller.ts'
 import type { Room } from '../../src/pull/room.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import { createRegistry } from '../../src/registry/client.ts'
@@ -42,11 +44,17 @@ export type LabOptions = RegistryOptions & {
   /** The store's; by default one in a directory that goes with the lab. */
   readonly root?: string
   readonly roomIn?: (store: Store) => Room
+  readonly partials?: Partials
+  readonly log?: Log
+  /** The registry's tags may be answered with what they named last. */
+  readonly mayBeStale?: true
+  readonly onEnd?: NonNullable<PullerOptions['onEnd']>
   readonly identify?: Identify
   readonly recheckAccess?: boolean
 }
 
-export async function openLab({ root: given, roomIn, identify, recheckAccess, ...options }: LabOptions = {}): Promise<Lab> {
+export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
+  const { partials, log, onEnd, identify, recheckAccess, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -59,7 +67,19 @@ export async function openLab({ root: given, roomIn, identify, recheckAccess, ..
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
   const room = roomIn?.(store) ?? boundless
   const access = { ...(identify === undefined ? {} : { identify }), ...(recheckAccess === undefined ? {} : { recheckAccess }) }
-  const puller = createPuller({ registry: client, store, unpacker, platform: amd64, maxParallelPulls: 4, room, ...access })
+  const puller = createPuller({
+    registry: client,
+    store,
+    unpacker,
+    platform: amd64,
+    maxParallelPulls: 4,
+    partials,
+    room,
+    ...access,
+    ...(log === undefined ? {} : { log }),
+    ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
+    ...(onEnd === undefined ? {} : { onEnd }),
+  })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {
     const events: PullEvent[] = []

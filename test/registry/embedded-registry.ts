@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { type Digest, digestOfHex, isDigest, sha256 } from '../../src/oci/digest.ts'
 import { type Body, type BodyFault, sendBody, sizeOf } from './send-body.ts'
@@ -36,6 +37,8 @@ export type Fault =
   | { readonly kind: 'hold'; readonly until: Promise<void> }
   /** The connection is closed without an answer. */
   | { readonly kind: 'hang-up' }
+  /** Whatever this writes to the connection, in place of HTTP as Node speaks it. */
+  | { readonly kind: 'raw'; readonly answer: (socket: Socket) => void }
 
 /** One request as it came. */
 export type LoggedRequest = {
@@ -211,6 +214,11 @@ class EmbeddedRegistry implements TestRegistry {
     switch (fault?.kind) {
       case 'hang-up':
         return void response.destroy()
+      case 'raw': {
+        const { socket } = request
+        response.detachSocket(socket)
+        return void fault.answer(socket)
+      }
       case 'hold':
         await fault.until
         break
@@ -257,25 +265,29 @@ class EmbeddedRegistry implements TestRegistry {
   ): Promise<void> {
     const body = fault?.kind === 'bytes' ? { bytes: fault.bytes } : content.body
     const size = sizeOf(body)
-    const from = fault?.kind === 'ignore-range' ? undefined : rangeStart(logged.range)
+    const span = fault?.kind === 'ignore-range' ? undefined : rangeOf(logged.range, size)
+    const { from, end } = span ?? { from: undefined, end: size }
     const headers: Record<string, string> = { ...content.headers, 'accept-ranges': 'bytes' }
     if (from !== undefined && from >= size) return void response.writeHead(416, { 'content-range': `bytes */${size}` }).end()
-    if (from !== undefined) headers['content-range'] = `bytes ${from}-${size - 1}/${size}`
-    if (!(fault?.kind === 'bytes' && fault.chunked === true)) headers['content-length'] = String(size - (from ?? 0))
+    if (from !== undefined) headers['content-range'] = `bytes ${from}-${end - 1}/${size}`
+    if (!(fault?.kind === 'bytes' && fault.chunked === true)) headers['content-length'] = String(end - (from ?? 0))
     if (fault?.kind === 'headers') Object.assign(headers, fault.headers)
     const shown = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''))
     response.writeHead(from === undefined ? 200 : 206, shown)
     logged.status = response.statusCode
     if (logged.method === 'HEAD') return void response.end()
-    const bodyFault = fault?.kind === 'cut' || fault?.kind === 'stall' || fault?.kind === 'corrupt' ? fault : undefined
+    const bodyFault =
+      fault?.kind === 'cut' || fault?.kind === 'reset' || fault?.kind === 'stall' || fault?.kind === 'corrupt' ? fault : undefined
     const bytesPerSecond = logged.path.includes('/blobs/') ? this.#options.blobBytesPerSecond : undefined
-    await sendBody(response, body, { from: from ?? 0, bytesPerSecond, fault: bodyFault })
+    await sendBody(response, body, { from: from ?? 0, end, bytesPerSecond, fault: bodyFault })
   }
 }
 
-const rangeStart = (range: string | undefined): number | undefined => {
-  const start = /^bytes=(\d+)-$/.exec(range ?? '')?.[1]
-  return start === undefined ? undefined : Number(start)
+/** `end` is not part of it. */
+function rangeOf(range: string | undefined, size: number): { readonly from: number; readonly end: number } | undefined {
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? []
+  if (first === undefined) return undefined
+  return { from: Number(first), end: last === undefined || last === '' ? size : Math.min(size, Number(last) + 1) }
 }
 
 const errorBody = (code: string, message: string): string => JSON.stringify({ errors: [{ code, message, detail: null }] })

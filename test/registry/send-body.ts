@@ -13,6 +13,8 @@ export const sizeOf = (body: Body): number => ('bytes' in body ? body.bytes.leng
 export type BodyFault =
   /** The connection is cut after so many bytes. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** The same, by a reset: what the other side has not read yet is lost to it. */
+  | { readonly kind: 'reset'; readonly afterBytes: number }
   /** Nothing more comes after so many bytes until `until` resolves. */
   | { readonly kind: 'stall'; readonly afterBytes: number; readonly until: Promise<void> }
   /** The byte at this offset is inverted. */
@@ -20,18 +22,19 @@ export type BodyFault =
 
 export type Sending = {
   readonly from: number
+  readonly end: number
   readonly bytesPerSecond: number | undefined
   readonly fault: BodyFault | undefined
 }
 
 const CHUNK = 1 << 18
 
-async function* chunksOf(body: Body, from: number): AsyncGenerator<Uint8Array> {
+async function* chunksOf(body: Body, { from, end }: Sending): AsyncGenerator<Uint8Array> {
   if ('file' in body) {
-    yield* createReadStream(body.file, { start: from, highWaterMark: CHUNK })
+    yield* createReadStream(body.file, { start: from, end: end - 1, highWaterMark: CHUNK })
     return
   }
-  for (let at = from; at < body.bytes.length; at += CHUNK) yield body.bytes.subarray(at, at + CHUNK)
+  for (let at = from; at < end; at += CHUNK) yield body.bytes.subarray(at, Math.min(end, at + CHUNK))
 }
 
 /** Pieces no larger than a twentieth of a second at the wanted rate, and cut where the fault strikes. */
@@ -63,9 +66,10 @@ export async function sendBody(response: ServerResponse, body: Body, sending: Se
   response.once('close', () => closed.abort())
   let sent = 0
   response.flushHeaders()
-  for await (const chunk of chunksOf(body, sending.from)) {
+  for await (const chunk of chunksOf(body, sending)) {
     for (const piece of pieces(chunk, sent, sending)) {
       if (fault?.kind === 'cut' && sent >= fault.afterBytes) return cut(response)
+      if (fault?.kind === 'reset' && sent >= fault.afterBytes) return void response.socket?.resetAndDestroy()
       if (fault?.kind === 'stall' && sent >= fault.afterBytes) await Promise.race([fault.until, gone])
       if (closed.signal.aborted) return
       const started = performance.now()

@@ -172,6 +172,7 @@ export function drivenPuller() {
     },
     plan: async (request) => planOf(storedImage('planned'), request),
     inFlight: () => status,
+    staleTags: () => [],
     watch: (onChange, { signal }: Abortable) => {
       watchers.add(onChange)
       signal.addEventListener('abort', () => watchers.delete(onChange), { once: true })

@@ -85,6 +85,21 @@ describe('the limiter', () => {
     expect(most).toBe(2)
   })
 
+  it('gives places that are free to those who would not wait, and no other', async () => {
+    const limiter = new Limiter(2)
+    const first = limiter.tryAcquire()
+    using second = await limiter.acquire(forever)
+    expect([first !== undefined, second !== undefined, limiter.free, limiter.tryAcquire()]).toEqual([true, true, 0, undefined])
+    const waiting = limiter.acquire(forever)
+    first?.[Symbol.dispose]()
+    // It went to the one who waited.
+    expect(limiter.tryAcquire()).toBeUndefined()
+    const third = await waiting
+    third[Symbol.dispose]()
+    second[Symbol.dispose]()
+    expect([limiter.free, limiter.isIdle]).toEqual([2, true])
+  })
+
   it('forgets who stops waiting', async () => {
     const limiter = new Limiter(1)
     const held = await limiter.acquire(forever)

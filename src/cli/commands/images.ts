@@ -21,7 +21,8 @@ export function addImages(program: Command, session: Session): void {
       'after',
       `
 SIZE is what was downloaded, compressed, as containerd counts it. An image is
-damaged where windlass verify has found a layer of it to be; a pull mends it.
+damaged where windlass verify has found a layer of it to be; a pull mends it. A tag is
+stale where its registry could not be reached when it was pulled last.
 
 Examples:
   windlass images
@@ -31,9 +32,17 @@ Examples:
     .action(async (options: Options) => {
       const { io, signal } = session
       await using backend = await session.backendWithImages()
-      const [all, damaged] = await Promise.all([backend.images({ signal }), backend.damaged({ signal })])
+      const [all, damaged, stale] = await Promise.all([
+        backend.images({ signal }),
+        backend.damaged({ signal }),
+        backend.staleTags({ signal }),
+      ])
       const bad = new Set(damaged.flatMap(({ imageIds }) => imageIds))
-      const images = all.map((image) => ({ ...summaryOnly(image), damaged: bad.has(image.id) }))
+      const images = all.map((image) => ({
+        ...summaryOnly(image),
+        damaged: bad.has(image.id),
+        staleTags: image.tags.filter((tag) => stale.includes(tag)),
+      }))
       if (switchOption(options, 'quiet')) await writeTo(io.stdout, images.map(({ id }) => `${printable(id)}\n`).join(''))
       else await print(io, session.format(), images, (all) => imagesTable(all, switchOption(options, 'digests')))
     })
@@ -42,13 +51,13 @@ Examples:
 /** A backend may know more of an image; the list has these. */
 const summaryOnly = ({ id, tags, digests, size, pinned }: ImageSummary): ImageSummary => ({ id, tags, digests, size, pinned })
 
-type ListedImage = ImageSummary & { readonly damaged: boolean }
+type ListedImage = ImageSummary & { readonly damaged: boolean; readonly staleTags: readonly string[] }
 
 function imagesTable(images: readonly ListedImage[], withDigests: boolean): string {
   const rows = images.flatMap((image) =>
     namesOf(image).map(([name, tag, digest]) => [
       name,
-      tag,
+      tag + (image.staleTags.includes(`${name}:${tag}`) ? ' (stale)' : ''),
       ...(withDigests ? [digest] : []),
       shortDigest(image.id),
       bytes(image.size) + (image.pinned ? ' (pinned)' : '') + (image.damaged ? ' (damaged)' : ''),

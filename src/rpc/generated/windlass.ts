@@ -29,6 +29,8 @@ import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPla
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from './windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
+import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from './windlass/v1/ListStaleRequest.ts';
+import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from './windlass/v1/ListStaleResponse.ts';
 import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from './windlass/v1/LookUpRequest.ts';
 import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from './windlass/v1/LookUpResponse.ts';
 import type { OfferedPlatform as _windlass_v1_OfferedPlatform, OfferedPlatform__Output as _windlass_v1_OfferedPlatform__Output } from './windlass/v1/OfferedPlatform.ts';
@@ -55,6 +57,7 @@ import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_R
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from './windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from './windlass/v1/SetPassthroughResponse.ts';
+import type { StaleTag as _windlass_v1_StaleTag, StaleTag__Output as _windlass_v1_StaleTag__Output } from './windlass/v1/StaleTag.ts';
 import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from './windlass/v1/UnpinRequest.ts';
 import type { VerifiedLayer as _windlass_v1_VerifiedLayer, VerifiedLayer__Output as _windlass_v1_VerifiedLayer__Output } from './windlass/v1/VerifiedLayer.ts';
 import type { VerifyDone as _windlass_v1_VerifyDone, VerifyDone__Output as _windlass_v1_VerifyDone__Output } from './windlass/v1/VerifyDone.ts';
@@ -101,6 +104,8 @@ export interface ProtoGrpcType {
       ListPlatformsResponse: MessageTypeDefinition<_windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsResponse__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
+      ListStaleRequest: MessageTypeDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleRequest__Output>
+      ListStaleResponse: MessageTypeDefinition<_windlass_v1_ListStaleResponse, _windlass_v1_ListStaleResponse__Output>
       LookUpRequest: MessageTypeDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpRequest__Output>
       LookUpResponse: MessageTypeDefinition<_windlass_v1_LookUpResponse, _windlass_v1_LookUpResponse__Output>
       OfferedPlatform: MessageTypeDefinition<_windlass_v1_OfferedPlatform, _windlass_v1_OfferedPlatform__Output>
@@ -127,6 +132,7 @@ export interface ProtoGrpcType {
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
       SetPassthroughRequest: MessageTypeDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughRequest__Output>
       SetPassthroughResponse: MessageTypeDefinition<_windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughResponse__Output>
+      StaleTag: MessageTypeDefinition<_windlass_v1_StaleTag, _windlass_v1_StaleTag__Output>
       UnpinRequest: MessageTypeDefinition<_windlass_v1_UnpinRequest, _windlass_v1_UnpinRequest__Output>
       VerifiedLayer: MessageTypeDefinition<_windlass_v1_VerifiedLayer, _windlass_v1_VerifiedLayer__Output>
       VerifyDone: MessageTypeDefinition<_windlass_v1_VerifyDone, _windlass_v1_VerifyDone__Output>

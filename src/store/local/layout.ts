@@ -16,6 +16,7 @@
  *     overlay-images/<image id>/<document>               its config, manifest and index
  *     staging/<uuid>/{diff,tar-split.gz,implied}         being unpacked
  *     trash/<uuid>                                       being removed
+ *     partials/<hex of a blob's digest>                  what came of it, kept for a restart (pull/partials.ts); not the store's
  */
 import { hash } from 'node:crypto'
 import { join } from 'node:path'

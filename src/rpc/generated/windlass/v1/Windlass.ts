@@ -14,6 +14,8 @@ import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPla
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from '../../windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from '../../windlass/v1/ListStaleRequest.ts';
+import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from '../../windlass/v1/ListStaleResponse.ts';
 import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from '../../windlass/v1/LookUpRequest.ts';
 import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from '../../windlass/v1/LookUpResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
@@ -122,6 +124,21 @@ export interface WindlassClient extends grpc.Client {
   listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  ListStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  ListStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  listStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
@@ -301,6 +318,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
   
   /**
+   * The tags that were last answered with what they had named before, because their registry could not be reached.
+   */
+  ListStale: grpc.handleUnaryCall<_windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse>;
+  
+  /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
    */
   LookUp: grpc.handleUnaryCall<_windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse>;
@@ -362,6 +384,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
   ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>
   LookUp: MethodDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpResponse, _windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
