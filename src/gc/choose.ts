@@ -59,7 +59,9 @@ export function choose(scene: Scene, { minAgeMs, maxAgeMs = Infinity }: Watermar
     if (kept === undefined) free.push(image)
     else stays.push({ image, ...kept })
   }
-  free.sort((a, b) => a.usedAt.getTime() - b.usedAt.getTime())
+  const lastUse = lastUseBy(now, minAgeMs)
+  free.sort((a, b) => lastUse(a) - lastUse(b))
+  // Not by that: a node whose clock starts in the past would lose every image that is not in use before it is told the time.
   const isOld = ({ usedAt }: StoredImage): boolean => now.getTime() - usedAt.getTime() > maxAgeMs
 
   let missing = {
@@ -92,6 +94,15 @@ function remainder(free: readonly StoredImage[], goes: readonly Going[], shelf: 
   return free.filter((image) => !chosen.has(image)).map((image) => shelf.take(image).bytes)
 }
 
+/**
+ * What was used in a time to come was used before the clock was set back: nobody knows when, and it is as old as anything. A clock that was
+ * put right by less than `minAgeMs` is another matter.
+ */
+function lastUseBy(now: Date, minAgeMs: number): (image: StoredImage) => number {
+  const latest = now.getTime() + minAgeMs
+  return ({ usedAt }) => (usedAt.getTime() < latest || usedAt <= now ? usedAt.getTime() : 0)
+}
+
 function keptFor(image: StoredImage, shelf: Shelf, minAgeMs: number, now: Date): Omit<Staying, 'image'> | undefined {
   if (isPinned(image, now)) {
     const owners = standing(image.pins, now).map(({ owner }) => owner)
@@ -99,8 +110,7 @@ function keptFor(image: StoredImage, shelf: Shelf, minAgeMs: number, now: Date):
   }
   const use = shelf.useOf(image)
   if (use !== undefined) return { reason: 'in-use', detail: use }
-  // What was used in a time to come was used before the clock was set back, and is as old as anything.
-  if (Math.abs(now.getTime() - image.usedAt.getTime()) < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
+  if (now.getTime() - lastUseBy(now, minAgeMs)(image) < minAgeMs) return { reason: 'young', detail: 'it was used a moment ago' }
   return undefined
 }
 

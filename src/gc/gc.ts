@@ -1,7 +1,7 @@
 /** Frees what nothing needs any more: called at the start, and after every removal. */
 import type { Store } from '../store/store.ts'
 
-/** What a collection freed: layers, and the bytes they took up on disk. */
+/** What a collection freed: layers, and the bytes they took up on the disk of a store of ours. */
 export type Collected = { readonly layers: number; readonly bytes: number }
 
 export interface Collector {
@@ -20,7 +20,7 @@ export function createCollector(store: Pick<Store, 'collect'>): Collector {
     // From here on a caller may have removed something that this collection does not see: it gets the next one.
     waiting = undefined
     const gone = await store.collect()
-    return { layers: gone.length, bytes: gone.reduce((sum, { usedBytes, facts }) => sum + (usedBytes ?? facts.diffSize), 0) }
+    return { layers: gone.length, bytes: gone.reduce((sum, { usedBytes = 0 }) => sum + usedBytes, 0) }
   }
   return {
     collect: () => {

@@ -3,6 +3,7 @@
  * the longest time first. In a runtime's store nothing goes by itself: there kubelet collects.
  */
 import { fail, failureOf } from '../failure/failure.ts'
+import type { LayerId } from '../oci/digest.ts'
 import type { Holdings, Store, StoredImage } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
@@ -111,16 +112,26 @@ export class Housekeeper {
     if (this.#parts.store.holdings === undefined) return undefined
     this.#unasked -= bytes
     if (this.#unasked > 0) return undefined
-    this.#making ??= this.#makeRoom()
-      .catch((error: unknown) => {
-        // Whether there is enough is for the disk to say; it is asked again soon.
-        this.#complain('room for a pull could not be made', error)
-        this.#unasked = ASK_AGAIN
-      })
-      .finally(() => {
-        this.#making = undefined
-      })
+    this.#making ??= this.#tryToMakeRoom().finally(() => {
+      this.#making = undefined
+    })
     return this.#making
+  }
+
+  /** Makes room for a copy, if a pull says that it is due. Rejects with the signal's reason. */
+  async due(layer: LayerId, { signal }: Abortable): Promise<void> {
+    if (this.#parts.store.holdings === undefined || !this.#promises.isDue(layer)) return
+    await unlessAborted(this.#tryToMakeRoom(), signal)
+  }
+
+  async #tryToMakeRoom(): Promise<void> {
+    try {
+      await this.#makeRoom()
+    } catch (error) {
+      // Whether there is enough is for the disk to say; it is asked again soon.
+      this.#complain('room for a pull could not be made', error)
+      this.#unasked = ASK_AGAIN
+    }
   }
 
   async #admit(promised: Promised): Promise<void> {

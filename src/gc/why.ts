@@ -1,7 +1,7 @@
 /** What holds a thing: an image, a layer, or a document of an image. */
 
 import { sha256 } from '../oci/digest.ts'
-import { findImage, layersOn } from '../store/lookup.ts'
+import { findImage, layersOn, nameOf } from '../store/lookup.ts'
 import { standing } from '../store/pins.ts'
 import type { Holders, Store, StoredImage, StoredLayer } from '../store/store.ts'
 
@@ -89,8 +89,6 @@ function holdsOn(id: StoredLayer['id'], holders: Holders | undefined): readonly 
     ...(adopted.kind === 'unknown' ? [{ kind: 'unknown' as const, detail: adopted.why }] : []),
   ]
 }
-
-const nameOf = ({ tags, digests, id }: StoredImage): string => tags[0] ?? digests[0] ?? id
 
 /** The blob a layer came out of, and those that images list for it. */
 function blobsOf(images: readonly StoredImage[], { id, facts }: StoredLayer): readonly string[] {

@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import { asWindlassError, fail } from '../failure/failure.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
-import { LAST_RUNTIME, RECEIPTS, TAR_SPLITS } from '../store/common/root.ts'
+import { LAST_RUNTIME } from '../store/common/root.ts'
 import { writeBeside } from '../store/local/durable.ts'
 import { readRegular } from '../sys/regular.ts'
 
@@ -43,11 +43,13 @@ export function keepRuntime(root: string, { kind, socket }: RuntimeAddress): voi
   }
 }
 
-/** For a root that is a store of its own now: neither the runtime is of use, nor what its layers were verified by, nor who pulled its images. Throws system. */
+/**
+ * For a root that is a store of its own now. What else is kept for a runtime stays: this may be a start before that has made its socket, and
+ * what is of no use any more goes with the first sweep beside it. Throws system.
+ */
 export function forgetRuntime(root: string): void {
   try {
     rmSync(join(root, LAST_RUNTIME), { force: true })
-    for (const name of [TAR_SPLITS, RECEIPTS]) rmSync(join(root, name), { recursive: true, force: true })
   } catch (error) {
     throw asWindlassError(error)
   }

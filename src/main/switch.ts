@@ -1,5 +1,5 @@
 /** That a person has left pulls to the runtime: a file in the root, there while it holds, because it must outlast the daemon. */
-import { closeSync, constants, existsSync, fsyncSync, lstatSync, openSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { asWindlassError, fail } from '../failure/failure.ts'
@@ -7,6 +7,7 @@ import type { PassthroughState } from '../runtime/passthrough.ts'
 import { makeDirectory, SWITCH } from '../store/common/root.ts'
 import { writeBeside } from '../store/local/durable.ts'
 import { readRegular } from '../sys/regular.ts'
+import { syncPath } from '../sys/sync.ts'
 
 const schema = z.strictObject({ reason: z.string().max(4096), since: z.iso.datetime() })
 /** A reason's 4096 characters, escaped as JSON does at worst. */
@@ -47,7 +48,7 @@ export function keepSwitch(root: string, state: PassthroughState): void {
     } else if (existsSync(root)) {
       // Whatever was in its place goes with it.
       rmSync(file, { force: true })
-      syncDirectory(root)
+      syncPath(root)
     }
   } catch (error) {
     throw asWindlassError(error)
@@ -55,12 +56,3 @@ export function keepSwitch(root: string, state: PassthroughState): void {
 }
 
 const isDirectory = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}

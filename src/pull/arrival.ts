@@ -13,8 +13,11 @@ import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
-/** Where one layer stands; read by whoever draws progress. `unread`: how many of the bytes nobody has unpacked yet. */
-export type LayerProgress = { state: LayerState; bytes: number; unread?: () => number }
+/**
+ * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unread`: how many of the bytes
+ * nobody has unpacked yet.
+ */
+export type LayerProgress = { state: LayerState; bytes: number; isDue?: boolean; unread?: () => number }
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
@@ -29,7 +32,7 @@ export type Origin = { readonly remote: Repository; readonly host: string }
 export type ArrivalCrew = {
   readonly store: Store
   readonly unpacker: Unpacker
-  readonly room: Pick<Room, 'arrived'>
+  readonly room: Pick<Room, 'arrived' | 'due'>
   readonly log: Log
   readonly partials: Partials | undefined
 }
@@ -167,6 +170,9 @@ export class Arrival {
   async #replay(staged: StagedLayer, source: LayerSource): Promise<Obtained> {
     const asked = performance.now()
     await using unpacking = await this.#open(staged, source)
+    this.#progress.isDue = true
+    await this.#room.due(this.#id, { signal: this.#signal })
+    this.#progress.isDue = false
     this.#progress.state = 'unpacking'
     const queuedMs = performance.now() - asked
     const facts = await unpacking.finish()

@@ -1,24 +1,34 @@
 /** What a pull still expects: guessed when it is planned, less with every byte. */
-import type { LayerId } from '../oci/digest.ts'
+import type { DiffId, LayerId } from '../oci/digest.ts'
 import { compressionOf } from '../oci/parse.ts'
-import type { Store } from '../store/store.ts'
+import type { ComingLayer } from '../store/coming.ts'
+import type { Lease, Store } from '../store/store.ts'
 import type { LayerProgress } from './arrival.ts'
 import type { PlannedLayer } from './pull.ts'
-import type { Coming, Estimate } from './room.ts'
 
 /** What images of distributions and languages unpack to. */
 const TYPICAL_RATIO = 2.7
 
-/** What each layer will take up. Its tar's size is known only where it was unpacked here before; of a compressed blob it is a guess. */
+/** Bytes a layer will take up: what is likely, and what it will hardly fall below. `isKnown`: its size was measured on this node. */
+export type Estimate = { readonly likely: number; readonly least: number; readonly isKnown: boolean }
+
+/**
+ * What each layer will take up. Its tar's size is known only where it was unpacked here before; of a compressed blob it is a guess. What is to
+ * be copied is held by `twins` from now on: it must not go to make room for its copy.
+ */
 export async function estimate(
-  store: Pick<Store, 'layerByDiffId'>,
+  store: Pick<Store, 'layerByDiffId' | 'holdings'>,
   layers: readonly PlannedLayer[],
+  twins: Lease,
 ): Promise<readonly Estimate[]> {
   return await Promise.all(
     layers.map(async ({ origin, blob, diffId }) => {
       if (origin === 'here') return { likely: 0, least: 0, isKnown: true }
       const twin = await store.layerByDiffId(diffId)
-      if (twin !== undefined) return { likely: twin.facts.diffSize, least: twin.facts.diffSize, isKnown: true }
+      if (twin !== undefined) {
+        if (store.holdings !== undefined) await twins.retain([twin.id])
+        return { likely: twin.facts.diffSize, least: twin.facts.diffSize, isKnown: true }
+      }
       const isPlain = compressionOf(blob.mediaType) === 'none'
       // Weights and archives hardly compress: such a layer takes up what its blob does.
       return { likely: isPlain ? blob.size : blob.size * TYPICAL_RATIO, least: blob.size, isKnown: false }
@@ -26,9 +36,16 @@ export async function estimate(
   )
 }
 
+type ExpectedLayer = Pick<Estimate, 'likely' | 'least'> & {
+  readonly id: LayerId
+  readonly size: number
+  /** The first copy of its diffID: whoever repeats one in a config has sent nothing for it. */
+  readonly isWorthRoom: boolean
+}
+
 /** How far the layers of a pull have come: what has arrived no longer counts, because it is on the disk. */
 export class Expected {
-  readonly #layers: readonly (Estimate & { readonly id: LayerId; readonly size: number })[]
+  readonly #layers: readonly ExpectedLayer[]
   readonly #progressOf: (id: LayerId) => LayerProgress | undefined
   readonly #done = new Set<number>()
 
@@ -38,9 +55,14 @@ export class Expected {
     estimates: readonly Estimate[],
     progressOf: (id: LayerId) => LayerProgress | undefined,
   ) {
-    this.#layers = layers.flatMap(({ blob }, at) => {
+    const copied = new Set<DiffId>()
+    this.#layers = layers.flatMap(({ origin, blob, diffId }, at) => {
       const [id, estimated] = [ids[at], estimates[at]]
-      return id === undefined || estimated === undefined ? [] : [{ id, size: blob.size, ...estimated }]
+      if (id === undefined || estimated === undefined) return []
+      const { likely, least, isKnown } = estimated
+      const isWorthRoom = isKnown && origin !== 'here' && !copied.has(diffId)
+      if (isWorthRoom) copied.add(diffId)
+      return [{ id, size: blob.size, likely, least, isWorthRoom }]
     })
     this.#progressOf = progressOf
   }
@@ -49,13 +71,20 @@ export class Expected {
     this.#done.add(layer)
   }
 
-  coming(): readonly Coming[] {
-    return this.#layers.map(({ id, size, likely, least, isKnown }, at) => {
-      const { state, bytes, unread } = this.#progressOf(id) ?? { state: 'waiting', bytes: 0 }
+  coming(): readonly ComingLayer[] {
+    return this.#layers.map(({ id, size, likely, least, isWorthRoom }, at) => {
+      const { bytes, isDue = false, unread } = this.#progressOf(id) ?? { bytes: 0 }
       const unpacked = bytes - (unread?.() ?? 0)
       const share = this.#done.has(at) ? 1 : Math.min(1, Math.max(0, unpacked / Math.max(1, size)))
-      const [left, hasBegun] = [1 - share, bytes > 0 || (isKnown && state !== 'waiting')]
-      return { id, likely: likely * left, least: least * left, arrived: likely * share, isKnown, hasBegun }
+      const left = 1 - share
+      return {
+        id,
+        likely: likely * left,
+        least: least * left,
+        arrived: likely * share,
+        hasBegun: bytes > 0,
+        isDue: isDue && isWorthRoom,
+      }
     })
   }
 }

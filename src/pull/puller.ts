@@ -17,7 +17,7 @@ import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
 import type { Partials } from './partials.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
-import { boundless, type Room } from './room.ts'
+import type { Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
 import { type StaleTag, StaleTags } from './stale.ts'
 
@@ -32,8 +32,7 @@ export type PullerOptions = {
   readonly partials?: Partials | undefined
   /** Prefixes of repositories whose tags may be answered with what they named last; by default none may. */
   readonly staleTagsFor?: readonly string[]
-  /** By default as much as there is. */
-  readonly room?: Room
+  readonly room: Room
   /** Called once for every pull that has ended, however many waited for it; `pulled`, `stale`, or the failure's kind. Must not throw. */
   readonly onEnd?: (registry: string, result: 'pulled' | 'stale' | Failure['kind']) => void
   /** Says who a caller is, for receipts; by default none are kept. */
@@ -64,8 +63,8 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, onEnd, ...rest }: PullerOptions) {
-    const { room = boundless, log = silent, identify, recheckAccess = false, partials, staleTagsFor } = rest
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
+    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor } = rest
     const layers = new LayerWork({ store, unpacker, room, log, partials })
     const stale = new StaleTags(staleTagsFor)
     this.#crew = { registry, store, platform, room, stale, identify, recheckAccess, layers }

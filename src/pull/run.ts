@@ -71,7 +71,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
     return { image, plan, ...(planned.stale === undefined ? {} : { stale: planned.stale }) }
   }
 
-  const estimates = await estimate(store, plan.layers)
+  await using twins = store.lease('read')
+  const estimates = await estimate(store, plan.layers, twins)
   const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
   using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')

@@ -1,9 +1,10 @@
 /** Pins: who wants an image kept, why, and until when. */
+import type { StoredImage } from './store.ts'
 
 /** One owner's wish that an image stays; no owner has two for one image. */
 export type Pin = { readonly owner: string; readonly reason: string; readonly since: Date; readonly until?: Date }
 
-/** Pins every image with a name that one of `images` matches, `ttlMs` long from its pull on; without it, for good. */
+/** Pins every image with a name that one of `images` matches, `ttlMs` long from its last use on, a pull being one; without it, for good. */
 export type PinRule = { readonly images: readonly string[]; readonly reason: string; readonly ttlMs?: number }
 
 /** The owner of what a rule pins: it goes when the rule does. */
@@ -25,13 +26,13 @@ export const standing = (pins: readonly Pin[], now = new Date()): readonly Pin[]
 /** What rules pin of one image, by its names: at most one pin, which lasts as long as the longest of them. */
 export function pinsByRules(
   rules: readonly PinRule[],
-  { tags, digests, pulledAt }: { readonly tags: readonly string[]; readonly digests: readonly string[]; readonly pulledAt: Date },
+  { tags, digests, pulledAt, usedAt }: Pick<StoredImage, 'tags' | 'digests' | 'pulledAt' | 'usedAt'>,
 ): readonly Pin[] {
   const matching = rules.filter(({ images }) => images.some((glob) => [...tags, ...digests].some((name) => matches(glob, name))))
   const [longest] = matching.toSorted((a, b) => (b.ttlMs ?? Infinity) - (a.ttlMs ?? Infinity))
   if (longest === undefined) return []
   const { reason, ttlMs } = longest
-  const until = ttlMs === undefined ? {} : { until: new Date(pulledAt.getTime() + ttlMs) }
+  const until = ttlMs === undefined ? {} : { until: new Date(usedAt.getTime() + ttlMs) }
   return [{ owner: RULE_OWNER, reason, since: pulledAt, ...until }]
 }
 

@@ -126,7 +126,7 @@ export interface KeptBlob extends ByteSink, AsyncDisposable {
 /** A layer of a store that decides for itself what stays, and what removing it would give back. */
 export type HeldLayer = OwnLayer & { readonly usedBytes: number; readonly inodesUsed: number }
 
-/** One that a collection removed; its tar's size is the nearest there is where a runtime's disk held it. */
+/** One that a collection removed. What it took up is known of a store of ours alone. */
 export type CollectedLayer = OwnLayer & Partial<Pick<HeldLayer, 'usedBytes'>>
 
 /** What holds layers beside images, as far as this process can see. */

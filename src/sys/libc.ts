@@ -42,6 +42,7 @@ export const O = {
   NONBLOCK: constants.O_NONBLOCK,
   DIRECTORY: constants.O_DIRECTORY,
   NOFOLLOW: constants.O_NOFOLLOW,
+  NOATIME: constants.O_NOATIME,
   PATH: 0o10000000,
   CLOEXEC: 0o2000000,
 } as const

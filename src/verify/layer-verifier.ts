@@ -1,7 +1,7 @@
 /** Verifies the layers of images, each once, a few at a time. */
 import { describe, fail, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
-import { findImage, layersOn } from '../store/lookup.ts'
+import { findImage, layersOn, nameOf } from '../store/lookup.ts'
 import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -71,8 +71,6 @@ async function stillHere(store: LayerVerifierParts['store'], images: readonly St
   const found = await Promise.all(images.map(({ id }) => store.find(id)))
   return found.filter((image) => image !== undefined)
 }
-
-const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
 
 /** Each layer once, base layers of the first image first. */
 async function layersOf(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly LayerToVerify[]> {

@@ -1,6 +1,7 @@
 /** Brings the damaged layers of images again, by pulling the images by the digests they came by: whatever a tag names by now, it is these bytes. */
 import { describe, failureOf } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
+import { nameOf } from '../store/lookup.ts'
 import type { Evicted, Evictions, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { ImageToPull, PullAgain, VerifyEvent } from './verify.ts'
@@ -121,9 +122,6 @@ async function whyHopeless(
 }
 
 const toPull = ({ id, tags, digests, config }: StoredImage): ImageToPull => ({ id, tags, digests, platform: config.platform })
-
-const nameOf = ({ tags, digests, id }: Pick<StoredImage, 'id' | 'tags' | 'digests'>): string =>
-  tags.at(-1) ?? digests.at(-1) ?? id
 
 /** Tries every digest it is known by, newest first; undefined once one served. */
 async function whyNot(image: ImageToPull, attempt: PullAgain['pull'], { signal }: Abortable): Promise<string | undefined> {

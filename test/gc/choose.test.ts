@@ -75,8 +75,15 @@ describe('what goes', () => {
   test('one used in a time to come is no younger than one used long ago: a clock that was set back holds nothing', () => {
     const images = [image('to come', ['a'], -9), image('soon', ['b'], -0.5), image('old', ['c'], 9)]
     const choice = choose(scene(images, chains), marks, want(1000))
-    expect(names(choice)).toEqual(['old:1', 'to come:1'])
+    expect(names(choice)).toEqual(['to come:1', 'old:1'])
     expect(kept(choice)).toEqual(['soon young'])
+    expect(names(choose(scene(images, chains), marks, want(200)))).toEqual(['to come:1'])
+  })
+
+  test('a clock that begins in the past makes nothing old', () => {
+    const images = [image('to come', ['a'], -900), image('old', ['b'], 900)]
+    const choice = choose(scene(images, chains), { ...marks, maxAgeMs: 800 * HOUR }, want(0))
+    expect(names(choice)).toEqual(['old:1'])
   })
 
   test('a pin whose time is over holds nothing', () => {

@@ -20,6 +20,15 @@ test('a collection says what it freed, and frees nothing that an image needs', a
   expect(await store.images()).toHaveLength(1)
 })
 
+test('bytes that nobody has measured are not among those that were freed', async () => {
+  using place = temporaryRoot()
+  await using store = await openLocalStore({ root: place.root }, { signal })
+  await commitLayer(store, { name: 'loose' })
+  const collect = async () => (await store.collect()).map(({ usedBytes: _, ...layer }) => layer)
+  const collector = createCollector({ collect })
+  expect(await collector.collect()).toEqual({ layers: 1, bytes: 0 })
+})
+
 test('collections do not overlap; those asked for meanwhile become one; a failure is told and forgotten', async () => {
   const began: PromiseWithResolvers<readonly []>[] = []
   let running = 0

@@ -9,9 +9,9 @@ import { measureDisk } from '../../src/gc/disk.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { pinImage, unpinImage } from '../../src/gc/pinning.ts'
-import type { Coming } from '../../src/gc/promises.ts'
 import { why } from '../../src/gc/why.ts'
 import { layerIds } from '../../src/oci/digest.ts'
+import type { ComingLayer } from '../../src/store/coming.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { RULE_OWNER } from '../../src/store/pins.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -183,14 +183,14 @@ describe('the housekeeper', () => {
   })
 })
 
-/** Layers that a pull waits for, all claimed unless `more` says otherwise. */
-const coming = (likely: number, more: Partial<Coming> = {}): Coming => ({
+/** Layers that a pull waits for, none begun unless `more` says otherwise. */
+const coming = (likely: number, more: Partial<ComingLayer> = {}): ComingLayer => ({
   id: layerIds([diffIdOf(`coming ${likely}`)])[0] ?? expect.fail(),
   likely,
   least: likely,
   arrived: 0,
-  isKnown: false,
   hasBegun: false,
+  isDue: false,
   ...more,
 })
 const MIB = 2 ** 20
@@ -366,6 +366,26 @@ describe('pins', () => {
     expect((await store.find(id))?.pins).toEqual([])
   })
 
+  test('by rule, for a time that begins anew with every use, over restarts too', async () => {
+    using place = temporaryRoot()
+    const ttlMs = 3_600_000
+    const open = () => openLocalStore({ root: place.root, pinRules: [{ images: ['**'], reason: 'is used', ttlMs }] }, { signal })
+    const name = 'r.test/one:1'
+    const later = new Date(Date.now() + 2 * ttlMs)
+    {
+      await using store = await open()
+      const id = await pullByHand(store, ['one'], { tag: name })
+      const [first] = (await store.find(name))?.pins ?? []
+      expect(first?.until?.getTime()).toBeLessThan(later.getTime())
+      vi.useFakeTimers({ now: later, toFake: ['Date'] })
+      using _clock = { [Symbol.dispose]: () => void vi.useRealTimers() }
+      store.holdings?.used([id])
+      expect((await store.find(name))?.pins).toMatchObject([{ until: new Date(later.getTime() + ttlMs) }])
+    }
+    await using store = await open()
+    expect((await store.find(name))?.pins).toMatchObject([{ until: new Date(later.getTime() + ttlMs) }])
+  })
+
   test.each([
     ['nobody’s', { owner: '', reason: '' }, 'owner'],
     ['the configuration’s', { owner: RULE_OWNER, reason: '' }, 'owner'],
@@ -417,6 +437,8 @@ describe('why', () => {
       await lease.retain([loose.id])
       expect(await why(store, loose.id)).toMatchObject([{ holds: [{ kind: 'pull' }] }])
     }
+    await pullByHand(store, ['base'], { tag: 'r.test/base:2' })
+    expect(await why(store, base ?? '')).toMatchObject([{ holds: [both[0], { kind: 'image', detail: 'r.test/base:2' }] }])
     expect(await why(store, 'r.test/none:1')).toEqual([])
     expect(await why(store, 'f'.repeat(64))).toEqual([])
   })

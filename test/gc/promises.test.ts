@@ -1,22 +1,23 @@
 import { expect, test } from 'vitest'
-import { type Coming, Promises, wantedFor } from '../../src/gc/promises.ts'
+import { Promises, wantedFor } from '../../src/gc/promises.ts'
 import { layerIds } from '../../src/oci/digest.ts'
+import type { ComingLayer } from '../../src/store/coming.ts'
 import { diffIdOf } from '../store/fixtures.ts'
 
 const MIB = 2 ** 20
 const idOf = (name: string) => layerIds([diffIdOf(name)])[0] ?? expect.fail()
 
 /** A claim, in MiB; `more` is what is known beyond it. */
-const coming = (name: string, likely: number, more: Partial<Coming> = {}): Coming => ({
+const coming = (name: string, likely: number, more: Partial<ComingLayer> = {}): ComingLayer => ({
   id: idOf(name),
   likely: likely * MIB,
   least: (likely * MIB) / 2,
   arrived: 0,
-  isKnown: false,
   hasBegun: false,
+  isDue: false,
   ...more,
 })
-const next = (...layers: Coming[]): number => wantedFor(layers).next / MIB
+const next = (...layers: ComingLayer[]): number => wantedFor(layers).next / MIB
 
 test('a claim alone is room to begin with; bytes that came are as much again', () => {
   expect(next(coming('a', 1e6), coming('b', 1e6))).toBe(8)
@@ -29,9 +30,18 @@ test('a claim alone is room to begin with; bytes that came are as much again', (
   expect(next()).toBe(0)
 })
 
-test('what was measured here is wanted in whole, until it is being copied', () => {
-  expect(next(coming('a', 5000, { isKnown: true }))).toBe(5000)
-  expect(next(coming('a', 5000, { isKnown: true, hasBegun: true }), coming('b', 3, { hasBegun: true }))).toBe(8)
+test('a copy is wanted in whole when its turn has come, and neither before nor after', () => {
+  expect(next(coming('a', 5000))).toBe(8)
+  expect(next(coming('a', 5000, { isDue: true }), coming('b', 5000))).toBe(5000)
+})
+
+test('whether a layer is due is said by the pulls that wait for it', () => {
+  const promises = new Promises()
+  using _one = promises.add(() => [coming('a', 10), coming('b', 10)])
+  expect(promises.isDue(idOf('a'))).toBe(false)
+  using _two = promises.add(() => [coming('a', 10, { isDue: true })])
+  expect([promises.isDue(idOf('a')), promises.isDue(idOf('b'))]).toEqual([true, false])
+  expect(promises.wanted().next).toBe(10 * MIB)
 })
 
 test('what several pulls wait for counts once, and no longer than they wait; what has come no more', () => {

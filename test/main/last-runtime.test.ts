@@ -12,14 +12,21 @@ test('the last runtime is found again until it is forgotten', () => {
   keepRuntime(root.path, { kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(lastRuntime(root.path)).toEqual({ kind: 'containerd', socket: '/run/k3s/containerd.sock' })
   expect(readdirSync(root.path)).toEqual(['windlass.runtime'])
-  for (const name of ['tar-splits', 'receipts']) {
-    mkdirSync(join(root.path, name))
-    writeFileSync(join(root.path, name, 'x'), '')
-  }
   forgetRuntime(root.path)
   forgetRuntime(root.path)
   expect(lastRuntime(root.path)).toBeUndefined()
   expect(readdirSync(root.path)).toEqual([])
+})
+
+test('what layers and images in a runtime have here outlasts a start without it', () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), 'windlass-last-'))
+  const kept = ['tar-splits', 'receipts'].map((name) => join(root.path, name))
+  for (const directory of kept) {
+    mkdirSync(directory)
+    writeFileSync(join(directory, 'x'), '')
+  }
+  forgetRuntime(root.path)
+  expect(kept.map((directory) => readdirSync(directory))).toEqual([['x'], ['x']])
 })
 
 test.each(['', '{', '[]', '{"kind":"none","socket":"/s"}', '{"kind":"crio","socket":"s"}'])('%j says nothing', (text) => {

@@ -19,6 +19,7 @@ import type { Store } from '../../src/store/store.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { Verifier } from '../../src/unpack/unpack.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
+import { boundless } from '../support/boundless.ts'
 import { type BuiltImage, type BuiltIndex, publish } from '../support/image.ts'
 import { limits } from '../unpack/lab.ts'
 
@@ -64,7 +65,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     createUnpacker({ workers: 2, limits, staging: join(root, 'staging'), layers: join(root, 'overlay'), warn: () => {} }),
   )
   const client = resources.use(createRegistry({ hostsDir, userAgent: 'test', progressTimeoutMs: 10_000 }))
-  const room = roomIn === undefined ? {} : { room: roomIn(store) }
+  const room = roomIn?.(store) ?? boundless
   const access = { ...(identify === undefined ? {} : { identify }), ...(recheckAccess === undefined ? {} : { recheckAccess }) }
   const puller = createPuller({
     registry: client,
@@ -73,7 +74,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     platform: amd64,
     maxParallelPulls: 4,
     partials,
-    ...room,
+    room,
     ...access,
     ...(log === undefined ? {} : { log }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),

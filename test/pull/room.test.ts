@@ -10,7 +10,8 @@ import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { layerIds, parseDiffId } from '../../src/oci/digest.ts'
 import type { LayerProgress } from '../../src/pull/arrival.ts'
 import { Expected, estimate } from '../../src/pull/expected.ts'
-import type { Coming, Room } from '../../src/pull/room.ts'
+import type { Room } from '../../src/pull/room.ts'
+import type { ComingLayer } from '../../src/store/coming.ts'
 import { silent } from '../../src/store/common/log.ts'
 import type { Store } from '../../src/store/store.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
@@ -89,6 +90,33 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     expect(await lab.store.images()).toHaveLength(2)
   })
 
+  it('what is copied does not make room for its copy, though nobody used it for the longest time', async () => {
+    await using disk = await smallDisk(44)
+    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    const shared = plain('shared', 15)
+    await lab.pull(lab.publish('twin:1', buildImage({ layers: [shared] })))
+    await lab.pull(lab.publish('old:1', buildImage({ layers: [plain('old', 15)] })))
+    lab.registry.removeBlob(shared.descriptor.digest)
+    await lab.pull(lab.publish('copy:1', buildImage({ layers: [plain('other', 1), shared] })))
+    const tags = (await lab.store.images()).flatMap((image) => image.tags.map((tag) => tag.split('/')[1]))
+    expect(tags).toEqual(['twin:1', 'copy:1'])
+    expect(lab.registry.blobGets(shared.descriptor.digest)).toBe(1)
+  })
+
+  it('a config that repeats what is here has room made for one copy of it', async () => {
+    await using disk = await smallDisk(64)
+    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    const repeated = plain('repeated', 10)
+    await lab.pull(lab.publish('old:1', buildImage({ layers: [plain('old', 15)] })))
+    await lab.pull(lab.publish('twin:1', buildImage({ layers: [repeated] })))
+    const layers = [plain('other', 1), ...Array.from({ length: 4 }, () => repeated)]
+    expect(await lab.refusal(lab.publish('many:1', buildImage({ layers })))).toMatchObject({ kind: 'no-space' })
+    expect(await lab.store.images()).toHaveLength(2)
+    expect(await lab.staging()).toEqual([])
+    await lab.pull(lab.publish('few:1', buildImage({ layers: layers.slice(0, 3) })))
+    expect(await lab.store.images()).toHaveLength(3)
+  })
+
   it('pulls at once share what there is', async () => {
     await using disk = await smallDisk(48)
     await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
@@ -104,16 +132,18 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 describe('an estimate', () => {
   it('is exact for what was unpacked here, and a guess for what is compressed', async () => {
     await using lab = await openLab()
+    await using twins = lab.store.lease('read')
     const known = buildLayer({ tar: [{ name: 'f', content: 'x'.repeat(10_000) }] })
     await lab.pull(lab.publish('known:1', buildImage({ layers: [known] })))
     const stranger = parseDiffId(`sha256:${'5'.repeat(64)}`)
     const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: known.descriptor.digest, size: 1000 }
-    const layers = await estimate(lab.store, [
+    const plan = [
       { origin: 'here', blob, diffId: stranger },
       { origin: 'copy', blob, diffId: parseDiffId(known.diffId) },
       { origin: 'registry', blob, diffId: stranger },
       { origin: 'registry', blob: { ...blob, mediaType: 'application/vnd.oci.image.layer.v1.tar' }, diffId: stranger },
-    ])
+    ] as const
+    const layers = await estimate(lab.store, plan, twins)
     expect(layers[0]).toEqual({ likely: 0, least: 0, isKnown: true })
     expect(layers[1]?.likely).toBeGreaterThan(10_000)
     expect(layers[1]).toMatchObject({ least: layers[1]?.likely, isKnown: true })
@@ -128,25 +158,40 @@ describe('an estimate', () => {
     const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: diffIds[0] ?? expect.fail(), size: 100 }
     const layers = diffIds.map((diffId) => ({ origin: 'registry' as const, blob, diffId }))
     const claimed = { likely: 270, least: 100, isKnown: false }
-    const copied = { likely: 500, least: 500, isKnown: true }
-    const coming = (...progress: readonly LayerProgress[]): readonly Partial<Coming>[] => {
-      const expected = new Expected(layers, ids, [claimed, claimed, copied], (id) => progress[ids.indexOf(id)])
+    const coming = (...progress: readonly LayerProgress[]): readonly Partial<ComingLayer>[] => {
+      const expected = new Expected(layers, ids, [claimed, claimed, claimed], (id) => progress[ids.indexOf(id)])
       expected.done(1)
       return expected.coming()
     }
-    const done = { likely: 0, least: 0, arrived: 270 }
-    expect(coming()).toMatchObject([{ ...claimed, arrived: 0, hasBegun: false }, done, { ...copied, hasBegun: false }])
+    const [untouched, done] = [
+      { likely: 270, least: 100, arrived: 0, hasBegun: false },
+      { likely: 0, least: 0, arrived: 270 },
+    ]
+    expect(coming()).toMatchObject([untouched, done, untouched])
     const half = { state: 'downloading' as const, bytes: 50 }
-    const copying = { state: 'unpacking' as const, bytes: 0 }
-    expect(coming(half, half, copying)).toMatchObject([
-      { likely: 135, least: 50, arrived: 135, hasBegun: true },
-      done,
-      { ...copied, hasBegun: true },
-    ])
+    expect(coming(half, half)).toMatchObject([{ likely: 135, least: 50, arrived: 135, hasBegun: true }, done, untouched])
+  })
+
+  it('of copies has one of each diffID wait for room, when its turn has come', () => {
+    const [one, two] = ['1', '2'].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`))
+    if (one === undefined || two === undefined) return expect.fail()
+    const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: one, size: 100 }
+    const diffIds = [one, one, two, one]
+    const layers = diffIds.map((diffId, at) => ({ origin: at === 0 ? ('here' as const) : ('copy' as const), blob, diffId }))
+    const [here, copied] = [
+      { likely: 0, least: 0, isKnown: true },
+      { likely: 500, least: 500, isKnown: true },
+    ]
+    const due = (isDue: boolean): readonly boolean[] =>
+      new Expected(layers, layerIds(diffIds), [here, copied, copied, copied], () => ({ state: 'waiting', bytes: 0, isDue }))
+        .coming()
+        .map((layer) => layer.isDue)
+    expect(due(false)).toEqual([false, false, false, false])
+    expect(due(true)).toEqual([false, true, true, false])
   })
 
   it('shrinks with every byte of a pull, and is gone with it', async () => {
-    let expects: (() => readonly Coming[]) | undefined
+    let expects: (() => readonly ComingLayer[]) | undefined
     const left: number[] = []
     const room: Room = {
       reserve: async (given) => {
@@ -160,6 +205,7 @@ describe('an estimate', () => {
         left.push(expects?.()[0]?.least ?? Number.NaN)
         return undefined
       },
+      due: async () => {},
     }
     await using lab = await openLab({ roomIn: () => room })
     const layer = plain('large', 12)

@@ -25,7 +25,7 @@ describe('a glob', () => {
   })
 })
 
-const image = { tags: ['r.example/app:1'], digests: [], pulledAt: new Date(1_000_000) }
+const image = { tags: ['r.example/app:1'], digests: [], pulledAt: new Date(500_000), usedAt: new Date(1_000_000) }
 
 test('of several rules the one that lasts longest is the pin', () => {
   const rules = [

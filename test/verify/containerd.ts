@@ -18,6 +18,7 @@ import { type Containerd, startContainerd } from '../integration/containerd.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { type Gate, openGate } from '../store/containerd/gate.ts'
 import { recordingLog } from '../store/local/place.ts'
+import { boundless } from '../support/boundless.ts'
 import { type BuiltImage, publish } from '../support/image.ts'
 import { limits } from '../unpack/lab.ts'
 
@@ -71,7 +72,7 @@ async function openPath(
     createUnpacker({ workers: 2, limits, staging: store.stagingDir, layers: store.landedDir, warn: () => {} }),
   )
   const registry = stack.use(createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 }))
-  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls: 4 })
+  const puller = createPuller({ registry, store, unpacker, platform, maxParallelPulls: 4, room: boundless })
   stack.defer(() => puller.close())
   const verifier = createLayerVerifier({ store, verifier: unpacker, log: silent })
   const held = stack.move()

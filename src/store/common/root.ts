@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { asWindlassError, fail } from '../../failure/failure.ts'
+import { syncPath } from '../../sys/sync.ts'
 import type { StoreLog } from './log.ts'
 
 /** The first file of a root. */
@@ -40,9 +41,13 @@ export function makeRoot(root: string, log: StoreLog): void {
   })
 }
 
-/** With those above it. Node's own `recursive` never ends below /proc, where a directory is there and nothing can be made in it. */
+/**
+ * With those above it, their names on disk. Node's own `recursive` never ends below /proc, where a directory is there and nothing can be made
+ * in it.
+ */
 export function makeDirectory(path: string): void {
   const parent = dirname(path)
   if (!existsSync(parent)) makeDirectory(parent)
   mkdirSync(path, { mode: 0o700 })
+  syncPath(parent)
 }

@@ -1,6 +1,7 @@
 /** Copies of files into a directory of ours, each whole or not at all. */
-import { closeSync, constants, copyFileSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { constants, copyFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { type Failure, failureOf } from '../../failure/failure.ts'
+import { syncPath } from '../../sys/sync.ts'
 
 export type KeepOrder = {
   readonly files: readonly { readonly from: string; readonly to: string }[]
@@ -21,8 +22,8 @@ export function keepFiles({ files, dir, isSynced, room }: KeepOrder): readonly (
     return outcome
   })
   if (!isSynced) return outcomes
-  const synced = tried(() => sync(dir))
-  return outcomes.map((outcome) => (typeof synced === 'number' ? outcome : synced))
+  const synced = tried(() => syncPath(dir))
+  return outcomes.map((outcome) => synced ?? outcome)
 }
 
 /** A link would reach no other mount, though it be of the same disk; a file system that can share blocks does. */
@@ -32,7 +33,7 @@ function copy(from: string, to: string, room: number, isSynced: boolean): number
   const beside = `${to}.new`
   try {
     copyFileSync(from, beside, constants.COPYFILE_FICLONE)
-    if (isSynced) sync(beside)
+    if (isSynced) syncPath(beside)
     renameSync(beside, to)
   } catch (error) {
     rmSync(beside, { force: true })
@@ -41,17 +42,7 @@ function copy(from: string, to: string, room: number, isSynced: boolean): number
   return size
 }
 
-function sync(path: string): number {
-  const fd = openSync(path, constants.O_RDONLY)
-  try {
-    fsyncSync(fd)
-    return 0
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function tried(work: () => number | Failure): number | Failure {
+function tried<T>(work: () => T): T | Failure {
   try {
     return work()
   } catch (error) {

@@ -3,7 +3,8 @@ import { renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { workerData } from 'node:worker_threads'
 import { type Failure, failureOf } from '../../failure/failure.ts'
-import { AT, check, cstr, fsync, O, openat, syncfs } from '../../sys/libc.ts'
+import { AT, check, cstr, O, openat, syncfs } from '../../sys/libc.ts'
+import { syncPath } from '../../sys/sync.ts'
 import { Descriptor } from '../../sys/tree.ts'
 import { attributeImplied } from '../common/implied.ts'
 import { seize } from '../common/seize.ts'
@@ -26,11 +27,6 @@ export type MoverDuties = {
 const DIRECTORY = O.RDONLY | O.DIRECTORY | O.CLOEXEC
 const open = (path: string): Descriptor => new Descriptor(check(openat(AT.FDCWD, cstr(path), DIRECTORY, 0), 'openat', path))
 
-function syncDirectory(path: string): void {
-  using directory = open(path)
-  check(fsync(directory.fd), 'fsync', path)
-}
-
 function move(staging: string): MoverDuties {
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
   const area = open(staging)
@@ -45,7 +41,7 @@ function move(staging: string): MoverDuties {
       try {
         check(syncfs(area.fd), 'syncfs', staging)
         // Of the same file system nearly everywhere, and then there is nothing left to do.
-        if (directory !== undefined) syncDirectory(directory)
+        if (directory !== undefined) syncPath(directory)
         return null
       } catch (error) {
         return failureOf(error)
@@ -53,7 +49,7 @@ function move(staging: string): MoverDuties {
     },
     place: ({ from, to }) => {
       renameSync(from, to)
-      syncDirectory(dirname(to))
+      syncPath(dirname(to))
       return null
     },
   }

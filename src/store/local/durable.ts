@@ -1,6 +1,7 @@
 /** Files that readers of another program's see whole or not at all, before and after a power cut. */
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { syncPath } from '../../sys/sync.ts'
 
 /** New contents of a file, on disk beside it. */
 export interface Pending extends Disposable {
@@ -17,7 +18,7 @@ export function writeBeside(file: string, contents: string | Uint8Array): Pendin
     place: () => {
       renameSync(beside, file)
       placed = true
-      syncDirectory(dirname(file))
+      syncPath(dirname(file))
     },
     [Symbol.dispose]: () => {
       if (!placed) rmSync(beside, { force: true })
@@ -26,23 +27,15 @@ export function writeBeside(file: string, contents: string | Uint8Array): Pendin
 }
 
 function write(path: string, contents: string | Uint8Array): void {
-  const fd = openSync(path, 'w', 0o600)
+  // What has the name is never opened: a FIFO would be waited for, and a link followed.
+  rmSync(path, { force: true })
+  const fd = openSync(path, 'wx', 0o600)
   try {
     writeFileSync(fd, contents)
     fsyncSync(fd)
   } catch (error) {
     rmSync(path, { force: true })
     throw error
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** Makes renames in a directory durable. */
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    fsyncSync(fd)
   } finally {
     closeSync(fd)
   }

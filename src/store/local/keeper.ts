@@ -129,23 +129,23 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),
     // What others read of the store says nothing of these.
-    pin: ({ image, pin }) => ledger.transaction(() => ledger.pin(image, pin, new Date())),
+    pin: ({ image, pin }) => ledger.transaction(() => ledger.pins.set(image, pin, new Date())),
     unpin: ({ image, owner }) => {
-      ledger.transaction(() => ledger.unpin(image, owner))
+      ledger.transaction(() => ledger.pins.unset(image, owner))
       return null
     },
     expirePins: (now) => {
-      ledger.transaction(() => ledger.expirePins(now))
+      ledger.transaction(() => ledger.pins.expire(now))
       return null
     },
     note: ({ used, receipts }) => {
       ledger.transaction(() => {
         for (const [image, at] of used) ledger.used(image, at)
-        for (const { image, receipt } of receipts) ledger.note(image, receipt)
+        for (const { image, receipt } of receipts) ledger.receipts.note(image, receipt)
       })
       return null
     },
-    receipts: (image) => ledger.receipts(image) ?? null,
+    receipts: (image) => ledger.receipts.of(image) ?? null,
     adopted: () => guard.adopted(),
     withdraw,
     close: () => {

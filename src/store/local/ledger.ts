@@ -1,18 +1,17 @@
 /** The database's statements as verbs. Those that write are for `transaction`'s work, and return the names they changed. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import type { z } from 'zod'
-import { fail, type WindlassError } from '../../failure/failure.ts'
+import type { WindlassError } from '../../failure/failure.ts'
 import { type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { Descriptor } from '../../oci/oci.ts'
-import { receiptsIn, receiptsText } from '../common/receipts-text.ts'
 import type { Damage } from '../facts.ts'
-import { MAX_PINS, type Pin } from '../pins.ts'
-import { type Receipt, type Receipts, withReceipt } from '../receipts.ts'
+import type { Pin } from '../pins.ts'
 import type { NewImage } from '../store.ts'
 import { attempt, transaction } from './database.ts'
+import { PinTable } from './pin-table.ts'
+import { ReceiptTable } from './receipt-table.ts'
 import {
   allNamesRow,
-  countRow,
   editionRow,
   type ImageNames,
   type ImageRecord,
@@ -21,8 +20,8 @@ import {
   layerRow,
   nameRow,
   pinRow,
-  receiptsRow,
 } from './records.ts'
+import { Statements } from './statements.ts'
 
 /** Everything at once, for the start. `unreadable` lists ids of rows that are not what they must be. */
 export type Loaded = {
@@ -37,22 +36,27 @@ export type NamesChanged = { readonly names: readonly ImageNames[]; readonly gon
 export class Ledger {
   readonly #db: DatabaseSync
   readonly #file: string
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #sql: Statements
+  readonly pins: PinTable
+  readonly receipts: ReceiptTable
 
   constructor(db: DatabaseSync, file: string) {
     this.#db = db
     this.#file = file
+    this.#sql = new Statements(db)
+    this.pins = new PinTable(this.#sql)
+    this.receipts = new ReceiptTable(this.#sql)
   }
 
   load(): Loaded {
-    const layers = this.#parsed(layerRow, 'SELECT * FROM layers ORDER BY rowid')
-    const images = this.#parsed(imageRow, 'SELECT * FROM images ORDER BY pulled_at, rowid')
-    const tags = Map.groupBy(this.#parsed(nameRow, 'SELECT name, image FROM tags ORDER BY rowid').good, ({ image }) => image)
+    const layers = this.#sql.parsed(layerRow, 'SELECT * FROM layers ORDER BY rowid')
+    const images = this.#sql.parsed(imageRow, 'SELECT * FROM images ORDER BY pulled_at, rowid')
+    const tags = Map.groupBy(this.#sql.parsed(nameRow, 'SELECT name, image FROM tags ORDER BY rowid').good, ({ image }) => image)
     const digests = Map.groupBy(
-      this.#parsed(nameRow, 'SELECT name, image FROM digests ORDER BY rowid').good,
+      this.#sql.parsed(nameRow, 'SELECT name, image FROM digests ORDER BY rowid').good,
       ({ image }) => image,
     )
-    const pins = Map.groupBy(this.#parsed(pinRow, 'SELECT * FROM pins ORDER BY rowid').good, ({ image }) => image)
+    const pins = Map.groupBy(this.#sql.parsed(pinRow, 'SELECT * FROM pins ORDER BY rowid').good, ({ image }) => image)
     const namesIn = (by: typeof tags, image: Digest): string[] => by.get(image)?.map(({ name }) => name) ?? []
     return {
       layers: layers.good,
@@ -76,13 +80,13 @@ export class Ledger {
     documents: 'newest' | 'on-record' = 'newest',
   ): NamesChanged {
     this.record(layers)
-    const isNew = !this.#isOnRecord(image.id)
+    const isNew = this.#sql.row('SELECT 1 FROM images WHERE id = ?', image.id) === undefined
     if (documents === 'newest' || isNew) this.#upsertImage(image, now)
-    if (image.receipt !== undefined) this.#keepReceipt(image.id, image.receipt, isNew ? { receipts: [], since: now } : undefined)
+    if (image.receipt !== undefined) this.receipts.keep(image.id, image.receipt, isNew ? { receipts: [], since: now } : undefined)
     const before = image.tag === undefined ? undefined : this.#imageOf(image.tag)
-    if (image.tag !== undefined) this.#run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
+    if (image.tag !== undefined) this.#sql.run('INSERT OR REPLACE INTO tags (name, image) VALUES (?, ?)', image.tag, image.id)
     const asked = image.tag === undefined || this.#isAsked(image.digest, image.id)
-    this.#run('INSERT OR REPLACE INTO digests (name, image, asked) VALUES (?, ?, ?)', image.digest, image.id, Number(asked))
+    this.#sql.run('INSERT OR REPLACE INTO digests (name, image, asked) VALUES (?, ?, ?)', image.digest, image.id, Number(asked))
     const touched = before === undefined || before === image.id ? [image.id] : [before, image.id]
     return { names: touched.map((id) => this.#namesOf(id)), gone: [] }
   }
@@ -94,7 +98,7 @@ export class Ledger {
 
   /** Removes an image and all its names. */
   remove(id: Digest): NamesChanged {
-    const { changes } = this.#run('DELETE FROM images WHERE id = ?', id)
+    const { changes } = this.#sql.run('DELETE FROM images WHERE id = ?', id)
     return { names: [], gone: changes === 0 ? [] : [id] }
   }
 
@@ -102,7 +106,7 @@ export class Ledger {
   removeIdle(id: Digest, usedAt: Date, now: Date): NamesChanged {
     const sql = `DELETE FROM images WHERE id = ? AND coalesce(used_at, pulled_at) <= ?
        AND NOT EXISTS (SELECT 1 FROM pins WHERE pins.image = images.id AND (until IS NULL OR until > ?))`
-    const { changes } = this.#run(sql, id, usedAt.getTime(), now.getTime())
+    const { changes } = this.#sql.run(sql, id, usedAt.getTime(), now.getTime())
     return { names: [], gone: changes === 0 ? [] : [id] }
   }
 
@@ -112,68 +116,28 @@ export class Ledger {
   untag(tag: string): NamesChanged {
     const id = this.#imageOf(tag)
     if (id === undefined) return { names: [], gone: [] }
-    this.#run('DELETE FROM tags WHERE name = ?', tag)
+    this.#sql.run('DELETE FROM tags WHERE name = ?', tag)
     this.#dropUnaskedDigests(id, repositoryOf(tag))
     const left = this.#namesOf(id)
     if (left.tags.length + left.digests.length > 0) return { names: [left], gone: [] }
-    this.#run('DELETE FROM images WHERE id = ?', id)
+    this.#sql.run('DELETE FROM images WHERE id = ?', id)
     return { names: [], gone: [id] }
   }
 
-  /** Sets one owner's pin. False if there is no such image. Throws invalid-argument where as many stand `now` as may. */
-  pin(image: Digest, { owner, reason, since, until }: Pin, now: Date): boolean {
-    if (this.image(image) === undefined) return false
-    this.#run('DELETE FROM pins WHERE image = ? AND until <= ?', image, now.getTime())
-    const others = countRow.parse(
-      this.#statement('SELECT count(*) AS count FROM pins WHERE image = ? AND owner <> ?').get(image, owner),
-    )
-    if (others.count >= MAX_PINS) {
-      const hint = 'take one back (windlass unpin IMAGE --owner OWNER), or let them end by themselves (--ttl)'
-      fail({
-        kind: 'invalid-argument',
-        what: 'pin',
-        reason: `${MAX_PINS} owners have this image pinned, which is the most; ${hint}`,
-      })
-    }
-    const sql = 'INSERT OR REPLACE INTO pins (image, owner, reason, since, until) VALUES (?, ?, ?, ?, ?)'
-    this.#run(sql, image, owner, reason, since.getTime(), until?.getTime() ?? null)
-    return true
-  }
-
-  unpin(image: Digest, owner: string | undefined): void {
-    if (owner === undefined) this.#run('DELETE FROM pins WHERE image = ?', image)
-    else this.#run('DELETE FROM pins WHERE image = ? AND owner = ?', image, owner)
-  }
-
-  expirePins(now: Date): void {
-    this.#run('DELETE FROM pins WHERE until <= ?', now.getTime())
-  }
-
   used(image: Digest, at: Date): void {
-    this.#run('UPDATE images SET used_at = ? WHERE id = ?', at.getTime(), image)
-  }
-
-  /** Who has pulled an image; undefined where nothing of that is known. */
-  receipts(image: string): Receipts | undefined {
-    const row = this.#statement('SELECT kept FROM receipts WHERE image = ?').get(image)
-    return row === undefined ? undefined : receiptsIn(receiptsRow.parse(row).kept)
-  }
-
-  /** An image that has gone meanwhile has no receipts. */
-  note(image: string, receipt: Receipt): void {
-    if (this.#isOnRecord(image)) this.#keepReceipt(image, receipt)
+    this.#sql.run('UPDATE images SET used_at = ? WHERE id = ?', at.getTime(), image)
   }
 
   /** Forgets images and layers, in any order. */
   forget(images: readonly string[], layers: readonly string[]): void {
     this.#db.exec('PRAGMA defer_foreign_keys = ON')
-    for (const id of images) this.#run('DELETE FROM images WHERE id = ?', id)
-    for (const id of layers) this.#run('DELETE FROM layers WHERE id = ?', id)
+    for (const id of images) this.#sql.run('DELETE FROM images WHERE id = ?', id)
+    for (const id of layers) this.#sql.run('DELETE FROM layers WHERE id = ?', id)
   }
 
   /** An image as it is recorded, without its names. */
   image(id: Digest): ImageRecord | undefined {
-    return this.#parsed(imageRow, 'SELECT * FROM images WHERE id = ?', id).good[0]
+    return this.#sql.parsed(imageRow, 'SELECT * FROM images WHERE id = ?', id).good[0]
   }
 
   /**
@@ -200,12 +164,12 @@ export class Ledger {
   /** Records what is known against a layer; undefined: nothing. */
   mark(layer: LayerId, damage: Damage | undefined): void {
     const text = damage === undefined ? null : JSON.stringify({ ...damage, foundAt: damage.foundAt.getTime() })
-    this.#run('UPDATE layers SET damage = ? WHERE id = ?', text, layer)
+    this.#sql.run('UPDATE layers SET damage = ? WHERE id = ?', text, layer)
   }
 
   /** A layer has a new tree. */
   replaced(layer: LayerId, { usedBytes, inodesUsed, owners }: Pick<LayerRecord, 'usedBytes' | 'inodesUsed' | 'owners'>): void {
-    this.#run(
+    this.#sql.run(
       'UPDATE layers SET damage = NULL, used_bytes = ?, inodes_used = ?, owners = ? WHERE id = ?',
       usedBytes,
       inodesUsed,
@@ -216,17 +180,17 @@ export class Ledger {
 
   /** How many changes were counted. */
   edition(): number {
-    return editionRow.parse(this.#statement('SELECT number FROM edition').get()).number
+    return editionRow.parse(this.#sql.row('SELECT number FROM edition')).number
   }
 
   /** Counts as many as were counted elsewhere. */
   raiseEdition(number: number): void {
-    this.#run('UPDATE edition SET number = max(number, ?)', number)
+    this.#sql.run('UPDATE edition SET number = max(number, ?)', number)
   }
 
   /** Counts one more, and returns how many that makes. */
   countEdition(): number {
-    this.#run('UPDATE edition SET number = number + 1')
+    this.#sql.run('UPDATE edition SET number = number + 1')
     return this.edition()
   }
 
@@ -245,7 +209,7 @@ export class Ledger {
   }
 
   #insertLayer({ id, diffId, parent, facts, owners, usedBytes, inodesUsed, committedAt }: LayerRecord): void {
-    this.#run(
+    this.#sql.run(
       `INSERT INTO layers (id, diff_id, parent, diff_size, entries, whiteouts, used_bytes, inodes_used, committed_at, blob, owners)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
       id,
@@ -264,7 +228,7 @@ export class Ledger {
 
   /** An image that is here stays where it is in the order of pulls. */
   #upsertImage(image: NewImage, now: Date): void {
-    this.#run(
+    this.#sql.run(
       `INSERT INTO images (id, top_layer, manifest, config, config_bytes, manifest_bytes, index_bytes, layers, pulled_at, used_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, manifest_bytes = excluded.manifest_bytes,
@@ -282,20 +246,12 @@ export class Ledger {
     )
   }
 
-  #isOnRecord(image: string): boolean {
-    return this.#statement('SELECT 1 FROM images WHERE id = ?').get(image) !== undefined
-  }
-
-  #keepReceipt(image: string, receipt: Receipt, before = this.receipts(image) ?? { receipts: [] }): void {
-    this.#run('INSERT OR REPLACE INTO receipts (image, kept) VALUES (?, ?)', image, receiptsText(withReceipt(before, receipt)))
-  }
-
   #dropUnaskedDigests(image: Digest, repository: string): void {
     const { tags, digests } = this.#namesOf(image)
     if (tags.some((tag) => repositoryOf(tag) === repository)) return
     for (const name of digests) {
       if (repositoryOf(name) !== repository) continue
-      this.#run('DELETE FROM digests WHERE name = ? AND image = ? AND asked = 0', name, image)
+      this.#sql.run('DELETE FROM digests WHERE name = ? AND image = ? AND asked = 0', name, image)
     }
   }
 
@@ -316,36 +272,11 @@ export class Ledger {
   /** All names in one row, newest first: thousands of rows take their time. */
   #allNames(table: 'tags' | 'digests', asked: string): z.infer<typeof allNamesRow>['names'] {
     const sql = `SELECT json_group_array(json_array(name, image, ${asked}) ORDER BY rowid DESC) AS names FROM ${table}`
-    return allNamesRow.parse(this.#statement(sql).get()).names
+    return allNamesRow.parse(this.#sql.row(sql)).names
   }
 
   #names(sql: string, ...values: string[]): z.infer<typeof nameRow>[] {
-    return this.#statement(sql)
-      .all(...values)
-      .map((row) => nameRow.parse(row))
-  }
-
-  #parsed<T extends z.ZodType>(schema: T, sql: string, ...values: string[]): { good: z.infer<T>[]; bad: string[] } {
-    const good: z.infer<T>[] = []
-    const bad: string[] = []
-    for (const row of this.#statement(sql).iterate(...values)) {
-      const { data, success } = schema.safeParse(row)
-      if (success) good.push(data)
-      else bad.push(String(row.id))
-    }
-    return { good, bad }
-  }
-
-  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): { changes: number | bigint } {
-    return this.#statement(sql).run(...values)
-  }
-
-  #statement(sql: string): StatementSync {
-    const known = this.#statements.get(sql)
-    if (known !== undefined) return known
-    const statement = this.#db.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
+    return this.#sql.rows(sql, ...values).map((row) => nameRow.parse(row))
   }
 }
 

@@ -77,7 +77,12 @@ export function syncAdded(at: Layout, orders: readonly PublishOrder[], syncAll: 
   const layers = new Map(orders.flatMap((order) => order.layers.map((layer) => [layer.id, layer])))
   const documents = new Set(orders.map(({ image }) => documentsDir(at, image.id)))
   const written = [...documents].filter(exists)
-  if (!syncFew(at, [...layers.values()], written)) syncAll()
+  const few = tried(() => syncFew(at, [...layers.values()], written))
+  if (few === true) return
+  // After a failure, too: the descriptor that syncfs asks has heard of it as well, and would tell the next pull, which has lost nothing.
+  const all = tried(syncAll)
+  if (few instanceof WindlassError) throw new WindlassError(few.failure, few.cause ?? all)
+  if (all instanceof WindlassError) throw all
 }
 
 /** Documents that podman and CRI-O could not read are not written for them, and never take the place of ones that they can. */

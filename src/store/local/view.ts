@@ -137,7 +137,7 @@ export class View {
 
   used(id: Digest, usedAt: Date): boolean {
     const image = this.#images.get(id)
-    if (image !== undefined) this.#images.set(id, { ...image, usedAt })
+    if (image !== undefined) this.#images.set(id, this.#pinned({ ...image, usedAt }))
     return image !== undefined
   }
 

@@ -16,6 +16,7 @@ import { lacking } from '../../integration/lacking.ts'
 import { eventually } from '../../integration/node.ts'
 import { mounted, start } from '../../integration/process.ts'
 import { startRegistry } from '../../registry/embedded-registry.ts'
+import { boundless } from '../../support/boundless.ts'
 import { buildImage, publish } from '../../support/image.ts'
 import { limits } from '../../unpack/lab.ts'
 import { commitChain, imageOver } from '../fixtures.ts'
@@ -172,7 +173,7 @@ describe.skipIf(lacking('root', 'containerd'))('on a full disk', () => {
       warn: () => {},
     })
     await using client = createRegistry({ hostsDir: '/none', userAgent: 'test', progressTimeoutMs: 10_000 })
-    const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+    const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4, room: boundless })
     const pull = (name: string) =>
       puller.pull(
         { reference: parseReference(`${registry.host}/test/${name}:1`), credentials: { kind: 'anonymous' }, client: 'cri' },

