@@ -49,6 +49,8 @@ export type Collection = {
     readonly reason: string
     readonly detail: string
   }[]
+  /** Layers that no image needs, and something else holds. */
+  readonly keptLayers: readonly HeldThing[]
   readonly layers: number
   readonly bytes: number
 }

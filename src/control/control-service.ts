@@ -38,6 +38,7 @@ import {
   pinMessage,
   planMessage,
   pullMessage,
+  removalMessage,
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
@@ -128,7 +129,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const { store, collector } = node()
       const found = await findImage(store, name)
       const removal = found === undefined ? undefined : await removeImage({ store, collector, log }, found, 'control')
-      return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
+      return removal === undefined ? {} : removalMessage(removal)
     },
 
     async pin({ image, owner, reason, ttlMs }) {

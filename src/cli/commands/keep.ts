@@ -5,6 +5,7 @@ import type { Pinned } from '../../gc/pinning.ts'
 import type { HeldThing, Hold } from '../../gc/why.ts'
 import { parseDuration, parseQuantity } from '../../units/units.ts'
 import type { Collection } from '../backend.ts'
+import { holdText, layerLine } from '../holds.ts'
 import { type Options, switchOption, textOption } from '../options.ts'
 import { print } from '../output.ts'
 import type { Session } from '../session.ts'
@@ -89,17 +90,7 @@ function thingForPeople({ kind, digest, names, holds }: HeldThing): string {
   return [`${kind} ${printable(digest)}\n`, ...known, ...reasons].join('')
 }
 
-const HOLD_WORDS: Readonly<Record<Hold['kind'], string>> = {
-  name: 'named',
-  pin: 'pinned by',
-  image: 'part of',
-  pull: 'in flight:',
-  read: 'in use:',
-  mount: 'in use:',
-  store: 'in use:',
-  unknown: 'perhaps in use, it cannot be told:',
-}
-const holdForPeople = ({ kind, detail }: Hold): string => `  ${HOLD_WORDS[kind]} ${printable(detail)}\n`
+const holdForPeople = (hold: Hold): string => `  ${holdText(hold)}\n`
 
 export function addGc(program: Command, session: Session): void {
   program
@@ -128,7 +119,7 @@ Examples:
     })
 }
 
-function collectionForPeople({ disk, images, kept, layers, bytes: freed }: Collection, dryRun: boolean): string {
+function collectionForPeople({ disk, images, kept, keptLayers, layers, bytes: freed }: Collection, dryRun: boolean): string {
   const ago = (then: Date): string => duration(Math.max(0, Date.now() - then.getTime()))
   const name = ({ id, names }: { readonly id: string; readonly names: readonly string[] }): string =>
     printable(`${names[0] ?? '<none>'} (${shortDigest(id)})`)
@@ -137,9 +128,10 @@ function collectionForPeople({ disk, images, kept, layers, bytes: freed }: Colle
     (image) => `${verb} ${name(image)}, used ${ago(image.usedAt)} ago, for ${image.reason}: ${bytes(image.bytes)}\n`,
   )
   const stays = dryRun ? kept.map((image) => `keeps ${name(image)}: ${image.reason}, ${printable(image.detail)}\n`) : []
+  const held = dryRun ? keptLayers.map((layer) => `keeps layer ${layerLine(layer)}`) : []
   const sum = `${verb} ${plural(images.length, 'image')}, ${plural(layers, 'layer')}, ${bytes(freed)}\n`
   const state = `${printable(disk.path)}: ${disk.usedPercent.toFixed()} % used, ${bytes(disk.availableBytes)} free\n`
-  return [...gone, ...stays, sum, state].join('')
+  return [...gone, ...stays, ...held, sum, state].join('')
 }
 
 function durationOption(text: string): number {
