@@ -1,6 +1,6 @@
 /** What the control service sends, as the domain's own values. The daemon may be of another version, so nothing is taken on trust. */
 import { fail } from '../failure/failure.ts'
-import type { Pinned } from '../gc/pinning.ts'
+import type { Pinned, Unpinned } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
@@ -163,6 +163,11 @@ export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => 
 export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ ...receipt, at: new Date(atMs) })
 
 export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
+
+export const unpinnedOf = ({ left, ...pinned }: PinResponse__Output): Unpinned => ({
+  ...pinnedOf({ ...pinned, left }),
+  left: left.map(pinOf),
+})
 
 export const collectionOf = ({ disk, images, kept, keptLayers, layers, bytes }: CollectResponse__Output): Collection => ({
   disk: sent(disk, 'disk'),

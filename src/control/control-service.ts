@@ -19,7 +19,7 @@ import type { Credentials } from '../registry/registry.ts'
 import type { PullRequest__Output } from '../rpc/generated/windlass/v1/PullRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
-import { waysOut } from '../runtime/passthrough.ts'
+import { SWITCHED_BY_HAND, waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
@@ -140,9 +140,9 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async unpin({ image, owner }) {
-      const { imageId, pins } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
+      const { imageId, pins, left } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
       log.info({ image: imageId, pins }, 'unpinned')
-      return { imageId, pins: pins.map(pinMessage) }
+      return { imageId, pins: pins.map(pinMessage), left: left.map(pinMessage) }
     },
 
     async collect({ dryRun, freeBytes }) {
@@ -188,7 +188,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         return fail({ kind: 'invalid-argument', what: `argument "${on ? 'on' : 'off'}"`, reason })
       }
       const { passthrough } = runtime
-      const said = reason === '' ? 'switched on by hand' : reason
+      const said = reason === '' ? SWITCHED_BY_HAND : reason
       if (!passthrough.set(on, said)) {
         const state = passthrough.state()
         return fail({ kind: 'passthrough', reason: `${state.on ? state.reason : 'for good'}; ${waysOut(passthrough)}` })

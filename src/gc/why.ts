@@ -1,6 +1,7 @@
 /** What holds a thing: an image, a layer, or a document of an image. */
 import { sha256 } from '../oci/digest.ts'
 import { findImage } from '../store/lookup.ts'
+import { namesOf } from '../store/names.ts'
 import { standing } from '../store/pins.ts'
 import type { Holders, Inventory, Store, StoredImage, StoredLayer } from '../store/store.ts'
 
@@ -89,7 +90,7 @@ function holdsOn(id: StoredLayer['id'], holders: Holders | undefined): readonly 
   ]
 }
 
-const nameOf = ({ tags, digests, id }: StoredImage): string => tags[0] ?? digests[0] ?? id
+const nameOf = (image: StoredImage): string => namesOf(image).join(', ')
 
 /** The blob a layer came out of, and those that images list for it. */
 function blobsOf(images: readonly StoredImage[], { id, facts }: StoredLayer): readonly string[] {

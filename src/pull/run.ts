@@ -36,7 +36,8 @@ export async function planPull(
   options: Abortable,
 ): Promise<Planned> {
   const remote = registry.connect(request.reference, request.credentials)
-  const context = { reference: request.reference, platform: request.platform ?? platform, remote, store, recheckAccess }
+  const asked = request.platform !== undefined
+  const context = { reference: request.reference, platform: request.platform ?? platform, asked, remote, store, recheckAccess }
   return await makePlan(context, options)
 }
 
@@ -49,7 +50,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   const platform = request.platform ?? crew.platform
 
   audience.phase('resolving')
-  const planned = await makePlan({ reference: request.reference, platform, remote, store, recheckAccess }, options)
+  const asked = request.platform !== undefined
+  const planned = await makePlan({ reference: request.reference, platform, asked, remote, store, recheckAccess }, options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   const receipt = receiptOf(crew, request, planned, remote.resolvedBy ?? host)

@@ -2,6 +2,7 @@
 import { describe, fail, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
 import { findImage } from '../store/lookup.ts'
+import { namesOf } from '../store/names.ts'
 import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -70,8 +71,6 @@ async function stillHere(store: LayerVerifierParts['store'], images: readonly St
   return found.filter((image) => image !== undefined)
 }
 
-const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
-
 /** Each layer once, base layers of the first image first. */
 async function layersOf(store: LayerVerifierParts['store'], images: readonly StoredImage[]): Promise<readonly LayerToVerify[]> {
   const found = new Map<LayerId, { readonly diffId: DiffId; readonly names: string[] }>()
@@ -80,7 +79,7 @@ async function layersOf(store: LayerVerifierParts['store'], images: readonly Sto
       const id = image.layerIds[at]
       if (id === undefined) fail({ kind: 'internal', what: `image ${image.id} has no layer ${at}` })
       const { names } = found.get(id) ?? { names: [] }
-      found.set(id, { diffId, names: [...names, nameOf(image)] })
+      found.set(id, { diffId, names: [...names, ...namesOf(image)] })
     }
   return await Promise.all(
     [...found].map(async ([layerId, { diffId, names }]) => {

@@ -1,6 +1,7 @@
 /** Brings the damaged layers of images again, by pulling the images by the digests they came by: whatever a tag names by now, it is these bytes. */
 import { describe, failureOf } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
+import { namesOf } from '../store/names.ts'
 import type { Evictions, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { PullAgain, VerifyEvent } from './verify.ts'
@@ -70,7 +71,7 @@ async function whyHopeless(images: readonly StoredImage[], again: PullAgain, opt
   return undefined
 }
 
-const nameOf = ({ tags, digests, id }: StoredImage): string => tags.at(-1) ?? digests.at(-1) ?? id
+const nameOf = (image: StoredImage): string => namesOf(image).join(', ')
 
 /** Tries every digest it is known by, newest first; undefined once one served. */
 async function whyNot(image: StoredImage, attempt: PullAgain['pull'], { signal }: Abortable): Promise<string | undefined> {

@@ -87,7 +87,13 @@ describe.each([
       code: 0,
       stdout: `unpinned ${id} for ci until ${json.pins[0].until}\n`,
     })
-    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({ code: 0, stdout: `${id} had no such pin\n` })
+    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({ code: 0, stdout: `${id} has no pin to take back\n` })
+    await here.call('pin', 'r.test/app:1')
+    expect(await here.call('unpin', '--owner', 'nobody', 'r.test/app:1')).toMatchObject({
+      code: 0,
+      stdout: `${id} has no pin of owner nobody\nstill pinned for operator\n`,
+    })
+    await here.call('unpin', 'r.test/app:1')
     expect((await here.call('images')).stdout).not.toContain('(pinned)')
   })
 
@@ -154,6 +160,7 @@ describe.each([
   test.each([
     [['pin', '--ttl', 'soon', 'r.test/app:1'], 'want a duration such as 72h'],
     [['pin', '--owner', 'configuration', 'r.test/app:1'], 'want a name of your own'],
+    [['unpin', '--owner', 'configuration', 'r.test/app:1'], 'change pins: in its file'],
     [['gc', '--free', 'much'], 'want a size such as 10Gi'],
     [['pin', 'r.test/none:1'], 'is not here'],
   ])('%s is refused', async (args, text) => {

@@ -1,8 +1,9 @@
 /** `pin`, `unpin`, `why` and `gc`: what stays, for whom, and what goes. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
-import type { Pinned } from '../../gc/pinning.ts'
+import type { Pinned, Unpinned } from '../../gc/pinning.ts'
 import type { HeldThing, Hold } from '../../gc/why.ts'
+import { RULE_OWNER } from '../../store/pins.ts'
 import { parseDuration, parseQuantity } from '../../units/units.ts'
 import type { Collection } from '../backend.ts'
 import { holdText, layerLine } from '../holds.ts'
@@ -49,13 +50,23 @@ export function addUnpin(program: Command, session: Session): void {
     .action(async (name: string, options: Options) => {
       const { io, signal } = session
       await using backend = await session.backendWithImages()
-      const unpinned = await backend.unpin(name, textOption(options, 'owner'), { signal })
-      await print(io, session.format(), unpinned, (all) => pinsForPeople('unpinned', all))
+      const owner = textOption(options, 'owner')
+      const unpinned = await backend.unpin(name, owner, { signal })
+      await print(io, session.format(), unpinned, (all) => unpinnedForPeople(all, owner))
     })
 }
 
+function unpinnedForPeople({ left, ...taken }: Unpinned, owner: string | undefined): string {
+  const none = `${printable(taken.imageId)} has no pin ${owner === undefined ? 'to take back' : `of owner ${printable(owner)}`}\n`
+  const stands = left.map((pin) =>
+    pin.owner === RULE_OWNER
+      ? 'still pinned by the configuration (pins:), which alone can take that back\n'
+      : `still pinned for ${printable(pin.owner)}\n`,
+  )
+  return [taken.pins.length === 0 ? none : pinsForPeople('unpinned', taken), ...stands].join('')
+}
+
 function pinsForPeople(done: string, { imageId, pins }: Pinned): string {
-  if (pins.length === 0) return `${printable(imageId)} had no such pin\n`
   const until = (end: Date | undefined): string => (end === undefined ? '' : ` until ${end.toISOString()}`)
   return pins.map((pin) => `${done} ${printable(`${imageId} for ${pin.owner}${until(pin.until)}`)}\n`).join('')
 }
