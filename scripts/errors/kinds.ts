@@ -1,5 +1,14 @@
 /** What each kind of failure means, what to do, and one that looks like those people meet: the part of docs/errors.md that code does not know. */
+import { defaults } from '../../src/config/config.ts'
 import type { Failure, FailureKind, HostAttempt } from '../../src/failure/failure.ts'
+import { parseDigest } from '../../src/oci/digest.ts'
+import { mediaTypes } from '../../src/oci/oci.ts'
+import { parseManifestOrIndex } from '../../src/oci/parse.ts'
+import { parsePlatform } from '../../src/platform/platform.ts'
+import { parseReference } from '../../src/reference/parse.ts'
+import { SAID_OF_SOCKETS } from '../../src/rpc/socket.ts'
+import { SWITCHED_BY_HAND, waysOut } from '../../src/runtime/passthrough.ts'
+import { badConfig, failureIn } from './real.ts'
 
 export type Explained<K extends FailureKind = FailureKind> = {
   readonly means: string
@@ -12,8 +21,20 @@ const host = 'registry.example'
 const mirror: HostAttempt = { host: 'mirror.example', result: '404 MANIFEST_UNKNOWN: manifest unknown', answered: true }
 const digest = `sha256:${'4b'.repeat(32)}`
 const other = `sha256:${'c0'.repeat(32)}`
-const root = '/var/lib/windlass'
+const root = defaults.rootDir
 const containerd = { runtime: 'containerd', socket: '/run/containerd/containerd.sock' } as const
+
+/** What registries send where an image is meant. */
+const manifest = { mediaType: mediaTypes.ociManifest, digest: parseDigest(digest, 'example') }
+const chart = Buffer.from(
+  JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: { mediaType: 'application/vnd.cncf.helm.config.v1+json', digest, size: 2 },
+    layers: [],
+  }),
+)
+const loginPage = Buffer.from('<!DOCTYPE html>')
 
 /** In the order of the page. */
 export const groups: readonly (readonly [title: string, kinds: readonly FailureKind[]])[] = [
@@ -23,7 +44,10 @@ export const groups: readonly (readonly [title: string, kinds: readonly FailureK
     ['manifest-unknown', 'blob-unknown', 'unauthorized', 'denied', 'rate-limited', 'registry-unavailable', 'access-unconfirmed'],
   ],
   ['The image', ['no-platform', 'digest-mismatch', 'size-mismatch', 'unsupported', 'malformed', 'bad-layer', 'limit']],
-  ['This node', ['no-space', 'not-permitted', 'root-in-use', 'no-daemon', 'layer-in-use', 'damaged', 'unhealthy', 'system']],
+  [
+    'This node',
+    ['no-space', 'not-permitted', 'root-in-use', 'no-daemon', 'socket-denied', 'layer-in-use', 'damaged', 'unhealthy', 'system'],
+  ],
   ['The runtime', ['runtime-down', 'runtime', 'both-failed', 'passthrough']],
   ['Neither', ['cancelled', 'internal']],
 ]
@@ -32,30 +56,23 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
   'invalid-reference': {
     means: 'The text is no image reference, or the registry says that it cannot be one (`NAME_INVALID`, `TAG_INVALID`).',
     act: 'Correct the `image:` of the pod, or what was typed.',
-    examples: [{ kind: 'invalid-reference', input: 'Team/App:v2', reason: 'the repository must be lower case; "App" is not' }],
+    examples: [failureIn('invalid-reference', () => parseReference('Team/App:v2'))],
   },
   'invalid-argument': {
     means: 'A request, flag or argument cannot be honoured as it stands.',
     act: 'Do as the text says; `windlass COMMAND --help` shows what is wanted.',
-    examples: [
-      {
-        kind: 'invalid-argument',
-        what: 'platform "linux/"',
-        reason: 'want os/architecture[/variant], such as linux/arm64 or linux/arm/v7',
-      },
-    ],
+    examples: [failureIn('invalid-argument', () => parsePlatform('linux/'))],
   },
   'bad-config': {
     means: 'The configuration, or a `hosts.toml`, does not say what it must. Each mistake is told with its line.',
     act: 'Correct the file. `windlass config` prints what is in force; a daemon beside a runtime hands pulls on meanwhile.',
     examples: [
-      {
-        kind: 'bad-config',
-        file: '/etc/windlass/windlass.yaml',
-        line: 7,
-        field: 'gc.minAge',
-        reason: 'unknown key; did you mean minimumAge?',
-      },
+      badConfig(`apiVersion: windlass.dev/v1alpha1
+kind: WindlassConfiguration
+gc:
+  minimumage: 2m
+  maximumAge: soon
+`),
     ],
   },
   'image-unknown': {
@@ -161,34 +178,18 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
     means:
       'Well-formed, and nothing that Windlass pulls: schema 1, artifacts, encrypted or foreign layers, an unknown compression; or records of a newer Windlass.',
     act: 'The text says what would do.',
-    examples: [
-      {
-        kind: 'unsupported',
-        reference,
-        what: 'artifact',
-        mediaType: 'application/vnd.cncf.helm.config.v1+json',
-        hint: 'the reference names an artifact, not a container image; use a tool for its type, such as oras or helm',
-      },
-    ],
+    examples: [{ ...failureIn('unsupported', () => parseManifestOrIndex(chart, manifest, host)), reference }],
   },
   malformed: {
     means: 'A document or an answer breaks its specification, or could be read in two ways.',
     act: 'Push the image again with a current tool; see that no proxy or login page answers in place of the registry.',
-    examples: [
-      {
-        kind: 'malformed',
-        reference,
-        what: `manifest ${digest}`,
-        from: host,
-        reason: 'it is not JSON; it starts with "<!DOCTYPE html>"',
-      },
-    ],
+    examples: [{ ...failureIn('malformed', () => parseManifestOrIndex(loginPage, manifest, host)), reference }],
   },
   'bad-layer': {
     means: 'A layer’s compressed stream or tar breaks the rules; `entry` names the member.',
     act: 'Build the image again. [extraction.md](extraction.md) says what is refused, and why.',
     examples: [
-      { kind: 'bad-layer', reference, digest, entry: 'usr/bin/app', reason: 'the archive ends in the middle of this file' },
+      { kind: 'bad-layer', reference, digest, entry: 'usr/bin/app', reason: 'the archive ends in the middle of a file' },
     ],
   },
   limit: {
@@ -226,7 +227,12 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
   'no-daemon': {
     means: 'Nobody answers on the socket.',
     act: '`systemctl status windlass`, or work without a daemon: `--root DIR`.',
-    examples: [{ kind: 'no-daemon', socket: '/run/windlass/windlass.sock', reason: 'there is no such socket' }],
+    examples: [{ kind: 'no-daemon', socket: defaults.socket.path, reason: SAID_OF_SOCKETS.ENOENT }],
+  },
+  'socket-denied': {
+    means: 'The socket is there, or may be, and this user may not open it: whoever can open it can pull and remove images.',
+    act: 'Be root. To open it to a group: [configuration.md](configuration.md).',
+    examples: [{ kind: 'socket-denied', socket: defaults.socket.path }],
   },
   'layer-in-use': {
     means: 'A layer is damaged, and mounted, or a container in containerd stands on it: it cannot be replaced.',
@@ -254,7 +260,7 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
   'runtime-down': {
     means: 'The container runtime does not listen, or went away during a call.',
     act: 'See that it runs, and what it logs.',
-    examples: [{ kind: 'runtime-down', ...containerd, reason: 'connection refused' }],
+    examples: [{ kind: 'runtime-down', ...containerd, reason: SAID_OF_SOCKETS.ECONNREFUSED }],
   },
   runtime: {
     means: 'The runtime refused or failed a call of ours.',
@@ -289,7 +295,7 @@ export const explained: { readonly [K in FailureKind]: Explained<K> } = {
   passthrough: {
     means: 'Pulls are left to the runtime just now; kubelet’s are handed on and never see this.',
     act: '`windlass passthrough off`, or what the text names.',
-    examples: [{ kind: 'passthrough', reason: 'switched on by hand; windlass passthrough off ends it' }],
+    examples: [{ kind: 'passthrough', reason: `${SWITCHED_BY_HAND}; ${waysOut({ isFixed: false })}` }],
   },
   cancelled: {
     means:

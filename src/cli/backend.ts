@@ -4,7 +4,7 @@
  */
 import type { Disk } from '../gc/disk.ts'
 import type { SweepRequest } from '../gc/housekeeper.ts'
-import type { Pinned, PinWish } from '../gc/pinning.ts'
+import type { Pinned, PinWish, Unpinned } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
 import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
@@ -52,6 +52,8 @@ export type Collection = {
     readonly reason: string
     readonly detail: string
   }[]
+  /** Layers that no image needs, and something else holds. */
+  readonly keptLayers: readonly HeldThing[]
   readonly layers: number
   readonly bytes: number
 }
@@ -92,8 +94,8 @@ export interface Backend extends AsyncDisposable {
   remove(name: string, options: Abortable): Promise<Removal>
   /** Keeps an image. Throws image-unknown, invalid-argument. */
   pin(name: string, wish: PinWish, options: Abortable): Promise<Pinned>
-  /** Takes back one owner's pin, or all. Throws image-unknown. */
-  unpin(name: string, owner: string | undefined, options: Abortable): Promise<Pinned>
+  /** Takes back one owner's pin, or all. Throws image-unknown, invalid-argument for the configuration's. */
+  unpin(name: string, owner: string | undefined, options: Abortable): Promise<Unpinned>
   /** Removes what nothing needs, or says what that would be. Throws invalid-argument where a runtime decides that. */
   collect(request: SweepRequest, options: Abortable): Promise<Collection>
   /** Verifies the layers of these images, of all where none is named; `done` is the last event. Throws image-unknown, passthrough. */

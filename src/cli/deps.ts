@@ -50,8 +50,8 @@ export type Deps<C extends InForce = InForce> = {
   readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void; readonly broken?: Error }) => Promise<void>
   /** What can be made of sources that `loadConfig` refuses. */
   readonly salvageConfig: (sources: Sources) => C
-  /** Looks this node over. */
-  readonly examine: (config: C, options: Abortable) => Promise<readonly Finding[]>
+  /** Looks this node over; with `ownRoot` for work without a daemon. */
+  readonly examine: (config: C, options: Abortable & { readonly ownRoot: boolean }) => Promise<readonly Finding[]>
   readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
   /** Of Windlass itself. */
   readonly version: string

@@ -47,8 +47,8 @@ export function embeddedBackend(embedded: Embedded): Backend {
     pin: (name, wish) => pinImage(store, name, wish),
     unpin: (name, owner) => unpinImage(store, name, owner),
     collect: async (request) => {
-      const { disk, images, stays, layers, bytes } = await housekeeper.sweep(request)
-      return { disk, layers, bytes, images: images.map(shown), kept: stays.map(shown) }
+      const { disk, images, stays, keptLayers, layers, bytes } = await housekeeper.sweep(request)
+      return { disk, layers, bytes, keptLayers, images: images.map(shown), kept: stays.map(shown) }
     },
     verify: async ({ images, repair, credentials }, options) => {
       const login = await loginFor(store, images, credentials)

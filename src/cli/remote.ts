@@ -25,6 +25,7 @@ import {
   receiptOf,
   removalOf,
   statusOf,
+  unpinnedOf,
 } from './wire.ts'
 
 /** Throws no-daemon where nobody answers. */
@@ -77,7 +78,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     },
     pin: async (name, { owner, reason, ttlMs = 0 }, { signal }) =>
       pinnedOf(await daemon.windlass.pin({ image: name, owner, reason, ttlMs }, { signal })),
-    unpin: async (name, owner = '', { signal }) => pinnedOf(await daemon.windlass.unpin({ image: name, owner }, { signal })),
+    unpin: async (name, owner = '', { signal }) => unpinnedOf(await daemon.windlass.unpin({ image: name, owner }, { signal })),
     collect: async ({ dryRun, freeBytes = 0 }, { signal }) =>
       collectionOf(await daemon.windlass.collect({ dryRun, freeBytes }, { signal })),
     verify: async ({ images, repair, credentials }, { signal, onEvent }) => {

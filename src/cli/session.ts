@@ -1,5 +1,5 @@
 /** One run of the CLI: what was said for all commands, and the way from there to a backend. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
@@ -91,7 +91,15 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
     },
-    examine: async (runtime) => await deps.examine(await load(runtime), { signal }),
+    examine: async (runtime) => {
+      const config = await load(runtime).catch((error: unknown) => asWindlassError(error))
+      if (!(config instanceof WindlassError)) return await deps.examine(config, { signal, ownRoot: ownRoot() })
+      if (!['bad-config', 'invalid-argument'].includes(config.failure.kind)) throw config
+      // What else the node lacks is worth knowing, too.
+      const refused = linesOf(config).map((text): Finding => ({ level: 'fail', about: 'config', text }))
+      const salvaged = deps.salvageConfig(sourcesOf(options(), io.env, runtime))
+      return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
+    },
     serve: async (runtime, onReady) => {
       const serve = (config: C, broken?: Error): Promise<void> =>
         deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })
@@ -123,12 +131,23 @@ function sourcesOf(options: Options, env: Io['env'], runtime: RuntimeFlags): Sou
   return { env, flags, ...(file === undefined ? {} : { file }) }
 }
 
+/** File systems that hold what the kernel tells, and no files of anybody: statfs(2), linux/magic.h. */
+const KERNELS: ReadonlyMap<number, string> = new Map([
+  [0x9fa0, 'proc'],
+  [0x6265_6572, 'sysfs'],
+  [0x0027_e0eb, 'cgroup'],
+  [0x6367_7270, 'cgroup2'],
+  [0x1cd1, 'devpts'],
+])
+
 /** Says what an operator can do about a root that cannot be used, before an errno does. */
 function checkRoot(rootDir: string, existing: boolean): void {
   const refuse = (reason: string): never => fail({ kind: 'invalid-argument', what: `root ${JSON.stringify(rootDir)}`, reason })
   let at = rootDir
   while (!existsSync(at)) at = dirname(at)
   if (!statSync(at).isDirectory()) refuse(`${at} is no directory; choose another --root`)
+  const kernels = KERNELS.get(statfsSync(at).type)
+  if (kernels !== undefined) refuse(`${at} is on ${kernels}, where nothing can be kept; choose another --root`)
   const isMissing = at !== rootDir
   const lack = lackOf(at, isMissing && existing ? constants.X_OK : constants.W_OK | constants.X_OK)
   if (lack === 'EROFS') refuse(`${at} is on a read-only file system; choose another --root`)

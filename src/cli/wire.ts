@@ -1,6 +1,6 @@
 /** What the control service sends, as the domain's own values. The daemon may be of another version, so nothing is taken on trust. */
 import { fail } from '../failure/failure.ts'
-import type { Pinned } from '../gc/pinning.ts'
+import type { Pinned, Unpinned } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
@@ -146,7 +146,10 @@ export const layerOf = ({ blob, damage, _diffSize, _entries, _whiteouts, ...laye
   ...(damage === null ? {} : { damage: damageOf(damage) }),
 })
 
-export const removalOf = ({ _layersRemoved, _bytesFreed, ...removal }: RemoveImageResponse__Output): Removal => removal
+export const removalOf = ({ _layersRemoved, _bytesFreed, kept, ...removal }: RemoveImageResponse__Output): Removal => ({
+  ...removal,
+  kept: kept.map(heldOf),
+})
 
 export const damageOf = ({ foundAtMs, ...damage }: Damage__Output): Damage => ({ ...damage, foundAt: new Date(foundAtMs) })
 
@@ -161,10 +164,16 @@ export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ 
 
 export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
 
-export const collectionOf = ({ disk, images, kept, layers, bytes }: CollectResponse__Output): Collection => ({
+export const unpinnedOf = ({ left, ...pinned }: PinResponse__Output): Unpinned => ({
+  ...pinnedOf({ ...pinned, left }),
+  left: left.map(pinOf),
+})
+
+export const collectionOf = ({ disk, images, kept, keptLayers, layers, bytes }: CollectResponse__Output): Collection => ({
   disk: sent(disk, 'disk'),
   images: images.map(({ usedAtMs, ...image }) => ({ ...image, usedAt: new Date(usedAtMs) })),
   kept,
+  keptLayers: keptLayers.map(heldOf),
   layers,
   bytes,
 })

@@ -19,7 +19,7 @@ import type { Credentials } from '../registry/registry.ts'
 import type { PlanRequest__Output } from '../rpc/generated/windlass/v1/PlanRequest.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { obstacleFor } from '../runtime/obstacle.ts'
-import { waysOut } from '../runtime/passthrough.ts'
+import { SWITCHED_BY_HAND, waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
 import { expiriesFor } from '../store/expiry.ts'
 import { findImage } from '../store/lookup.ts'
@@ -39,6 +39,7 @@ import {
   pinMessage,
   planMessage,
   pullMessage,
+  removalMessage,
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
@@ -151,7 +152,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const { store, collector } = node()
       const found = await findImage(store, name)
       const removal = found === undefined ? undefined : await removeImage({ store, collector, log }, found, 'control')
-      return removal === undefined ? {} : { ...removal, untagged: [...removal.untagged] }
+      return removal === undefined ? {} : removalMessage(removal)
     },
 
     async pin({ image, owner, reason, ttlMs }) {
@@ -162,9 +163,9 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     },
 
     async unpin({ image, owner }) {
-      const { imageId, pins } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
+      const { imageId, pins, left } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
       log.info({ image: imageId, pins }, 'unpinned')
-      return { imageId, pins: pins.map(pinMessage) }
+      return { imageId, pins: pins.map(pinMessage), left: left.map(pinMessage) }
     },
 
     async collect({ dryRun, freeBytes }) {
@@ -220,7 +221,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         return fail({ kind: 'invalid-argument', what: `argument "${on ? 'on' : 'off'}"`, reason })
       }
       const { passthrough } = runtime
-      const said = reason === '' ? 'switched on by hand' : reason
+      const said = reason === '' ? SWITCHED_BY_HAND : reason
       if (!passthrough.set(on, said)) {
         const state = passthrough.state()
         return fail({ kind: 'passthrough', reason: `${state.on ? state.reason : 'for good'}; ${waysOut(passthrough)}` })

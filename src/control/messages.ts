@@ -1,5 +1,6 @@
 /** Domain → windlass.v1, field by field. */
 import type { Swept } from '../gc/housekeeper.ts'
+import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
@@ -18,6 +19,7 @@ import type { Pin as PinMessage } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { RemoveImageResponse } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { Passthrough, PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { ImageDetail } from '../store/detail.ts'
@@ -109,7 +111,13 @@ export const pinMessage = ({ owner, reason, since, until }: Pin): PinMessage => 
   untilMs: until?.getTime() ?? 0,
 })
 
-export const sweptMessage = ({ disk, images, stays, layers, bytes }: Swept): CollectResponse => ({
+export const removalMessage = ({ untagged, kept, ...removal }: Removal): RemoveImageResponse => ({
+  ...removal,
+  untagged: [...untagged],
+  kept: kept.map(heldMessage),
+})
+
+export const sweptMessage = ({ disk, images, stays, keptLayers, layers, bytes }: Swept): CollectResponse => ({
   disk: {
     path: disk.path,
     totalBytes: disk.totalBytes,
@@ -124,6 +132,7 @@ export const sweptMessage = ({ disk, images, stays, layers, bytes }: Swept): Col
     bytes,
   })),
   kept: stays.map(({ image, reason, detail }) => ({ id: image.id, names: namesOf(image), reason, detail })),
+  keptLayers: keptLayers.map(heldMessage),
   layers,
   bytes,
 })

@@ -46,6 +46,7 @@ export const isForwardable = {
   damaged: false,
   unhealthy: false,
   'no-daemon': true,
+  'socket-denied': true,
   runtime: true,
   // A call waits for it: a runtime that was restarted under our pull can do its own.
   'runtime-down': true,

@@ -8,7 +8,7 @@ import type { Abortable } from '../task/task.ts'
 import { confinementFindings } from './confinement.ts'
 import { diskFindings, existing } from './disk.ts'
 import { examined } from './examined.ts'
-import { bad, type Finding, type Settings } from './finding.ts'
+import { bad, type Finding, ok, type Settings } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
 import { kubeletFindings } from './kubelet.ts'
 import { type KnownDamage, layerFindings } from './layers.ts'
@@ -21,7 +21,7 @@ import { trustFindings } from './trust.ts'
 /** All findings, in the order a person reads them. */
 export async function examine(
   wanted: Settings,
-  options: Abortable & { readonly damagedIn?: (root: string) => readonly KnownDamage[] },
+  options: Abortable & { readonly ownRoot?: boolean; readonly damagedIn?: (root: string) => readonly KnownDamage[] },
 ): Promise<readonly Finding[]> {
   let settings = wanted
   const findings: Finding[] = []
@@ -34,7 +34,9 @@ export async function examine(
       findings.push(bad(about, describe(failureOf(error))))
     }
   }
+  const { ownRoot = false } = options
   await look('examined', async () => {
+    if (ownRoot) return [ok('examined', `${wanted.rootDir}, for work without a daemon`)]
     const found = await examined(wanted, options)
     settings = found.settings
     return found.findings
@@ -47,13 +49,13 @@ export async function examine(
   await look('disk', () => diskFindings(rootDir))
   const { damagedIn } = options
   if (damagedIn !== undefined) await look('layers', () => layerFindings(damagedIn(rootDir)))
-  await look('socket', () => socketFindings(socket.path, options))
+  if (!ownRoot) await look('socket', () => socketFindings(socket.path, options))
   await look('runtime', async () => {
     const runtime = await runtimeFindings(settings, options)
     pulledFor = runtime.runtime
     return runtime.findings
   })
-  await look('kubelet', () => kubeletFindings(socket.path))
+  if (!ownRoot) await look('kubelet', () => kubeletFindings(socket.path))
   await look('registries', () => registryFindings(placesFor(registry, pulledFor)))
   await look('trust', () => trustFindings())
   return findings

@@ -22,13 +22,35 @@ export const ok = (about: string, text: string): Finding => ({ level: 'ok', abou
 export const warn = (about: string, text: string): Finding => ({ level: 'warn', about, text })
 export const bad = (about: string, text: string): Finding => ({ level: 'fail', about, text })
 
-/** Below these a node is near its end: an image does not fit, or the file system has no more names for files. */
+/** Below so much a node is near its end: an image does not fit, or the file system has no more names for files. */
 const LOW_PERCENT = 10
+/** Below so much nothing can be pulled. */
+const NONE_PERCENT = 1
+const GIGABYTE = 1e9
+
 /** Free blocks and inodes of the file system at `path`. */
 export function freeSpace(path: string): Finding {
-  const { blocks, bavail, bsize, files, ffree } = statfsSync(path)
+  return spaceFinding(path, statfsSync(path))
+}
+
+type Space = {
+  readonly blocks: number
+  readonly bavail: number
+  readonly bsize: number
+  readonly files: number
+  readonly ffree: number
+}
+
+export function spaceFinding(path: string, { blocks, bavail, bsize, files, ffree }: Space): Finding {
+  // File systems that make inodes as they go say they have none.
   const percent = (free: number, all: number): number => (all === 0 ? 100 : Math.floor((100 * free) / all))
   const [space, inodes] = [percent(bavail, blocks), percent(ffree, files)]
-  const text = `${path}: ${((bavail * bsize) / 1e9).toFixed(1)} GB (${space} %) and ${inodes} % of the inodes are free`
-  return Math.min(space, inodes) < LOW_PERCENT ? warn('disk', `${text}; remove images, or enlarge it`) : ok('disk', text)
+  const text = `${path}: ${sizeText(bavail * bsize)} of ${sizeText(blocks * bsize)} (${space} %) and ${files === 0 ? 'as many inodes as there is space' : `${inodes} % of the inodes`} are free`
+  const least = Math.min(space, inodes)
+  if (least < NONE_PERCENT)
+    return bad('disk', `${text}: nothing can be pulled; remove images or other files there, or enlarge it`)
+  return least < LOW_PERCENT ? warn('disk', `${text}; remove images, or enlarge it`) : ok('disk', text)
 }
+
+const sizeText = (bytes: number): string =>
+  bytes >= GIGABYTE ? `${(bytes / GIGABYTE).toFixed(1)} GB` : `${Math.floor(bytes / 1e6)} MB`

@@ -1,5 +1,6 @@
 /** The daemon behind our socket, as kubelet would meet it. */
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
+import { describe, failureOf } from '../failure/failure.ts'
 import { connect } from '../rpc/client.ts'
 import type { InfoResponse__Output } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import { probe } from '../rpc/socket.ts'
@@ -11,15 +12,27 @@ import { bad, type Finding, ok, warn } from './finding.ts'
 const PATIENCE_MS = 2_000
 
 export async function socketFindings(path: string, options: Abortable): Promise<readonly Finding[]> {
-  const found = statSync(path, { throwIfNoEntry: false })
+  const found = statOf(path)
   // connect(2) says of a file that it refuses.
   if (found?.isSocket() === false) return [bad('socket', `${path} is not a socket; remove it, or choose another socket.path`)]
   const answer = await probe(path, options)
   if (found === undefined || answer.kind !== 'alive') {
+    if (answer.kind === 'denied') return [bad('socket', describe({ kind: 'socket-denied', socket: path }))]
     const reason = 'reason' in answer ? answer.reason : 'it came this moment'
     return [warn('socket', `no daemon answers on ${path} (${reason}); systemctl start windlass.socket, or windlass serve`)]
   }
   return [...modeFindings(path, found.mode & 0o777), ...(await daemonFindings(path, options))]
+}
+
+/** What lies in a directory that may not be entered is for the connection to say. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    const failure = failureOf(error)
+    if (failure.kind === 'system' && failure.code === 'EACCES') return undefined
+    throw error
+  }
 }
 
 function modeFindings(path: string, mode: number): readonly Finding[] {

@@ -35,7 +35,14 @@ export type Failure =
   /** The manifest names a blob that no host has. */
   | { readonly kind: 'blob-unknown'; readonly reference: string; readonly digest: string; readonly tried: readonly HostAttempt[] }
   /** The index, or a single-manifest image's config, offers no platform this node runs. */
-  | { readonly kind: 'no-platform'; readonly reference: string; readonly wanted: string; readonly offered: readonly string[] }
+  | {
+      readonly kind: 'no-platform'
+      readonly reference: string
+      readonly wanted: string
+      readonly offered: readonly string[]
+      /** Whoever asked named it; else it is the node's own. */
+      readonly asked?: boolean
+    }
   /** The registry refused the credentials it was given (`user` names them), or wants some where none were given. */
   | {
       readonly kind: 'unauthorized'
@@ -101,6 +108,8 @@ export type Failure =
       readonly kind: 'no-space'
       readonly path?: string
       readonly code: string
+      /** It is the inodes that ran out. */
+      readonly inodes?: true
       /** Bytes, where it was seen before they were written: about what is needed, and what of it is not there. */
       readonly needs?: number
       readonly missing?: number
@@ -125,11 +134,20 @@ export type Failure =
       readonly removed?: readonly string[]
     }
   /** Layers are no longer what was pulled, or could not be looked at; each has been told. */
-  | { readonly kind: 'damaged'; readonly damaged: number; readonly unknown: number; readonly unverifiable: number }
+  | {
+      readonly kind: 'damaged'
+      readonly damaged: number
+      readonly unknown: number
+      readonly unverifiable: number
+      /** A repair has been tried. */
+      readonly tried?: boolean
+    }
   /** This node is not as it must be; each finding has been told. */
   | { readonly kind: 'unhealthy'; readonly failed: number }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
+  /** This user may not open the socket: somebody may answer there. */
+  | { readonly kind: 'socket-denied'; readonly socket: string }
   /** The container runtime does not listen, or went away during a call. */
   | { readonly kind: 'runtime-down'; readonly runtime: string; readonly socket: string; readonly reason: string }
   /** A pull that failed here, and then in the runtime, which had its own words for it. */
@@ -211,10 +229,11 @@ const about = ({ reference }: Asked): string => (reference === undefined ? '' : 
 const asUser = (user: string | undefined): string => (user === undefined ? 'no credentials were given' : `as user ${user}`)
 
 const isWindows = (platform: string): boolean => platform.startsWith('windows')
-const platformAdvice = ({ wanted, offered }: { readonly wanted: string; readonly offered: readonly string[] }): string =>
-  offered.length > 0 && offered.every(isWindows)
-    ? 'Windlass does not pull Windows images'
-    : `build it for ${wanted} or schedule the pod on a matching node`
+function platformAdvice({ wanted, offered, asked }: Extract<Failure, { kind: 'no-platform' }>): string {
+  if (offered.length > 0 && offered.every(isWindows)) return 'Windlass does not pull Windows images'
+  if (asked === true) return 'ask for one of those, or build it for the one you named'
+  return `build it for ${wanted} or schedule the pod on a matching node`
+}
 
 /** The errnos an operator meets, with what to do about them. */
 const ERRNOS: Readonly<Partial<Record<string, string>>> = {
@@ -249,7 +268,7 @@ export function describe(f: Failure): string {
         )
         .join('; ')
     case 'manifest-unknown':
-      return `${f.reference}: not found (${attempts(f.tried)}); check the repository and tag, and that the node's mirror is up to date`
+      return `${f.reference}: not found (${attempts(f.tried)}); check the repository and tag${f.tried.length > 1 ? ", and that the node's mirror is up to date" : ''}`
     case 'blob-unknown':
       return `${f.reference}: the registry is missing layer ${f.digest} (${attempts(f.tried)}); push the image again`
     case 'no-platform':
@@ -263,7 +282,7 @@ export function describe(f: Failure): string {
     case 'registry-unavailable':
       return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, and the network of this node`
     case 'access-unconfirmed':
-      return `${f.reference}: the registry itself could not be asked whether this caller may read it (${f.tried.length === 0 ? 'hosts.toml leaves only mirrors' : attempts(f.tried)}), and registry.recheckAccess is on; pull again when it answers, or switch that off`
+      return `${f.reference}: the registry itself could not be asked whether this caller may read it (${f.tried.length === 0 ? 'hosts.toml leaves only mirrors' : attempts(f.tried)}), and registry.recheckAccess is on; ${f.tried.length === 0 ? 'name the registry itself as server in its hosts.toml' : 'pull again when it answers'}, or switch that off`
     case 'digest-mismatch':
       return `${about(f)}${f.what} from ${f.from} has the wrong digest: wanted ${f.want}, got ${f.got}; the copy there, or the way to it, is damaged: pull again, and mend that copy if it stays so${besides(f.others)}`
     case 'size-mismatch':
@@ -279,6 +298,8 @@ export function describe(f: Failure): string {
     case 'no-space':
       if (f.needs !== undefined && f.missing !== undefined)
         return `${about(f)}this image needs at least ${megabytes(f.needs)} below ${f.path}, and ${megabytes(f.missing)} of that are missing, whatever may go; free space there, or remove images (windlass gc --dry-run says what stays and why)`
+      if (f.inodes === true && f.path !== undefined)
+        return `${about(f)}no inodes left below ${f.path} (${f.code}): that file system can hold no more files (df -i), whatever bytes are free; remove files there, or images`
       return f.path === undefined
         ? `${about(f)}no space left where the output goes (${f.code})`
         : `${about(f)}no space left below ${f.path} (${f.code}); free space or inodes, or remove images`
@@ -302,7 +323,11 @@ export function describe(f: Failure): string {
       return [
         ...(f.damaged === 0
           ? []
-          : [`${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} damaged; windlass verify --repair brings them again`]),
+          : [
+              f.tried === true
+                ? `${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} still damaged: the lines that begin with failed say why; mend that, then windlass verify --repair once more`
+                : `${f.damaged} ${f.damaged === 1 ? 'layer is' : 'layers are'} damaged; windlass verify --repair brings ${f.damaged === 1 ? 'it' : 'them'} again`,
+            ]),
         ...(f.unknown === 0 ? [] : [`${f.unknown} ${f.unknown === 1 ? 'layer' : 'layers'} could not be verified`]),
         ...(f.unverifiable === 0
           ? []
@@ -314,6 +339,8 @@ export function describe(f: Failure): string {
       return `${f.failed} ${f.failed === 1 ? 'finding is' : 'findings are'} marked FAIL; mend what they name`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
+    case 'socket-denied':
+      return `this user may not open ${f.socket} (permission denied); run it as root, or have the socket, and its directory, opened to a group of yours; or work without a daemon on a root of your own with --root DIR`
     case 'runtime-down':
       return `${f.runtime} does not answer on ${f.socket} (${f.reason}); see that it runs and what it logs, or correct runtime.endpoint`
     case 'both-failed':

@@ -63,6 +63,7 @@ const meanings = {
   damaged: failing('DATA_LOSS'),
   unhealthy: failing('INTERNAL'),
   'no-daemon': failing('UNAVAILABLE'),
+  'socket-denied': failing('PERMISSION_DENIED'),
   // What kubelet hears from a runtime that is down.
   'runtime-down': { cri: 'UNAVAILABLE', control: 'UNAVAILABLE', exit: 1 },
   runtime: failing('INTERNAL'),

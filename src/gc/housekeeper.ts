@@ -12,12 +12,15 @@ import { choose, type Going, type Need, needOf, type Scene, type Staying, type W
 import { type Disk, measureDisk } from './disk.ts'
 import type { Collector } from './gc.ts'
 import { type Expects, type Promised, Promises, wantedFor } from './promises.ts'
+import { type HeldThing, heldAlone } from './why.ts'
 
 /** What went, or would go. */
 export type Swept = {
   readonly disk: Disk
   readonly images: readonly Going[]
   readonly stays: readonly Staying[]
+  /** What stays without an image. */
+  readonly keptLayers: readonly HeldThing[]
   /** With those of the images, and the bytes they take up on disk: what went, or would. */
   readonly layers: number
   readonly bytes: number
@@ -209,7 +212,8 @@ export class Housekeeper {
     const need = needOn(scene.disk)
     const { goes, stays, frees, reach } = choose(scene, watermarks, need)
     if (need.reason === 'asked') checkReach(need.bytes, scene.disk, reach)
-    if (dryRun) return { disk: scene.disk, images: goes, stays, ...frees }
+    const keptLayers = heldAlone(scene)
+    if (dryRun) return { disk: scene.disk, images: goes, stays, keptLayers, ...frees }
     const gone: Going[] = []
     for (const going of goes) {
       const { image, reason } = going
@@ -222,7 +226,7 @@ export class Housekeeper {
     const collected = await collector.collect()
     // Afterwards: on a full disk it may need the room.
     await holdings.expirePins().catch((error: unknown) => this.#complain('pins whose time is over are still on record', error))
-    return { disk: scene.disk, images: gone, stays, ...collected }
+    return { disk: scene.disk, images: gone, stays, keptLayers, ...collected }
   }
 
   #disk(): Promise<Disk> {

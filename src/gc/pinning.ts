@@ -1,7 +1,7 @@
 /** Pins by command. */
 import { fail } from '../failure/failure.ts'
 import { findImage } from '../store/lookup.ts'
-import { MAX_OWNER_BYTES, MAX_REASON_BYTES, type Pin, RULE_OWNER } from '../store/pins.ts'
+import { MAX_OWNER_BYTES, MAX_REASON_BYTES, type Pin, RULE_OWNER, standing } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 
 /** Beyond some more of them there are no dates. */
@@ -9,6 +9,8 @@ const MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
 
 export type PinWish = { readonly owner: string; readonly reason: string; readonly ttlMs?: number }
 export type Pinned = { readonly imageId: string; readonly pins: readonly Pin[] }
+/** `left` are pins that stand all the same: others', and the configuration's. */
+export type Unpinned = Pinned & { readonly left: readonly Pin[] }
 
 type Here = Pick<Store, 'find' | 'pin' | 'unpin'>
 
@@ -32,10 +34,16 @@ export async function pinImage(store: Here, name: string, { owner, reason, ttlMs
 }
 
 /** One owner's pin, or everybody's; that there was none is no error. Throws invalid-reference, invalid-argument, image-unknown, no-space, system. */
-export async function unpinImage(store: Here, name: string, owner: string | undefined): Promise<Pinned> {
-  const image = await found(store, name)
-  const pins = await store.unpin(image.id, owner)
-  return { imageId: image.id, pins }
+export async function unpinImage(store: Here, name: string, owner: string | undefined): Promise<Unpinned> {
+  if (owner === RULE_OWNER)
+    fail({
+      kind: 'invalid-argument',
+      what: 'owner',
+      reason: 'what the configuration pins is its to say; change pins: in its file, and restart the daemon',
+    })
+  const { id } = await found(store, name)
+  const pins = await store.unpin(id, owner)
+  return { imageId: id, pins, left: standing((await store.find(id))?.pins ?? []) }
 }
 
 function check(what: string, text: string, most: number): void {

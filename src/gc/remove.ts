@@ -2,6 +2,7 @@
 import type { FoundImage } from '../store/lookup.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Collector } from './gc.ts'
+import { type HeldThing, heldAlone } from './why.ts'
 
 export type Removal = {
   readonly imageId: string
@@ -11,8 +12,9 @@ export type Removal = {
   /** Both absent in a runtime's store: it collects when it sees fit. */
   readonly layersRemoved?: number
   readonly bytesFreed?: number
-  /** Layers that no image needs any more, and something else does: a container, a mount, a pull. `why` says what. */
+  /** Layers that no image needs any more, and something else does: a container, a mount, a pull. */
   readonly layersKept: number
+  readonly kept: readonly HeldThing[]
 }
 
 export type RemovalParts = {
@@ -38,15 +40,16 @@ export async function removeImage(
   // Before the collection: what was asked for is done, whatever becomes of the layers.
   log.info({ client, image: image.id, tags: untagged }, imageRemoved ? 'removed' : 'untagged')
   const { layers, bytes } = await collector.collect()
-  const layersKept = imageRemoved ? await countKept(store, image) : 0
+  const kept = imageRemoved ? await keptOf(store, image) : []
   const freed = store.holdings === undefined ? {} : { layersRemoved: layers, bytesFreed: bytes }
-  return { imageId: image.id, untagged, imageRemoved, ...freed, layersKept }
+  return { imageId: image.id, untagged, imageRemoved, ...freed, layersKept: kept.length, kept }
 }
 
 /** In a runtime's store, what stays and for how long is the runtime's to say. */
-async function countKept(store: RemovalParts['store'], removed: StoredImage): Promise<number> {
-  if (store.holdings === undefined) return 0
-  const needed = new Set((await store.images()).flatMap(({ layerIds }) => layerIds))
+async function keptOf(store: RemovalParts['store'], removed: StoredImage): Promise<readonly HeldThing[]> {
+  if (store.holdings === undefined) return []
   const here = await Promise.all(removed.layerIds.map((id) => store.layer(id)))
-  return here.filter((layer) => layer !== undefined && !needed.has(layer.id)).length
+  if (here.every((one) => one === undefined)) return []
+  const ids = new Set<string>(removed.layerIds)
+  return heldAlone(await store.holdings.look()).filter(({ digest }) => ids.has(digest))
 }

@@ -1,9 +1,10 @@
 /** What holds a thing: an image, a layer, or a document of an image. */
 
 import { sha256 } from '../oci/digest.ts'
-import { findImage, layersOn, nameOf } from '../store/lookup.ts'
+import { findImage, layersOn } from '../store/lookup.ts'
+import { nameOf } from '../store/names.ts'
 import { standing } from '../store/pins.ts'
-import type { Holders, Store, StoredImage, StoredLayer } from '../store/store.ts'
+import type { Holders, Inventory, Store, StoredImage, StoredLayer } from '../store/store.ts'
 
 /** `unknown`: another store may need it, and what it says of itself cannot be read. */
 export const HOLDS = ['name', 'pin', 'image', 'pull', 'read', 'mount', 'store', 'unknown'] as const
@@ -111,6 +112,15 @@ const documentsOf = ({
   ['manifest', manifest.digest],
   ...(indexBytes === undefined ? [] : [['index', sha256(indexBytes)] as const]),
 ]
+
+/** Layers that no image needs, and something else holds. */
+export const heldAlone = ({ images, layers, holders }: Inventory): readonly HeldThing[] => {
+  const needed = new Set(images.flatMap(({ layerIds }) => layerIds))
+  return layers
+    .filter(({ id }) => !needed.has(id))
+    .map((layer) => heldLayer(layer, images, holders))
+    .filter(({ holds }) => holds.length > 0)
+}
 
 type Contents = {
   readonly images: readonly StoredImage[]

@@ -9,7 +9,7 @@ export type { Logger } from 'pino'
 /** Writes without a worker in between, so that the last line before an exit is there. */
 export function createLogger({ format, level }: Config['logging']): Logger {
   const destination = pino.destination({ dest: 2, sync: true })
-  const err = level === 'debug' || level === 'trace' ? wholeError : errorFields
+  const err = level === 'debug' || level === 'trace' ? wholeError : (error: unknown) => errorFields(error)
   const settings = {
     level,
     base: null,
@@ -27,16 +27,19 @@ function wholeError(error: unknown): unknown {
   return { message, ...(cause === undefined ? {} : { cause: wholeError(cause) }), stack }
 }
 
-/** An error as far as a log needs it: the text and what caused it. Stacks are for what is our own mistake. */
-function errorFields(error: unknown): unknown {
+/**
+ * An error as far as a log needs it: the text and what caused it. Stacks are for what is our own mistake: not for what the system
+ * refused, nor below a failure that says what happened.
+ */
+export function errorFields(error: unknown, isTold = false): unknown {
   if (!(error instanceof Error)) return String(error)
   // What another daemon answered; gRPC's own account of it says the same at length.
   if (error instanceof RpcError || error instanceof ForeignStatus) return { message: error.message, code: error.code }
-  const isOurs = error instanceof WindlassError && error.failure.kind !== 'internal'
+  const isKnown = isTold || (error instanceof WindlassError ? error.failure.kind !== 'internal' : 'errno' in error)
   return {
     message: error.message,
-    ...(error.cause instanceof Error ? { cause: errorFields(error.cause) } : {}),
-    ...(isOurs ? {} : { stack: error.stack }),
+    ...(error.cause instanceof Error ? { cause: errorFields(error.cause, isKnown) } : {}),
+    ...(isKnown ? {} : { stack: error.stack }),
   }
 }
 

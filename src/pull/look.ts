@@ -13,7 +13,7 @@ import type { Credentials, Document, Registry } from '../registry/registry.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
-import { chooseManifest, rootOf } from './plan.ts'
+import { chooseManifest, noPlatform, rootOf } from './plan.ts'
 
 export type LookRequest = {
   /** As typed; in the store an id, or the beginning of one, too. */
@@ -109,15 +109,13 @@ function bareLooker({ registry, store, platform: own }: LookerParts): Looker {
       if (request.local) return await lookedUpHere(store, request.name, image === undefined ? undefined : wanted)
       const { reference, remote, root, told } = await rootFrom(request, options)
       if (image === undefined) return told
-      const chosen = await chooseManifest({ reference, platform: wanted, remote }, root, options)
+      const context = { reference, platform: wanted, asked: image.platform !== undefined, remote }
+      const chosen = await chooseManifest(context, root, options)
       const { manifest, document } = chosen
       const config = await remote.blob(manifest.config, options)
       if (!chosen.isPlatformKnown) {
         const { platform } = parseConfig(config.bytes, manifest.config, config.host, manifest.layers.length)
-        if (!matches(platform, wanted)) {
-          const offered = [formatPlatform(platform)]
-          fail({ kind: 'no-platform', reference: told.reference, wanted: formatPlatform(wanted), offered })
-        }
+        if (!matches(platform, wanted)) noPlatform(context, [formatPlatform(platform)])
       }
       return { ...told, image: { manifest: document, config } }
     },

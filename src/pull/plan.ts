@@ -28,6 +28,8 @@ export type Planned = {
 export type PlanContext = {
   readonly reference: Reference
   readonly platform: Platform
+  /** Whoever asked named the platform; else it is the node's own. */
+  readonly asked?: boolean
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
   /** What is here will do where the registry cannot be reached; never with `recheckAccess`. */
@@ -127,7 +129,7 @@ type Chosen = {
 
 /** Goes down from the root to one image's manifest. Throws no-platform, malformed, unsupported, and what `Repository.manifest` does. */
 export async function chooseManifest(
-  { reference, platform, remote }: Pick<PlanContext, 'reference' | 'platform' | 'remote'>,
+  context: Pick<PlanContext, 'reference' | 'platform' | 'asked' | 'remote'>,
   root: Document,
   options: Abortable,
 ): Promise<Chosen> {
@@ -137,9 +139,9 @@ export async function chooseManifest(
     const parsed = parseManifestOrIndex(document.bytes, document.descriptor, document.host)
     if (parsed.kind === 'manifest')
       return { manifest: parsed, document, index: depth === 0 ? undefined : root.bytes, isPlatformKnown }
-    const chosen = select(parsed, reference, platform)
+    const chosen = select(parsed, context)
     isPlatformKnown = chosen.platform !== undefined
-    document = await remote.manifest(chosen, options)
+    document = await context.remote.manifest(chosen, options)
   }
   return fail({
     kind: 'malformed',
@@ -149,30 +151,28 @@ export async function chooseManifest(
   })
 }
 
-function select(index: Index, reference: Reference, platform: Platform): Descriptor {
-  const wanted = formatPlatform(platform)
-  return (
-    selectManifest(index, platform) ??
-    fail({ kind: 'no-platform', reference: formatReference(reference), wanted, offered: offered(index) })
-  )
-}
+const select = (index: Index, context: Missing): Descriptor =>
+  selectManifest(index, context.platform) ?? noPlatform(context, offered(index))
+
+type Missing = Pick<PlanContext, 'reference' | 'platform' | 'asked'>
+
+export const noPlatform = ({ reference, platform, asked = false }: Missing, offered: readonly string[]): never =>
+  fail({ kind: 'no-platform', reference: formatReference(reference), wanted: formatPlatform(platform), offered, asked })
 
 /** Where no index entry named the platform the config does, and is looked at before any layer is fetched. */
 async function readConfig(
-  { reference, platform, remote, store }: PlanContext,
+  context: PlanContext,
   manifest: Manifest,
   isPlatformKnown: boolean,
   options: Abortable,
 ): Promise<{ readonly config: ImageConfig; readonly bytes: Uint8Array }> {
   for (const layer of manifest.layers) compressionOf(layer.mediaType)
+  const { platform, remote, store } = context
   const here = await store.find(manifest.config.digest)
   const { bytes, host } =
     here === undefined ? await remote.blob(manifest.config, options) : { bytes: here.configBytes, host: 'this node' }
   const config = parseConfig(bytes, manifest.config, host, manifest.layers.length)
-  if (!isPlatformKnown && !matches(config.platform, platform)) {
-    const wanted = formatPlatform(platform)
-    fail({ kind: 'no-platform', reference: formatReference(reference), wanted, offered: [formatPlatform(config.platform)] })
-  }
+  if (!isPlatformKnown && !matches(config.platform, platform)) noPlatform(context, [formatPlatform(config.platform)])
   return { config, bytes }
 }
 

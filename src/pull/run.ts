@@ -1,13 +1,13 @@
 /** One pull, told as it happens. */
 import type { Platform } from '../oci/oci.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { Registry, Repository } from '../registry/registry.ts'
 import type { Receipt } from '../store/receipts.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { Expected, estimate } from './expected.ts'
 import type { Identify } from './identity.ts'
 import type { Chain, LayerWork } from './layers.ts'
-import { makePlan, type Planned } from './plan.ts'
+import { makePlan, type PlanContext, type Planned } from './plan.ts'
 import type { LayerReport, PullEvent, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import type { Room } from './room.ts'
 import type { StaleTags } from './stale.ts'
@@ -33,24 +33,17 @@ export type Audience = { phase(phase: PullStatus['phase']): void; event(event: P
 
 /** Resolves and plans without pulling. */
 export async function planPull(crew: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
-  const { registry, store, recheckAccess } = crew
-  const { reference, platform = crew.platform } = request
-  const remote = registry.connect(reference, request.credentials)
-  const mayBeStale = crew.stale.mayAnswer(reference)
-  return await makePlan({ reference, platform, remote, store, mayBeStale, recheckAccess }, options)
+  return await makePlan(planContext(crew, request, crew.registry.connect(request.reference, request.credentials)), options)
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
 export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
-  const { registry, store, layers, recheckAccess } = crew
+  const { registry, store, layers } = crew
   layers.checkRights()
   const started = performance.now()
   const remote = registry.connect(request.reference, request.credentials)
-  const { reference, platform = crew.platform } = request
-
   audience.phase('resolving')
-  const mayBeStale = crew.stale.mayAnswer(reference)
-  const planned = await makePlan({ reference, platform, remote, store, mayBeStale, recheckAccess }, options)
+  const planned = await makePlan(planContext(crew, request, remote), options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   // Who gets what a tag named last has not been let in by anybody.
@@ -100,6 +93,13 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   )
   audience.event({ type: 'sealed', syncMs, publishMs })
   return finish(image, reports, syncMs + publishMs)
+}
+
+function planContext({ store, platform, stale, recheckAccess }: Crew, request: PullRequest, remote: Repository): PlanContext {
+  const { reference } = request
+  const asked = request.platform !== undefined
+  const mayBeStale = stale.mayAnswer(reference)
+  return { reference, platform: request.platform ?? platform, asked, remote, store, mayBeStale, recheckAccess }
 }
 
 const receiptOf = ({ identify }: Crew, { credentials }: PullRequest, { image }: Planned, host: string): Receipt | undefined =>

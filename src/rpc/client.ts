@@ -26,7 +26,7 @@ const receiveLimit = 16 * 1024 * 1024
 
 /**
  * Connects to whoever listens on this socket: our own daemon, or the `runtime` of that name. Throws no-daemon or runtime-down where nobody
- * does, invalid-argument for a path no socket can have.
+ * does, socket-denied, invalid-argument for a path no socket can have.
  */
 export async function connect(
   socketPath: string,
@@ -36,12 +36,9 @@ export async function connect(
   checkSocketPath(path)
   const answer = await probe(path, options)
   if (answer.kind !== 'alive') {
-    const { reason } = answer
-    fail(
-      runtime === undefined
-        ? { kind: 'no-daemon', socket: path, reason }
-        : { kind: 'runtime-down', runtime, socket: path, reason },
-    )
+    const { kind, reason } = answer
+    if (runtime !== undefined) fail({ kind: 'runtime-down', runtime, socket: path, reason })
+    fail(kind === 'denied' ? { kind: 'socket-denied', socket: path } : { kind: 'no-daemon', socket: path, reason })
   }
 
   const client = clientOf(path)

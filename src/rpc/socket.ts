@@ -28,7 +28,7 @@ const backlog = 4_096
 /** What answers at a path. `stale` is a socket nobody listens on. */
 export type Answer =
   | { readonly kind: 'alive' }
-  | { readonly kind: 'absent' | 'stale' | 'not-a-socket' | 'refused'; readonly reason: string }
+  | { readonly kind: 'absent' | 'stale' | 'not-a-socket' | 'denied' | 'refused'; readonly reason: string }
 
 /** Connects and hangs up, to learn whether someone listens. Throws cancelled. */
 export async function probe(path: string, { signal }: Abortable): Promise<Answer> {
@@ -47,17 +47,20 @@ export async function probe(path: string, { signal }: Abortable): Promise<Answer
   }
 }
 
+/** By the errno of connect(2). */
+export const SAID_OF_SOCKETS = { ENOENT: 'no such socket', ECONNREFUSED: 'nobody listens on it' } as const
+
 function answerOf(code: string): Answer {
   switch (code) {
     case 'ENOENT':
-      return { kind: 'absent', reason: 'no such socket' }
+      return { kind: 'absent', reason: SAID_OF_SOCKETS.ENOENT }
     case 'ECONNREFUSED':
-      return { kind: 'stale', reason: 'nobody listens on it' }
+      return { kind: 'stale', reason: SAID_OF_SOCKETS.ECONNREFUSED }
     case 'ENOTSOCK':
       return { kind: 'not-a-socket', reason: 'not a socket' }
     case 'EACCES':
     case 'EPERM':
-      return { kind: 'refused', reason: 'permission denied; be root or in the group that owns it' }
+      return { kind: 'denied', reason: 'permission denied; be root or in the group that owns it' }
     default:
       return { kind: 'refused', reason: code }
   }
@@ -105,7 +108,7 @@ async function clearTheWay(path: string, options: Abortable): Promise<void> {
   if (!there.isSocket()) refuse('there is something there that is not a socket; remove it, or choose another --socket')
   const answer = await probe(path, options)
   if (answer.kind === 'alive') refuse('another daemon answers on it; stop that one, or choose another --socket')
-  if (answer.kind === 'refused') refuse(answer.reason)
+  if (answer.kind === 'refused' || answer.kind === 'denied') refuse(answer.reason)
   if (answer.kind === 'stale') await unlink(path).catch(sayWhere(path))
 }
 

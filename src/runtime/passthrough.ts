@@ -44,6 +44,9 @@ export function fixedPassthrough(reason: string): Passthrough {
   return { isFixed: true, state: () => state, set: (on) => on }
 }
 
+/** The reason where nobody gives one. */
+export const SWITCHED_BY_HAND = 'switched on by hand'
+
 /** What to do about it. */
 export const waysOut = ({ isFixed }: Pick<Passthrough, 'isFixed'>): string =>
   isFixed

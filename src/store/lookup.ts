@@ -34,10 +34,6 @@ async function findNamed(store: Pick<Store, 'find'>, reference: Reference): Prom
   return reference.tag === undefined ? { by: 'digest', image } : { by: 'tag', tag: name, image }
 }
 
-/** What messages call an image: the newest of its names. */
-export const nameOf = ({ tags, digests, id }: Pick<StoredImage, 'tags' | 'digests' | 'id'>): string =>
-  tags.at(-1) ?? digests.at(-1) ?? id
-
 /** A whole id is no name, the beginning of one may be: `cafe` is an id's first digits and docker.io/library/cafe. */
 const nameOrUndefined = (text: string): Reference | undefined => (/[0-9a-f]{64}$/.test(text) ? undefined : parseReference(text))
 

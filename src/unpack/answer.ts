@@ -46,7 +46,7 @@ const failure = z.discriminatedUnion('kind', [
     setting: text,
     digest: digest.exactOptional(),
   }),
-  z.strictObject({ kind: z.literal('no-space'), path: text, code: text }),
+  z.strictObject({ kind: z.literal('no-space'), path: text, code: text, inodes: z.literal(true).exactOptional() }),
   z.strictObject({ kind: z.literal('invalid-argument'), what: text, reason: text }),
   z.strictObject({ kind: z.literal('system'), operation: text, path: text.exactOptional(), code: text }),
   z.strictObject({ kind: z.literal('not-permitted'), what: text, missing: z.array(text).max(20) }),

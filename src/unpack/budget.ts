@@ -100,7 +100,7 @@ export class Budget {
     const bytes = bavail * bsize - sparedBytes(blocks * bsize)
     // File systems that make inodes as they go (btrfs, some tmpfs) say they have none.
     const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * SPARED_INODES.part, SPARED_INODES.most)
-    if (bytes <= 0 || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC' })
+    if (bytes <= 0 || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC', ...(bytes > 0 ? { inodes: true } : {}) })
     this.#lookAt = {
       bytes: this.#bytes + between(LOOK.bytes.least, bytes / 2, LOOK.bytes.most),
       entries: this.#entries + between(LOOK.inodes.least, inodes / 2, LOOK.inodes.most),

@@ -2,9 +2,9 @@
  * The process that unpacks: takes one job at a time from its parent and does it with synchronous calls. Its parent's words arrive on
  * one socket, a blob's bytes by a ring in shared memory; the local copy a job is made from comes as open descriptors with the job.
  */
-import { closeSync, writeSync } from 'node:fs'
+import { closeSync, statfsSync, writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { fail, failureOf } from '../failure/failure.ts'
+import { type Failure, fail, failureOf } from '../failure/failure.ts'
 import { forbidCalls } from '../sys/forbid.ts'
 import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
@@ -60,10 +60,17 @@ async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
     const waitMs = ring.waitMs - waitedBefore
     return { ok: true, layer: { ...outcome, waitMs, workMs: performance.now() - start - waitMs } }
   } catch (error) {
-    return { ok: false, failure: failureOf(error), stack: error instanceof Error ? error.stack : undefined }
+    return { ok: false, failure: whereFull(failureOf(error), job.dir), stack: error instanceof Error ? error.stack : undefined }
   } finally {
     for (const fd of fds) closeSync(fd)
   }
+}
+
+/** A call that finds no room names a member of the layer; what is full is the file system below `dir`. */
+function whereFull(failure: Failure, dir: string): Failure {
+  if (failure.kind !== 'no-space') return failure
+  const { files, ffree } = statfsSync(dir)
+  return { ...failure, path: dir, ...(files > 0 && ffree === 0 ? { inodes: true } : {}) }
 }
 
 /** Loaded by who verifies. */

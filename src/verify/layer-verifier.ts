@@ -1,7 +1,8 @@
 /** Verifies the layers of images, each once, a few at a time. */
 import { describe, fail, failureOf } from '../failure/failure.ts'
 import type { DiffId, LayerId } from '../oci/digest.ts'
-import { findImage, layersOn, nameOf } from '../store/lookup.ts'
+import { findImage, layersOn } from '../store/lookup.ts'
+import { namesOf } from '../store/names.ts'
 import type { CopyableLayer, Store, StoredImage, StoredLayer } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -80,7 +81,7 @@ async function layersOf(store: LayerVerifierParts['store'], images: readonly Sto
       const id = image.layerIds[at]
       if (id === undefined) fail({ kind: 'internal', what: `image ${image.id} has no layer ${at}` })
       const { names } = found.get(id) ?? { names: [] }
-      found.set(id, { diffId, names: [...names, nameOf(image)] })
+      found.set(id, { diffId, names: [...names, ...namesOf(image)] })
     }
   const here = await layersOn(store, images)
   return [...found].map(([layerId, { diffId, names }]) => {

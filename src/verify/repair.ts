@@ -1,7 +1,7 @@
 /** Brings the damaged layers of images again, by pulling the images by the digests they came by: whatever a tag names by now, it is these bytes. */
 import { describe, failureOf } from '../failure/failure.ts'
 import type { LayerId } from '../oci/digest.ts'
-import { nameOf } from '../store/lookup.ts'
+import { nameOf } from '../store/names.ts'
 import type { Evicted, Evictions, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { ImageToPull, PullAgain, VerifyEvent } from './verify.ts'

@@ -30,7 +30,7 @@ export type LayerVerdict = {
   readonly ms: number
 }
 
-/** `bytes` are 0 where a runtime unpacked it; `images` are names, one for each of the images it is part of. */
+/** `bytes` are 0 where a runtime unpacked it; `images` are the names of the images it is part of. */
 export type LayerToVerify = {
   readonly layerId: LayerId
   readonly diffId: DiffId

@@ -110,6 +110,23 @@ describe('pull through a daemon', () => {
     })
   })
 
+  test('-o json: layers in the order of the image, each with its digests, in whatever order they end', async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['-o', 'json', 'pull', 'r.example/app:1'])
+    const pull = await daemon.driven.next()
+    const plan = planOf(app, pull.request)
+    pull.emit({ type: 'planned', plan })
+    pull.emit({ type: 'layer', layer: 1, report })
+    pull.emit({ type: 'layer', layer: 0, report: { ...report, entries: 3 } })
+    pull.emit({ type: 'done', imageId: app.id, ms: 800, verdict: '' })
+    pull.succeed(app)
+    const { layers } = JSON.parse((await pulled).stdout)
+    expect(layers).toMatchObject([
+      { digest: plan.layers[0]?.blob.digest, diffId: plan.layers[0]?.diffId, entries: 3 },
+      { digest: plan.layers[1]?.blob.digest, diffId: plan.layers[1]?.diffId, entries: 7 },
+    ])
+  })
+
   test('-o yaml and --quiet: one result, no progress', async () => {
     const daemon = await start()
     const [{ stdout, stderr }] = await Promise.all([daemon.call(['-o', 'yaml', 'pull', '-q', 'r.example/app:1']), drive(daemon)])

@@ -1,9 +1,13 @@
 /** `pin`, `unpin`, `why` and `gc`, through a daemon and without one, over a store on disk. */
+import { mkdtempDisposableSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
+import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
 import { drivenPuller, noLooker, noVerifier } from '../rpc/parts.ts'
 import { commitLayer, pullByHand } from '../store/fixtures.ts'
@@ -83,7 +87,13 @@ describe.each([
       code: 0,
       stdout: `unpinned ${id} for ci until ${json.pins[0].until}\n`,
     })
-    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({ code: 0, stdout: `${id} had no such pin\n` })
+    expect(await here.call('unpin', 'r.test/app:1')).toMatchObject({ code: 0, stdout: `${id} has no pin to take back\n` })
+    await here.call('pin', 'r.test/app:1')
+    expect(await here.call('unpin', '--owner', 'nobody', 'r.test/app:1')).toMatchObject({
+      code: 0,
+      stdout: `${id} has no pin of owner nobody\nstill pinned for operator\n`,
+    })
+    await here.call('unpin', 'r.test/app:1')
     expect((await here.call('images')).stdout).not.toContain('(pinned)')
   })
 
@@ -118,9 +128,39 @@ describe.each([
     expect((await here.call('gc')).stdout).toMatch(/^removed 0 images, 0 layers, 0 B$/m)
   })
 
+  test.skipIf(process.getuid?.() !== 0)('rmi and gc --dry-run tell the layers that stay, and what holds each', async () => {
+    await using here = await open()
+    const id = await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+    const [layerId] = (await here.store.find(id))?.layerIds ?? []
+    const layer = layerId === undefined ? undefined : await here.store.layer(layerId)
+    using place = mkdtempDisposableSync(join(tmpdir(), 'windlass-keep-'))
+    mountOverlay({ target: place.path, base: here.store.overlayDir, lower: layer === undefined ? [] : [layer.short] })
+    try {
+      expect(await here.call('rmi', 'r.test/app:1')).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining(
+          `kept     1 layer: in use, until that has ended\n         ${layerId?.slice(0, 12)} in use: mounted at ${place.path}\n`,
+        ),
+      })
+      const dry = await here.call('gc', '--dry-run')
+      expect(dry.stdout).toContain(`keeps layer ${layerId?.slice(0, 12)} in use: mounted at ${place.path}\n`)
+      await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
+      const [removal] = JSON.parse((await here.call('-o', 'json', 'rmi', 'r.test/app:1')).stdout)
+      expect(removal).toMatchObject({
+        layersKept: 1,
+        kept: [{ digest: layerId, holds: [{ kind: 'mount', detail: `mounted at ${place.path}` }] }],
+      })
+      const { keptLayers } = JSON.parse((await here.call('-o', 'json', 'gc', '--dry-run')).stdout)
+      expect(keptLayers).toMatchObject([{ kind: 'layer', digest: layerId }])
+    } finally {
+      unmount(place.path)
+    }
+  })
+
   test.each([
     [['pin', '--ttl', 'soon', 'r.test/app:1'], 'want a duration such as 72h'],
     [['pin', '--owner', 'configuration', 'r.test/app:1'], 'want a name of your own'],
+    [['unpin', '--owner', 'configuration', 'r.test/app:1'], 'change pins: in its file'],
     [['gc', '--free', 'much'], 'want a size such as 10Gi'],
     [['pin', 'r.test/none:1'], 'is not here'],
   ])('%s is refused', async (args, text) => {

@@ -133,7 +133,20 @@ describe.skipIf(!isRoot).each([
     await here.lab.registry[Symbol.asyncDispose]()
     const { code, stderr } = await windlass([...here.where, 'verify', '--repair'], here.deps)
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^failed {5}127\.0\.0\.1:\d+\/app:1: .*refused/m)
+    expect(stderr).toMatch(/^failed {5}to bring 127\.0\.0\.1:\d+\/app:1 again by digest: .*refused/m)
+    expect(stderr).toMatch(/^windlass: 1 layer is still damaged: the lines that begin with failed say why; mend that, /m)
+    expect(stderr).not.toContain('brings')
+  })
+
+  test('an image is named by all its tags, whatever they were pulled in', async () => {
+    await using here = await open()
+    await here.lab.pull(here.lab.publish('zoo:1', buildImage({ layers: [base, top] })))
+    await here.lab.pull(here.lab.publish('abc:1', buildImage({ layers: [base, top] })))
+    const names = ['abc:1', 'app:1', 'zoo:1'].map((name) => `${here.lab.registry.host}/${name}`)
+    const report = JSON.parse((await windlass([...here.where, '-o', 'json', 'verify'], here.deps)).stdout)
+    expect(report.layers.map(({ images }: { images: string[] }) => images)).toEqual([names, names])
+    const [thing] = JSON.parse((await windlass([...here.where, '-o', 'json', 'why', base.diffId], here.deps)).stdout)
+    expect(thing.holds).toEqual([{ kind: 'image', detail: names.join(', ') }])
   })
 
   test('credentials are for a repair, and for one image', async () => {

@@ -263,6 +263,7 @@ const samples = {
   damaged: [{ kind: 'damaged', damaged: 1, unknown: 0, unverifiable: 0 }, false],
   unhealthy: [{ kind: 'unhealthy', failed: 1 }, false],
   'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
+  'socket-denied': [{ kind: 'socket-denied', socket: '/s' }, true],
   'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],
   runtime: [{ kind: 'runtime', runtime: 'containerd', socket: '/s', operation: 'o', code: 'UNKNOWN', detail: 'd' }, true],
   'both-failed': [{ kind: 'both-failed', ours: unavailable, said: 's' }, false],

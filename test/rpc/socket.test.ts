@@ -125,3 +125,17 @@ it('tells a client why no daemon answers', async () => {
   expect(await failure(connect(stale, { signal }))).toMatchObject({ kind: 'no-daemon', reason: 'nobody listens on it' })
   expect(await failure(connect(stale, { signal: AbortSignal.abort() }))).toMatchObject({ kind: 'cancelled' })
 })
+
+it.skipIf(process.getuid?.() !== 0)('whoever may not open it is told that, and not to start a daemon', async () => {
+  await using dir = await temp()
+  await using l = listener()
+  const path = join(dir.path, 'run/windlass.sock')
+  await listenUnix(l.server, path, 0o660, { signal })
+  const main = join(import.meta.dirname, '../../src/main.ts')
+  const asNobody = { uid: 65_534, gid: 65_534, cwd: '/', env: {}, encoding: 'utf8' } as const
+  const images = spawnSync(process.execPath, [main, '--socket', path, 'images'], asNobody)
+  expect(images).toMatchObject({ status: 1, stderr: expect.stringContaining(`this user may not open ${path}`) })
+  expect(images.stderr).not.toContain('windlass serve')
+  const doctor = spawnSync(process.execPath, [main, '--socket', path, 'doctor'], asNobody)
+  expect(doctor.stdout).toMatch(/^FAIL +socket +this user may not open /m)
+})

@@ -18,7 +18,8 @@ export function addDoctor(program: Command, session: Session): void {
       'after',
       `
 Where a daemon answers on the socket, its root and its runtime are looked at;
-else those of the configuration and the flags. Changes nothing: what it tries,
+else those of the configuration and the flags; with --root, that root alone,
+for work without a daemon. Changes nothing: what it tries,
 it tries in a directory below the root that is gone afterwards. Run it as the
 daemon runs, as root. Exit code 1 if anything is FAIL.
 

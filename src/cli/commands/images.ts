@@ -5,6 +5,7 @@ import type { Removal } from '../../gc/remove.ts'
 import type { ImageDetail } from '../../store/detail.ts'
 import type { ImageSummary } from '../backend.ts'
 import { kindOf } from '../failures.ts'
+import { layerLine } from '../holds.ts'
 import { writeTo } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
 import { print } from '../output.ts'
@@ -225,14 +226,17 @@ Examples:
     })
 }
 
-function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, layersKept, bytesFreed }: Removal): string {
+function removalForPeople({ imageId, untagged, imageRemoved, layersRemoved, kept, bytesFreed }: Removal): string {
   const lines = untagged.map((tag) => `untagged ${printable(tag)}\n`)
   const freed =
     layersRemoved === undefined || bytesFreed === undefined
       ? 'its layers go when the runtime next collects'
       : `${plural(layersRemoved, 'layer')}, ${bytes(bytesFreed)}`
   if (imageRemoved) lines.push(`removed  ${printable(imageId)} (${freed})\n`)
-  if (layersKept > 0)
-    lines.push(`kept     ${plural(layersKept, 'layer')}: in use; windlass why ID says by what, and they go when that has ended\n`)
+  if (kept.length > 0)
+    lines.push(
+      `kept     ${plural(kept.length, 'layer')}: in use, until that has ended\n`,
+      ...kept.map((layer) => `         ${layerLine(layer)}`),
+    )
   return lines.join('')
 }

@@ -1,10 +1,12 @@
 /** `pin`, `unpin`, `why` and `gc`: what stays, for whom, and what goes. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
-import type { Pinned } from '../../gc/pinning.ts'
+import type { Pinned, Unpinned } from '../../gc/pinning.ts'
 import type { HeldThing, Hold } from '../../gc/why.ts'
+import { RULE_OWNER } from '../../store/pins.ts'
 import { parseQuantity } from '../../units/units.ts'
 import type { Collection } from '../backend.ts'
+import { holdText, layerLine } from '../holds.ts'
 import { durationOption, numberOption, type Options, switchOption, textOption } from '../options.ts'
 import { print } from '../output.ts'
 import type { Session } from '../session.ts'
@@ -48,13 +50,23 @@ export function addUnpin(program: Command, session: Session): void {
     .action(async (name: string, options: Options) => {
       const { io, signal } = session
       await using backend = await session.backendWithImages()
-      const unpinned = await backend.unpin(name, textOption(options, 'owner'), { signal })
-      await print(io, session.format(), unpinned, (all) => pinsForPeople('unpinned', all))
+      const owner = textOption(options, 'owner')
+      const unpinned = await backend.unpin(name, owner, { signal })
+      await print(io, session.format(), unpinned, (all) => unpinnedForPeople(all, owner))
     })
 }
 
+function unpinnedForPeople({ left, ...taken }: Unpinned, owner: string | undefined): string {
+  const none = `${printable(taken.imageId)} has no pin ${owner === undefined ? 'to take back' : `of owner ${printable(owner)}`}\n`
+  const stands = left.map((pin) =>
+    pin.owner === RULE_OWNER
+      ? 'still pinned by the configuration (pins:), which alone can take that back\n'
+      : `still pinned for ${printable(pin.owner)}\n`,
+  )
+  return [taken.pins.length === 0 ? none : pinsForPeople('unpinned', taken), ...stands].join('')
+}
+
 function pinsForPeople(done: string, { imageId, pins }: Pinned): string {
-  if (pins.length === 0) return `${printable(imageId)} had no such pin\n`
   const until = (end: Date | undefined): string => (end === undefined ? '' : ` until ${end.toISOString()}`)
   return pins.map((pin) => `${done} ${printable(`${imageId} for ${pin.owner}${until(pin.until)}`)}\n`).join('')
 }
@@ -89,17 +101,7 @@ function thingForPeople({ kind, digest, names, holds }: HeldThing): string {
   return [`${kind} ${printable(digest)}\n`, ...known, ...reasons].join('')
 }
 
-const HOLD_WORDS: Readonly<Record<Hold['kind'], string>> = {
-  name: 'named',
-  pin: 'pinned by',
-  image: 'part of',
-  pull: 'in flight:',
-  read: 'in use:',
-  mount: 'in use:',
-  store: 'in use:',
-  unknown: 'perhaps in use, it cannot be told:',
-}
-const holdForPeople = ({ kind, detail }: Hold): string => `  ${HOLD_WORDS[kind]} ${printable(detail)}\n`
+const holdForPeople = (hold: Hold): string => `  ${holdText(hold)}\n`
 
 export function addGc(program: Command, session: Session): void {
   program
@@ -128,7 +130,7 @@ Examples:
     })
 }
 
-function collectionForPeople({ disk, images, kept, layers, bytes: freed }: Collection, dryRun: boolean): string {
+function collectionForPeople({ disk, images, kept, keptLayers, layers, bytes: freed }: Collection, dryRun: boolean): string {
   const ago = (then: Date): string => duration(Math.max(0, Date.now() - then.getTime()))
   const name = ({ id, names }: { readonly id: string; readonly names: readonly string[] }): string =>
     printable(`${names[0] ?? '<none>'} (${shortDigest(id)})`)
@@ -137,9 +139,10 @@ function collectionForPeople({ disk, images, kept, layers, bytes: freed }: Colle
     (image) => `${verb} ${name(image)}, used ${ago(image.usedAt)} ago, for ${image.reason}: ${bytes(image.bytes)}\n`,
   )
   const stays = dryRun ? kept.map((image) => `keeps ${name(image)}: ${image.reason}, ${printable(image.detail)}\n`) : []
+  const held = dryRun ? keptLayers.map((layer) => `keeps layer ${layerLine(layer)}`) : []
   const sum = `${verb} ${plural(images.length, 'image')}, ${plural(layers, 'layer')}, ${bytes(freed)}\n`
   const state = `${printable(disk.path)}: ${disk.usedPercent.toFixed()} % used, ${bytes(disk.availableBytes)} free\n`
-  return [...gone, ...stays, sum, state].join('')
+  return [...gone, ...stays, ...held, sum, state].join('')
 }
 
 function quantityOption(text: string): number {

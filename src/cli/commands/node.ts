@@ -125,6 +125,7 @@ async function daemonInfo(
     return { daemon: { version, pid, root, ...(beside === undefined ? {} : { runtime: beside }) } }
   } catch (error) {
     const failure = failureOf(error)
+    if (failure.kind === 'socket-denied') return { noDaemon: `not asked: this user may not open ${failure.socket}` }
     if (failure.kind === 'no-daemon') return { noDaemon: `none answers on ${failure.socket}: ${failure.reason}` }
     throw error
   }

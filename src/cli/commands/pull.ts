@@ -145,7 +145,11 @@ async function expiryOf({ io, signal }: Session, backend: Backend, imageId: stri
 function outcome(imageId: string, asked: string, events: readonly PullEvent[]): Outcome {
   const plan = events.find((event) => event.type === 'planned')?.plan
   const done = events.findLast((event) => event.type === 'done')
-  const layers = events.flatMap((event) => (event.type === 'layer' ? [reportDocument(event.report)] : []))
+  // They end in any order; each is told by its place in the image.
+  const layers = events
+    .flatMap((event) => (event.type === 'layer' ? [event] : []))
+    .toSorted((one, other) => one.layer - other.layer)
+    .map(({ layer: index, report }) => ({ ...namesOf(plan?.layers[index]), ...reportDocument(report) }))
   return {
     imageId,
     reference: plan?.reference ?? asked,
@@ -155,6 +159,9 @@ function outcome(imageId: string, asked: string, events: readonly PullEvent[]): 
     ...(done === undefined ? {} : { ms: rounded(done.ms), verdict: done.verdict }),
   }
 }
+
+const namesOf = (layer: PullPlan['layers'][number] | undefined) =>
+  layer === undefined ? {} : { digest: layer.blob.digest, diffId: layer.diffId }
 
 const ORIGIN = { here: 'here already', copy: 'copied on this node', registry: 'to fetch' } as const
 

@@ -52,7 +52,8 @@ Examples:
       const count = (outcome: LayerVerdict['outcome']): number =>
         report.layers.filter(({ verdict }) => verdict?.outcome === outcome).length
       const [damaged, unknown, unverifiable] = [count('damaged'), count('unknown'), count('unverifiable')]
-      if (damaged + unknown + unverifiable > 0) fail({ kind: 'damaged', damaged, unknown, unverifiable })
+      if (damaged + unknown + unverifiable > 0)
+        fail({ kind: 'damaged', damaged, unknown, unverifiable, tried: switchOption(options, 'repair') })
     })
 }
 

@@ -61,7 +61,7 @@ function linesFor(event: VerifyEvent, { layers }: Checked): readonly string[] {
     case 'repairing':
       return [`repair     ${printable(event.image)}`]
     case 'repair-failed':
-      return [`failed     ${printable(event.image)}: ${printable(event.reason)}`]
+      return [`failed     to bring ${printable(event.image)} again by digest: ${printable(event.reason)}`]
     case 'planned':
     case 'progress':
     case 'done':

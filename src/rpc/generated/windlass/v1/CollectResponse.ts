@@ -3,6 +3,7 @@
 import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from '../../windlass/v1/Disk.ts';
 import type { CollectedImage as _windlass_v1_CollectedImage, CollectedImage__Output as _windlass_v1_CollectedImage__Output } from '../../windlass/v1/CollectedImage.ts';
 import type { KeptImage as _windlass_v1_KeptImage, KeptImage__Output as _windlass_v1_KeptImage__Output } from '../../windlass/v1/KeptImage.ts';
+import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from '../../windlass/v1/HeldThing.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface CollectResponse {
@@ -14,6 +15,10 @@ export interface CollectResponse {
    */
   'layers'?: (number | string | Long);
   'bytes'?: (number | string | Long);
+  /**
+   * Layers that no image needs, and something else holds; as in WhyResponse.
+   */
+  'keptLayers'?: (_windlass_v1_HeldThing)[];
 }
 
 export interface CollectResponse__Output {
@@ -25,4 +30,8 @@ export interface CollectResponse__Output {
    */
   'layers': (number);
   'bytes': (number);
+  /**
+   * Layers that no image needs, and something else holds; as in WhyResponse.
+   */
+  'keptLayers': (_windlass_v1_HeldThing__Output)[];
 }

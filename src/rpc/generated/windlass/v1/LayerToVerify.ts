@@ -7,7 +7,7 @@ export interface LayerToVerify {
   'diffId'?: (string);
   'bytes'?: (number | string | Long);
   /**
-   * A name of each image it is part of.
+   * The names of the images it is part of.
    */
   'images'?: (string)[];
 }
@@ -17,7 +17,7 @@ export interface LayerToVerify__Output {
   'diffId': (string);
   'bytes': (number);
   /**
-   * A name of each image it is part of.
+   * The names of the images it is part of.
    */
   'images': (string)[];
 }

@@ -8,6 +8,10 @@ export interface PinResponse {
    * What was set, or taken back.
    */
   'pins'?: (_windlass_v1_Pin)[];
+  /**
+   * After Unpin: what stands all the same.
+   */
+  'left'?: (_windlass_v1_Pin)[];
 }
 
 export interface PinResponse__Output {
@@ -16,4 +20,8 @@ export interface PinResponse__Output {
    * What was set, or taken back.
    */
   'pins': (_windlass_v1_Pin__Output)[];
+  /**
+   * After Unpin: what stands all the same.
+   */
+  'left': (_windlass_v1_Pin__Output)[];
 }

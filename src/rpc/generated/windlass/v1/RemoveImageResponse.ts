@@ -1,5 +1,6 @@
 // Original file: proto/windlass/v1/windlass.proto
 
+import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from '../../windlass/v1/HeldThing.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface RemoveImageResponse {
@@ -15,9 +16,10 @@ export interface RemoveImageResponse {
   'layersRemoved'?: (number | string | Long);
   'bytesFreed'?: (number | string | Long);
   /**
-   * Layers that no image needs any more, and something else does.
+   * Layers that no image needs any more, and something else does: how many, and each with what holds it.
    */
   'layersKept'?: (number | string | Long);
+  'kept'?: (_windlass_v1_HeldThing)[];
   '_layersRemoved'?: "layersRemoved";
   '_bytesFreed'?: "bytesFreed";
 }
@@ -35,9 +37,10 @@ export interface RemoveImageResponse__Output {
   'layersRemoved'?: (number);
   'bytesFreed'?: (number);
   /**
-   * Layers that no image needs any more, and something else does.
+   * Layers that no image needs any more, and something else does: how many, and each with what holds it.
    */
   'layersKept': (number);
+  'kept': (_windlass_v1_HeldThing__Output)[];
   '_layersRemoved'?: "layersRemoved";
   '_bytesFreed'?: "bytesFreed";
 }
