@@ -93,8 +93,7 @@ export class Housekeeper {
     const swept = await sweeping
     if (dryRun) return swept
     // Nobody else need wait for it: what is on its way out counts as gone.
-    await this.#holdings().unlinked()
-    return { ...swept, disk: await this.#disk() }
+    return { ...swept, disk: await this.#settled() }
   }
 
   /**
@@ -138,18 +137,13 @@ export class Housekeeper {
   }
 
   async #admit(promised: Promised): Promise<void> {
+    // At once: those who come later count this one, not the other way round too, or both were refused.
     const { likely, least } = this.#promises.wanted()
-    let disk = await this.#disk()
-    if (usable(disk) >= likely) return
+    if (usable(await this.#disk()) >= likely) return
     const { holdings } = this.#parts.store
-    const reach = async (): Promise<number> => usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
-    promised.atMost = await reach()
-    if (promised.atMost < least && holdings !== undefined) {
-      // What a pull that failed has left is on its way out, and is nobody's: no reason to refuse.
-      await holdings.unlinked()
-      disk = await this.#disk()
-      promised.atMost = await reach()
-    }
+    const disk = await this.#settled()
+    if (usable(disk) >= likely) return
+    promised.atMost = usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
     if (promised.atMost < least) {
       const needs = wantedFor(promised.expects()).least
       fail({ kind: 'no-space', path: disk.path, code: 'ENOSPC', needs, missing: Math.ceil(least - promised.atMost) })
@@ -164,8 +158,9 @@ export class Housekeeper {
 
   /** For what comes next, as far as it can be had. */
   async #makeRoom(): Promise<void> {
-    let free = usable(await this.#disk())
     const next = (): number => this.#promises.wanted().next
+    let free = usable(await this.#disk())
+    if (free < next()) free = usable(await this.#settled())
     while (free < next()) {
       const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'pressure' })
       const { layers, disk } = await this.#inTurn(needOn, false)
@@ -234,6 +229,12 @@ export class Housekeeper {
     // Afterwards: on a full disk it may need the room.
     await holdings.expirePins().catch((error: unknown) => this.#complain('pins whose time is over are still on record', error))
     return { disk: scene.disk, images: gone, stays, keptLayers, ...collected }
+  }
+
+  /** Once what is on its way out has gone, what failed pulls have left too: it is nobody's, so no image goes for it and no pull is refused. */
+  async #settled(): Promise<Disk> {
+    await this.#parts.store.holdings?.unlinked()
+    return await this.#disk()
   }
 
   #disk(): Promise<Disk> {

@@ -265,6 +265,36 @@ describe('room for a pull', () => {
     expect(await refusal(keeper.reserve(() => [coming(16e9)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1e9 })
   })
 
+  test('is what a failed pull has left, once that is unlinked: no pull is refused for it', async () => {
+    let free = 10
+    const { keeper, holdings } = keeperOverNothing({ measure: () => free })
+    holdings.unlinked = async () => {
+      free = 100
+    }
+    using _pull = await keeper.reserve(() => [coming(80)], { signal })
+    expect(await refusal(keeper.reserve(() => [coming(21)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
+  })
+
+  test('no image goes for what a failed pull has left', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    await pullByHand(store, ['one'], { tag: 'r.test/one:1' })
+    let free = 0
+    const nothing = diskOf(store, 10_000)
+    const measure = async (path: string) => {
+      const disk = await nothing(path)
+      return { ...disk, availableBytes: disk.availableBytes + free }
+    }
+    const { holdings } = store
+    if (holdings === undefined) throw new Error('a store of ours says what holds what')
+    using _unlinked = vi.spyOn(holdings, 'unlinked').mockImplementation(async () => {
+      free = 10 * MIB
+    })
+    const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks: marks, log: recordingLog(), measure })
+    using _pull = await keeper.reserve(() => [coming(MIB, { least: 1 })], { signal })
+    expect(await tags(store)).toEqual(['r.test/one:1'])
+  })
+
   test('nobody waits for it longer than he wants to, nor for files that others have unlinked', async () => {
     const unlinked = Promise.withResolvers<void>()
     const { keeper, holdings } = keeperOverNothing({ measure: () => 10 })
