@@ -1,5 +1,6 @@
 /** docker-credential-NAME, docker's protocol for stores of logins (docker-credential-helpers, "Development"). */
 import { z } from 'zod'
+import { jsonOrUndefined } from '../oci/json.ts'
 import type { Candidates } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 import { nobody } from './credentials.ts'
@@ -30,7 +31,7 @@ export async function askHelper(
     return answer.output.trim().startsWith(NONE)
       ? nobody
       : problem(`it failed (exit ${answer.code}): echo ${input} | ${program} get`)
-  const said = answerSchema.safeParse(jsonOf(answer.output))
+  const said = answerSchema.safeParse(jsonOrUndefined(answer.output))
   if (!said.success) return problem('it answered something else than a login')
   const { Username: username, Secret: secret } = said.data
   const login =
@@ -38,12 +39,4 @@ export async function askHelper(
       ? { kind: 'identity-token' as const, token: secret }
       : { kind: 'basic' as const, username, password: secret }
   return { logins: [login], problems: [] }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // the schema refuses it
-  }
 }

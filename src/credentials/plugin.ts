@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { describe, failureOf } from '../failure/failure.ts'
+import { jsonOrUndefined } from '../oci/json.ts'
 import type { Candidates, LoginTarget } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 import { type Login, nobody, type Source } from './credentials.ts'
@@ -115,7 +116,7 @@ export class PluginSource implements Source {
     )
     if (answer.kind === 'failed') return { problem: answer.reason }
     if (answer.code !== 0) return { problem: `it failed (exit ${answer.code})` }
-    const response = responseSchema.safeParse(jsonOf(answer.output))
+    const response = responseSchema.safeParse(jsonOrUndefined(answer.output))
     if (!response.success) return { problem: 'it answered something else than a CredentialProviderResponse' }
     const { apiVersion, auth, cacheKeyType, cacheDuration } = response.data
     if (apiVersion !== provider.apiVersion)
@@ -143,12 +144,4 @@ export class PluginSource implements Source {
 function keyOf({ name }: Provider, type: 'Image' | 'Registry' | 'Global', { registry, repository }: LoginTarget): string {
   const about = { Image: [registry, repository], Registry: [registry], Global: [] }[type]
   return JSON.stringify([name, type, ...about])
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // the schema refuses it
-  }
 }

@@ -1,5 +1,4 @@
 /** What holds a thing: an image, a layer, or a document of an image. */
-
 import { sha256 } from '../oci/digest.ts'
 import { findImage, layersOn } from '../store/lookup.ts'
 import { nameOf } from '../store/names.ts'

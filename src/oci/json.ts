@@ -18,6 +18,15 @@ export function parseObject(bytes: Uint8Array, source: Source): Readonly<Record<
   return { ...value }
 }
 
+/** For what a schema, or whoever shows it as text, deals with next: no JSON is one more thing that does not fit. */
+export function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** Checks `value` against `schema`; malformed names the first field that breaks it. */
 export function check<T extends z.ZodType>(schema: T, value: unknown, source: Source): z.output<T> {
   const result = schema.safeParse(value)

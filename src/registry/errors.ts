@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { type Failure, type HostAttempt, WindlassError } from '../failure/failure.ts'
 import { ofReference } from '../failure/of-reference.ts'
+import { jsonOrUndefined } from '../oci/json.ts'
 import { TooSlow } from './pace.ts'
 import type { Credentials } from './registry.ts'
 
@@ -60,7 +61,7 @@ export type ErrorBody = { readonly code: string | undefined; readonly text: stri
 /** The code and message of an error answer (distribution-spec, "Error codes"), or the start of its text. */
 export function parseErrorBody(body: Buffer, credentials: Credentials): ErrorBody {
   const text = body.toString('utf8')
-  const json = jsonOf(text)
+  const json = jsonOrUndefined(text)
   const errors = bodySchema.safeParse(json)
   if (errors.success) {
     const [first] = errors.data.errors
@@ -69,14 +70,6 @@ export function parseErrorBody(body: Buffer, credentials: Credentials): ErrorBod
   const other = tokenBodySchema.safeParse(json)
   const said = other.success ? (other.data.details ?? other.data.message ?? other.data.error_description) : undefined
   return { code: undefined, text: clean(said ?? (/^\s*</.test(text) ? '' : text), credentials) }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // not JSON: shown as text
-  }
 }
 
 /** One short printable line without the caller's secrets and without the queries of URLs, which may be signed. */

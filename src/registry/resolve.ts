@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Failure } from '../failure/failure.ts'
 import { type Digest, sha256 } from '../oci/digest.ts'
+import { jsonOrUndefined } from '../oci/json.ts'
 import { type Descriptor, mediaTypes } from '../oci/oci.ts'
 import type { Result } from './errors.ts'
 import { type Consumer, collect, type Head } from './exchange.ts'
@@ -99,18 +100,10 @@ const peekSchema = z.object({ mediaType: z.string().optional(), schemaVersion: z
 
 /** The document's own word counts; the header's, without parameters, where it is silent. */
 function mediaTypeOf(bytes: Buffer, { headers }: Head): string {
-  const peek = peekSchema.safeParse(jsonOf(bytes))
+  const peek = peekSchema.safeParse(jsonOrUndefined(bytes.toString('utf8')))
   if (peek.data?.mediaType !== undefined) return peek.data.mediaType
   if (peek.data?.schemaVersion === 1) return 'application/vnd.docker.distribution.manifest.v1+json'
   return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return undefined // whoever parses the document says what is wrong with it
-  }
 }
 
 function refusedType(mediaType: string): Failure | undefined {

@@ -1,6 +1,7 @@
 /** Gets and keeps bearer tokens (distribution, "Token Authentication Specification" and its OAuth2 variant). */
 import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { jsonOrUndefined } from '../oci/json.ts'
 import type { Agents } from './agents.ts'
 import type { Challenge } from './challenge.ts'
 import { cancelledBy, clean, MAX_ERROR_BODY, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
@@ -171,7 +172,7 @@ export function userOf(credentials: Credentials): string | undefined {
 
 function readToken(body: Buffer, request: TokenRequest, staleAt: (ms: number) => void): Result<string> {
   if (body.length > MAX_TOKEN_BODY) return unfit(request, `its token answer is larger than ${MAX_TOKEN_BODY} bytes`)
-  const parsed = answerSchema.safeParse(jsonOf(body))
+  const parsed = answerSchema.safeParse(jsonOrUndefined(body.toString('utf8')))
   const token = parsed.data?.token ?? parsed.data?.access_token
   if (token === undefined || /[^\x21-\x7e]/.test(token)) return unfit(request, 'its token answer holds no token')
   // Counted from now, for clocks differ; renewed a little before the end, for requests take time.
@@ -179,14 +180,6 @@ function readToken(body: Buffer, request: TokenRequest, staleAt: (ms: number) =>
   const lifetimeMs = (seconds > 0 ? seconds : 60) * 1000
   staleAt(performance.now() + lifetimeMs - Math.min(10_000, lifetimeMs / 10))
   return { value: token }
-}
-
-function jsonOf(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined // the schema refuses it
-  }
 }
 
 function unfit({ host, credentials }: TokenRequest, why: string): Result<never> {

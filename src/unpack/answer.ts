@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { isDigest, parseDiffId } from '../oci/digest.ts'
+import { jsonOrUndefined } from '../oci/json.ts'
 import type { Answer, Greeting } from './messages.ts'
 import { DIFFERENCE_KINDS, MAX_DIFFERENCES } from './verify/difference.ts'
 
@@ -62,16 +63,7 @@ const answer = z.union([
 const greeting = z.strictObject({ refused: z.array(text).max(20) })
 
 /** Undefined where the line is not an answer. */
-export const parseAnswer = (line: Buffer): Answer | undefined => answer.safeParse(json(line)).data
+export const parseAnswer = (line: Buffer): Answer | undefined => answer.safeParse(jsonOrUndefined(line.toString())).data
 
 /** Undefined where the line is not a greeting. */
-export const parseGreeting = (line: Buffer): Greeting | undefined => greeting.safeParse(json(line)).data
-
-function json(line: Buffer): unknown {
-  try {
-    return JSON.parse(line.toString())
-  } catch {
-    // The schema refuses it like any other nonsense.
-    return undefined
-  }
-}
+export const parseGreeting = (line: Buffer): Greeting | undefined => greeting.safeParse(jsonOrUndefined(line.toString())).data

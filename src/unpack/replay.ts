@@ -4,6 +4,7 @@
  */
 import { readSync } from 'node:fs'
 import { z } from 'zod'
+import { jsonOrUndefined } from '../oci/json.ts'
 import { AT, check, close, cstr, errnoName, fstat, O, openat, openat2, RESOLVE, S } from '../sys/libc.ts'
 import { Gunzip } from './inflate/gunzip.ts'
 import { Input } from './inflate/input.ts'
@@ -41,21 +42,12 @@ export function* replay(diffFd: number, splitFd: number): Generator<Uint8Array> 
 /** The lines of a tar-split file, but for those of files without content. Throws BadTar, CorruptStream. */
 export function* splitLines(splitFd: number): Generator<SplitLine> {
   for (const text of lines(splitFd)) {
-    const line = lineSchema.safeParse(parseJson(text))
+    const line = lineSchema.safeParse(jsonOrUndefined(text))
     if (!line.success) throw new BadTar('its tar-split file is damaged')
     const { data } = line
     if (data.type === 2) yield { kind: 'raw', bytes: Buffer.from(data.payload, 'base64') }
     else if (data.size !== undefined && data.size > 0)
       yield { kind: 'file', name: nameOf(data), size: data.size, crc64: data.payload ?? '' }
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The schema refuses it with the same words as any other damage.
-    return undefined
   }
 }
 
