@@ -42,7 +42,7 @@ export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { 
     const { kind, socket: at } = address
     const text =
       error instanceof RpcError
-        ? `${kind} at ${at} cannot be asked: ${error.message}; see that it runs and what it logs`
+        ? describe({ kind: 'runtime-down', runtime: kind, socket: at, reason: `${error.code}: ${error.message}` })
         : describe(failureOf(error))
     return { findings: [bad('runtime', text), ...store], runtime: { address, facts: {} } }
   }

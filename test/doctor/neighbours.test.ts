@@ -51,11 +51,16 @@ describe('the socket', () => {
   })
 
   it('leads to the runtime where pulls are its own', () => {
-    const runtime = { kind: 'containerd', socket: '/s', version: '', obstacles: [], missing: '' }
+    const runtime = { kind: 'containerd', socket: '/s', version: '', obstacles: [], missing: '', down: '' }
     const off = { on: false, reason: '', sinceMs: 0 }
     expect(ownPulls({ runtime, passthrough: off })).toEqual([])
     expect(ownPulls({ runtime: null, passthrough: null })).toEqual([])
     expect(ownPulls({ runtime, passthrough: { ...off, on: true, reason: 'a trial' } })[0]?.text).toContain('a trial')
+    expect(ownPulls({ runtime: { ...runtime, down: 'it is away' }, passthrough: { ...off, on: true } })[0]).toEqual({
+      level: 'fail',
+      about: 'socket',
+      text: 'nothing can be pulled: it is away',
+    })
     expect(ownPulls({ runtime: { ...runtime, missing: 'it does not answer' }, passthrough: off })[0]).toMatchObject({
       level: 'warn',
       text: expect.stringContaining('it does not answer'),
