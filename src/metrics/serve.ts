@@ -2,7 +2,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { Abortable } from '../task/task.ts'
 import { type Metrics, PASSTHROUGH_REASONS } from './metrics.ts'
 import { measureProcess } from './process.ts'
 
@@ -12,6 +11,9 @@ export type ServedMetrics = Metrics &
     readonly port: number
   }
 
+/** For how long somebody may look. */
+type Patience = { readonly signal: AbortSignal }
+
 export type MetricsOptions = {
   readonly host: string
   readonly port: number
@@ -19,9 +21,9 @@ export type MetricsOptions = {
   /** What the gauge of pulls under way says. */
   readonly pullsInFlight: () => number
   /** Why calls to the daemon's socket would fail, whatever they ask; undefined where they would not. */
-  readonly whyNotReady: (options: Abortable) => Promise<string | undefined>
+  readonly whyNotReady: (options: Patience) => Promise<string | undefined>
   /** Whether the container runtime listens; absent where there is none. */
-  readonly isRuntimeUp?: (options: Abortable) => Promise<boolean>
+  readonly isRuntimeUp?: (options: Patience) => Promise<boolean>
   /** Called for a connection that could not be accepted; must not throw. */
   readonly onError: (error: Error) => void
 }
@@ -31,7 +33,7 @@ const LIMITS = { maxHeaderSize: 8_192, requestTimeout: 10_000, headersTimeout: 5
 const MAX_CONNECTIONS = 64
 /** For looking at the runtime's socket. */
 const PATIENCE_MS = 1_000
-const patience = (): Abortable => ({ signal: AbortSignal.timeout(PATIENCE_MS) })
+const patience = (): Patience => ({ signal: AbortSignal.timeout(PATIENCE_MS) })
 const SILENCE_MS = 10_000
 /** Pods name registries, and each name is a time series for ever: those beyond this many are counted together. */
 const MAX_REGISTRIES = 50
