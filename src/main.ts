@@ -5,7 +5,7 @@
 
 import manifest from '../package.json' with { type: 'json' }
 import { run } from './cli/run.ts'
-import { loadConfig, salvageConfig } from './config/load.ts'
+import { checkFlags, loadConfig, salvageConfig } from './config/load.ts'
 import { configDocument } from './config/print.ts'
 
 const { version } = manifest
@@ -13,6 +13,7 @@ const { version } = manifest
 process.exitCode = await run(process.argv.slice(2), {
   version,
   loadConfig,
+  checkFlags,
   salvageConfig,
   configDocument,
   serve: async (config, options) => {

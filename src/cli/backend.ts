@@ -70,6 +70,8 @@ export type DaemonInfo = {
     /** Why pulls are all the runtime's; why our own path is not open, or empty. */
     readonly obstacles: readonly string[]
     readonly missing: string
+    /** Why nobody can pull just now, what to do with it; empty where the runtime listens. */
+    readonly down: string
     readonly passthrough: { readonly on: boolean; readonly reason: string; readonly since?: Date }
   }
 }

@@ -44,6 +44,8 @@ export interface Embedded extends AsyncDisposable {
 export type Deps<C extends InForce = InForce> = {
   /** Throws bad-config, invalid-argument. */
   readonly loadConfig: (sources: Sources) => C | Promise<C>
+  /** Flags by themselves. Throws invalid-argument. */
+  readonly checkFlags: (flags: Sources['flags']) => void
   /** The configuration as the document one would write to get it. */
   readonly configDocument: (config: C) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>
   /** Runs the daemon until `signal` aborts; resolves when everything is put away. `onReady` is called once the socket answers. */

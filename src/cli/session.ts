@@ -101,6 +101,8 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
     },
     serve: async (runtime, onReady) => {
+      // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
+      deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)
       const serve = (config: C, broken?: Error): Promise<void> =>
         deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })
       const config = await loadForRoot(false, runtime).catch((error: unknown) => asWindlassError(error))

@@ -186,8 +186,9 @@ export const heldOf = ({ kind, holds, ...thing }: HeldThing__Output): HeldThing 
 
 export function infoOf({ version, pid, root, runtime, passthrough }: InfoResponse__Output): DaemonInfo {
   if (runtime === null) return { version, pid, root }
-  const { kind, socket, obstacles, missing, version: runtimeVersion } = runtime
+  const { kind, socket, obstacles, missing, down, version: runtimeVersion } = runtime
   const { on = false, reason = '', sinceMs = 0 } = passthrough ?? {}
   const state = { on, reason, ...(on ? { since: new Date(sinceMs) } : {}) }
-  return { version, pid, root, runtime: { kind, socket, version: runtimeVersion, obstacles, missing, passthrough: state } }
+  const said = { kind, socket, version: runtimeVersion, obstacles, missing, down }
+  return { version, pid, root, runtime: { ...said, passthrough: state } }
 }

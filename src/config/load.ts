@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { fail, WindlassError } from '../failure/failure.ts'
-import type { Config, ConfigSources } from './config.ts'
+import type { Config, ConfigFlags, ConfigSources } from './config.ts'
 import { defaults, USUAL_FILE } from './config.ts'
 import { readDocument, salvageDocument } from './document.ts'
 import type { Configuration } from './schema.ts'
@@ -29,6 +29,11 @@ export function loadConfig(sources: ConfigSources): Config {
   let configuration = read.configuration
   for (const override of overrides) configuration = override(configuration, sources)
   return complete(configuration, read.warnings, { file, isOwnRoot: isOwnRoot(sources) })
+}
+
+/** What is typed is a person's slip, seen at once, whatever a file says. Throws invalid-argument. */
+export function checkFlags(flags: ConfigFlags): void {
+  for (const override of overrides) override(nothing, { flags, env: {} })
 }
 
 /**

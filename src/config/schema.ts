@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { parseDuration, parseQuantity } from '../units/units.ts'
+import { nearest } from './nearest.ts'
 
 export const API_VERSION = 'windlass.dev/v1alpha1'
 
@@ -77,7 +78,13 @@ const MAX_RATIO = 1_000_000
 const MAX_CONNECTIONS = 1_000
 const MAX_CONNECTIONS_PER_LAYER = 16
 
-export const runtimeKind = z.enum(['auto', 'containerd', 'crio', 'none'], 'want auto, containerd, crio or none')
+const RUNTIME_KINDS = ['auto', 'containerd', 'crio', 'none'] as const
+export const runtimeKind = z.enum(RUNTIME_KINDS, {
+  error: ({ input }) => {
+    const meant = typeof input === 'string' ? nearest(input, RUNTIME_KINDS) : undefined
+    return `want auto, containerd, crio or none${meant === undefined ? '' : `; perhaps ${meant} is meant`}`
+  },
+})
 export const failurePolicy = z.enum(['Forward', 'Fail'], 'want Forward or Fail')
 export const logFormat = z.enum(['json', 'text'])
 export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error'])

@@ -73,7 +73,7 @@ export type ControlledNode = {
 }
 
 export type ControlServiceParts = {
-  /** Throws passthrough while there is no pull path. */
+  /** Throws passthrough, or runtime-down, while there is no pull path. */
   readonly node: () => ControlledNode
   readonly runtime?: ControlledRuntime
   readonly log: Log
@@ -190,7 +190,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         return { layers: (await damagedLayers(node().store)).map(damagedMessage) }
       } catch (error) {
         // While there is no store, nothing in it is known to be damaged; lists of images are made all the same.
-        if (failureOf(error).kind === 'passthrough') return {}
+        if (hasNoStore(error)) return {}
         throw error
       }
     },
@@ -200,7 +200,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         const tags = node().puller.staleTags()
         return { tags: tags.map(({ since, ...tag }) => ({ ...tag, sinceMs: since.getTime() })) }
       } catch (error) {
-        if (failureOf(error).kind === 'passthrough') return {}
+        if (hasNoStore(error)) return {}
         throw error
       }
     },
@@ -209,9 +209,9 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       return { things: (await why(node().store, name)).map(heldMessage) }
     },
 
-    async info() {
+    async info(_request, { signal }) {
       const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
-      return runtime === undefined ? own : { ...own, ...runtimeMessages(runtime) }
+      return runtime === undefined ? own : { ...own, ...(await runtimeMessages(runtime, { signal })) }
     },
 
     async setPassthrough({ on, reason }) {
@@ -231,6 +231,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   }
   return { handlers, statusOf }
 }
+
+const hasNoStore = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(failureOf(error).kind)
 
 /** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
 function checkOurs({ passthrough, facts }: ControlledRuntime): void {

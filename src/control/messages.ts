@@ -1,4 +1,5 @@
 /** Domain → windlass.v1, field by field. */
+import { describe, type Failure } from '../failure/failure.ts'
 import type { Swept } from '../gc/housekeeper.ts'
 import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
@@ -25,6 +26,7 @@ import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Pin } from '../store/pins.ts'
 import type { StoredImage } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
 import { damageMessage } from './verify-messages.ts'
 
 /** The runtime whose images these are. */
@@ -35,6 +37,8 @@ export type ControlledRuntime = {
   readonly facts: () => RuntimeFacts | undefined
   /** Why there is no pull path just now. */
   readonly missing: () => string | undefined
+  /** Why nobody can pull just now: the runtime is down. */
+  readonly down: (options: Abortable) => Promise<Failure | undefined>
 }
 
 const descriptorMessage = ({ mediaType, digest, size }: Descriptor): DescriptorMessage => ({ mediaType, digest, size })
@@ -179,7 +183,11 @@ export const detailMessage = ({
 export const passthroughMessage = (state: PassthroughState): PassthroughMessage =>
   state.on ? { on: true, reason: state.reason, sinceMs: state.since.getTime() } : { on: false }
 
-export function runtimeMessages({ address, passthrough, facts, missing }: ControlledRuntime): InfoResponse {
+export async function runtimeMessages(
+  { address, passthrough, facts, missing, down }: ControlledRuntime,
+  options: Abortable,
+): Promise<InfoResponse> {
+  const failure = await down(options)
   const said = facts()
   const why = missing()
   return {
@@ -187,6 +195,7 @@ export function runtimeMessages({ address, passthrough, facts, missing }: Contro
       ...address,
       ...(said === undefined ? {} : { version: said.version, obstacles: [...said.obstacles] }),
       ...(why === undefined ? {} : { missing: why }),
+      ...(failure === undefined ? {} : { down: describe(failure) }),
     },
     passthrough: passthroughMessage(passthrough.state()),
   }

@@ -216,7 +216,9 @@ async function handOn({ upstream, onForwarded, log }: RuntimeImageParts, why: Wh
 }
 
 function bothFailed(ours: unknown, theirs: unknown): unknown {
-  if (failureOf(theirs).kind === 'cancelled') return theirs
+  const { kind } = failureOf(theirs)
+  // That it is down need not be said twice.
+  if (kind === 'cancelled' || (kind === 'runtime-down' && failureOf(ours).kind === kind)) return theirs
   const said = theirs instanceof Error ? theirs.message : String(theirs)
   return new WindlassError({ kind: 'both-failed', ours: failureOf(ours), said }, ours)
 }

@@ -42,13 +42,13 @@ export async function runtimeFindings({ runtime, socket, rootDir }: Settings, { 
     const { kind, socket: at } = address
     const text =
       error instanceof RpcError
-        ? `${kind} at ${at} cannot be asked: ${error.message}; see that it runs and what it logs`
+        ? describe({ kind: 'runtime-down', runtime: kind, socket: at, reason: `${error.code}: ${error.message}` })
         : describe(failureOf(error))
     return { findings: [bad('runtime', text), ...store], runtime: { address, facts: {} } }
   }
 }
 
-function factFindings({ kind, socket }: RuntimeAddress, facts: RuntimeFacts): readonly Finding[] {
+export function factFindings({ kind, socket }: RuntimeAddress, facts: RuntimeFacts): readonly Finding[] {
   const { name, version, obstacles, otherSnapshotters, sandboxImage } = facts
   return [
     ok('runtime', `${name} ${version} answers on ${socket}; image ids are ${IDS[kind]}`),
@@ -56,10 +56,31 @@ function factFindings({ kind, socket }: RuntimeAddress, facts: RuntimeFacts): re
     ...[...otherSnapshotters].map(([handler, snapshotter]) =>
       warn('runtime', `pulls for the runtime handler ${handler} are left to ${name}: it uses the snapshotter ${snapshotter}`),
     ),
-    sandboxImage === undefined
-      ? warn('runtime', 'it does not say which image its sandboxes use; see that kubelet does not collect it')
-      : ok('runtime', `the sandbox image ${sandboxImage} is pinned when it is pulled`),
+    ...sandboxFindings(kind, version, sandboxImage),
   ]
+}
+
+/** kubelet collects what its runtime does not call pinned: CRI's Image has the field since 1.23, containerd fills it in since 1.7. */
+function sandboxFindings(kind: RuntimeKind, version: string, sandboxImage: string | undefined): readonly Finding[] {
+  if (kind === 'containerd' && isOlderThan(version, 1, 7)) {
+    const image = sandboxImage ?? 'the image of its sandboxes'
+    return [
+      warn(
+        'runtime',
+        `containerd ${version} does not tell kubelet which images are pinned, so kubelet may collect them, ${image} among them; give kubelet --pod-infra-container-image=${sandboxImage ?? 'IMAGE'}, which it then leaves, or bring containerd to 1.7`,
+      ),
+    ]
+  }
+  return sandboxImage === undefined
+    ? [warn('runtime', 'it does not say which image its sandboxes use; see that kubelet does not collect it')]
+    : [ok('runtime', `the sandbox image ${sandboxImage} is pinned when it is pulled`)]
+}
+
+/** A version that cannot be read is not judged. */
+function isOlderThan(version: string, major: number, minor: number): boolean {
+  const [, ownMajor, ownMinor] = /^v?(\d+)\.(\d+)/.exec(version) ?? []
+  if (ownMajor === undefined) return false
+  return Number(ownMajor) < major || (Number(ownMajor) === major && Number(ownMinor) < minor)
 }
 
 /** The images it has, and where: kubelet compares their ids with ours, and its collection goes by the free space there. */

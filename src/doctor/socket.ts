@@ -64,6 +64,7 @@ async function daemonFindings(path: string, { signal }: Abortable): Promise<read
 
 /** Whether pulls are the daemon's own just now. */
 export function ownPulls({ passthrough, runtime }: Pick<InfoResponse__Output, 'passthrough' | 'runtime'>): readonly Finding[] {
+  if (runtime !== null && runtime.down !== '') return [bad('socket', `nothing can be pulled: ${runtime.down}`)]
   if (passthrough?.on) return [warn('socket', `every call goes to the runtime: ${passthrough.reason}; windlass passthrough off`)]
   if (runtime !== null && runtime.missing !== '') return [warn('socket', `pulls go to the runtime for now: ${runtime.missing}`)]
   return []

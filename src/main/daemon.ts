@@ -1,11 +1,12 @@
 /** The daemon: a node's pull path behind a unix socket. */
 import type { Config } from '../config/config.ts'
-import { WindlassError } from '../failure/failure.ts'
+import { describe, WindlassError } from '../failure/failure.ts'
 import { type Metrics, uncounted } from '../metrics/metrics.ts'
 import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
 import { createUpstream } from '../rpc/upstream.ts'
+import { whyAway } from '../runtime/away.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
@@ -90,7 +91,7 @@ async function serveBeside(
     const state = own?.state
     return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
   }
-  const metrics = open.use(await openMetrics(config, version, log, door, pulls))
+  const metrics = open.use(await openMetrics(config, version, log, door, pulls, address))
   const onSwitch = (state: PassthroughState): void => {
     log.warn({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
@@ -168,6 +169,7 @@ async function openMetrics(
   log: Logger,
   door: Door,
   pullsInFlight: () => number,
+  runtime?: RuntimeAddress,
 ): Promise<Metrics & AsyncDisposable> {
   const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
   if (metrics === undefined) return none
@@ -177,7 +179,12 @@ async function openMetrics(
       ...metrics,
       version,
       pullsInFlight,
-      isReady: () => door.isOpen,
+      whyNotReady: async (options) => {
+        if (!door.isOpen) return 'the socket is not answered'
+        const failure = runtime && (await whyAway(runtime, options))
+        return failure && describe(failure)
+      },
+      ...(runtime === undefined ? {} : { isRuntimeUp: async (options) => (await whyAway(runtime, options)) === undefined }),
       onError: (error) => log.error({ err: error }, 'a connection for metrics could not be accepted'),
     })
     log.info({ metrics: { host: metrics.host, port: served.port } }, 'metrics are served')

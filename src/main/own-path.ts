@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/config.ts'
-import { describe, failureOf } from '../failure/failure.ts'
+import { describe, type Failure, failureOf } from '../failure/failure.ts'
 import { pullAgain } from '../pull/again.ts'
 import type { PullerOptions } from '../pull/puller.ts'
 import { type Connection, connect } from '../rpc/client.ts'
@@ -23,7 +23,8 @@ const ASK_AGAIN_MS = 30_000
 
 /** What is there while the path is open. */
 export type OpenPath = { readonly node: PullNode; readonly facts: RuntimeFacts; readonly cri: Connection }
-export type PathState = OpenPath | { readonly missing: string }
+/** `down` where it is the runtime that is missing. */
+export type PathState = OpenPath | { readonly missing: string; readonly down?: Failure }
 
 export class OwnPath implements AsyncDisposable {
   readonly address: RuntimeAddress
@@ -73,11 +74,12 @@ export class OwnPath implements AsyncDisposable {
         })
       } catch (error) {
         if (signal.aborted) return
-        const missing = describe(failureOf(error))
+        const failure = failureOf(error)
+        const missing = describe(failure)
         // A runtime that is down says the same each time.
         if (!('missing' in this.#state) || this.#state.missing !== missing)
           this.#log.error({ runtime: this.address, err: error }, 'pulls go to the runtime until our own path can be opened')
-        this.#state = { missing }
+        this.#state = { missing, ...(failure.kind === 'runtime-down' ? { down: failure } : {}) }
       }
       await delay(wait, undefined, { signal, ref: false }).catch(() => {})
     }
@@ -123,7 +125,7 @@ export class OwnPath implements AsyncDisposable {
           enter()
           if (isOther && node.puller.inFlight().length === 0) ended.resolve()
         },
-        // It does not answer: a pull will find out for itself.
+        // It does not answer: a pull will find out for itself, and who asks how it is (runtime/away.ts).
         () => {},
       )
     }, ASK_AGAIN_MS).unref()

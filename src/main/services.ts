@@ -11,6 +11,7 @@ import type { Connection } from '../rpc/client.ts'
 import { untilKnown } from '../rpc/known.ts'
 import type { Services } from '../rpc/server.ts'
 import type { Upstream } from '../rpc/upstream.ts'
+import { whyAway } from '../runtime/away.ts'
 import type { Passthrough } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import type { Abortable } from '../task/task.ts'
@@ -59,7 +60,7 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     windlass: createControlService({
       node: () => {
         const state = path()
-        if ('missing' in state) return fail({ kind: 'passthrough', reason: state.missing })
+        if ('missing' in state) return fail(state.down ?? { kind: 'passthrough', reason: state.missing })
         // containerd's store does not publish what containerd has not taken in.
         if (address.kind === 'containerd') return state.node
         const confirm = confirmBy(state.cri, address)
@@ -76,6 +77,7 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
           const state = path()
           return 'missing' in state ? state.missing : undefined
         },
+        down: (options) => whyAway(address, options),
       },
       log,
       root: config.rootDir,

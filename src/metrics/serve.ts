@@ -11,14 +11,19 @@ export type ServedMetrics = Metrics &
     readonly port: number
   }
 
+/** For how long somebody may look. */
+type Patience = { readonly signal: AbortSignal }
+
 export type MetricsOptions = {
   readonly host: string
   readonly port: number
   readonly version: string
   /** What the gauge of pulls under way says. */
   readonly pullsInFlight: () => number
-  /** Whether the daemon answers its socket. */
-  readonly isReady: () => boolean
+  /** Why calls to the daemon's socket would fail, whatever they ask; undefined where they would not. */
+  readonly whyNotReady: (options: Patience) => Promise<string | undefined>
+  /** Whether the container runtime listens; absent where there is none. */
+  readonly isRuntimeUp?: (options: Patience) => Promise<boolean>
   /** Called for a connection that could not be accepted; must not throw. */
   readonly onError: (error: Error) => void
 }
@@ -26,6 +31,9 @@ export type MetricsOptions = {
 /** A scrape is one small GET; whoever sends more is not Prometheus. */
 const LIMITS = { maxHeaderSize: 8_192, requestTimeout: 10_000, headersTimeout: 5_000, connectionsCheckingInterval: 5_000 }
 const MAX_CONNECTIONS = 64
+/** For looking at the runtime's socket. */
+const PATIENCE_MS = 1_000
+const patience = (): Patience => ({ signal: AbortSignal.timeout(PATIENCE_MS) })
 const SILENCE_MS = 10_000
 /** Pods name registries, and each name is a time series for ever: those beyond this many are counted together. */
 const MAX_REGISTRIES = 50
@@ -36,7 +44,8 @@ export async function serveMetrics({
   port,
   version,
   pullsInFlight,
-  isReady,
+  whyNotReady,
+  isRuntimeUp,
   onError,
 }: MetricsOptions): Promise<ServedMetrics> {
   const registry = new Registry()
@@ -74,6 +83,19 @@ export async function serveMetrics({
       this.set(pullsInFlight())
     },
   })
+  if (isRuntimeUp !== undefined)
+    new Gauge({
+      name: 'windlass_runtime_up',
+      help: '1 while the container runtime listens on its socket: without it nothing is pulled and no call is answered.',
+      registers,
+      async collect() {
+        this.set((await isRuntimeUp(patience())) ? 1 : 0)
+      },
+    })
+  const sayReady = async (say: (status: number, text: string) => void): Promise<void> => {
+    const why = await whyNotReady(patience())
+    return why === undefined ? say(200, 'ok\n') : say(503, `not ready: ${why}\n`)
+  }
   await using open = new AsyncDisposableStack()
   open.use(measureProcess(registry))
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -88,7 +110,7 @@ export async function serveMetrics({
       case '/healthz':
         return say(200, 'ok\n')
       case '/readyz':
-        return isReady() ? say(200, 'ok\n') : say(503, 'not ready\n')
+        return await sayReady(say)
       default:
         return say(404, 'here are /metrics, /livez, /readyz and /healthz\n')
     }

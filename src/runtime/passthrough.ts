@@ -7,7 +7,7 @@ export interface Passthrough {
   /** On for good: there is nothing else. */
   readonly isFixed: boolean
   state(): PassthroughState
-  /** False where it cannot be switched. Off throws what `keep` throws: it would be on again after a restart. */
+  /** False where it cannot be switched. Off throws what `keep` throws, and stays on: it would be on again after a restart. */
   set(on: boolean, reason: string): boolean
 }
 
@@ -24,18 +24,27 @@ export function createPassthrough(
     isFixed: false,
     state: () => state,
     set: (on, reason) => {
-      state = on ? { on, reason, since: new Date() } : { on }
+      state = on ? keptOn({ on, reason, since: new Date() }, keep) : keptOff(keep)
       onChange(state)
-      try {
-        keep(state)
-      } catch (error) {
-        if (!state.on) throw error
-        // What it is for, a node in trouble, is now.
-        state = { ...state, reason: `${reason} (until the daemon restarts: ${describe(failureOf(error))})` }
-      }
       return true
     },
   }
+}
+
+/** On whether it lasts or not: what it is for, a node in trouble, is now. */
+function keptOn(state: PassthroughState & { readonly on: true }, keep: Keep): PassthroughState {
+  try {
+    keep(state)
+    return state
+  } catch (error) {
+    return { ...state, reason: `${state.reason} (until the daemon restarts: ${describe(failureOf(error))})` }
+  }
+}
+
+function keptOff(keep: Keep): PassthroughState {
+  const state = { on: false } as const
+  keep(state)
+  return state
 }
 
 /** On for good. */

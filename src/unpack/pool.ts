@@ -43,6 +43,7 @@ class Pool implements Unpacker, Verifier {
   readonly #warden: Warden
   readonly #guests: Guests
   #resting: NodeJS.Timeout | undefined
+  #closed: Promise<void> | undefined
 
   constructor(options: UnpackerOptions) {
     this.#options = options
@@ -82,8 +83,13 @@ class Pool implements Unpacker, Verifier {
     return await examination(extractor, order, source.fds, options)
   }
 
-  /** Waits for jobs under way, then lets the processes go. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Waits for jobs under way, then lets the processes go. The permits it takes for that it keeps: a second call joins the first. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     const permits: Permit[] = []
     for (let i = 0; i < this.#options.workers; i++)
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))

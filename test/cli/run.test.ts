@@ -207,6 +207,37 @@ describe('serve', () => {
     expect(seen).toEqual([root, '/s.sock', 'put away'])
   })
 
+  test.each([
+    [
+      ['--runtime', 'containred'],
+      'invalid --runtime "containred": want auto, containerd, crio or none; perhaps containerd is meant',
+    ],
+    [['--runtime', 'docker'], 'invalid --runtime "docker": want auto, containerd, crio or none'],
+    [['--runtime', ''], 'invalid --runtime "": want auto, containerd, crio or none'],
+    [
+      ['--runtime-endpoint', 'tcp://127.0.0.1:1'],
+      'invalid --runtime-endpoint "tcp://127.0.0.1:1": want a unix socket: /path or unix:///path',
+    ],
+    [['--runtime-endpoint', 'nonsense'], 'invalid --runtime-endpoint "nonsense": want an absolute path'],
+    [['--socket', 'tcp://127.0.0.1:1'], 'invalid --socket "tcp://127.0.0.1:1": want a unix socket: /path or unix:///path'],
+  ])('%j starts nothing, whatever the file says', async (flags, reason) => {
+    const started: string[] = []
+    const deps = depsWith({ serve: async () => void started.push('started') })
+    for (const file of ['/not/there', '/dev/null']) {
+      const { code, stderr } = await windlass(['serve', '--root', root, '--config', file, ...flags], deps)
+      expect({ code, stderr, started }).toEqual({ code: 2, stderr: `windlass: ${reason}\n`, started: [] })
+    }
+  })
+
+  test('a mistake in the file is left to the daemon, which has a runtime to hand calls to', async () => {
+    const file = join(temporary.path, 'mistaken.yaml')
+    writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nruntime: {kind: containred}\n')
+    const told: (Error | undefined)[] = []
+    const deps = depsWith({ serve: async (_config, { broken }) => void told.push(broken) })
+    expect((await windlass(['serve', '--root', root, '--config', file], deps)).code).toBe(0)
+    expect(told).toEqual([expect.objectContaining({ message: expect.stringContaining('perhaps containerd is meant') })])
+  })
+
   test('a root in use is a failure, not a usage error', async () => {
     const deps = depsWith({
       serve: async () => {

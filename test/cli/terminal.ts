@@ -4,7 +4,7 @@ import type { Deps, InForce } from '../../src/cli/deps.ts'
 import type { Io, StopSignal } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/run.ts'
 import type { Config } from '../../src/config/config.ts'
-import { loadConfig, salvageConfig } from '../../src/config/load.ts'
+import { checkFlags, loadConfig, salvageConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
 
 type Tty = { readonly columns: number; readonly rows: number }
@@ -51,6 +51,7 @@ const unreachable = (): never => {
 
 export const depsWith = (parts: Partial<Deps<Config>> = {}): Deps<Config> => ({
   loadConfig,
+  checkFlags,
   salvageConfig,
   configDocument,
   version: '1.2.3',

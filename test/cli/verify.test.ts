@@ -1,7 +1,7 @@
 /** `verify`, through a daemon and without one, over images that were pulled; and what other commands say of what it found. */
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
@@ -157,6 +157,15 @@ describe.skipIf(!isRoot).each([
     expect(many.stderr).toContain('name one image')
     const one = await windlass([...here.where, 'verify', '--repair', '--creds', 'u:p', here.id], here.deps)
     expect(one.code).toBe(0)
+    const file = join(here.lab.root, 'auth.json')
+    for (const [args, reason] of [
+      [['--authfile', file, here.id], 'only --repair asks a registry'],
+      [['--repair', '--authfile', file], 'invalid --authfile: its login is for one registry: name one image'],
+      [['--repair', '--authfile', file, '--creds', 'u:p', here.id], 'give it or --creds, not both'],
+    ] as const) {
+      const { code, stderr } = await windlass([...here.where, 'verify', ...args], here.deps)
+      expect([code, stderr]).toEqual([2, expect.stringContaining(reason)])
+    }
   })
 
   test('what is not here is an error', async () => {
@@ -164,6 +173,22 @@ describe.skipIf(!isRoot).each([
     const { code, stderr } = await windlass([...here.where, 'verify', 'a.test/none:1'], here.deps)
     expect([code, stderr]).toEqual([1, expect.stringContaining('a.test/none:1 is not here')])
   })
+})
+
+test.skipIf(!isRoot)('a repair logs in as the file says that is named', async () => {
+  await using here = await pulled()
+  const file = join(here.lab.root, 'auth.json')
+  const auth = Buffer.from('named:n').toString('base64')
+  writeFileSync(file, JSON.stringify({ auths: { [here.lab.registry.host]: { auth } } }))
+  const pulls = vi.spyOn(here.node.puller, 'pull')
+  const deps = depsWith({ openEmbedded: async () => ({ ...here.node, [Symbol.asyncDispose]: async () => {} }) })
+  for (const image of [here.name, here.id.slice(7, 19)]) {
+    rmSync(join(here.diffs[0] ?? '', 'etc/passwd'))
+    const args = ['--root', here.lab.root, 'verify', '--repair', '--authfile', file, image]
+    expect(await windlass(args, deps)).toMatchObject({ code: 0 })
+  }
+  const named = { kind: 'basic', username: 'named', password: 'n' }
+  expect(pulls.mock.calls.map(([{ credentials }]) => credentials)).toEqual([named, named])
 })
 
 test.skipIf(!isRoot)('a pull through CRI, as kubelet makes it, heals: the tree is what was packed', async () => {

@@ -1,7 +1,7 @@
 /** The control service of a daemon beside a runtime. */
 import { expect, it, onTestFinished } from 'vitest'
 import { type ControlServiceParts, createControlService } from '../../src/control/control-service.ts'
-import { fail, WindlassError } from '../../src/failure/failure.ts'
+import { describe, type Failure, fail, WindlassError } from '../../src/failure/failure.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { RpcError } from '../../src/rpc/status.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src/runtime/passthrough.ts'
@@ -25,11 +25,19 @@ type Wishes = {
   readonly passthrough?: Passthrough
   readonly obstacles?: readonly string[]
   readonly missing?: string
+  readonly down?: Failure
   readonly confirm?: ReturnType<ControlServiceParts['node']>['confirm']
   readonly expiries?: Expiries
 }
 
-async function start({ passthrough = createPassthrough(() => {}), obstacles = [], missing, confirm, expiries }: Wishes = {}) {
+async function start({
+  passthrough = createPassthrough(() => {}),
+  obstacles = [],
+  missing,
+  down,
+  confirm,
+  expiries,
+}: Wishes = {}) {
   const { store } = memoryStore(app)
   const driven = drivenPuller()
   const { puller } = driven
@@ -49,6 +57,7 @@ async function start({ passthrough = createPassthrough(() => {}), obstacles = []
       passthrough,
       facts: () => (missing === undefined ? { ...facts, obstacles } : undefined),
       missing: () => missing,
+      down: async () => down,
     },
     log: { info: () => {}, warn: () => {} },
     root: '/store',
@@ -63,7 +72,7 @@ async function start({ passthrough = createPassthrough(() => {}), obstacles = []
 it('tells whose images these are, and whether pulls are ours', async () => {
   const { windlass } = await start({ obstacles: ['it asks verifiers'] })
   const { runtime, passthrough } = await windlass.info({}, { signal })
-  expect(runtime).toEqual({ ...address, version: '2.1.9', obstacles: ['it asks verifiers'], missing: '' })
+  expect(runtime).toEqual({ ...address, version: '2.1.9', obstacles: ['it asks verifiers'], missing: '', down: '' })
   expect(passthrough).toEqual({ on: false, reason: '', sinceMs: 0 })
 })
 
@@ -100,6 +109,12 @@ it('tells of the switch, and how to turn it, before it tells of what else is mis
     kind: 'passthrough',
     message: expect.stringMatching(/incident 4711; windlass passthrough off takes pulls back/),
   })
+})
+
+it('says that the runtime is down in one sentence, whoever asks', async () => {
+  const down = { kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'nobody listens on it' } as const
+  const { windlass } = await start({ down, missing: 'it is being opened' })
+  expect((await windlass.info({}, { signal })).runtime).toMatchObject({ missing: 'it is being opened', down: describe(down) })
 })
 
 it('cannot be told to pull by itself where there is no way to', async () => {

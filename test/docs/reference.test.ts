@@ -89,7 +89,8 @@ describe('docs/metrics.md', () => {
       port: 0,
       version: '1',
       pullsInFlight: () => 0,
-      isReady: () => true,
+      whyNotReady: async () => undefined,
+      isRuntimeUp: async () => true,
       onError: () => {},
     })
     metrics.forwarded('x')

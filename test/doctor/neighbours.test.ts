@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { examine } from '../../src/doctor/doctor.ts'
 import { kubeletFindings } from '../../src/doctor/kubelet.ts'
 import { registryFindings } from '../../src/doctor/registries.ts'
-import { idFindings, placeFindings, runtimeFindings, storageConfFindings } from '../../src/doctor/runtime.ts'
+import { factFindings, idFindings, placeFindings, runtimeFindings, storageConfFindings } from '../../src/doctor/runtime.ts'
 import { ownPulls, socketFindings } from '../../src/doctor/socket.ts'
 import { listenUnix } from '../../src/rpc/socket.ts'
 import { startContainerd } from '../integration/containerd.ts'
@@ -51,11 +51,16 @@ describe('the socket', () => {
   })
 
   it('leads to the runtime where pulls are its own', () => {
-    const runtime = { kind: 'containerd', socket: '/s', version: '', obstacles: [], missing: '' }
+    const runtime = { kind: 'containerd', socket: '/s', version: '', obstacles: [], missing: '', down: '' }
     const off = { on: false, reason: '', sinceMs: 0 }
     expect(ownPulls({ runtime, passthrough: off })).toEqual([])
     expect(ownPulls({ runtime: null, passthrough: null })).toEqual([])
     expect(ownPulls({ runtime, passthrough: { ...off, on: true, reason: 'a trial' } })[0]?.text).toContain('a trial')
+    expect(ownPulls({ runtime: { ...runtime, down: 'it is away' }, passthrough: { ...off, on: true } })[0]).toEqual({
+      level: 'fail',
+      about: 'socket',
+      text: 'nothing can be pulled: it is away',
+    })
     expect(ownPulls({ runtime: { ...runtime, missing: 'it does not answer' }, passthrough: off })[0]).toMatchObject({
       level: 'warn',
       text: expect.stringContaining('it does not answer'),
@@ -166,6 +171,21 @@ describe('the runtime', () => {
       text: expect.stringContaining('add additionalimagestores = ["/var/lib/windlass"]'),
     })
     expect(judge('[storage.options]\nadditionalimagestores = "/var/lib/windlass"\n')).toMatchObject({ level: 'fail' })
+  })
+
+  it.each([
+    ['containerd', '1.6.20~ds1', 'warn'],
+    ['containerd', 'v1.5.0', 'warn'],
+    ['containerd', 'v1.7.0', 'ok'],
+    ['containerd', '2.1.9', 'ok'],
+    ['containerd', 'nightly', 'ok'],
+    ['crio', '1.6.0', 'ok'],
+  ] as const)('%s %s tells kubelet of pins, or does not: %s', (kind, version, level) => {
+    const facts = { name: kind, version, sandboxImage: 'r.example/pause:1', otherSnapshotters: new Map(), obstacles: [] }
+    const findings = factFindings({ kind, socket: '/s' }, facts)
+    const text =
+      level === 'ok' ? 'the sandbox image r.example/pause:1 is pinned' : '--pod-infra-container-image=r.example/pause:1,'
+    expect(findings.at(-1)).toEqual({ level, about: 'runtime', text: expect.stringContaining(text) })
   })
 
   it('does not answer, and none is meant', async ({ signal }) => {

@@ -81,6 +81,56 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
     await expect(own).rejects.toThrow('windlass.yaml:1')
   })
 
+  it('says that containerd is down in the same words everywhere, before it was there and after it has gone', async ({
+    signal,
+  }) => {
+    await using here = await place()
+    const socket = here.at('containerd/containerd.sock')
+    await using daemon = await startWindlass(here.at('windlass'), {
+      signal,
+      runtime: { kind: 'containerd', socket },
+      env: { WINDLASS_METRICS_ADDRESS: '127.0.0.1:0' },
+    })
+    const port = (await daemon.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
+    const ask = async (path: string) => await (await fetch(`http://127.0.0.1:${port}${path}`, { signal })).text()
+    const words = (promise: Promise<unknown>) => promise.then(String, (error: unknown) => String(error))
+    const pull = async (): Promise<void> => {
+      for await (const _event of daemon.cri.windlass.pull({ reference: 'r.example/app:1' }, { signal }));
+    }
+    const status = () => windlass(['--socket', daemon.socket, 'passthrough'], { signal })
+    const told = async (): Promise<readonly string[]> => [
+      await status(),
+      await ask('/readyz'),
+      await words(daemon.cri.image.listImages({}, { signal })),
+      await words(daemon.cri.image.pullImage({ image: { image: 'r.example/app:1' } }, { signal })),
+      await words(pull()),
+    ]
+    const sentence = (reason: string) =>
+      `containerd does not answer on ${socket} (${reason}); see that it runs and what it logs, or correct runtime.endpoint`
+    await eventually(async () => (await daemon.cri.windlass.info({}, { signal })).runtime?.missing !== 'it is being opened', {
+      signal,
+    })
+    for (const text of await told()) {
+      expect(text.split('containerd does not answer')).toHaveLength(2)
+      expect(text).toContain(sentence('no such socket'))
+      expect(text).not.toContain('left to the runtime')
+    }
+    expect(await status()).toContain(`pulls        nobody's: containerd`)
+    expect(await ask('/metrics')).toContain('windlass_runtime_up 0\n')
+    {
+      await using _containerd = await startContainerd(here.at('containerd'), { signal })
+      await eventually(async () => (await daemon.cri.windlass.info({}, { signal })).runtime?.missing === '', { signal })
+      expect(await status()).toMatch(/pulls +ours\n/)
+      expect(await ask('/readyz')).toBe('ok\n')
+      expect(await ask('/metrics')).toContain('windlass_runtime_up 1\n')
+    }
+    for (const text of await told()) {
+      expect(text.split('containerd does not answer')).toHaveLength(2)
+      expect(text).toMatch(/containerd does not answer on \S+ \((no such socket|nobody listens on it)\); see that it runs/)
+    }
+    expect(await ask('/metrics')).toContain('windlass_runtime_up 0\n')
+  })
+
   it('passthrough is switched while kubelet stays connected', async ({ signal }) => {
     await using registry = await startRegistry()
     const image = shellImage()

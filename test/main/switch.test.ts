@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { keepSwitch, readSwitch } from '../../src/main/switch.ts'
-import { createPassthrough } from '../../src/runtime/passthrough.ts'
+import { createPassthrough, type PassthroughState } from '../../src/runtime/passthrough.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 
 test('a switch is found again as it was left, in a root that may not be there yet, and is no obstacle to a store', async () => {
@@ -66,11 +66,15 @@ test('off is where there is no root yet, and none is made', () => {
   expect(readdirSync(temporary.path)).toEqual([])
 })
 
-test('where it cannot be kept it is switched on all the same, and says so; off is refused', () => {
+test('where it cannot be kept it is switched on all the same, and says so; off is refused and changes nothing', () => {
   using temporary = mkdtempDisposableSync(join(tmpdir(), 'windlass-switch-'))
   mkdirSync(join(temporary.path, 'windlass.passthrough'))
-  const passthrough = createPassthrough(() => {}, { keep: (state) => keepSwitch(temporary.path, state) })
+  const told: PassthroughState[] = []
+  const passthrough = createPassthrough((state) => told.push(state), { keep: (state) => keepSwitch(temporary.path, state) })
   expect(passthrough.set(true, 'trouble')).toBe(true)
-  expect(passthrough.state()).toMatchObject({ on: true, reason: expect.stringMatching(/^trouble \(until the daemon restarts: /) })
-  expect(() => passthrough.set(false, '')).toThrow()
+  const on = passthrough.state()
+  expect(on).toMatchObject({ on: true, reason: expect.stringMatching(/^trouble \(until the daemon restarts: /) })
+  expect(() => passthrough.set(false, '')).toThrow('remove it, then switch again')
+  expect(passthrough.state()).toEqual(on)
+  expect(told).toEqual([on])
 })

@@ -11,7 +11,7 @@ const options = (more: Partial<MetricsOptions> = {}): MetricsOptions => ({
   port: 0,
   version: '1.2.3',
   pullsInFlight: () => 0,
-  isReady: () => true,
+  whyNotReady: async () => undefined,
   onError: () => {},
   ...more,
 })
@@ -80,15 +80,23 @@ it('counts registries beyond the first fifty together', async () => {
 
 it('answers probes, and says no to what is not there', async () => {
   let ready = false
-  await using metrics = await serveMetrics(options({ isReady: () => ready }))
+  await using metrics = await serveMetrics(options({ whyNotReady: async () => (ready ? undefined : 'r') }))
   expect(await ask(metrics.port, '/livez')).toMatchObject({ status: 200, text: 'ok\n' })
   expect(await ask(metrics.port, '/healthz')).toMatchObject({ status: 200 })
-  expect(await ask(metrics.port, '/readyz')).toMatchObject({ status: 503, text: 'not ready\n' })
+  expect(await ask(metrics.port, '/readyz')).toMatchObject({ status: 503, text: 'not ready: r\n' })
   ready = true
   expect(await ask(metrics.port, '/readyz?verbose')).toMatchObject({ status: 200 })
   expect(await ask(metrics.port, '/metrics', 'HEAD')).toMatchObject({ status: 200, text: '' })
   expect(await ask(metrics.port, '/metrics', 'POST')).toMatchObject({ status: 405 })
   expect(await ask(metrics.port, '/')).toMatchObject({ status: 404 })
+})
+
+it('looks at the runtime each time it is asked', async () => {
+  let up = false
+  await using metrics = await serveMetrics(options({ isRuntimeUp: async () => up }))
+  expect((await ask(metrics.port, '/metrics')).text).toContain('windlass_runtime_up 0\n')
+  up = true
+  expect((await ask(metrics.port, '/metrics')).text).toContain('windlass_runtime_up 1\n')
 })
 
 it('takes small requests and few connections', async () => {

@@ -99,6 +99,13 @@ describe('the unpacker', () => {
     await expect(lab.unpack(layer, { dir })).rejects.toMatchObject({ failure: { kind: 'system', code: 'EEXIST' } })
     expect((await lab.unpack(layer)).layer.entries).toBe(3)
   })
+
+  it('is put away once, however often that is asked', async () => {
+    const own = await openLab()
+    await own.unpack(layer)
+    await Promise.all([own.unpacker[Symbol.asyncDispose](), own.unpacker[Symbol.asyncDispose]()])
+    await own[Symbol.asyncDispose]()
+  })
 })
 
 describe('tar-split', () => {

@@ -44,12 +44,20 @@ const noneText = (): string =>
     ['pulls', 'ours: this daemon serves its own store'],
   ])
 
-function statusText({ kind, socket, version, obstacles, missing, passthrough }: NonNullable<DaemonInfo['runtime']>): string {
+function statusText({
+  kind,
+  socket,
+  version,
+  obstacles,
+  missing,
+  down,
+  passthrough,
+}: NonNullable<DaemonInfo['runtime']>): string {
   const { on, reason, since } = passthrough
   const why = on ? reason : missing !== '' ? `${missing} (tried again and again)` : obstacles[0]
   return facts([
     ['runtime', `${kind}${version === '' ? '' : ` ${version}`} at ${socket}`],
-    ['pulls', why === undefined ? 'ours' : `the runtime's: ${why}`],
-    ['passthrough', on ? `on since ${since?.toISOString()}` : 'not switched on'],
+    ['pulls', down !== '' ? `nobody's: ${down}` : why === undefined ? 'ours' : `the runtime's: ${why}`],
+    ['passthrough', on ? `on since ${since?.toISOString()}${down === '' ? '' : `: ${reason}`}` : 'not switched on'],
   ])
 }

@@ -1,12 +1,14 @@
 /** `verify`: whether what is here is still what was pulled. */
 import type { Command } from 'commander'
 import { fail } from '../../failure/failure.ts'
+import type { Credentials } from '../../registry/registry.ts'
 import type { LayerVerdict, VerifyEvent } from '../../verify/verify.ts'
+import type { Backend } from '../backend.ts'
 import { writeTo } from '../io.ts'
-import { credentialsFrom, type Options, switchOption } from '../options.ts'
+import { credentialsFrom, loginFrom, type Options, switchOption, textOption } from '../options.ts'
 import { print } from '../output.ts'
 import { verifyViewFor } from '../progress/verify-view.ts'
-import type { Session } from '../session.ts'
+import { type Session, warn } from '../session.ts'
 import { type Checked, checked, nothingChecked, reportDocument, reportForPeople } from '../verify-report.ts'
 
 export function addVerify(program: Command, session: Session): void {
@@ -20,6 +22,7 @@ export function addVerify(program: Command, session: Session): void {
       'with --repair and one image: log in to its registry (other users of this machine can see it)',
     )
     .option('--creds-stdin', 'the same, reading user:password from stdin')
+    .option('--authfile <file>', 'the same, with the login that this file of docker, podman or Kubernetes has')
     .addHelpText(
       'after',
       `
@@ -60,10 +63,14 @@ Examples:
 async function verify(session: Session, images: readonly string[], options: Options): Promise<Checked> {
   const { io, signal } = session
   const repair = switchOption(options, 'repair')
-  const credentials = await credentialsFrom(options, io.stdin)
-  if (credentials.kind !== 'anonymous' && !repair)
+  const typed = await credentialsFrom(options, io.stdin)
+  const file = textOption(options, 'authfile')
+  if ((typed.kind !== 'anonymous' || file !== undefined) && !repair)
     fail({ kind: 'invalid-argument', what: 'credentials', reason: 'only --repair asks a registry' })
+  if (typed.kind !== 'anonymous' && file !== undefined)
+    fail({ kind: 'invalid-argument', what: '--authfile', reason: 'give it or --creds, not both' })
   await using backend = await session.backendWithImages()
+  const credentials = file === undefined ? typed : await loginIn(session, backend, images, options)
   using view = verifyViewFor(io)
   let report = nothingChecked
   const onEvent = (event: VerifyEvent): void => {
@@ -73,3 +80,19 @@ async function verify(session: Session, images: readonly string[], options: Opti
   await backend.verify({ images, repair, credentials }, { signal, onEvent })
   return report
 }
+
+/** What the file has for the registry of the one image that is named; of one named by id, the registry that its first digest came from. */
+async function loginIn(
+  { io, signal }: Session,
+  backend: Backend,
+  [image, ...more]: readonly string[],
+  options: Options,
+): Promise<Credentials> {
+  if (image === undefined || more.length > 0)
+    return fail({ kind: 'invalid-argument', what: '--authfile', reason: 'its login is for one registry: name one image' })
+  const name = isId(image) ? ((await backend.inspect(image, { signal })).digests[0] ?? image) : image
+  return await loginFrom(options, io, name, { signal, warn: (text) => warn(io, text) })
+}
+
+/** Whole, or its beginning. */
+const isId = (text: string): boolean => /^(?:sha256:)?[0-9a-f]+$/.test(text)

@@ -3,6 +3,7 @@ import { type Failure, failureOf, WindlassError } from '../../failure/failure.ts
 import { type Containerd, connectContainerd } from '../../rpc/containerd.ts'
 import type { ContentToWrite, ContentWriter } from '../../rpc/content-writer.ts'
 import type { CallOptions } from '../../rpc/services.ts'
+import { probe } from '../../rpc/socket.ts'
 import { RpcError } from '../../rpc/status.ts'
 import type { Abortable } from '../../task/task.ts'
 import { NAMESPACE } from './names.ts'
@@ -130,8 +131,8 @@ export class Daemon implements Disposable {
   async #reach(): Promise<void> {
     const { signal } = this.#closing
     if (await this.#containerd.reach(PATIENCE_MS, { signal })) return
-    signal.throwIfAborted()
-    throw this.#down('nobody takes the connection')
+    const answer = await probe(this.socket, { signal })
+    throw this.#down(answer.kind === 'alive' ? 'it takes no connection' : answer.reason)
   }
 
   #down(reason: string, cause?: unknown): WindlassError {

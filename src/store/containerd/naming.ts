@@ -2,7 +2,7 @@
  * Names of images are containerd's records. A landing gives its image names before it is known to succeed, and takes them back where it does
  * not: what had a name before has it again, labels and all, unless somebody has changed the record meanwhile.
  */
-import { fail } from '../../failure/failure.ts'
+import { type Failure, fail, failureOf } from '../../failure/failure.ts'
 import type { Descriptor } from '../../oci/oci.ts'
 import type { Image__Output as Recorded } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import { Limiter } from '../../task/limiter.ts'
@@ -32,14 +32,16 @@ type Giving = {
   state: 'given' | 'kept' | 'taken-back'
 }
 
+type Calls = Pick<Daemon, 'call' | 'callUnless' | 'undo'>
+
 export class Names {
-  readonly #daemon: Daemon
+  readonly #daemon: Calls
   /** By name: the last one given that may yet be taken back. */
   readonly #last = new Map<string, Giving>()
   /** containerd cannot be told to change only what is still as it was: among ourselves one is at it at a time. */
   readonly #turns = new Limiter(1)
 
-  constructor(daemon: Daemon) {
+  constructor(daemon: Calls) {
     this.#daemon = daemon
   }
 
@@ -108,7 +110,7 @@ export class Names {
     const image = { name, target: { mediaType, digest, size }, labels }
     const paths = ['target', ...Object.keys(labels).map((label) => `labels.${label}`)]
     const [code, operation] = before === undefined ? (['ALREADY_EXISTS', 'create'] as const) : (['NOT_FOUND', 'update'] as const)
-    const written = await this.#daemon.callUnless(
+    const write = this.#daemon.callUnless(
       code,
       `${operation} an image`,
       async ({ images }, options) =>
@@ -117,9 +119,26 @@ export class Names {
           : await images.update({ image, updateMask: { paths } }, options),
       lease.id,
     )
+    const written = await write.catch(async (error: unknown) => ({ image: await this.#writtenAllTheSame(image, before, error) }))
     return written === undefined
       ? undefined
       : (written.image ?? fail({ kind: 'internal', what: `containerd names no image ${name}` }))
+  }
+
+  /**
+   * What containerd wrote before its answer was lost: such a name is given like any other, and taken back with the rest where the landing
+   * fails. Throws the failure where it wrote nothing, or cannot be asked.
+   */
+  async #writtenAllTheSame({ name, target, labels }: Naming, before: Recorded | undefined, error: unknown): Promise<Recorded> {
+    if (!mayBeDone(failureOf(error))) throw error
+    // Of two failures the first one is told.
+    const record = await this.find(name).catch(() => undefined)
+    const isOurs =
+      record?.target?.digest === target.digest &&
+      Object.entries(labels).every(([label, value]) => record.labels[label] === value) &&
+      (before === undefined || !isSame(before, record))
+    if (record === undefined || !isOurs) throw error
+    return record
   }
 
   /** Which of ours wrote this record, where that may yet be taken back. */
@@ -159,6 +178,10 @@ export class Names {
     return updated?.image ?? undefined
   }
 }
+
+/** The answer was lost, and not the call refused. */
+const mayBeDone = (failure: Failure): boolean =>
+  failure.kind === 'runtime-down' || (failure.kind === 'runtime' && failure.code === 'DEADLINE_EXCEEDED')
 
 /** One and the same record, untouched: containerd stamps each change, to the nanosecond. */
 const isSame = (one: Recorded, other: Recorded | undefined): boolean =>

@@ -3,6 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WindlassError } from '../../../src/failure/failure.ts'
 import { sha256 } from '../../../src/oci/digest.ts'
 import { mediaTypes } from '../../../src/oci/oci.ts'
 import { Daemon } from '../../../src/store/containerd/daemon.ts'
@@ -91,6 +92,40 @@ describe.skipIf(lacking('root', 'containerd'))('a name', () => {
     expect(await found(names, name)).toEqual({ text: 'A', labels: { mine: '1', of: 'A', new: '1' } })
     expect(await found(names, gone)).toBeUndefined()
   })
+
+  const lost = new WindlassError({
+    kind: 'runtime-down',
+    runtime: 'containerd',
+    socket: '/s',
+    reason: 'it went away during the call',
+  })
+  test.each([
+    ['is done', true],
+    ['is not done', false],
+  ])('whose answer is lost is given, and can be taken back, where it %s', async (_, isDone) => {
+    for (const before of [undefined, theirs]) {
+      const name = newName()
+      if (before !== undefined) await create(name, before.text, before.labels)
+      let losing = true
+      const names = new Names({
+        call: (operation, make, lease) => daemon.call(operation, make, lease),
+        undo: (work) => daemon.undo(work),
+        callUnless: async (code, operation, make, lease) => {
+          if (!losing) return await daemon.callUnless(code, operation, make, lease)
+          losing = false
+          if (isDone) await daemon.callUnless(code, operation, make, lease)
+          throw lost
+        },
+      })
+      if (isDone) {
+        const given = await give(names, name, 'A')
+        expect(await found(names, name)).toEqual(ours('A', before === undefined ? {} : { mine: '1' }))
+        await given[Symbol.asyncDispose]()
+      } else await expect(give(names, name, 'A')).rejects.toBe(lost)
+      expect(await found(names, name)).toEqual(before)
+    }
+  })
+
   test('that we have labelled meanwhile is still ours to take back', async () => {
     for (const before of [undefined, theirs]) {
       const [names, name] = [new Names(daemon), newName()]

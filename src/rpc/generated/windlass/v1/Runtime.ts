@@ -22,6 +22,10 @@ export interface Runtime {
    * Why the daemon's own way of pulling is not open just now; empty where it is.
    */
   'missing'?: (string);
+  /**
+   * Why nobody can pull just now: it does not listen. Empty where it does.
+   */
+  'down'?: (string);
 }
 
 /**
@@ -45,4 +49,8 @@ export interface Runtime__Output {
    * Why the daemon's own way of pulling is not open just now; empty where it is.
    */
   'missing': (string);
+  /**
+   * Why nobody can pull just now: it does not listen. Empty where it does.
+   */
+  'down': (string);
 }
