@@ -18,6 +18,9 @@ export const isal: Part = {
 
 export const testParts: readonly Part[] = [
   { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'pulls from a real registry' },
+  { package: 'nginx-light', shownBy: 'nginx', neededBy: 'pulls through a mirror that caches' },
+  { package: 'haproxy', shownBy: 'haproxy', neededBy: 'pulls through a load balancer' },
+  { package: 'openssl', shownBy: 'openssl', neededBy: 'registries with certificates, and tokens that are signed' },
   { package: 'containerd', shownBy: 'containerd', neededBy: 'the comparison with containerd' },
   { package: 'podman', shownBy: 'podman', neededBy: 'podman reading our store as an additional image store' },
   { package: 'skopeo', shownBy: 'skopeo', neededBy: 'images as skopeo pushes them' },

@@ -37,6 +37,8 @@ export type HousekeeperParts = {
   readonly collector: Collector
   readonly watermarks: Watermarks
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
+  /** What came of layers whose transfer has not ended: it goes before any image does. */
+  readonly partials?: { idleBytes(on: string): Promise<number>; giveWay(bytes: number, on: string): Promise<void> } | undefined
   /** By default the file system the store is on. */
   readonly measure?: (path: string) => Promise<Disk>
 }
@@ -140,15 +142,18 @@ export class Housekeeper {
     // At once: those who come later count this one, not the other way round too, or both were refused.
     const { likely, least } = this.#promises.wanted()
     if (usable(await this.#disk()) >= likely) return
-    const { holdings } = this.#parts.store
+    const { store, partials } = this.#parts
+    const { holdings, overlayDir } = store
     const disk = await this.#settled()
     if (usable(disk) >= likely) return
-    promised.atMost = usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
+    const idle = (await partials?.idleBytes(overlayDir)) ?? 0
+    promised.atMost = usable(disk) + idle + (holdings === undefined ? 0 : await this.#reach(holdings))
     if (promised.atMost < least) {
       const needs = wantedFor(promised.expects()).least
       fail({ kind: 'no-space', path: disk.path, code: 'ENOSPC', needs, missing: Math.ceil(least - promised.atMost) })
     }
     if (holdings !== undefined) await this.#makeRoom()
+    else await partials?.giveWay(likely - usable(disk), overlayDir)
   }
 
   /** What removing everything that may go would give back. */
@@ -159,8 +164,13 @@ export class Housekeeper {
   /** For what comes next, as far as it can be had. */
   async #makeRoom(): Promise<void> {
     const next = (): number => this.#promises.wanted().next
+    const { partials, store } = this.#parts
     let free = usable(await this.#disk())
     if (free < next()) free = usable(await this.#settled())
+    if (free < next() && partials !== undefined) {
+      await partials.giveWay(next() - free, store.overlayDir)
+      free = usable(await this.#disk())
+    }
     while (free < next()) {
       const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'pressure' })
       const { layers, disk } = await this.#inTurn(needOn, false)

@@ -86,11 +86,11 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const onEnd = options.onPullEnd === undefined ? {} : { onEnd: options.onPullEnd }
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
-  const room = new Housekeeper({ store, collector, watermarks: config.gc, log })
+  const partials = await openPartials(config, log)
+  const room = new Housekeeper({ store, collector, watermarks: config.gc, log, partials })
   const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess, staleTagsFor }
-  const partials = await openPartials(config, log)
   const common = { registry, store, unpacker, platform, room, log }
   const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {

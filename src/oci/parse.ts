@@ -185,16 +185,11 @@ function typeByShape(document: Readonly<Record<string, unknown>>, described: str
 }
 
 function manifestOf(document: Readonly<Record<string, unknown>>, mediaType: string, source: Source): Manifest {
+  // The specification wants a config; artifacts of before it said so, and of other tools, come without.
+  const isBare = typeof document.artifactType === 'string' && (document.config ?? undefined) === undefined
+  if (isBare) refuseArtifact(document, mediaType)
   const { config, layers } = check(manifest, document, source)
-  if (!CONFIG_TYPES.includes(config.mediaType)) {
-    const artifact = typeof document.artifactType === 'string' ? document.artifactType : config.mediaType
-    fail({
-      kind: 'unsupported',
-      what: 'artifact',
-      mediaType: artifact,
-      hint: 'the reference names an artifact, not a container image; use a tool for its type, such as oras or helm',
-    })
-  }
+  if (!CONFIG_TYPES.includes(config.mediaType)) refuseArtifact(document, config.mediaType)
   if (layers.length === 0)
     fail({ kind: 'unsupported', what: 'image', mediaType, hint: 'it has no layers, so there is nothing to run' })
   if (layers.length > MAX_LAYERS) {
@@ -206,6 +201,16 @@ function manifestOf(document: Readonly<Record<string, unknown>>, mediaType: stri
     })
   }
   return { kind: 'manifest', mediaType, config, layers }
+}
+
+/** By its own type, where it has one (image-spec, "Guidelines for Artifact Usage"). */
+function refuseArtifact({ artifactType }: Readonly<Record<string, unknown>>, otherwise: string): never {
+  return fail({
+    kind: 'unsupported',
+    what: 'artifact',
+    mediaType: typeof artifactType === 'string' ? artifactType : otherwise,
+    hint: 'the reference names an artifact, not a container image; use a tool for its type, such as oras or helm',
+  })
 }
 
 /** Absent, empty and null mean the same: Go, which writes most of these documents, cannot tell them apart. */

@@ -74,6 +74,32 @@ export class Partials {
     await this.#makeRoom()
   }
 
+  /** What those that nobody goes on with take of the file system that `on` is on. */
+  async idleBytes(on: string): Promise<number> {
+    return sum((await this.#idleOn(on)).map(({ size }) => size))
+  }
+
+  /** A pull wants so many bytes there: the oldest go, until they are had or nothing idle is left. */
+  async giveWay(bytes: number, on: string): Promise<void> {
+    const { dir, log } = this.#options
+    let freed = 0
+    for (const { name, size } of await this.#idleOn(on)) {
+      if (freed >= bytes) break
+      // A pull may have gone on with it meanwhile.
+      if (this.#inUse.has(name)) continue
+      await rm(join(dir, name), { force: true })
+      freed += size
+      log.info({ blob: name, bytes: size }, 'what came of a layer goes to make room for a pull')
+    }
+  }
+
+  async #idleOn(on: string): Promise<readonly Kept[]> {
+    const idle = (await this.#kept()).filter(({ name }) => !this.#inUse.has(name)).toSorted((a, b) => a.usedMs - b.usedMs)
+    if (idle.length === 0) return idle
+    const [here, there] = await Promise.all([stat(this.#options.dir), stat(on)])
+    return here.dev === there.dev ? idle : []
+  }
+
   /** True where those in use fit in, however large they become. */
   async #makeRoom(): Promise<boolean> {
     const { dir, maxAgeMs = MAX_AGE_MS } = this.#options

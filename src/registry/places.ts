@@ -19,6 +19,8 @@ export type Places = {
   /** Its drop-ins are in the directory of the same name with `.d`, certificates in `certs.d` beside it. */
   readonly registriesConf?: string
   readonly inline?: InlineRegistries
+  /** For every host, beside its own: what containerd sends whichever way it finds them. Names in lower case. */
+  readonly headers?: Readonly<Record<string, readonly string[]>>
 }
 
 /** The runtime whose images these are, and what it says of registries. */
@@ -39,7 +41,9 @@ export function placesFor(
   const { hostsDir = configPath, registries } = runtime.facts
   if (!isDefault) return { hostsDir: configPath }
   const isInline = runtime.facts.hostsDir === undefined && registries !== undefined && describesHosts(registries)
-  return isInline ? { inline: registries } : { hostsDir }
+  if (isInline) return { inline: registries }
+  const isSending = Object.keys(registries?.headers ?? {}).length > 0
+  return { hostsDir, ...(isSending && registries ? { headers: registries.headers } : {}) }
 }
 
 /** Logins alone say nothing of where to go. */
@@ -52,11 +56,21 @@ const DOCKER_CERTS = '/etc/docker/certs.d'
 /** Read anew on each call. Throws bad-config; invalid-argument for what is blocked. */
 export async function hostsFor(reference: Reference, places: Places, dialTimeoutMs = DIAL_TIMEOUT_MS): Promise<Host[]> {
   const { registry } = reference
-  const { hostsDir, registriesConf, inline } = places
+  const { hostsDir, registriesConf, inline, headers = {} } = places
   if (inline !== undefined) return inlineHosts(registry, inline, dialTimeoutMs)
-  if (registriesConf === undefined || (await isDescribed(registry, hostsDir)))
-    return await hostsOf(registry, hostsDir, dialTimeoutMs)
+  if (registriesConf === undefined || (await isDescribed(registry, hostsDir))) {
+    const hosts = await hostsOf(registry, hostsDir, dialTimeoutMs)
+    return hosts.map((host) => ({ ...host, headers: both(headers, host.headers) }))
+  }
   const certs = [join(dirname(registriesConf), 'certs.d'), DOCKER_CERTS]
   const hosts = await registriesHosts(reference, registriesConf, certs, dialTimeoutMs)
   return hosts ?? (await hostsOf(registry, certs.join(':'), dialTimeoutMs))
 }
+
+type Headers = Host['headers']
+
+/** Of a name that is in both, all values, as containerd sends them. */
+const both = (ours: Headers, others: Headers): Headers => ({
+  ...ours,
+  ...Object.fromEntries(Object.entries(others).map(([name, values]) => [name, [...(ours[name] ?? []), ...values]])),
+})

@@ -70,7 +70,7 @@ export async function inspectRuntime(
     ...(sandboxImage ? { sandboxImage } : {}),
     ...(hostsDir ? { hostsDir } : {}),
     ...(registries === undefined ? {} : { registries }),
-    obstacles: [...obstaclesOf(file, snapshotter), ...registryObstacles(inline, registries, hostsDir)],
+    obstacles: [...obstaclesOf(file, snapshotter), ...registryObstacles(inline, registries)],
   }
 }
 
@@ -102,16 +102,8 @@ function obstaclesOf(file: ImageSettings, snapshotter: string | undefined): read
 }
 
 /** `said` are the tables it has; `read` is what could be made of them. */
-function registryObstacles(
-  said: readonly string[],
-  read: ContainerdRegistries | undefined,
-  hostsDir: string | null | undefined,
-): readonly string[] {
+function registryObstacles(said: readonly string[], read: ContainerdRegistries | undefined): readonly string[] {
   if (said.length > 0 && read === undefined)
     return [`its configuration has ${said.join(', ')}, which cannot be read here; move them to hosts.toml files`]
-  if (hostsDir && Object.keys(read?.headers ?? {}).length > 0)
-    return [
-      'its configuration has registry.headers beside config_path, which only containerd sends; move them to hosts.toml files',
-    ]
   return []
 }

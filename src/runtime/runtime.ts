@@ -54,7 +54,7 @@ export type RuntimeFacts = {
   readonly sandboxImage?: string
   /** Its registry configuration directories (`config_path`), colons between them. */
   readonly hostsDir?: string
-  /** What else it says of registries; mirrors, TLS and headers count only where there is no `hostsDir`. */
+  /** What else it says of registries; mirrors and TLS count only where there is no `hostsDir`. */
   readonly registries?: ContainerdRegistries
   /** Why pulls into its store must be its own, one sentence each; none where they can be ours. */
   readonly obstacles: readonly string[]

@@ -120,7 +120,12 @@ describe('a credential provider plugin', () => {
     config(at, {})
     expect((await ask(sourceOf(at), 'a.r.example/x')).problems).toEqual(['credential provider cloud: there is no such program'])
     config(at, { tokenAttributes: { serviceAccountTokenAudience: 'x' } })
-    expect((await ask(sourceOf(at), 'a.r.example/x')).problems[0]).toContain('which only kubelet has')
+    at.program('cloud', response({}))
+    expect(await ask(sourceOf(at), 'a.r.example/x')).toEqual({
+      logins: [],
+      problems: ['credential provider cloud: it wants the token of a pod’s service account, which only kubelet has'],
+    })
+    expect(at.calls('cloud')).toEqual([])
   })
 
   it.each([

@@ -160,6 +160,30 @@ describe.skipIf(lacking('root', 'skopeo', 'docker-registry'))('what skopeo has p
     expect(Buffer.from(shown.root.bytes).equals(manifest)).toBe(true)
   })
 
+  it('an artifact of OCI 1.1, whose config is the empty one: named by its own type', async () => {
+    const [empty, scan] = [json({}), Buffer.from('a scan')]
+    const manifest = json({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      artifactType: 'application/vnd.example.scan',
+      config: describedAs(empty, 'application/vnd.oci.empty.v1+json'),
+      layers: [describedAs(scan, 'application/vnd.example.scan.result')],
+    })
+    const request = await push(describedAs(manifest, mediaTypes.ociManifest), [manifest, empty, scan])
+    const failure = await lab.refusal(request)
+    expect(failure).toMatchObject({ kind: 'unsupported', what: 'artifact', mediaType: 'application/vnd.example.scan' })
+  })
+
+  it('a manifest without a config: an artifact, too', async () => {
+    // Neither skopeo nor docker-registry takes it in; the lab's registry does.
+    const request = lab.publish('app:bare', buildImage({ layers: [layer('bare')] }))
+    const bare = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: 'application/vnd.example.bare', layers: [] }
+    lab.registry.putManifest('app', 'bare', json(bare), mediaTypes.ociManifest)
+    const failure = await lab.refusal(request)
+    expect(failure).toMatchObject({ kind: 'unsupported', what: 'artifact', mediaType: 'application/vnd.example.bare' })
+    expect(inWords(failure)).toContain('use a tool for its type')
+  })
+
   it('foreign layers, which skopeo leaves where they are: refused with the reason', async () => {
     const image = buildImage({
       layers: [{ ...layer('foreign'), mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip' }, layer('ours')],

@@ -36,6 +36,8 @@ export interface Lab extends AsyncDisposable {
   pull(request: PullRequest, signal?: AbortSignal): Promise<{ readonly id: string; readonly events: readonly PullEvent[] }>
   refusal(request: PullRequest): Promise<Failure>
   staging(): Promise<readonly string[]>
+  /** From now on this is the host's hosts.toml, with the files beside it. */
+  describeHost(host: string, toml: string, files?: Readonly<Record<string, string>>): void
   /** From now on this mirror is asked first, before the lab's registry or another. */
   useMirror(origin: string, of?: { readonly host: string; readonly origin: string }): void
 }
@@ -86,6 +88,11 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     const { image } = await puller.pull(request, { signal, onEvent: (event) => events.push(event) })
     return { id: image.id, events }
   }
+  const describeHost: Lab['describeHost'] = (host, toml, files = {}) => {
+    const dir = join(hostsDir, host)
+    mkdirSync(dir, { recursive: true })
+    for (const [name, text] of Object.entries({ ...files, 'hosts.toml': toml })) writeFileSync(join(dir, name), text)
+  }
   const owned = resources.move()
   return {
     registry,
@@ -109,11 +116,8 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
       }
       throw new Error('the pull succeeded')
     },
-    useMirror: (origin, of = registry) => {
-      const dir = join(hostsDir, of.host)
-      mkdirSync(dir, { recursive: true })
-      writeFileSync(join(dir, 'hosts.toml'), `server = "${of.origin}"\n[host."${origin}"]\n`)
-    },
+    useMirror: (origin, of = registry) => describeHost(of.host, `server = "${of.origin}"\n[host."${origin}"]\n`),
+    describeHost,
     staging: () => readdir(join(root, 'staging')),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

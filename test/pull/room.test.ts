@@ -1,15 +1,16 @@
 /** Pulls onto a disk that is too small for all of them. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempDisposable } from 'node:fs/promises'
+import { mkdir, mkdtempDisposable, readdir, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
-import { layerIds, parseDiffId } from '../../src/oci/digest.ts'
+import { hexOf, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import type { LayerProgress } from '../../src/pull/arrival.ts'
 import { Expected, estimate } from '../../src/pull/expected.ts'
+import { Partials } from '../../src/pull/partials.ts'
 import type { Room } from '../../src/pull/room.ts'
 import type { ComingLayer } from '../../src/store/coming.ts'
 import { silent } from '../../src/store/common/log.ts'
@@ -35,9 +36,10 @@ async function smallDisk(mib: number) {
   }
 }
 
-const housekeeper = (store: Store): Housekeeper =>
+const housekeeper = (store: Store, partials?: Partials): Housekeeper =>
   new Housekeeper({
     store,
+    partials,
     collector: createCollector(store),
     watermarks: { highPercent: 100, lowPercent: 100, minAgeMs: 0 },
     log: silent,
@@ -54,6 +56,38 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     for (const request of requests.slice(2)) await lab.pull(request)
     const tags = (await lab.store.images()).flatMap((image) => image.tags.map((tag) => tag.split('/')[1]))
     expect(tags).toEqual(['one:1', 'three:1'])
+  })
+
+  it('what came of other layers goes first, the oldest of it, and no more than is needed', async () => {
+    await using disk = await smallDisk(64)
+    const dir = join(disk.root, 'partials')
+    const partials = new Partials({ dir, log: silent, minSize: 1 })
+    await using lab = await openLab({ root: disk.root, roomIn: (store) => housekeeper(store, partials) })
+    await lab.pull(lab.publish('one:1', buildImage({ layers: [plain('one', 12)] })))
+    await mkdir(dir)
+    const names = ['a', 'b', 'c'].map((letter) => letter.repeat(64))
+    for (const [at, name] of names.entries()) {
+      await writeFile(join(dir, name), randomBytes(12 * MIB))
+      await utimes(join(dir, name), at + 1, at + 1)
+    }
+    await lab.pull(lab.publish('two:1', buildImage({ layers: [plain('two', 16)] })))
+    expect((await lab.store.images()).map(({ tags }) => tags[0]?.split('/')[1])).toEqual(['one:1', 'two:1'])
+    expect(await readdir(dir)).toEqual(names.slice(1))
+  })
+
+  it('what is gone on with, or lies on another file system, stays', async () => {
+    await using disk = await smallDisk(64)
+    const dir = join(disk.root, 'partials')
+    const partials = new Partials({ dir, log: silent, minSize: 1 })
+    const blob = { mediaType: 'x/y', digest: sha256('x'), size: MIB }
+    await using kept = await partials.open(blob)
+    await kept?.write(randomBytes(MIB))
+    await writeFile(join(dir, 'd'.repeat(64)), randomBytes(MIB))
+    expect([await partials.idleBytes(disk.root), await partials.idleBytes('/proc')]).toEqual([MIB, 0])
+    await partials.giveWay(10 * MIB, '/proc')
+    expect(await readdir(dir)).toHaveLength(2)
+    await partials.giveWay(10 * MIB, disk.root)
+    expect(await readdir(dir)).toEqual([hexOf(blob.digest)])
   })
 
   it('a pull that cannot fit is refused before its first byte, says what is missing, and costs no image', async () => {

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream, statSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -35,7 +35,8 @@ export function hasDockerRegistry(): boolean {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens at. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -45,22 +46,29 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
+export type DockerRegistryOptions = {
+  readonly auth?: 'none' | 'basic' | DockerRegistryTokens
+  readonly dir?: string
+  readonly foreignUrls?: boolean
+  /** HTTPS; with `clientCa` for those alone who show a certificate of it. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string }
+}
+
+/** It believes tokens that `ca` vouches for. */
+export type DockerRegistryTokens = {
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  readonly ca: string
+}
+
 /** Starts one on `dir`, or on a temporary directory that goes when it is disposed. */
-export async function startDockerRegistry(
-  options: { auth?: 'none' | 'basic'; dir?: string; foreignUrls?: boolean } = {},
-): Promise<DockerRegistry> {
+export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   await using resources = new AsyncDisposableStack()
   const dir = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-registry-'))).path
   const port = await freePort()
   const config = join(dir, 'config.yml')
-  const htpasswd = join(dir, 'htpasswd')
-  writeFileSync(htpasswd, HTPASSWD)
-  const auth = options.auth === 'basic' ? `auth:\n  htpasswd:\n    realm: test\n    path: ${htpasswd}\n` : ''
-  const urls = options.foreignUrls === true ? 'validation:\n  manifests:\n    urls:\n      allow: ["^https://"]\n' : ''
-  writeFileSync(
-    config,
-    `version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: ${options.dir ?? join(dir, 'data')}\nhttp:\n  addr: 127.0.0.1:${port}\n${auth}${urls}`,
-  )
+  writeFileSync(config, JSON.stringify(configuration(options, dir, port)))
   const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   resources.defer(async () => {
@@ -73,24 +81,63 @@ export async function startDockerRegistry(
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  await answering(`http://127.0.0.1:${port}/v2/`, exited, () => log)
+  await listening(port, exited, () => log)
   const owned = resources.move()
   return { host: `127.0.0.1:${port}`, log: () => log, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-/** docker-registry announces nothing when it listens, so it is asked until it answers. */
-async function answering(url: string, exited: Promise<unknown>, log: () => string): Promise<void> {
+/** Its configuration (distribution, docs/configuration.md), in JSON, which is YAML too; the files it names are written below `dir`. */
+function configuration({ auth, foreignUrls, tls, ...options }: DockerRegistryOptions, dir: string, port: number): object {
+  const written = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text)
+    return join(dir, name)
+  }
+  const tokens = typeof auth === 'object' ? auth : undefined
+  return {
+    version: 0.1,
+    log: { accesslog: { disabled: false } },
+    storage: { filesystem: { rootdirectory: options.dir ?? join(dir, 'data') } },
+    http: {
+      addr: `127.0.0.1:${port}`,
+      ...(tls && {
+        tls: {
+          certificate: written('server.pem', tls.cert),
+          key: written('server.key', tls.key),
+          ...(tls.clientCa && { clientcas: [written('clients.pem', tls.clientCa)] }),
+        },
+      }),
+    },
+    ...(auth === 'basic' && { auth: { htpasswd: { realm: 'test', path: written('htpasswd', HTPASSWD) } } }),
+    ...(tokens && {
+      auth: {
+        token: {
+          realm: tokens.realm,
+          service: tokens.service,
+          issuer: tokens.issuer,
+          rootcertbundle: written('tokens.pem', tokens.ca),
+        },
+      },
+    }),
+    ...(foreignUrls && { validation: { manifests: { urls: { allow: ['^https://'] } } } }),
+  }
+}
+
+/** Real servers announce nothing when they listen, so they are tried until they take a connection. */
+export async function listening(port: number, exited: Promise<unknown>, log: () => string): Promise<void> {
   let gone = false
   void exited.then(() => {
     gone = true
   })
   for (const deadline = Date.now() + 15_000; Date.now() < deadline && !gone; await delay(20)) {
-    const answer = await request(url).catch(() => undefined)
-    if (answer === undefined) continue
-    await answer.body.dump()
-    return
+    const socket = connect(port, '127.0.0.1')
+    const taken = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    )
+    socket.destroy()
+    if (taken) return
   }
-  throw new Error(`docker-registry did not start:\n${log()}`)
+  throw new Error(`it did not start to listen at port ${port}:\n${log()}`)
 }
 
 /** Where and as whom to push. */

@@ -52,6 +52,12 @@ describe('a registry is described', () => {
       { hostsDir: '/c' },
     ],
     [
+      'beside containerd by its config_path, with the headers beside it',
+      usual,
+      { address: { kind: 'containerd' }, facts: { hostsDir: '/c', registries: { ...inline, mirrors, headers: { x: ['y'] } } } },
+      { hostsDir: '/c', headers: { x: ['y'] } },
+    ],
+    [
       'beside containerd by certs.d, where its file has logins alone',
       usual,
       { address: { kind: 'containerd' }, facts: { registries: inline } },
@@ -66,6 +72,18 @@ describe('a registry is described', () => {
   ] as const)('%s', (_, said, runtime, places) => {
     expect(placesFor(said, runtime)).toEqual(places)
   })
+})
+
+it('headers of containerd’s file go to every host of its directories, beside those of hosts.toml', async () => {
+  await using registry = await startRegistry()
+  await using mirror = await startRegistry()
+  registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+  const toml = `server = "${registry.origin}"\n[host."${mirror.origin}"]\n[host."${mirror.origin}".header]\nX-Site = "b"\nX-Own = "c"\n`
+  using dir = certsDir({ 'r.example/hosts.toml': toml })
+  await using client = newClient({ hostsDir: dir.path, headers: { 'x-site': ['a'] } })
+  expect(await client.open('r.example').resolve({ signal: signal() })).toMatchObject({ host: registry.host })
+  expect(mirror.requests[0]?.headers).toMatchObject({ 'x-site': 'a, b', 'x-own': 'c' })
+  expect(registry.requests[0]?.headers).toMatchObject({ 'x-site': 'a' })
 })
 
 describe('mirrors in containerd’s own configuration', () => {

@@ -126,12 +126,6 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
     /registry\.configs, registry\.auths, which cannot be read here/,
   ],
   [
-    'headers beside its directories',
-    { version: '2.0.1', info: config(status['2.1.9+unknown']) },
-    { containerd: () => ({ registry: { config_path: '/c', headers: { x: ['y'] } }, ...silent, verifiers: [] }) },
-    /registry\.headers beside config_path/,
-  ],
-  [
     'image verifiers',
     { version: '2.1.9', info: config(status['2.1.9+unknown']) },
     { containerd: () => ({ ...silent, verifiers: ['cosign'] }) },
@@ -141,6 +135,13 @@ it.each<[string, Told, Partial<Files>, RegExp]>([
   const facts = await inspect('containerd', told, files)
   expect(facts.obstacles).toEqual([expect.stringMatching(words)])
   expect(obstacleFor(facts, '')).toEqual({ reason: 'obstacle', text: facts.obstacles[0] })
+})
+
+it('takes headers beside its directories for what they are', async () => {
+  const registry = { config_path: '/c', headers: { X: ['y'] } }
+  const told = { version: '2.0.1', info: config(status['2.1.9+unknown']) }
+  const facts = await inspect('containerd', told, { containerd: () => ({ registry, ...silent, verifiers: [] }) })
+  expect(facts).toMatchObject({ obstacles: [], hostsDir: expect.any(String), registries: { headers: { x: ['y'] } } })
 })
 
 it.each(['1.6.20', '2.1.9'])(
