@@ -2,6 +2,7 @@
  * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
  * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
  */
+import type { OpenedImage } from '../archive/archive.ts'
 import type { Disk } from '../gc/disk.ts'
 import type { SweepRequest } from '../gc/housekeeper.ts'
 import type { Pinned, PinWish, Unpinned } from '../gc/pinning.ts'
@@ -20,6 +21,14 @@ export type Ask = { readonly reference: string; readonly credentials: Credential
 
 /** With a time, the image may go by itself after it. */
 export type PullAsk = Ask & { readonly expiresAfterMs?: number }
+
+/** `archive` is what messages call it. */
+export type LoadAsk = {
+  readonly reference: string
+  readonly archive: string
+  readonly image: OpenedImage
+  readonly platform?: string
+}
 
 export type VerifyAsk = { readonly images: readonly string[]; readonly repair: boolean; readonly credentials: Credentials }
 
@@ -80,6 +89,8 @@ export interface Backend extends AsyncDisposable {
    * image goes by itself.
    */
   pull(ask: PullAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  /** The same out of an archive that this process reads. */
+  load(ask: LoadAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
   plan(ask: Ask, options: Abortable): Promise<PullPlan>
   /** What a reference names, as documents. Throws image-unknown where it is to be in the store. */
   lookUp(ask: LookAsk, options: Abortable): Promise<LookedUp>

@@ -1,4 +1,5 @@
 /** The backend without a daemon: the pull path and the store in this process. */
+import { repositoryOf } from '../archive/repository.ts'
 import { fail } from '../failure/failure.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
@@ -24,6 +25,11 @@ export function embeddedBackend(embedded: Embedded): Backend {
     pull: async (ask, { signal, onEvent }) => {
       if (ask.expiresAfterMs !== undefined) fail(noExpiries)
       return (await puller.pull(requestOf(ask), { signal, onEvent })).image.id
+    },
+    load: async ({ image, archive, ...ask }, options) => {
+      const request = requestOf({ ...ask, credentials: { kind: 'anonymous' } })
+      const source = repositoryOf(image, request.reference, archive)
+      return (await puller.pull({ ...request, source }, options)).image.id
     },
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
     lookUp: ({ image, platform, ...request }, { signal }) =>

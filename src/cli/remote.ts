@@ -9,6 +9,7 @@ import { RpcError } from '../rpc/status.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
+import { load } from './load-call.ts'
 import { damagedOf, verifyEventOf } from './verify-wire.ts'
 import {
   collectionOf,
@@ -44,6 +45,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       }
       return imageId ?? fail({ kind: 'internal', what: 'the daemon ended the pull without a result' })
     },
+    load: (ask, options) => load(daemon.windlass, ask, options),
     plan: async (ask, { signal }) => {
       const { plan } = await daemon.windlass.plan(requestOf(ask), { signal })
       return plan === null ? fail({ kind: 'internal', what: 'the daemon sent no plan' }) : planOf(plan)

@@ -27,6 +27,7 @@ import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
+import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
   type ControlledRuntime,
@@ -113,6 +114,21 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         (error: unknown) => events.end(error),
       )
       for await (const event of events) yield eventMessage(event)
+    },
+
+    async *load(requests, { signal }) {
+      if (runtime !== undefined) checkOurs(runtime)
+      const { puller, store, confirm } = node()
+      yield* loadFrom(
+        requests,
+        async (request, options) => {
+          const { image } = await puller.pull(request, options)
+          await confirm?.(image.id, options)
+          // Whoever loads an image means it to stay: a time that a pull gave it is taken back.
+          await store.expiries?.stays(image)
+        },
+        { signal },
+      )
     },
 
     async plan(request, { signal }) {

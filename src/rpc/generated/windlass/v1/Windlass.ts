@@ -16,6 +16,8 @@ import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsReques
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
 import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from '../../windlass/v1/ListStaleRequest.ts';
 import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from '../../windlass/v1/ListStaleResponse.ts';
+import type { LoadRequest as _windlass_v1_LoadRequest, LoadRequest__Output as _windlass_v1_LoadRequest__Output } from '../../windlass/v1/LoadRequest.ts';
+import type { LoadResponse as _windlass_v1_LoadResponse, LoadResponse__Output as _windlass_v1_LoadResponse__Output } from '../../windlass/v1/LoadResponse.ts';
 import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from '../../windlass/v1/LookUpRequest.ts';
 import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from '../../windlass/v1/LookUpResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
@@ -139,6 +141,19 @@ export interface WindlassClient extends grpc.Client {
   listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   listStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   listStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  Load(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  Load(options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  load(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  load(options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
   
   /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
@@ -323,6 +338,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   ListStale: grpc.handleUnaryCall<_windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse>;
   
   /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  Load: grpc.handleBidiStreamingCall<_windlass_v1_LoadRequest__Output, _windlass_v1_LoadResponse>;
+  
+  /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
    */
   LookUp: grpc.handleUnaryCall<_windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse>;
@@ -385,6 +406,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
   ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>
+  Load: MethodDefinition<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse, _windlass_v1_LoadRequest__Output, _windlass_v1_LoadResponse__Output>
   LookUp: MethodDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpResponse, _windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>
