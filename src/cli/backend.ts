@@ -12,6 +12,7 @@ import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
+import type { HeldImage } from '../store/held.ts'
 import type { Abortable } from '../task/task.ts'
 import type { DamagedLayer } from '../verify/damaged.ts'
 import type { VerifyEvent } from '../verify/verify.ts'
@@ -101,6 +102,8 @@ export interface Backend extends AsyncDisposable {
   images(options: Abortable): Promise<readonly ImageSummary[]>
   /** By id (a prefix will do), tag or digest reference. Throws image-unknown. */
   inspect(name: string, options: Abortable): Promise<ImageDetail>
+  /** An image whose layers stay until it is disposed, to be read by this process. Throws image-unknown, invalid-argument. */
+  hold(name: string, options: Abortable): Promise<HeldImage & AsyncDisposable>
   /** Removes a tag, or an image with all its names when it is named by id or digest. Throws image-unknown. */
   remove(name: string, options: Abortable): Promise<Removal>
   /** Keeps an image. Throws image-unknown, invalid-argument. */

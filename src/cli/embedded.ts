@@ -12,6 +12,7 @@ import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { noExpiries } from '../store/expiry.ts'
+import { holdImage } from '../store/held.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
 import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
@@ -48,6 +49,7 @@ export function embeddedBackend(embedded: Embedded): Backend {
     },
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
+    hold: (name) => holdImage(store, name),
     remove: async (name) =>
       (await removeImage({ store, collector, log: silent }, await found(store, name), 'cli')) ?? unknown(name),
     pin: (name, wish) => pinImage(store, name, wish),

@@ -10,6 +10,7 @@ import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
+import { addSave } from './commands/save.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
 import { hasColour, type Io } from './io.ts'
@@ -91,7 +92,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Look:')
   for (const add of [addManifest, addPlatforms]) add(program, session)
   program.commandsGroup('Use:')
-  for (const add of [addMount, addBundle, addUnmount]) add(program, session)
+  for (const add of [addMount, addBundle, addUnmount, addSave]) add(program, session)
   program.commandsGroup('Node:')
   for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)

@@ -22,8 +22,10 @@ import { obstacleFor } from '../runtime/obstacle.ts'
 import { SWITCHED_BY_HAND, waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
 import { expiriesFor } from '../store/expiry.ts'
+import { holdImage } from '../store/held.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
+import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
@@ -57,6 +59,7 @@ export type ControlledNode = {
     | 'find'
     | 'images'
     | 'layer'
+    | 'lease'
     | 'remove'
     | 'untag'
     | 'pin'
@@ -129,6 +132,14 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         },
         { signal },
       )
+    },
+
+    async *hold({ image }, { signal }) {
+      await using held = await holdImage(node().store, image)
+      const { id, tags, config, layers } = held
+      yield { id, tags: [...tags], config: Buffer.from(config), layers: [...layers] }
+      // Leaving is how it ends.
+      await unlessAborted(new Promise<never>(() => {}), signal)
     },
 
     async plan(request, { signal }) {

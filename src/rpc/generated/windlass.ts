@@ -14,6 +14,8 @@ import type { Document as _windlass_v1_Document, Document__Output as _windlass_v
 import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
 import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from './windlass/v1/HeldThing.ts';
 import type { Hold as _windlass_v1_Hold, Hold__Output as _windlass_v1_Hold__Output } from './windlass/v1/Hold.ts';
+import type { HoldRequest as _windlass_v1_HoldRequest, HoldRequest__Output as _windlass_v1_HoldRequest__Output } from './windlass/v1/HoldRequest.ts';
+import type { HoldResponse as _windlass_v1_HoldResponse, HoldResponse__Output as _windlass_v1_HoldResponse__Output } from './windlass/v1/HoldResponse.ts';
 import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from './windlass/v1/ImageLayer.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from './windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from './windlass/v1/InfoResponse.ts';
@@ -21,6 +23,7 @@ import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectIm
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from './windlass/v1/InspectImageResponse.ts';
 import type { KeptImage as _windlass_v1_KeptImage, KeptImage__Output as _windlass_v1_KeptImage__Output } from './windlass/v1/KeptImage.ts';
 import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlass_v1_LayerDone__Output } from './windlass/v1/LayerDone.ts';
+import type { LayerFiles as _windlass_v1_LayerFiles, LayerFiles__Output as _windlass_v1_LayerFiles__Output } from './windlass/v1/LayerFiles.ts';
 import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
 import type { LayerToVerify as _windlass_v1_LayerToVerify, LayerToVerify__Output as _windlass_v1_LayerToVerify__Output } from './windlass/v1/LayerToVerify.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from './windlass/v1/ListDamagedRequest.ts';
@@ -94,6 +97,8 @@ export interface ProtoGrpcType {
       Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
       HeldThing: MessageTypeDefinition<_windlass_v1_HeldThing, _windlass_v1_HeldThing__Output>
       Hold: MessageTypeDefinition<_windlass_v1_Hold, _windlass_v1_Hold__Output>
+      HoldRequest: MessageTypeDefinition<_windlass_v1_HoldRequest, _windlass_v1_HoldRequest__Output>
+      HoldResponse: MessageTypeDefinition<_windlass_v1_HoldResponse, _windlass_v1_HoldResponse__Output>
       ImageLayer: MessageTypeDefinition<_windlass_v1_ImageLayer, _windlass_v1_ImageLayer__Output>
       InfoRequest: MessageTypeDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoRequest__Output>
       InfoResponse: MessageTypeDefinition<_windlass_v1_InfoResponse, _windlass_v1_InfoResponse__Output>
@@ -101,6 +106,7 @@ export interface ProtoGrpcType {
       InspectImageResponse: MessageTypeDefinition<_windlass_v1_InspectImageResponse, _windlass_v1_InspectImageResponse__Output>
       KeptImage: MessageTypeDefinition<_windlass_v1_KeptImage, _windlass_v1_KeptImage__Output>
       LayerDone: MessageTypeDefinition<_windlass_v1_LayerDone, _windlass_v1_LayerDone__Output>
+      LayerFiles: MessageTypeDefinition<_windlass_v1_LayerFiles, _windlass_v1_LayerFiles__Output>
       LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
       LayerToVerify: MessageTypeDefinition<_windlass_v1_LayerToVerify, _windlass_v1_LayerToVerify__Output>
       ListDamagedRequest: MessageTypeDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedRequest__Output>

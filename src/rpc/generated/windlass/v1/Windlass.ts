@@ -4,6 +4,8 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Output as _windlass_v1_CollectRequest__Output } from '../../windlass/v1/CollectRequest.ts';
 import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from '../../windlass/v1/CollectResponse.ts';
+import type { HoldRequest as _windlass_v1_HoldRequest, HoldRequest__Output as _windlass_v1_HoldRequest__Output } from '../../windlass/v1/HoldRequest.ts';
+import type { HoldResponse as _windlass_v1_HoldResponse, HoldResponse__Output as _windlass_v1_HoldResponse__Output } from '../../windlass/v1/HoldResponse.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from '../../windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from '../../windlass/v1/InfoResponse.ts';
 import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from '../../windlass/v1/InspectImageRequest.ts';
@@ -51,6 +53,19 @@ export interface WindlassClient extends grpc.Client {
   collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
   collect(argument: _windlass_v1_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
   collect(argument: _windlass_v1_CollectRequest, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  Hold(argument: _windlass_v1_HoldRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  Hold(argument: _windlass_v1_HoldRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  hold(argument: _windlass_v1_HoldRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  hold(argument: _windlass_v1_HoldRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
   
   /**
    * Which daemon this is, and what it serves.
@@ -308,6 +323,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   Collect: grpc.handleUnaryCall<_windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse>;
   
   /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  Hold: grpc.handleServerStreamingCall<_windlass_v1_HoldRequest__Output, _windlass_v1_HoldResponse>;
+  
+  /**
    * Which daemon this is, and what it serves.
    */
   Info: grpc.handleUnaryCall<_windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse>;
@@ -400,6 +421,7 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
 
 export interface WindlassDefinition extends grpc.ServiceDefinition {
   Collect: MethodDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectResponse, _windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse__Output>
+  Hold: MethodDefinition<_windlass_v1_HoldRequest, _windlass_v1_HoldResponse, _windlass_v1_HoldRequest__Output, _windlass_v1_HoldResponse__Output>
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
