@@ -15,7 +15,7 @@ import { plural, printable } from '../text.ts'
 export function addSave(program: Command, session: Session): void {
   program
     .command('save')
-    .description('save images that are here as an archive, which load, podman, skopeo and docker read')
+    .description('save images that are here as an archive, for load, podman, skopeo and docker')
     .argument('<image...>', 'ids (their beginning will do), tags or digests')
     .option('-f, --file <file>', 'where to: a tar, or - for stdout')
     .option('--dir <dir>', 'where to: an OCI image layout as files, in a directory that is empty or not there')
