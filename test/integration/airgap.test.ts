@@ -1,7 +1,7 @@
 /** Archives between Windlass and Debian's skopeo and podman, with a root of one's own, through a daemon, and into Debian's containerd. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempDisposableSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempDisposableSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -117,6 +117,27 @@ describe.skipIf(lacking('root'))('load and save', () => {
       code: 2,
       stderr: expect.stringMatching(/--file or with --dir/),
     })
+  })
+
+  it('ends at a signal, though nothing comes', async ({ signal }) => {
+    const dir = place()
+    const args = [main, '--root', join(dir, 'root'), 'load', '-']
+    const child = spawn(process.execPath, args, {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      signal,
+      env: { ...process.env, TMPDIR: dir },
+    })
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    // Its reader goes before it is all read.
+    child.stdin.on('error', () => {})
+    child.stdin.write(Buffer.alloc(1024 * 1024))
+    const isSpooling = async (): Promise<boolean> =>
+      readdirSync(`/proc/${child.pid}/fd`).some((fd) =>
+        readlinkSync(`/proc/${child.pid}/fd/${fd}`).startsWith(`${dir}/windlass-load-`),
+      )
+    await eventually(() => isSpooling().catch(() => false), { signal })
+    child.kill('SIGINT')
+    expect(await ended).toBe(130)
   })
 
   it('write sizes that octal digits do not take', async () => {

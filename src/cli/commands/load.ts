@@ -1,4 +1,5 @@
 /** `load`: images out of an archive, through the same checks as a pull. */
+import { addAbortSignal } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { ArchiveSource } from '../../archive/open.ts'
 import { formatPlatform } from '../../platform/platform.ts'
@@ -56,7 +57,7 @@ async function load(session: Session, path: string, images: readonly string[], o
     import('../../archive/open.ts'),
     import('../../archive/choose.ts'),
   ])
-  const source: ArchiveSource = path === '-' ? { stream: io.stdin, name: 'stdin' } : { path }
+  const source: ArchiveSource = path === '-' ? { stream: addAbortSignal(signal, io.stdin), name: 'stdin' } : { path }
   await using archive = await openArchive(source, { signal, spoolDir: io.env.TMPDIR || '/var/tmp' })
   const chosen = chooseImages(archive, { images, all: switchOption(options, 'all'), ...(name === undefined ? {} : { name }) })
   await using backend = await session.backend()
