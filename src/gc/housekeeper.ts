@@ -139,10 +139,17 @@ export class Housekeeper {
 
   async #admit(promised: Promised): Promise<void> {
     const { likely, least } = this.#promises.wanted()
-    const disk = await this.#disk()
+    let disk = await this.#disk()
     if (usable(disk) >= likely) return
     const { holdings } = this.#parts.store
-    promised.atMost = usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
+    const reach = async (): Promise<number> => usable(disk) + (holdings === undefined ? 0 : await this.#reach(holdings))
+    promised.atMost = await reach()
+    if (promised.atMost < least && holdings !== undefined) {
+      // What a pull that failed has left is on its way out, and is nobody's: no reason to refuse.
+      await holdings.unlinked()
+      disk = await this.#disk()
+      promised.atMost = await reach()
+    }
     if (promised.atMost < least) {
       const needs = wantedFor(promised.expects()).least
       fail({ kind: 'no-space', path: disk.path, code: 'ENOSPC', needs, missing: Math.ceil(least - promised.atMost) })
