@@ -7,7 +7,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'config'],
   ['cri', 'control', 'prepull', 'doctor'],
-  ['pull', 'gc', 'verify', 'credentials'],
+  ['pull', 'gc', 'verify', 'credentials', 'archive'],
   ['registry', 'unpack', 'store', 'bundle', 'runtime'],
   ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
 ]

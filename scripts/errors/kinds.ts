@@ -43,7 +43,10 @@ export const groups: readonly (readonly [title: string, kinds: readonly FailureK
     'The registry',
     ['manifest-unknown', 'blob-unknown', 'unauthorized', 'denied', 'rate-limited', 'registry-unavailable', 'access-unconfirmed'],
   ],
-  ['The image', ['no-platform', 'digest-mismatch', 'size-mismatch', 'unsupported', 'malformed', 'bad-layer', 'limit']],
+  [
+    'The image',
+    ['no-platform', 'digest-mismatch', 'size-mismatch', 'unsupported', 'malformed', 'bad-layer', 'bad-archive', 'limit'],
+  ],
   [
     'This node',
     ['no-space', 'not-permitted', 'root-in-use', 'no-daemon', 'socket-denied', 'layer-in-use', 'damaged', 'unhealthy', 'system'],
@@ -190,6 +193,15 @@ gc:
     act: 'Build the image again. [extraction.md](extraction.md) says what is refused, and why.',
     examples: [
       { kind: 'bad-layer', reference, digest, entry: 'usr/bin/app', reason: 'the archive ends in the middle of a file' },
+    ],
+  },
+  'bad-archive': {
+    means:
+      'What `windlass load` was given is no archive of images, breaks the format, or lacks a part of the image that is wanted.',
+    act: 'Save the image again, or copy the archive again where it was cut off.',
+    examples: [
+      { kind: 'bad-archive', archive: 'app.tar', reason: `it lacks ${digest}, which the image is made of` },
+      { kind: 'bad-archive', archive: 'app.tar', entry: 'manifest.json', reason: 'the archive holds this name more than once' },
     ],
   },
   limit: {

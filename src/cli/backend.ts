@@ -2,6 +2,7 @@
  * What the commands ask of Windlass, wherever it runs: the daemon behind a socket (`remote.ts`), or the pull path inside this process
  * on a root of one's own (`embedded.ts`). Commands do not know which one they have.
  */
+import type { OpenedImage } from '../archive/archive.ts'
 import type { Disk } from '../gc/disk.ts'
 import type { SweepRequest } from '../gc/housekeeper.ts'
 import type { Pinned, PinWish, Unpinned } from '../gc/pinning.ts'
@@ -11,6 +12,7 @@ import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
+import type { HeldImage } from '../store/held.ts'
 import type { Abortable } from '../task/task.ts'
 import type { DamagedLayer } from '../verify/damaged.ts'
 import type { VerifyEvent } from '../verify/verify.ts'
@@ -20,6 +22,14 @@ export type Ask = { readonly reference: string; readonly credentials: Credential
 
 /** With a time, the image may go by itself after it. */
 export type PullAsk = Ask & { readonly expiresAfterMs?: number }
+
+/** `archive` is what messages call it. */
+export type LoadAsk = {
+  readonly reference: string
+  readonly archive: string
+  readonly image: OpenedImage
+  readonly platform?: string
+}
 
 export type VerifyAsk = { readonly images: readonly string[]; readonly repair: boolean; readonly credentials: Credentials }
 
@@ -82,6 +92,8 @@ export interface Backend extends AsyncDisposable {
    * image goes by itself.
    */
   pull(ask: PullAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  /** The same out of an archive that this process reads. */
+  load(ask: LoadAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
   plan(ask: Ask, options: Abortable): Promise<PullPlan>
   /** What a reference names, as documents. Throws image-unknown where it is to be in the store. */
   lookUp(ask: LookAsk, options: Abortable): Promise<LookedUp>
@@ -92,6 +104,8 @@ export interface Backend extends AsyncDisposable {
   images(options: Abortable): Promise<readonly ImageSummary[]>
   /** By id (a prefix will do), tag or digest reference. Throws image-unknown. */
   inspect(name: string, options: Abortable): Promise<ImageDetail>
+  /** An image whose layers stay until it is disposed, to be read by this process. Throws image-unknown, invalid-argument. */
+  hold(name: string, options: Abortable): Promise<HeldImage & AsyncDisposable>
   /** Removes a tag, or an image with all its names when it is named by id or digest. Throws image-unknown. */
   remove(name: string, options: Abortable): Promise<Removal>
   /** Keeps an image. Throws image-unknown, invalid-argument. */

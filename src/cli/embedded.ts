@@ -1,4 +1,5 @@
 /** The backend without a daemon: the pull path and the store in this process. */
+import { repositoryOf } from '../archive/repository.ts'
 import { fail } from '../failure/failure.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
@@ -11,6 +12,7 @@ import type { PullRequest } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { noExpiries } from '../store/expiry.ts'
+import { holdImage } from '../store/held.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
 import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
@@ -24,6 +26,11 @@ export function embeddedBackend(embedded: Embedded): Backend {
     pull: async (ask, { signal, onEvent }) => {
       if (ask.expiresAfterMs !== undefined) fail(noExpiries)
       return (await puller.pull(requestOf(ask), { signal, onEvent })).image.id
+    },
+    load: async ({ image, archive, ...ask }, options) => {
+      const request = requestOf({ ...ask, credentials: { kind: 'anonymous' } })
+      const source = repositoryOf(image, request.reference, archive)
+      return (await puller.pull({ ...request, source }, options)).image.id
     },
     plan: (ask, { signal }) => puller.plan(requestOf(ask), { signal }),
     lookUp: ({ image, platform, ...request }, { signal }) =>
@@ -42,6 +49,7 @@ export function embeddedBackend(embedded: Embedded): Backend {
     },
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
+    hold: (name) => holdImage(store, name),
     remove: async (name) =>
       (await removeImage({ store, collector, log: silent }, await found(store, name), 'cli')) ?? unknown(name),
     pin: (name, wish) => pinImage(store, name, wish),

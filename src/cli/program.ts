@@ -4,11 +4,13 @@ import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
 import { addGc, addPin, addUnpin, addWhy } from './commands/keep.ts'
+import { addLoad } from './commands/load.ts'
 import { addManifest, addPlatforms } from './commands/look.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
+import { addSave } from './commands/save.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
 import { hasColour, type Io } from './io.ts'
@@ -84,13 +86,13 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addPs]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')
   for (const add of [addManifest, addPlatforms]) add(program, session)
   program.commandsGroup('Use:')
-  for (const add of [addMount, addBundle, addUnmount]) add(program, session)
+  for (const add of [addMount, addBundle, addUnmount, addSave]) add(program, session)
   program.commandsGroup('Node:')
   for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)

@@ -7,8 +7,10 @@ import type { Credentials } from '../registry/registry.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { RpcError } from '../rpc/status.ts'
 import type { ImageDetail } from '../store/detail.ts'
+import type { HeldImage } from '../store/held.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
+import { load } from './load-call.ts'
 import { damagedOf, verifyEventOf } from './verify-wire.ts'
 import {
   collectionOf,
@@ -44,6 +46,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       }
       return imageId ?? fail({ kind: 'internal', what: 'the daemon ended the pull without a result' })
     },
+    load: (ask, options) => load(daemon.windlass, ask, options),
     plan: async (ask, { signal }) => {
       const { plan } = await daemon.windlass.plan(requestOf(ask), { signal })
       return plan === null ? fail({ kind: 'internal', what: 'the daemon sent no plan' }) : planOf(plan)
@@ -72,6 +75,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       }))
     },
     inspect: (name, { signal }) => inspect(daemon, name, { signal }),
+    hold: (name, options) => hold(daemon, name, options),
     remove: async (name, { signal }) => {
       const removal = await daemon.windlass.removeImage({ image: name }, { signal })
       return removal.imageId === '' ? fail({ kind: 'image-unknown', names: [name] }) : removalOf(removal)
@@ -108,6 +112,16 @@ async function ifKnown<T>(ask: () => Promise<readonly T[]>): Promise<readonly T[
     if (error instanceof RpcError && error.code === 'UNIMPLEMENTED') return []
     throw error
   }
+}
+
+/** The daemon holds it for as long as the call lasts. */
+async function hold(daemon: Connection, name: string, { signal }: Abortable): Promise<HeldImage & AsyncDisposable> {
+  const left = new AbortController()
+  const call = daemon.windlass.hold({ image: name }, { signal: AbortSignal.any([signal, left.signal]) })[Symbol.asyncIterator]()
+  const { value } = await call.next()
+  if (value === undefined) fail({ kind: 'internal', what: 'the daemon ended the call without an answer' })
+  const { id, tags, config, layers } = value
+  return { id, tags, config, layers, [Symbol.asyncDispose]: async () => left.abort() }
 }
 
 async function inspect(daemon: Connection, name: string, { signal }: Abortable): Promise<ImageDetail> {

@@ -22,11 +22,14 @@ import { obstacleFor } from '../runtime/obstacle.ts'
 import { SWITCHED_BY_HAND, waysOut } from '../runtime/passthrough.ts'
 import { imageDetail } from '../store/detail.ts'
 import { expiriesFor } from '../store/expiry.ts'
+import { holdImage } from '../store/held.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
+import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
+import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
   type ControlledRuntime,
@@ -56,6 +59,7 @@ export type ControlledNode = {
     | 'find'
     | 'images'
     | 'layer'
+    | 'lease'
     | 'remove'
     | 'untag'
     | 'pin'
@@ -113,6 +117,29 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
         (error: unknown) => events.end(error),
       )
       for await (const event of events) yield eventMessage(event)
+    },
+
+    async *load(requests, { signal }) {
+      if (runtime !== undefined) checkOurs(runtime)
+      const { puller, store, confirm } = node()
+      yield* loadFrom(
+        requests,
+        async (request, options) => {
+          const { image } = await puller.pull(request, options)
+          await confirm?.(image.id, options)
+          // Whoever loads an image means it to stay: a time that a pull gave it is taken back.
+          await store.expiries?.stays(image)
+        },
+        { signal },
+      )
+    },
+
+    async *hold({ image }, { signal }) {
+      await using held = await holdImage(node().store, image)
+      const { id, tags, config, layers } = held
+      yield { id, tags: [...tags], config: Buffer.from(config), layers: [...layers] }
+      // Leaving is how it ends.
+      await unlessAborted(new Promise<never>(() => {}), signal)
     },
 
     async plan(request, { signal }) {

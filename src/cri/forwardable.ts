@@ -25,6 +25,7 @@ export const isForwardable = {
   'size-mismatch': false,
   malformed: false,
   'bad-layer': false,
+  'bad-archive': false,
   limit: false,
   // The same disk.
   'no-space': false,

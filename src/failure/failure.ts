@@ -95,6 +95,8 @@ export type Failure =
   | (Asked & { readonly kind: 'malformed'; readonly what: string; readonly from: string; readonly reason: string })
   /** A layer whose compressed stream or tar breaks the rules; `entry` is the member it happened at, escaped for print. */
   | (Asked & { readonly kind: 'bad-layer'; readonly digest: string; readonly entry?: string; readonly reason: string })
+  /** An archive of images that is none, or lacks what it must hold; `entry` is the member it is about, escaped for print. */
+  | (Asked & { readonly kind: 'bad-archive'; readonly archive: string; readonly entry?: string; readonly reason: string })
   /** A bound of the configuration was reached. */
   | (Asked & {
       readonly kind: 'limit'
@@ -293,6 +295,8 @@ export function describe(f: Failure): string {
       return `${about(f)}${f.what} from ${f.from} is malformed: ${f.reason}${f.reference === undefined ? '' : `; push the image again, or see what answers there in the registry's place (a proxy, a login page)${besides(f.others)}`}`
     case 'bad-layer':
       return `${about(f)}layer ${f.digest} cannot be unpacked${f.entry === undefined ? '' : ` at ${f.entry}`}: ${f.reason}; build the image again, and ask who made it if that does not help`
+    case 'bad-archive':
+      return `${about(f)}${f.archive} cannot be loaded${f.entry === undefined ? '' : ` at ${f.entry}`}: ${f.reason}; save it anew, or copy it again where it was cut off`
     case 'limit':
       return `${about(f)}${f.digest === undefined ? '' : `layer ${f.digest}: `}${f.what} exceeds the limit of ${f.limit}; raise ${f.setting} if this image is trusted`
     case 'no-space':

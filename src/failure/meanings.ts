@@ -53,6 +53,7 @@ const meanings = {
   unsupported: failing('FAILED_PRECONDITION'),
   malformed: failing('FAILED_PRECONDITION'),
   'bad-layer': failing('FAILED_PRECONDITION'),
+  'bad-archive': failing('FAILED_PRECONDITION'),
   limit: failing('RESOURCE_EXHAUSTED'),
   'no-space': failing('RESOURCE_EXHAUSTED'),
   'image-unknown': { cri: 'NOT_FOUND', control: 'NOT_FOUND', exit: 1 },

@@ -1,7 +1,16 @@
 /** Rooms that work on a layer or a document do not know whose it is; who does adds it here. */
 import { asWindlassError, type Failure, type FailureKind, type HostAttempt, WindlassError } from './failure.ts'
 
-const ANONYMOUS = ['digest-mismatch', 'size-mismatch', 'unsupported', 'malformed', 'bad-layer', 'limit', 'no-space'] as const
+const ANONYMOUS = [
+  'digest-mismatch',
+  'size-mismatch',
+  'unsupported',
+  'malformed',
+  'bad-layer',
+  'bad-archive',
+  'limit',
+  'no-space',
+] as const
 type Anonymous = Extract<Failure, { readonly kind: (typeof ANONYMOUS)[number] }>
 
 const isAnonymous = (failure: Failure): failure is Anonymous => (ANONYMOUS as readonly FailureKind[]).includes(failure.kind)

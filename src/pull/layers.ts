@@ -175,4 +175,5 @@ const THEIRS: ReadonlySet<Failure['kind']> = new Set([
   'digest-mismatch',
   'size-mismatch',
   'malformed',
+  'bad-archive',
 ])

@@ -10,7 +10,7 @@
 import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Descriptor, Platform } from '../oci/oci.ts'
 import type { Reference } from '../reference/reference.ts'
-import type { Credentials } from '../registry/registry.ts'
+import type { Credentials, Repository } from '../registry/registry.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { StaleTag } from './stale.ts'
@@ -25,6 +25,8 @@ export type PullRequest = {
   readonly platform?: Platform
   /** Who asked: shown by `windlass ps`. */
   readonly client: (typeof CLIENTS)[number]
+  /** Asked in place of the reference's registry: an archive of the caller's. Such a pull is shared with nobody and leaves no receipt. */
+  readonly source?: Repository
 }
 
 /** Where the bytes of one layer come from. */

@@ -1,5 +1,5 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { asWindlassError, type Failure, WindlassError } from '../failure/failure.ts'
 import { errorAbout } from '../failure/of-reference.ts'
 import type { Platform } from '../oci/oci.ts'
@@ -201,7 +201,9 @@ class NodePuller implements Puller {
 const shutdown = (): WindlassError => new WindlassError({ kind: 'cancelled', reason: 'shutdown' })
 
 /** Pulls are the same when they name the same thing for the same platform with the same credentials: no tenant rides on another's login. */
-function keyOf({ reference, platform, credentials }: PullRequest, own: Platform): string {
+function keyOf({ reference, platform, credentials, source }: PullRequest, own: Platform): string {
+  // What somebody brings may be anything: who asks the registry must not be given it.
+  if (source !== undefined) return randomUUID()
   const login = createHash('sha256').update(canonical(credentials)).digest('hex')
   return [formatReference(reference), formatPlatform(platform ?? own), login].join(' ')
 }

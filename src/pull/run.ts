@@ -33,21 +33,22 @@ export type Audience = { phase(phase: PullStatus['phase']): void; event(event: P
 
 /** Resolves and plans without pulling. */
 export async function planPull(crew: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
-  return await makePlan(planContext(crew, request, crew.registry.connect(request.reference, request.credentials)), options)
+  return await makePlan(planContext(crew, request, sourceOf(crew, request)), options)
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
 export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
-  const { registry, store, layers } = crew
+  const { store, layers } = crew
   layers.checkRights()
   const started = performance.now()
-  const remote = registry.connect(request.reference, request.credentials)
+  const remote = sourceOf(crew, request)
   audience.phase('resolving')
   const planned = await makePlan(planContext(crew, request, remote), options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
-  // Who gets what a tag named last has not been let in by anybody.
-  const receipt = planned.stale !== undefined ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
+  // Who gets what a tag named last, or brings an archive, has not been let in by anybody.
+  const isLetIn = planned.stale === undefined && request.source === undefined
+  const receipt = !isLetIn ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
   await using lease = store.lease()
   // In a runtime's store the names of an image that is here whole hold its layers; in one of ours it might make room for another pull.
@@ -94,6 +95,9 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   audience.event({ type: 'sealed', syncMs, publishMs })
   return finish(image, reports, syncMs + publishMs)
 }
+
+const sourceOf = ({ registry }: Crew, { reference, credentials, source }: PullRequest): Repository =>
+  source ?? registry.connect(reference, credentials)
 
 function planContext({ store, platform, stale, recheckAccess }: Crew, request: PullRequest, remote: Repository): PlanContext {
   const { reference } = request

@@ -2,7 +2,7 @@
  * Between gRPC's callbacks and our handlers. A handler is a promise, or an iterable that is read no faster than the client reads; its
  * signal aborts when the client leaves, when its deadline passes and when the daemon stops, and the reason says which.
  */
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import * as grpc from '@grpc/grpc-js'
 import { asWindlassError, type Failure, failureOf, WindlassError } from '../failure/failure.ts'
@@ -31,6 +31,7 @@ const clockSlack = 50
 const longestMessage = 4_096
 
 type Unary = (request: unknown, call: RawContext) => Promise<unknown>
+/** The request, or an iterable of them. */
 type Streaming = (request: unknown, call: RawContext) => AsyncIterable<unknown>
 
 /** A service with its handlers, in the form gRPC takes. */
@@ -66,7 +67,9 @@ function implement(
     if (typeof handler !== 'function') throw new Error(`no handler for ${method.path}`)
     // `Service<H>` and `RawService<H>` hold the handlers to the generated types; gRPC gives them what those types say.
     const run = method.responseStream
-      ? streaming(method.path, handler as Streaming, statusOf, adapter)
+      ? method.requestStream
+        ? streaming(method.path, (call: BothWays) => call, handler as Streaming, statusOf, adapter)
+        : streaming(method.path, (call: OneWay) => call.request, handler as Streaming, statusOf, adapter)
       : unary(method.path, handler as Unary, statusOf, adapter)
     return [name, run]
   })
@@ -89,17 +92,22 @@ function unary(method: string, handler: Unary, statusOf: StatusOf, adapter: Adap
   }
 }
 
-function streaming(
+type OneWay = grpc.ServerWritableStream<unknown, unknown>
+type BothWays = grpc.ServerDuplexStream<unknown, unknown>
+
+/** `requestOf` gives what the handler is called with: one request, or those that come as they are read. */
+function streaming<C extends OneWay | BothWays>(
   method: string,
+  requestOf: (call: C) => unknown,
   handler: Streaming,
   statusOf: StatusOf,
   adapter: Adapter,
-): grpc.handleServerStreamingCall<unknown, unknown> {
+): (call: C) => Promise<void> {
   return async (call) => {
     const start = performance.now()
     using context = openContext(call, adapter.shutdown)
     try {
-      for await (const message of handler(call.request, context)) {
+      for await (const message of handler(requestOf(call), context)) {
         context.signal.throwIfAborted()
         if (!call.write(message)) await once(call, 'drain', { signal: context.signal })
       }
@@ -114,7 +122,7 @@ function streaming(
   }
 }
 
-type AnyCall = grpc.ServerUnaryCall<unknown, unknown> | grpc.ServerWritableStream<unknown, unknown>
+type AnyCall = Pick<OneWay, 'metadata' | 'cancelled' | 'getDeadline' | 'sendMetadata'> & Pick<EventEmitter, 'on' | 'off'>
 
 type OpenContext = RawContext & Disposable & { trailers(): grpc.Metadata | undefined }
 

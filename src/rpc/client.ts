@@ -5,6 +5,7 @@
  *     using daemon = await connect(socket, { signal })
  *     for await (const event of daemon.windlass.pull({ reference }, { signal })) …
  */
+import { once } from 'node:events'
 import { resolve } from 'node:path'
 import * as grpc from '@grpc/grpc-js'
 import { fail } from '../failure/failure.ts'
@@ -93,6 +94,7 @@ export function calls<C>(client: grpc.Client, definition: grpc.ServiceDefinition
     name.charAt(0).toLowerCase() + name.slice(1),
     (request: unknown, { signal, ...rest }: CallOptions) => {
       const options = { ...rest, signal: AbortSignal.any([signal, closing]) }
+      if (method.requestStream) return bothWays(client, method, requestsIn(request), options)
       return method.responseStream ? stream(client, method, request, options) : unary(client, method, request, options)
     },
   ])
@@ -153,6 +155,55 @@ async function* stream(
   } finally {
     signal.removeEventListener('abort', cancel)
     // Tells the daemon when the reader left before the end; after the end it does nothing.
+    call.cancel()
+  }
+}
+
+/** The generated types hold callers to it. */
+function requestsIn(given: unknown): AsyncIterable<unknown> {
+  if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) return given as AsyncIterable<unknown>
+  throw new TypeError('a stream of requests is given as an async iterable')
+}
+
+/** Sends what `requests` gives, no faster than it is read; when that fails the call is cancelled, and its error is the one told. */
+async function* bothWays(
+  client: grpc.Client,
+  method: Method,
+  requests: AsyncIterable<unknown>,
+  options: CallOptions,
+): AsyncGenerator<unknown, void, undefined> {
+  const { signal } = options
+  if (signal.aborted) throw cancelled(signal.reason)
+  const call = client.makeBidiStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    metadataOf(options),
+    options.deadline === undefined ? {} : { deadline: options.deadline },
+  )
+  const cancel = () => call.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  const sending = { error: undefined as unknown }
+  const left = new AbortController()
+  const send = async (): Promise<void> => {
+    for await (const request of requests) {
+      if (left.signal.aborted) return
+      if (!call.write(request)) await once(call, 'drain', { signal: left.signal })
+    }
+    call.end()
+  }
+  send().catch((error: unknown) => {
+    if (left.signal.aborted) return
+    sending.error = error
+    call.cancel()
+  })
+  try {
+    for await (const message of call) yield message
+  } catch (error) {
+    throw sending.error ?? rpcError(error)
+  } finally {
+    left.abort()
+    signal.removeEventListener('abort', cancel)
     call.cancel()
   }
 }

@@ -26,37 +26,44 @@ export type CallOptions = Abortable & { readonly deadline?: Date; readonly metad
 /** The methods of a generated definition, without the index signature it inherits. */
 type MethodsOf<Definition> = keyof { [M in keyof Definition as string extends M ? never : number extends M ? never : M]: true }
 
-/** Implements a service: a promise for each unary call, an iterable for each stream. What they throw becomes the status. */
-export type Handlers<Definition, Streams extends keyof Definition = never> = {
+/**
+ * Implements a service: a promise for each unary call, an iterable for each stream; `Both` are streams in both directions. What they throw
+ * becomes the status.
+ */
+export type Handlers<Definition, Streams extends keyof Definition = never, Both extends keyof Definition = never> = {
   readonly [M in MethodsOf<Definition> & string as Uncapitalize<M>]: Definition[M] extends MethodDefinition<
     infer _RequestIn,
     infer Response,
     infer Request,
     infer _ResponseOut
   >
-    ? M extends Streams
-      ? (request: Request, call: CallContext) => AsyncIterable<Response>
-      : (request: Request, call: CallContext) => Promise<Response>
+    ? M extends Both
+      ? (requests: AsyncIterable<Request>, call: CallContext) => AsyncIterable<Response>
+      : M extends Streams
+        ? (request: Request, call: CallContext) => AsyncIterable<Response>
+        : (request: Request, call: CallContext) => Promise<Response>
     : never
 }
 
 /** Calls a service. A stream starts with the first `next()`; leaving the loop cancels it. Rejects with `RpcError`. */
-export type Calls<Definition, Streams extends keyof Definition = never> = {
+export type Calls<Definition, Streams extends keyof Definition = never, Both extends keyof Definition = never> = {
   readonly [M in MethodsOf<Definition> & string as Uncapitalize<M>]: Definition[M] extends MethodDefinition<
     infer Request,
     infer _ResponseIn,
     infer _RequestOut,
     infer Response
   >
-    ? M extends Streams
-      ? (request: Request, options: CallOptions) => AsyncIterable<Response>
-      : (request: Request, options: CallOptions) => Promise<Response>
+    ? M extends Both
+      ? (requests: AsyncIterable<Request>, options: CallOptions) => AsyncIterable<Response>
+      : M extends Streams
+        ? (request: Request, options: CallOptions) => AsyncIterable<Response>
+        : (request: Request, options: CallOptions) => Promise<Response>
     : never
 }
 
 export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
-export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'WatchPulls' | 'Verify'>
+export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
 
 export type LeaseCalls = Calls<LeasesDefinition>
 /** `write` is not among them: a stream in both directions (see `containerd.ts`). */
@@ -66,7 +73,7 @@ export type ContainerdImageCalls = Calls<ImagesDefinition>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>
-export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'WatchPulls' | 'Verify'>
+export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
 
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }

@@ -252,6 +252,7 @@ const samples = {
   unsupported: [{ kind: 'unsupported', what: 'layer', mediaType: 'x+encrypted', hint: 'h' }, true],
   malformed: [{ kind: 'malformed', what: 'manifest', from: 'h', reason: 'r' }, false],
   'bad-layer': [{ kind: 'bad-layer', digest: 'd', reason: 'r' }, false],
+  'bad-archive': [{ kind: 'bad-archive', archive: 'a', reason: 'r' }, false],
   limit: [{ kind: 'limit', what: 'w', limit: 1, setting: 's' }, false],
   'no-space': [{ kind: 'no-space', path: '/x', code: 'ENOSPC' }, false],
   cancelled: [{ kind: 'cancelled', reason: 'cancelled' }, false],

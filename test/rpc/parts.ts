@@ -80,6 +80,7 @@ export function memoryStore(...initial: StoredImage[]) {
     [...images.values()].filter(({ id }) => id.startsWith(name.startsWith('sha256:') ? name : `sha256:${name}`))
   const store = {
     root: '/store',
+    lease: () => ({ retain: async () => {}, [Symbol.asyncDispose]: async () => {} }),
     overlayDir: '/store/overlay',
     find: async (name) => {
       const [only, ...more] = byId(name)

@@ -14,6 +14,8 @@ import type { Document as _windlass_v1_Document, Document__Output as _windlass_v
 import type { Done as _windlass_v1_Done, Done__Output as _windlass_v1_Done__Output } from './windlass/v1/Done.ts';
 import type { HeldThing as _windlass_v1_HeldThing, HeldThing__Output as _windlass_v1_HeldThing__Output } from './windlass/v1/HeldThing.ts';
 import type { Hold as _windlass_v1_Hold, Hold__Output as _windlass_v1_Hold__Output } from './windlass/v1/Hold.ts';
+import type { HoldRequest as _windlass_v1_HoldRequest, HoldRequest__Output as _windlass_v1_HoldRequest__Output } from './windlass/v1/HoldRequest.ts';
+import type { HoldResponse as _windlass_v1_HoldResponse, HoldResponse__Output as _windlass_v1_HoldResponse__Output } from './windlass/v1/HoldResponse.ts';
 import type { ImageLayer as _windlass_v1_ImageLayer, ImageLayer__Output as _windlass_v1_ImageLayer__Output } from './windlass/v1/ImageLayer.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from './windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from './windlass/v1/InfoResponse.ts';
@@ -21,6 +23,7 @@ import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectIm
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from './windlass/v1/InspectImageResponse.ts';
 import type { KeptImage as _windlass_v1_KeptImage, KeptImage__Output as _windlass_v1_KeptImage__Output } from './windlass/v1/KeptImage.ts';
 import type { LayerDone as _windlass_v1_LayerDone, LayerDone__Output as _windlass_v1_LayerDone__Output } from './windlass/v1/LayerDone.ts';
+import type { LayerFiles as _windlass_v1_LayerFiles, LayerFiles__Output as _windlass_v1_LayerFiles__Output } from './windlass/v1/LayerFiles.ts';
 import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output as _windlass_v1_LayerInFlight__Output } from './windlass/v1/LayerInFlight.ts';
 import type { LayerToVerify as _windlass_v1_LayerToVerify, LayerToVerify__Output as _windlass_v1_LayerToVerify__Output } from './windlass/v1/LayerToVerify.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from './windlass/v1/ListDamagedRequest.ts';
@@ -31,10 +34,14 @@ import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsReques
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
 import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from './windlass/v1/ListStaleRequest.ts';
 import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from './windlass/v1/ListStaleResponse.ts';
+import type { LoadRequest as _windlass_v1_LoadRequest, LoadRequest__Output as _windlass_v1_LoadRequest__Output } from './windlass/v1/LoadRequest.ts';
+import type { LoadResponse as _windlass_v1_LoadResponse, LoadResponse__Output as _windlass_v1_LoadResponse__Output } from './windlass/v1/LoadResponse.ts';
+import type { LoadStart as _windlass_v1_LoadStart, LoadStart__Output as _windlass_v1_LoadStart__Output } from './windlass/v1/LoadStart.ts';
 import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from './windlass/v1/LookUpRequest.ts';
 import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from './windlass/v1/LookUpResponse.ts';
 import type { OfferedPlatform as _windlass_v1_OfferedPlatform, OfferedPlatform__Output as _windlass_v1_OfferedPlatform__Output } from './windlass/v1/OfferedPlatform.ts';
 import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from './windlass/v1/Passthrough.ts';
+import type { Piece as _windlass_v1_Piece, Piece__Output as _windlass_v1_Piece__Output } from './windlass/v1/Piece.ts';
 import type { Pin as _windlass_v1_Pin, Pin__Output as _windlass_v1_Pin__Output } from './windlass/v1/Pin.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from './windlass/v1/PinRequest.ts';
 import type { PinResponse as _windlass_v1_PinResponse, PinResponse__Output as _windlass_v1_PinResponse__Output } from './windlass/v1/PinResponse.ts';
@@ -65,6 +72,7 @@ import type { VerifyEvent as _windlass_v1_VerifyEvent, VerifyEvent__Output as _w
 import type { VerifyPlanned as _windlass_v1_VerifyPlanned, VerifyPlanned__Output as _windlass_v1_VerifyPlanned__Output } from './windlass/v1/VerifyPlanned.ts';
 import type { VerifyProgress as _windlass_v1_VerifyProgress, VerifyProgress__Output as _windlass_v1_VerifyProgress__Output } from './windlass/v1/VerifyProgress.ts';
 import type { VerifyRequest as _windlass_v1_VerifyRequest, VerifyRequest__Output as _windlass_v1_VerifyRequest__Output } from './windlass/v1/VerifyRequest.ts';
+import type { Wanted as _windlass_v1_Wanted, Wanted__Output as _windlass_v1_Wanted__Output } from './windlass/v1/Wanted.ts';
 import type { WhyRequest as _windlass_v1_WhyRequest, WhyRequest__Output as _windlass_v1_WhyRequest__Output } from './windlass/v1/WhyRequest.ts';
 import type { WhyResponse as _windlass_v1_WhyResponse, WhyResponse__Output as _windlass_v1_WhyResponse__Output } from './windlass/v1/WhyResponse.ts';
 import type { WindlassClient as _windlass_v1_WindlassClient, WindlassDefinition as _windlass_v1_WindlassDefinition } from './windlass/v1/Windlass.ts';
@@ -89,6 +97,8 @@ export interface ProtoGrpcType {
       Done: MessageTypeDefinition<_windlass_v1_Done, _windlass_v1_Done__Output>
       HeldThing: MessageTypeDefinition<_windlass_v1_HeldThing, _windlass_v1_HeldThing__Output>
       Hold: MessageTypeDefinition<_windlass_v1_Hold, _windlass_v1_Hold__Output>
+      HoldRequest: MessageTypeDefinition<_windlass_v1_HoldRequest, _windlass_v1_HoldRequest__Output>
+      HoldResponse: MessageTypeDefinition<_windlass_v1_HoldResponse, _windlass_v1_HoldResponse__Output>
       ImageLayer: MessageTypeDefinition<_windlass_v1_ImageLayer, _windlass_v1_ImageLayer__Output>
       InfoRequest: MessageTypeDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoRequest__Output>
       InfoResponse: MessageTypeDefinition<_windlass_v1_InfoResponse, _windlass_v1_InfoResponse__Output>
@@ -96,6 +106,7 @@ export interface ProtoGrpcType {
       InspectImageResponse: MessageTypeDefinition<_windlass_v1_InspectImageResponse, _windlass_v1_InspectImageResponse__Output>
       KeptImage: MessageTypeDefinition<_windlass_v1_KeptImage, _windlass_v1_KeptImage__Output>
       LayerDone: MessageTypeDefinition<_windlass_v1_LayerDone, _windlass_v1_LayerDone__Output>
+      LayerFiles: MessageTypeDefinition<_windlass_v1_LayerFiles, _windlass_v1_LayerFiles__Output>
       LayerInFlight: MessageTypeDefinition<_windlass_v1_LayerInFlight, _windlass_v1_LayerInFlight__Output>
       LayerToVerify: MessageTypeDefinition<_windlass_v1_LayerToVerify, _windlass_v1_LayerToVerify__Output>
       ListDamagedRequest: MessageTypeDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedRequest__Output>
@@ -106,10 +117,14 @@ export interface ProtoGrpcType {
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
       ListStaleRequest: MessageTypeDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleRequest__Output>
       ListStaleResponse: MessageTypeDefinition<_windlass_v1_ListStaleResponse, _windlass_v1_ListStaleResponse__Output>
+      LoadRequest: MessageTypeDefinition<_windlass_v1_LoadRequest, _windlass_v1_LoadRequest__Output>
+      LoadResponse: MessageTypeDefinition<_windlass_v1_LoadResponse, _windlass_v1_LoadResponse__Output>
+      LoadStart: MessageTypeDefinition<_windlass_v1_LoadStart, _windlass_v1_LoadStart__Output>
       LookUpRequest: MessageTypeDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpRequest__Output>
       LookUpResponse: MessageTypeDefinition<_windlass_v1_LookUpResponse, _windlass_v1_LookUpResponse__Output>
       OfferedPlatform: MessageTypeDefinition<_windlass_v1_OfferedPlatform, _windlass_v1_OfferedPlatform__Output>
       Passthrough: MessageTypeDefinition<_windlass_v1_Passthrough, _windlass_v1_Passthrough__Output>
+      Piece: MessageTypeDefinition<_windlass_v1_Piece, _windlass_v1_Piece__Output>
       Pin: MessageTypeDefinition<_windlass_v1_Pin, _windlass_v1_Pin__Output>
       PinRequest: MessageTypeDefinition<_windlass_v1_PinRequest, _windlass_v1_PinRequest__Output>
       PinResponse: MessageTypeDefinition<_windlass_v1_PinResponse, _windlass_v1_PinResponse__Output>
@@ -140,6 +155,7 @@ export interface ProtoGrpcType {
       VerifyPlanned: MessageTypeDefinition<_windlass_v1_VerifyPlanned, _windlass_v1_VerifyPlanned__Output>
       VerifyProgress: MessageTypeDefinition<_windlass_v1_VerifyProgress, _windlass_v1_VerifyProgress__Output>
       VerifyRequest: MessageTypeDefinition<_windlass_v1_VerifyRequest, _windlass_v1_VerifyRequest__Output>
+      Wanted: MessageTypeDefinition<_windlass_v1_Wanted, _windlass_v1_Wanted__Output>
       WhyRequest: MessageTypeDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyRequest__Output>
       WhyResponse: MessageTypeDefinition<_windlass_v1_WhyResponse, _windlass_v1_WhyResponse__Output>
       Windlass: SubtypeConstructor<typeof grpc.Client, _windlass_v1_WindlassClient> & { service: _windlass_v1_WindlassDefinition }

@@ -90,6 +90,12 @@ export class TarReader {
     this.rawBody(entry, () => {})
   }
 
+  /** Passes over a body without reading it, where the stream can be moved on. */
+  passOver(entry: TarEntry, seek: (bytes: number) => void): void {
+    this.#stream.passOver(entry.size, seek)
+    this.#padding = padding(entry.size)
+  }
+
   /** As `body`, for bytes the tree will not have as they stand: tar-split keeps them. */
   rawBody(entry: TarEntry, take: (piece: Buffer) => void): void {
     this.body(entry, (piece) => {

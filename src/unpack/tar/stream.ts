@@ -4,10 +4,25 @@ export class TarStream {
   readonly #stitched = Buffer.alloc(512)
   #block: Buffer = Buffer.alloc(0)
   #ended = false
+  #position = 0
 
   /** `next` gives blocks that stay valid until it is called again. */
   constructor(next: () => Uint8Array | undefined) {
     this.#next = next
+  }
+
+  /** Bytes that have been read, or passed over. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Goes on `count` bytes further: what is not at hand is left to `seek`, so that `next` goes on behind it. */
+  passOver(count: number, seek: (bytes: number) => void): void {
+    const atHand = Math.min(count, this.#block.length)
+    this.#cut(atHand)
+    if (count === atHand) return
+    seek(count - atHand)
+    this.#position += count - atHand
   }
 
   /** One 512-byte record, valid until the next call; fewer bytes only at the end of the stream. */
@@ -30,6 +45,7 @@ export class TarStream {
   #cut(length: number): Buffer {
     const piece = this.#block.subarray(0, length)
     this.#block = this.#block.subarray(length)
+    this.#position += length
     return piece
   }
 

@@ -4,6 +4,8 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Output as _windlass_v1_CollectRequest__Output } from '../../windlass/v1/CollectRequest.ts';
 import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from '../../windlass/v1/CollectResponse.ts';
+import type { HoldRequest as _windlass_v1_HoldRequest, HoldRequest__Output as _windlass_v1_HoldRequest__Output } from '../../windlass/v1/HoldRequest.ts';
+import type { HoldResponse as _windlass_v1_HoldResponse, HoldResponse__Output as _windlass_v1_HoldResponse__Output } from '../../windlass/v1/HoldResponse.ts';
 import type { InfoRequest as _windlass_v1_InfoRequest, InfoRequest__Output as _windlass_v1_InfoRequest__Output } from '../../windlass/v1/InfoRequest.ts';
 import type { InfoResponse as _windlass_v1_InfoResponse, InfoResponse__Output as _windlass_v1_InfoResponse__Output } from '../../windlass/v1/InfoResponse.ts';
 import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectImageRequest__Output as _windlass_v1_InspectImageRequest__Output } from '../../windlass/v1/InspectImageRequest.ts';
@@ -16,6 +18,8 @@ import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsReques
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
 import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from '../../windlass/v1/ListStaleRequest.ts';
 import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from '../../windlass/v1/ListStaleResponse.ts';
+import type { LoadRequest as _windlass_v1_LoadRequest, LoadRequest__Output as _windlass_v1_LoadRequest__Output } from '../../windlass/v1/LoadRequest.ts';
+import type { LoadResponse as _windlass_v1_LoadResponse, LoadResponse__Output as _windlass_v1_LoadResponse__Output } from '../../windlass/v1/LoadResponse.ts';
 import type { LookUpRequest as _windlass_v1_LookUpRequest, LookUpRequest__Output as _windlass_v1_LookUpRequest__Output } from '../../windlass/v1/LookUpRequest.ts';
 import type { LookUpResponse as _windlass_v1_LookUpResponse, LookUpResponse__Output as _windlass_v1_LookUpResponse__Output } from '../../windlass/v1/LookUpResponse.ts';
 import type { PinRequest as _windlass_v1_PinRequest, PinRequest__Output as _windlass_v1_PinRequest__Output } from '../../windlass/v1/PinRequest.ts';
@@ -49,6 +53,19 @@ export interface WindlassClient extends grpc.Client {
   collect(argument: _windlass_v1_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
   collect(argument: _windlass_v1_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
   collect(argument: _windlass_v1_CollectRequest, callback: grpc.requestCallback<_windlass_v1_CollectResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  Hold(argument: _windlass_v1_HoldRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  Hold(argument: _windlass_v1_HoldRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  hold(argument: _windlass_v1_HoldRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
+  hold(argument: _windlass_v1_HoldRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_HoldResponse__Output>;
   
   /**
    * Which daemon this is, and what it serves.
@@ -139,6 +156,19 @@ export interface WindlassClient extends grpc.Client {
   listStale(argument: _windlass_v1_ListStaleRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   listStale(argument: _windlass_v1_ListStaleRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
   listStale(argument: _windlass_v1_ListStaleRequest, callback: grpc.requestCallback<_windlass_v1_ListStaleResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  Load(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  Load(options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  load(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
+  load(options?: grpc.CallOptions): grpc.ClientDuplexStream<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse__Output>;
   
   /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
@@ -293,6 +323,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   Collect: grpc.handleUnaryCall<_windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse>;
   
   /**
+   * Says where an image's layers lie, for who puts their tars together again, and holds them until the call is cancelled: the one answer is
+   * followed by nothing. NOT_FOUND if it is not here, INVALID_ARGUMENT where nothing is kept that a tar could be made with.
+   */
+  Hold: grpc.handleServerStreamingCall<_windlass_v1_HoldRequest__Output, _windlass_v1_HoldResponse>;
+  
+  /**
    * Which daemon this is, and what it serves.
    */
   Info: grpc.handleUnaryCall<_windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse>;
@@ -321,6 +357,12 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
    * The tags that were last answered with what they had named before, because their registry could not be reached.
    */
   ListStale: grpc.handleUnaryCall<_windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse>;
+  
+  /**
+   * Pulls an image out of an archive that the caller has. The daemon opens no file: it asks for the parts that are not here yet. The first
+   * request is `start`, the last event `done`; whoever cannot give what is wanted cancels the call.
+   */
+  Load: grpc.handleBidiStreamingCall<_windlass_v1_LoadRequest__Output, _windlass_v1_LoadResponse>;
   
   /**
    * What a reference names, as documents, at its registry or as it is kept here. Moves no layer.
@@ -379,12 +421,14 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
 
 export interface WindlassDefinition extends grpc.ServiceDefinition {
   Collect: MethodDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectResponse, _windlass_v1_CollectRequest__Output, _windlass_v1_CollectResponse__Output>
+  Hold: MethodDefinition<_windlass_v1_HoldRequest, _windlass_v1_HoldResponse, _windlass_v1_HoldRequest__Output, _windlass_v1_HoldResponse__Output>
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
   ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
   ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>
+  Load: MethodDefinition<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse, _windlass_v1_LoadRequest__Output, _windlass_v1_LoadResponse__Output>
   LookUp: MethodDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpResponse, _windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse__Output>
   Pin: MethodDefinition<_windlass_v1_PinRequest, _windlass_v1_PinResponse, _windlass_v1_PinRequest__Output, _windlass_v1_PinResponse__Output>
   Plan: MethodDefinition<_windlass_v1_PlanRequest, _windlass_v1_PlanResponse, _windlass_v1_PlanRequest__Output, _windlass_v1_PlanResponse__Output>

@@ -1,0 +1,73 @@
+/**
+ * A file without a name that goes with its descriptor: where an archive is written that cannot be read about in, because it is compressed
+ * or comes through a pipe.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, unlinkSync, write as writeCallback } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { fail } from '../failure/failure.ts'
+import type { Abortable } from '../task/task.ts'
+import { CorruptStream, inflated } from '../unpack/inflated.ts'
+
+const write = promisify(writeCallback)
+
+/** As for layers: zeros compress a thousand times, images do not. */
+const MAX_RATIO = 1000
+const RATIO_COUNTS_FROM = 16 * 1024 * 1024
+
+export type Spooling = Abortable & { readonly dir: string; readonly name: string }
+
+/** Everything that comes; the descriptor is the caller's. Throws no-space, system, cancelled. */
+export async function spoolStream(stream: AsyncIterable<Uint8Array>, { dir, signal }: Spooling): Promise<number> {
+  using spool = open(dir)
+  for await (const chunk of stream) {
+    signal.throwIfAborted()
+    await spool.add(chunk)
+  }
+  return spool.keep()
+}
+
+/** The same archive without its compression. `fd` stays the caller's. Throws bad-archive, no-space, system, cancelled. */
+export async function spoolInflated(fd: number, { dir, name, signal }: Spooling): Promise<number> {
+  using spool = open(dir)
+  let [read, written] = [0, 0]
+  try {
+    for (const block of inflated(fd, (bytes) => {
+      read = bytes
+    })) {
+      written += block.length
+      if (written > RATIO_COUNTS_FROM && written > read * MAX_RATIO)
+        fail({ kind: 'bad-archive', archive: name, reason: `it unpacks to more than ${MAX_RATIO} times its size` })
+      await spool.add(block)
+      await turn()
+      signal.throwIfAborted()
+    }
+  } catch (error) {
+    if (error instanceof CorruptStream) fail({ kind: 'bad-archive', archive: name, reason: error.message }, error)
+    throw error
+  }
+  return spool.keep()
+}
+
+type Spool = Disposable & { add(bytes: Uint8Array): Promise<void>; keep(): number }
+
+function open(dir: string): Spool {
+  const path = `${dir}/windlass-load-${randomBytes(8).toString('hex')}`
+  const fd = openSync(path, 'wx+', 0o600)
+  using cleanup = new DisposableStack()
+  cleanup.defer(() => closeSync(fd))
+  unlinkSync(path)
+  const kept = cleanup.move()
+  return {
+    add: async (bytes) => {
+      for (let at = 0; at < bytes.length; ) at += (await write(fd, bytes, at)).bytesWritten
+    },
+    keep: () => {
+      kept.move()
+      return fd
+    },
+    [Symbol.dispose]: () => kept.dispose(),
+  }
+}
