@@ -8,7 +8,7 @@ import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
 import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
-import { parseReference } from '../reference/parse.ts'
+import { formatReference, parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { noExpiries } from '../store/expiry.ts'
 import { type FoundImage, findImage } from '../store/lookup.ts'
@@ -19,7 +19,7 @@ import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, looker, store, collector, housekeeper, verifier } = embedded
+  const { puller, looker, history, store, collector, housekeeper, verifier } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => {
       if (ask.expiresAfterMs !== undefined) fail(noExpiries)
@@ -40,6 +40,8 @@ export function embeddedBackend(embedded: Embedded): Backend {
       onChange(puller.inFlight())
       if (!signal.aborted) await left.promise
     },
+    history: ({ reference, ...ask }) =>
+      history.list({ ...ask, ...(reference === undefined ? {} : { reference: formatReference(parseReference(reference)) }) }),
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
     remove: async (name) =>

@@ -9,7 +9,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller, noLooker, noVerifier } from '../rpc/parts.ts'
+import { drivenPuller, noHistory, noLooker, noVerifier } from '../rpc/parts.ts'
 import { commitLayer, pullByHand } from '../store/fixtures.ts'
 import { temporaryRoot } from '../store/local/place.ts'
 import { depsWith, windlass } from './terminal.ts'
@@ -29,6 +29,7 @@ async function remote() {
     collector,
     housekeeper: housekeeperOver(store, collector),
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
   }
   const platform = { os: 'linux', architecture: 'amd64' }
@@ -57,6 +58,7 @@ async function embedded() {
     collector,
     housekeeper,
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
     [Symbol.asyncDispose]: async () => {},
   })
