@@ -1,6 +1,4 @@
 /** Pins: who wants an image kept, why, and until when. */
-import type { StoredImage } from './store.ts'
-
 /** One owner's wish that an image stays; no owner has two for one image. */
 export type Pin = { readonly owner: string; readonly reason: string; readonly since: Date; readonly until?: Date }
 
@@ -23,11 +21,16 @@ export const isPinned = ({ pins }: { readonly pins: readonly Pin[] }, now = new 
 export const standing = (pins: readonly Pin[], now = new Date()): readonly Pin[] =>
   pins.filter(({ until }) => until === undefined || until > now)
 
+/** What a rule goes by. */
+type Named = {
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+  readonly pulledAt: Date
+  readonly usedAt: Date
+}
+
 /** What rules pin of one image, by its names: at most one pin, which lasts as long as the longest of them. */
-export function pinsByRules(
-  rules: readonly PinRule[],
-  { tags, digests, pulledAt, usedAt }: Pick<StoredImage, 'tags' | 'digests' | 'pulledAt' | 'usedAt'>,
-): readonly Pin[] {
+export function pinsByRules(rules: readonly PinRule[], { tags, digests, pulledAt, usedAt }: Named): readonly Pin[] {
   const matching = rules.filter(({ images }) => images.some((glob) => [...tags, ...digests].some((name) => matches(glob, name))))
   const [longest] = matching.toSorted((a, b) => (b.ttlMs ?? Infinity) - (a.ttlMs ?? Infinity))
   if (longest === undefined) return []

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
+import { type Disk, measureDisk } from '../../src/gc/disk.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { mountOverlay, unmount } from '../../src/sys/mount.ts'
@@ -17,6 +18,9 @@ import { depsWith, windlass } from './terminal.ts'
 const { signal } = new AbortController()
 const log = { info: () => {}, warn: () => {} }
 
+/** However much is free: less than what is asked for, by less than an image takes up. */
+const tight = async (path: string): Promise<Disk> => ({ ...(await measureDisk(path)), availableBytes: 1_000 })
+
 async function remote() {
   await using stack = new AsyncDisposableStack()
   const place = stack.use(temporaryRoot())
@@ -27,7 +31,7 @@ async function remote() {
     puller,
     store,
     collector,
-    housekeeper: housekeeperOver(store, collector),
+    housekeeper: housekeeperOver(store, collector, tight),
     looker: noLooker,
     history: noHistory,
     verifier: noVerifier,
@@ -51,7 +55,7 @@ async function embedded() {
   const store = stack.use(await openLocalStore({ root: place.root }, { signal }))
   const { puller } = drivenPuller()
   const collector = createCollector(store)
-  const housekeeper = housekeeperOver(store, collector)
+  const housekeeper = housekeeperOver(store, collector, tight)
   const openEmbedded = async () => ({
     puller,
     store,
@@ -118,13 +122,13 @@ describe.each([
     await pullByHand(here.store, ['base'], { tag: 'r.test/app:1' })
     await pullByHand(here.store, ['top'], { tag: 'r.test/kept:1' })
     await here.call('pin', 'r.test/kept:1')
-    const dry = await here.call('gc', '--dry-run', '--free', '7Pi')
+    const dry = await here.call('gc', '--dry-run', '--free', '2k')
     expect(dry).toMatchObject({ code: 0, stderr: '' })
     expect(dry.stdout).toMatch(/^would remove r\.test\/app:1 \(\w{12}\), used [\d.]+ m?s ago, for asked: [\d.]+ kB$/m)
     expect(dry.stdout).toMatch(/^keeps r\.test\/kept:1 \(\w{12}\): pinned, by operator$/m)
     expect(dry.stdout).toMatch(/^would remove 1 image, 1 layer, [\d.]+ kB\n.*: \d+ % used, .* free\n$/m)
     expect(await here.store.images()).toHaveLength(2)
-    const done = JSON.parse((await here.call('-o', 'json', 'gc', '--free', '7Pi')).stdout)
+    const done = JSON.parse((await here.call('-o', 'json', 'gc', '--free', '2k')).stdout)
     expect(done).toMatchObject({ images: [{ names: ['r.test/app:1', expect.any(String)], reason: 'asked' }], layers: 1 })
     expect((await here.store.images()).map(({ tags }) => tags)).toEqual([['r.test/kept:1']])
     expect((await here.call('gc')).stdout).toMatch(/^removed 0 images, 0 layers, 0 B$/m)

@@ -438,7 +438,9 @@ describe('why', () => {
       expect(await why(store, loose.id)).toMatchObject([{ holds: [{ kind: 'pull' }] }])
     }
     await pullByHand(store, ['base'], { tag: 'r.test/base:2' })
-    expect(await why(store, base ?? '')).toMatchObject([{ holds: [both[0], { kind: 'image', detail: 'r.test/base:2' }] }])
+    expect(await why(store, base ?? '')).toMatchObject([
+      { holds: [both[0], { kind: 'image', detail: 'r.test/base:1, r.test/base:2' }] },
+    ])
     expect(await why(store, 'r.test/none:1')).toEqual([])
     expect(await why(store, 'f'.repeat(64))).toEqual([])
   })

@@ -82,7 +82,7 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     await containerd.ctr(['containers', 'create', '--snapshotter', 'overlayfs', name, id], { signal })
     const refused = await verify('--repair')
     expect(refused.code).toBe(1)
-    expect(refused.text).toContain(`containers stand on it (${id}); nothing was changed; remove them`)
+    expect(refused.text).toContain(`containers stand on it (${id}); nothing was changed; remove those containers`)
     await containerd.ctr(['containers', 'rm', id], { signal })
     const repaired = await verify('--repair')
     expect(repaired).toMatchObject({ code: 0, text: expect.stringMatching(/repaired .*shell:1\n/) })

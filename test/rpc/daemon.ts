@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createControlService } from '../../src/control/control-service.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
 import { createRuntimeService } from '../../src/cri/runtime-service.ts'
+import { type Disk, measureDisk } from '../../src/gc/disk.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { connect } from '../../src/rpc/client.ts'
@@ -45,13 +46,14 @@ export function testServices(...images: StoredImage[]) {
   return { services, calls, driven, logged }
 }
 
-/** With more room than it will ever want. */
+/** On the disk as it is, with more room than it will ever want; or on one that is measured otherwise. */
 export function housekeeperOver(
   store: Pick<Store, 'overlayDir' | 'images' | 'find' | 'remove' | 'holdings' | 'collect'>,
   collector = createCollector(store),
+  measure: (path: string) => Promise<Disk> = measureDisk,
 ) {
   const watermarks = { highPercent: 100, lowPercent: 100, minAgeMs: 0 }
-  return new Housekeeper({ store, collector, watermarks, log: { info: () => {}, warn: () => {} } })
+  return new Housekeeper({ store, collector, watermarks, log: { info: () => {}, warn: () => {} }, measure })
 }
 
 export async function startDaemon(services: Services) {

@@ -139,7 +139,7 @@ export function memoryStore(...initial: StoredImage[]) {
     },
     collect: async () => {
       calls.push('collect')
-      return [layerOf(storedImage('collected'), 1)]
+      return [{ ...layerOf(storedImage('collected'), 1), usedBytes: 10_001 }]
     },
     usage: async () => ({ mountpoint: '/store', usedBytes: 123_456, inodesUsed: 42, measuredAt: new Date(1_700_000_000_123) }),
   } satisfies Partial<Store>
