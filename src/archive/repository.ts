@@ -27,6 +27,7 @@ export function repositoryOf({ root, blobs }: OpenedImage, reference: Reference,
   }
   return {
     resolvedBy: host,
+    tokenMs: 0,
     resolve: async () => {
       if (reference.digest !== undefined && reference.digest !== root.descriptor.digest) {
         const tried = [{ host, result: `holds ${root.descriptor.digest}` }]

@@ -8,8 +8,10 @@ import type { SweepRequest } from '../gc/housekeeper.ts'
 import type { Pinned, PinWish, Unpinned } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
+import type { HistoryAsk } from '../pull/history.ts'
 import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { PullReport } from '../pull/report.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
 import type { HeldImage } from '../store/held.ts'
@@ -101,6 +103,8 @@ export interface Backend extends AsyncDisposable {
   pulls(options: Abortable): Promise<readonly PullStatus[]>
   /** Calls back now and after every change until `signal` aborts, then resolves. */
   watchPulls(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): Promise<void>
+  /** Reports of pulls that ended, newest first. The reference is as typed. Throws invalid-argument where an id is nobody's. */
+  history(ask: HistoryAsk, options: Abortable): Promise<readonly PullReport[]>
   images(options: Abortable): Promise<readonly ImageSummary[]>
   /** By id (a prefix will do), tag or digest reference. Throws image-unknown. */
   inspect(name: string, options: Abortable): Promise<ImageDetail>

@@ -5,6 +5,7 @@
 import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
+import type { History } from '../pull/history.ts'
 import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Store } from '../store/store.ts'
@@ -35,6 +36,7 @@ export type Sources = {
 export interface Embedded extends AsyncDisposable {
   readonly puller: Puller
   readonly looker: Looker
+  readonly history: Pick<History, 'list'>
   readonly store: Store
   readonly collector: Collector
   readonly verifier: LayerVerifier

@@ -1,6 +1,8 @@
 /** What programs are given (`-o json`, `-o yaml`, `--json`): a platform is one string everywhere, times are good to a hundredth of a ms. */
 import { formatPlatform } from '../platform/platform.ts'
 import type { LayerReport, PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { PullReport } from '../pull/report.ts'
+import { criticalPath } from '../pull/verdict.ts'
 import { kindOf, textOf } from './failures.ts'
 
 export const rounded = (ms: number): number => Math.round(ms * 100) / 100
@@ -14,12 +16,37 @@ export const reportDocument = (report: LayerReport): LayerReport => ({
   queuedMs: rounded(report.queuedMs),
   networkMs: rounded(report.networkMs),
   unpackMs: rounded(report.unpackMs),
+  waitMs: rounded(report.waitMs),
+  inflateMs: rounded(report.inflateMs),
+  hashMs: rounded(report.hashMs),
+  writeMs: rounded(report.writeMs),
+  belowMs: rounded(report.belowMs),
+  commitMs: rounded(report.commitMs),
 })
+
+/** With the critical path, which is made from the rest. */
+export function historyDocument({ startedAtMs, layers, ...report }: PullReport) {
+  const { ms, queuedMs, resolveMs, tokenMs, syncMs, publishMs } = report
+  const times = { ms, queuedMs, resolveMs, tokenMs, syncMs, publishMs }
+  return {
+    ...report,
+    ...Object.fromEntries(Object.entries(times).map(([name, value]) => [name, rounded(value)])),
+    startedAt: new Date(startedAtMs),
+    layers: layers.map((layer) => ({ layer: layer.layer, digest: layer.digest, ...reportDocument(layer) })),
+    criticalPath: criticalPath({ ...report, layers }).map((step) => ({ ...step, ms: rounded(step.ms) })),
+  }
+}
 
 export function eventDocument(event: PullEvent): Readonly<Record<string, unknown>> {
   switch (event.type) {
     case 'resolved':
-      return { ...event, platform: formatPlatform(event.platform), ms: rounded(event.ms) }
+      return {
+        ...event,
+        platform: formatPlatform(event.platform),
+        ms: rounded(event.ms),
+        queuedMs: rounded(event.queuedMs),
+        tokenMs: rounded(event.tokenMs),
+      }
     case 'planned':
       return { ...event, plan: planDocument(event.plan) }
     case 'layer':

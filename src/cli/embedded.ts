@@ -9,7 +9,7 @@ import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
 import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
-import { parseReference } from '../reference/parse.ts'
+import { formatReference, parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { noExpiries } from '../store/expiry.ts'
 import { holdImage } from '../store/held.ts'
@@ -21,7 +21,7 @@ import type { Ask, Backend } from './backend.ts'
 import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
-  const { puller, looker, store, collector, housekeeper, verifier } = embedded
+  const { puller, looker, history, store, collector, housekeeper, verifier } = embedded
   return {
     pull: async (ask, { signal, onEvent }) => {
       if (ask.expiresAfterMs !== undefined) fail(noExpiries)
@@ -47,6 +47,8 @@ export function embeddedBackend(embedded: Embedded): Backend {
       onChange(puller.inFlight())
       if (!signal.aborted) await left.promise
     },
+    history: ({ reference, ...ask }) =>
+      history.list({ ...ask, ...(reference === undefined ? {} : { reference: formatReference(parseReference(reference)) }) }),
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
     hold: (name) => holdImage(store, name),

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addHistory } from './commands/history.ts'
 import { addImages, addInspect, addRmi } from './commands/images.ts'
 import { addGc, addPin, addUnpin, addWhy } from './commands/keep.ts'
 import { addLoad } from './commands/load.ts'
@@ -86,7 +87,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addHistory]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')

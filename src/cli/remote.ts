@@ -24,6 +24,7 @@ import {
   pinnedOf,
   pinOf,
   planOf,
+  pullReportOf,
   receiptOf,
   removalOf,
   statusOf,
@@ -64,6 +65,8 @@ export async function connectBackend(socket: string, options: Abortable): Promis
         if (!signal.aborted) throw error
       }
     },
+    history: async ({ reference = '', id = '', limit }, { signal }) =>
+      (await daemon.windlass.listHistory({ reference, id, limit }, { signal })).reports.map(pullReportOf),
     images: async ({ signal }) => {
       const { images } = await daemon.image.listImages({}, { signal })
       return images.map(({ id, repoTags, repoDigests, size, pinned }) => ({

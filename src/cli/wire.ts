@@ -17,6 +17,7 @@ import {
   type PullPlan,
   type PullStatus,
 } from '../pull/pull.ts'
+import type { PullReport } from '../pull/report.ts'
 import type { CollectResponse__Output } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Damage__Output } from '../rpc/generated/windlass/v1/Damage.ts'
 import type { Descriptor__Output } from '../rpc/generated/windlass/v1/Descriptor.ts'
@@ -32,6 +33,7 @@ import type { PinResponse__Output } from '../rpc/generated/windlass/v1/PinRespon
 import type { Plan__Output } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent__Output } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { PullReport__Output } from '../rpc/generated/windlass/v1/PullReport.ts'
 import type { Receipt__Output } from '../rpc/generated/windlass/v1/Receipt.ts'
 import type { RemoveImageResponse__Output } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { ImageLayer } from '../store/detail.ts'
@@ -98,7 +100,7 @@ export const offerOf = ({ root, platforms, ...offer }: ListPlatformsResponse__Ou
 /** Undefined for an event this version does not know: a newer daemon may tell more. */
 export function eventOf({ resolved, planned, progress, layer, sealed, done }: PullEvent__Output): PullEvent | undefined {
   if (resolved) {
-    const { platform, host, ms } = resolved
+    const { platform, host, ms, queuedMs, tokenMs } = resolved
     const root = descriptorOf(resolved.root, 'root')
     return {
       type: 'resolved',
@@ -107,6 +109,8 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
       platform: parsePlatform(platform),
       host,
       ms,
+      queuedMs,
+      tokenMs,
     }
   }
   if (planned) return { type: 'planned', plan: planOf(sent(planned.plan, 'plan')) }
@@ -122,6 +126,23 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
 
 function reportOf({ origin, host, layer: _, ...counts }: LayerDone__Output): LayerReport {
   return { ...counts, origin: oneOf(LAYER_ORIGINS, origin, 'origin'), ...(host === '' ? {} : { host }) }
+}
+
+export const pullReportOf = ({ client, layers, failureKind, failure, ...wire }: PullReport__Output): PullReport => {
+  const { platform, host, imageId, ...report } = wire
+  return {
+    ...report,
+    client: oneOf(CLIENTS, client, 'client'),
+    ...(platform === '' ? {} : { platform }),
+    ...(host === '' ? {} : { host }),
+    ...(imageId === '' ? {} : { imageId }),
+    layers: layers.map((layer) => {
+      const told = sent(layer.report, 'report of a layer')
+      const { warnings, ...facts } = reportOf(told)
+      return { layer: told.layer, digest: layer.digest, ...facts, warnings: [...warnings] }
+    }),
+    ...(failureKind === '' ? {} : { failure: { kind: failureKind, message: failure } }),
+  }
 }
 
 export const statusOf = (wire: PullInFlight__Output): PullStatus => ({

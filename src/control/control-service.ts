@@ -10,10 +10,11 @@ import type { Platform } from '../oci/oci.ts'
 import { formatPlatform, parsePlatform } from '../platform/platform.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
+import type { History } from '../pull/history.ts'
 import type { Log } from '../pull/log.ts'
 import type { Looker, LookRequest } from '../pull/look.ts'
 import type { PullEvent, Puller, PullRequest, PullStatus } from '../pull/pull.ts'
-import { parseReference } from '../reference/parse.ts'
+import { formatReference, parseReference } from '../reference/parse.ts'
 import { type SentCredentials, sentCredentials } from '../registry/credentials.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { PlanRequest__Output } from '../rpc/generated/windlass/v1/PlanRequest.ts'
@@ -43,6 +44,7 @@ import {
   planMessage,
   pullMessage,
   removalMessage,
+  reportMessage,
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
@@ -53,6 +55,7 @@ import { damagedMessage, verifyMessage } from './verify-messages.ts'
 export type ControlledNode = {
   readonly puller: Pick<Puller, 'pull' | 'plan' | 'check' | 'inFlight' | 'watch' | 'staleTags'>
   readonly looker: Looker
+  readonly history: Pick<History, 'list'>
   readonly store: Pick<
     Store,
     | 'overlayDir'
@@ -166,6 +169,15 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       puller.watch((pulls) => states.put(pulls), { signal })
       signal.addEventListener('abort', () => states.end(signal.reason), { once: true })
       for await (const pulls of states) yield { pulls: pulls.map(pullMessage) }
+    },
+
+    async listHistory({ reference, id, limit }) {
+      const asked = {
+        limit,
+        ...(reference === '' ? {} : { reference: formatReference(parseReference(reference)) }),
+        ...(id === '' ? {} : { id }),
+      }
+      return { reports: (await node().history.list(asked)).map(reportMessage) }
     },
 
     async inspectImage({ image: name }) {

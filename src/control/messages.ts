@@ -7,6 +7,7 @@ import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { Content, LookedUp, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { PullReport } from '../pull/report.ts'
 import type { CollectResponse } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
 import type { Document as DocumentMessage } from '../rpc/generated/windlass/v1/Document.ts'
@@ -20,6 +21,7 @@ import type { Pin as PinMessage } from '../rpc/generated/windlass/v1/Pin.ts'
 import type { Plan } from '../rpc/generated/windlass/v1/Plan.ts'
 import type { PullEvent as PullEventMessage } from '../rpc/generated/windlass/v1/PullEvent.ts'
 import type { PullInFlight } from '../rpc/generated/windlass/v1/PullInFlight.ts'
+import type { PullReport as PullReportMessage } from '../rpc/generated/windlass/v1/PullReport.ts'
 import type { RemoveImageResponse } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
 import type { Passthrough, PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
@@ -53,6 +55,8 @@ export function eventMessage(event: PullEvent): PullEventMessage {
           platform: formatPlatform(event.platform),
           host: event.host,
           ms: event.ms,
+          queuedMs: event.queuedMs,
+          tokenMs: event.tokenMs,
         },
       }
     case 'planned':
@@ -78,6 +82,12 @@ export const planMessage = (plan: PullPlan): Plan => ({
   present: plan.present,
   bytesToFetch: plan.bytesToFetch,
   bytesHere: plan.bytesHere,
+})
+
+export const reportMessage = ({ layers, failure, ...report }: PullReport): PullReportMessage => ({
+  ...report,
+  layers: layers.map(({ digest, ...layer }) => ({ digest, report: layer })),
+  ...(failure === undefined ? {} : { failureKind: failure.kind, failure: failure.message }),
 })
 
 const documentMessage = ({ descriptor, bytes }: Content): DocumentMessage => ({

@@ -7,6 +7,7 @@ import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import { History } from '../pull/history.ts'
 import { identifier } from '../pull/identity.ts'
 import { createLooker, type Looker } from '../pull/look.ts'
 import { Partials } from '../pull/partials.ts'
@@ -33,6 +34,7 @@ import type { Logger } from './log.ts'
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
   readonly looker: Looker
+  readonly history: History
   readonly store: Store
   readonly collector: Collector
   readonly housekeeper: Housekeeper
@@ -91,7 +93,8 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess, staleTagsFor }
-  const common = { registry, store, unpacker, platform, room, log }
+  const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
+  const common = { registry, store, unpacker, platform, room, history, log }
   const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {
     store.stopping?.()
@@ -100,7 +103,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  const parts = { puller, looker, store, collector, housekeeper: room, verifier, platform }
+  const parts = { puller, looker, history, store, collector, housekeeper: room, verifier, platform }
   return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 

@@ -216,6 +216,12 @@ export const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): Laye
   queuedMs: 0,
   networkMs: 0,
   unpackMs: 0,
+  waitMs: 0,
+  inflateMs: 0,
+  hashMs: 0,
+  writeMs: 0,
+  belowMs: 0,
+  commitMs: 0,
   attempts: 0,
   warnings: [],
 })
@@ -232,6 +238,13 @@ const reportOf = (
   entries: facts.entries,
   whiteouts: facts.whiteouts,
   unpackMs: facts.workMs,
+  waitMs: facts.waitMs,
+  inflateMs: facts.inflateMs,
+  hashMs: facts.hashMs,
+  writeMs: Math.max(0, facts.workMs - facts.inflateMs - facts.hashMs),
+  // Both are known when it has its place.
+  belowMs: 0,
+  commitMs: 0,
   warnings: facts.warnings,
   ...times,
 })

@@ -41,6 +41,11 @@ export class PullInFlight implements Audience {
     return this.#controller.signal
   }
 
+  /** What has happened so far, in order. */
+  get told(): readonly PullEvent[] {
+    return this.#history
+  }
+
   stop(reason: Error): void {
     this.#controller.abort(reason)
   }

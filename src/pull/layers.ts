@@ -93,7 +93,10 @@ export class LayerWork {
           throw error
         }
       }
-      const obtaining = orStop(this.#obtain(chain, planned, id, progress, both.signal))
+      let obtainedAt = 0
+      const obtaining = orStop(this.#obtain(chain, planned, id, progress, both.signal)).finally(() => {
+        obtainedAt = performance.now()
+      })
       const below = position === 0 ? undefined : orStop(this.ensure(chain, position - 1, both))
       const [obtained, parent] = await Promise.allSettled([obtaining, below])
       await using cleanup = new AsyncDisposableStack()
@@ -102,8 +105,10 @@ export class LayerWork {
       if (obtained.status === 'rejected') throw obtained.reason
       if (parent.status === 'rejected') throw parent.reason
       progress.state = 'committing'
+      const began = performance.now()
       const layer = await this.#store.commit(obtained.value.staged, obtained.value.facts, parent.value?.layer)
-      return { layer, report: obtained.value.report }
+      const times = { belowMs: began - obtainedAt, commitMs: performance.now() - began }
+      return { layer, report: { ...obtained.value.report, ...times } }
     } finally {
       this.#progress.delete(id)
     }

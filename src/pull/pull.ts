@@ -68,6 +68,14 @@ export type LayerReport = {
   readonly queuedMs: number
   readonly networkMs: number
   readonly unpackMs: number
+  /** The worker's own account: its time without bytes to work on, then what its time unpacking went into. */
+  readonly waitMs: number
+  readonly inflateMs: number
+  readonly hashMs: number
+  readonly writeMs: number
+  /** Time waiting, unpacked, for the layer below; time being given its place above it. */
+  readonly belowMs: number
+  readonly commitMs: number
   readonly attempts: number
   readonly warnings: readonly string[]
 }
@@ -81,6 +89,9 @@ export type PullEvent =
       readonly platform: Platform
       readonly host: string
       readonly ms: number
+      /** Time waiting for other pulls before; of `ms`, the time getting tokens. */
+      readonly queuedMs: number
+      readonly tokenMs: number
     }
   | { readonly type: 'planned'; readonly plan: PullPlan }
   | { readonly type: 'progress'; readonly layer: number; readonly state: LayerState; readonly bytes: number }

@@ -11,12 +11,14 @@ import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Unpacker } from '../unpack/unpack.ts'
 import { checkPull } from './check.ts'
+import type { History } from './history.ts'
 import { canonical, type Identify } from './identity.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
 import type { Partials } from './partials.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { type PullReport, reportOf } from './report.ts'
 import type { Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
 import { type StaleTag, StaleTags } from './stale.ts'
@@ -39,6 +41,8 @@ export type PullerOptions = {
   readonly identify?: Identify
   /** With each pull the registry itself must say that its caller may read the image; by default a mirror's answer, or a HEAD, will do. */
   readonly recheckAccess?: boolean
+  /** Where reports of pulls are kept; by default they are not. */
+  readonly history?: Pick<History, 'add'>
   readonly log?: Log
 }
 
@@ -54,6 +58,7 @@ class NodePuller implements Puller {
   readonly #crew: Crew
   readonly #limiter: Limiter
   readonly #log: Log
+  readonly #history: Pick<History, 'add'> | undefined
   readonly #onEnd: NonNullable<PullerOptions['onEnd']>
   readonly #entries = new Map<string, Entry>()
   /** Every pull that has not let go of everything yet, those nobody waits for any more included. */
@@ -64,7 +69,8 @@ class NodePuller implements Puller {
   #isClosed = false
 
   constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
-    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor } = rest
+    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor, history } = rest
+    this.#history = history
     const layers = new LayerWork({ store, unpacker, room, log, partials })
     const stale = new StaleTags(staleTagsFor)
     this.#crew = { registry, store, platform, room, stale, identify, recheckAccess, layers }
@@ -144,16 +150,18 @@ class NodePuller implements Puller {
     const { id, request, signal } = pull
     const reference = formatReference(request.reference)
     this.#sampleWhileBusy()
+    const asked = performance.now()
     try {
       using _permit = await this.#limiter.acquire({ signal })
       this.#log.info({ pull: id, reference, client: request.client }, 'pull started')
       const started = performance.now()
-      const result = await runPull(this.#crew, request, pull, { signal })
+      const result = await runPull(this.#crew, request, pull, { signal, queuedMs: started - asked })
       this.#ended(pull, result, Math.round(performance.now() - started))
       return result
     } catch (error) {
       const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
-      this.#log.warn({ pull: id, reference, failure: failure.failure.kind, err: failure }, 'pull failed')
+      const report = this.#told(pull, performance.now() - asked, { kind: failure.failure.kind, message: failure.message })
+      this.#log.warn({ pull: id, reference, failure: failure.failure.kind, verdict: report.verdict, err: failure }, 'pull failed')
       this.#onEnd(request.reference.registry, failure.failure.kind)
       // Whatever else runs for this pull has lost its purpose.
       pull.stop(failure)
@@ -164,8 +172,10 @@ class NodePuller implements Puller {
     }
   }
 
-  #ended({ id, request: { reference } }: PullInFlight, { image, plan, stale }: PullResult, ms: number): void {
-    const fields = { pull: id, reference: plan.reference, image: image.id, ms }
+  #ended(pull: PullInFlight, { image, plan, stale }: PullResult, ms: number): void {
+    const { reference } = pull.request
+    const { verdict } = this.#told(pull, ms)
+    const fields = { pull: pull.id, reference: plan.reference, image: image.id, ms, verdict }
     if (stale === undefined) {
       this.#crew.stale.refreshed(reference)
       this.#log.info(fields, 'pulled')
@@ -175,6 +185,14 @@ class NodePuller implements Puller {
       this.#log.warn({ ...fields, digest, stale: true, err: stale }, 'answered with what this tag named last')
     }
     this.#onEnd(reference.registry, stale === undefined ? 'pulled' : 'stale')
+  }
+
+  /** What there is to say of a pull that has ended, written down. */
+  #told({ id, request, startedAt, told }: PullInFlight, ms: number, failure?: PullReport['failure']): PullReport {
+    const reference = formatReference(request.reference)
+    const report = reportOf({ id, reference, client: request.client, startedAt, ms }, told, failure)
+    this.#history?.add(report)
+    return report
   }
 
   #sampleWhileBusy(): void {

@@ -37,7 +37,12 @@ export async function planPull(crew: Crew, request: PullRequest, options: Aborta
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
-export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
+export async function runPull(
+  crew: Crew,
+  request: PullRequest,
+  audience: Audience,
+  { queuedMs, ...options }: Abortable & { readonly queuedMs: number },
+): Promise<PullResult> {
   const { store, layers } = crew
   layers.checkRights()
   const started = performance.now()
@@ -49,7 +54,8 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   // Who gets what a tag named last, or brings an archive, has not been let in by anybody.
   const isLetIn = planned.stale === undefined && request.source === undefined
   const receipt = !isLetIn ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
-  audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ms: resolveMs })
+  const times = { ms: resolveMs, queuedMs, tokenMs: remote.tokenMs }
+  audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ...times })
   await using lease = store.lease()
   // In a runtime's store the names of an image that is here whole hold its layers; in one of ours it might make room for another pull.
   const isHeldByNames = plan.present && store.holdings === undefined
@@ -59,9 +65,14 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 
-  const finish = (image: PullResult['image'], reports: readonly LayerReport[], sealMs: number): PullResult => {
+  const finish = (image: PullResult['image'], layers: readonly LayerReport[], syncMs: number, publishMs: number): PullResult => {
     const ms = performance.now() - started
-    audience.event({ type: 'done', imageId: image.id, ms, verdict: verdict({ ms, resolveMs, sealMs, layers: reports }) })
+    audience.event({
+      type: 'done',
+      imageId: image.id,
+      ms,
+      verdict: verdict({ host, resolveMs, tokenMs: times.tokenMs, queuedMs, layers, syncMs, publishMs }),
+    })
     return { image, plan, ...(planned.stale === undefined ? {} : { stale: planned.stale }) }
   }
 
@@ -84,7 +95,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
   }
   if (published !== undefined) {
     if (receipt !== undefined) store.receipts.note(published.id, receipt)
-    return finish(published, reports, 0)
+    return finish(published, reports, 0, 0)
   }
 
   audience.phase('sealing')
@@ -93,7 +104,7 @@ export async function runPull(crew: Crew, request: PullRequest, audience: Audien
     options,
   )
   audience.event({ type: 'sealed', syncMs, publishMs })
-  return finish(image, reports, syncMs + publishMs)
+  return finish(image, reports, syncMs, publishMs)
 }
 
 const sourceOf = ({ registry }: Crew, { reference, credentials, source }: PullRequest): Repository =>

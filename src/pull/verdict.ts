@@ -1,25 +1,80 @@
-/** One sentence that says where a pull's time went. */
+/** Where a pull's time went: the steps nothing could have overtaken, and one sentence that names the longest. */
 import type { LayerReport } from './pull.ts'
 
 export type PullTimes = {
-  readonly ms: number
+  readonly host?: string | undefined
+  readonly queuedMs: number
+  /** Of it, `tokenMs` went into getting a token. */
   readonly resolveMs: number
-  readonly sealMs: number
+  readonly tokenMs: number
   readonly layers: readonly LayerReport[]
+  readonly syncMs: number
+  readonly publishMs: number
 }
 
-/** Names the longest stretch: resolving, one layer's wait, network or unpacking, or the seal. */
-export function verdict({ resolveMs, sealMs, layers }: PullTimes): string {
-  if (layers.every(({ origin }) => origin === 'here')) return 'nothing had to move'
-  const stretches = [
-    { ms: resolveMs, text: 'the registry, resolving the reference' },
-    { ms: sealMs, text: 'the disk, sealing the image' },
-    ...layers.flatMap((layer, at) => [
-      { ms: layer.networkMs, text: `the network to ${layer.host ?? 'the registry'}, layer ${at + 1}` },
-      { ms: layer.unpackMs, text: `unpacking layer ${at + 1}` },
-      { ms: layer.queuedMs, text: `waiting for a free worker, layer ${at + 1}` },
-    ]),
-  ]
-  const longest = stretches.reduce((most, each) => (each.ms > most.ms ? each : most))
-  return `bottleneck: ${longest.text}`
+/** One step of the critical path, as it is named in a sentence. */
+export type Step = { readonly text: string; readonly ms: number }
+
+/**
+ * The steps that the pull waited for, in order. Layers come in parallel and are committed from the base up: of the top one that had to come,
+ * the way leads down as long as a layer has waited for the one below it, and up again by the commits.
+ */
+export function criticalPath({ host, queuedMs, resolveMs, tokenMs, layers, syncMs, publishMs }: PullTimes): Step[] {
+  const at = slowest(layers)
+  const layer = layers[at]
+  const commitMs = layers.slice(Math.max(0, at)).reduce((sum, each) => sum + each.commitMs, 0)
+  const registry = host ?? 'the registry'
+  return [
+    { text: 'waiting for other pulls to end', ms: queuedMs },
+    { text: `getting a token for ${registry}`, ms: tokenMs },
+    { text: `${registry}, resolving the reference`, ms: Math.max(0, resolveMs - tokenMs) },
+    ...(layer === undefined ? [] : stepsOf(layer, at + 1)),
+    { text: 'the disk, giving layers their place', ms: commitMs },
+    { text: 'the disk, syncing what was written', ms: syncMs },
+    { text: 'publishing the image', ms: publishMs },
+  ].filter(({ ms }) => ms > 0)
+}
+
+/** In the worker these follow each other and do not overlap. */
+const stepsOf = (layer: LayerReport, number: number): Step[] => [
+  { text: `waiting for a free worker, layer ${number}`, ms: layer.queuedMs },
+  { text: `the network to ${layer.host ?? 'the registry'}, layer ${number}`, ms: layer.waitMs },
+  { text: `CPU, inflating layer ${number}`, ms: layer.inflateMs },
+  { text: `CPU, hashing layer ${number}`, ms: layer.hashMs },
+  { text: `writing the files of layer ${number} to disk`, ms: layer.writeMs },
+]
+
+/** The position of the layer that all above it waited for; -1 where none had to come. */
+function slowest(layers: readonly LayerReport[]): number {
+  let at = layers.findLastIndex(({ origin }) => origin !== 'here')
+  // A layer that was here already kept nobody waiting for longer than it takes to look.
+  while (at > 0 && layers[at - 1]?.origin !== 'here' && (layers[at]?.belowMs ?? 0) > WAITED_MS) at--
+  return at
+}
+
+/** Less is what the turn of an event loop takes. */
+const WAITED_MS = 1
+
+/** Names the longest step, and its part of the whole. */
+export function verdict(times: PullTimes): string {
+  if (times.layers.every(({ origin }) => origin === 'here')) return 'nothing had to move'
+  const steps = criticalPath(times)
+  const whole = steps.reduce((sum, { ms }) => sum + ms, 0)
+  const longest = steps.reduce((most, each) => (each.ms > most.ms ? each : most), { text: 'none', ms: 0 })
+  return `bottleneck: ${longest.text} (${Math.round((100 * longest.ms) / Math.max(whole, 1e-9))} %)`
+}
+
+/** How far a pull came that failed, and why it went no further. */
+export function failureSentence(
+  report: { readonly host?: string; readonly layers: readonly unknown[]; readonly layerCount: number; readonly ms: number },
+  message: string,
+): string {
+  const { host, layers, layerCount, ms } = report
+  const stage =
+    host === undefined
+      ? 'before it was resolved'
+      : layers.length === layerCount
+        ? 'while sealing'
+        : `with ${layers.length} of ${layerCount} layers here`
+  return `failed after ${(ms / 1000).toFixed(1)} s, ${stage}: ${message}`
 }

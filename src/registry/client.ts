@@ -125,6 +125,10 @@ class RemoteRepository implements Repository {
     return this.#resolvedBy?.name
   }
 
+  get tokenMs(): number {
+    return this.#parts.logins.tookMs
+  }
+
   async resolve({
     signal,
     known,

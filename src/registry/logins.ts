@@ -13,6 +13,8 @@ export class Logins {
   readonly #found = new Map<string, Promise<Candidates>>()
   /** What was let in. */
   readonly #good = new Map<string, Credentials>()
+  /** Milliseconds that requests have waited for what shows who logs in. */
+  tookMs = 0
 
   constructor(given: Credentials, keyring: Keyring | undefined) {
     this.#given = given

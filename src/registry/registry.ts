@@ -97,6 +97,9 @@ export interface Repository {
   /** Who answered the last `resolve`; undefined before. */
   readonly resolvedBy: string | undefined
 
+  /** Milliseconds that requests of this repository have waited for a login so far: for a token mostly. */
+  readonly tokenMs: number
+
   /**
    * Asks the registry itself, no mirror, whether it gives these credentials this manifest; nothing where it was the registry that answered
    * `resolve`. Throws unauthorized, denied, manifest-unknown, rate-limited; access-unconfirmed where it could not be asked.

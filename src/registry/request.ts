@@ -106,7 +106,7 @@ export class Requests {
 
   async #sendAs(
     party: Party,
-    { method, path, headers }: Question,
+    { method, path, headers, logins }: Question,
     receive: (head: Head) => Consumer,
     attempt: Attempt,
   ): Promise<Result<Head>> {
@@ -116,7 +116,9 @@ export class Requests {
     if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace)
     const asked = { host, agents: this.#agents, registry: origin, signal, pace }
     for (let refreshes = 0; ; refreshes++) {
+      const asking = performance.now()
       const login = await this.#authenticator.authorization(party, signal)
+      logins.tookMs += performance.now() - asking
       if ('trouble' in login) return login
       const authorization = login.value === undefined ? {} : { authorization: login.value }
       const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...host.headers, ...authorization }

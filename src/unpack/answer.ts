@@ -23,6 +23,8 @@ const layer = z.strictObject({
   warnings: z.array(text).max(20),
   waitMs: milliseconds,
   workMs: milliseconds,
+  inflateMs: milliseconds,
+  hashMs: milliseconds,
 })
 
 const verdict = z.strictObject({

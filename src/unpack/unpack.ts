@@ -50,9 +50,11 @@ export type UnpackedLayer = {
   readonly whiteouts: number
   /** Things left out or changed that a person may want to know ("trusted.* xattr ignored"), at most 20, each once. */
   readonly warnings: readonly string[]
-  /** The worker's time waiting for bytes, and its time working. */
+  /** The worker's time waiting for bytes, and its time working; of that, inflating and hashing. The rest is the tree's: tar, files, attributes. */
   readonly waitMs: number
   readonly workMs: number
+  readonly inflateMs: number
+  readonly hashMs: number
 }
 
 export interface Unpacker extends AsyncDisposable {

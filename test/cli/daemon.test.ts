@@ -26,6 +26,12 @@ const report: LayerReport = {
   queuedMs: 0.456789,
   networkMs: 200,
   unpackMs: 300,
+  waitMs: 0.25,
+  inflateMs: 1.25,
+  hashMs: 0.5,
+  writeMs: 0.75,
+  belowMs: 0.25,
+  commitMs: 0.5,
   attempts: 2,
   warnings: ['odd \u001b name'],
 }
@@ -43,7 +49,16 @@ async function start(...images: Parameters<typeof testServices>) {
 async function drive({ driven }: Awaited<ReturnType<typeof start>>, gap?: Promise<void>) {
   const pull = await driven.next()
   const platform = { os: 'linux', architecture: 'amd64' }
-  pull.emit({ type: 'resolved', root: byDigest.manifest, manifest: app.manifest, platform, host: 'r.example', ms: 6.125 })
+  pull.emit({
+    type: 'resolved',
+    root: byDigest.manifest,
+    manifest: app.manifest,
+    platform,
+    host: 'r.example',
+    ms: 6.125,
+    queuedMs: 0.5,
+    tokenMs: 1.5,
+  })
   pull.emit({ type: 'planned', plan: planOf(app, pull.request) })
   pull.emit({ type: 'progress', layer: 1, state: 'downloading', bytes: 512 })
   await gap

@@ -13,7 +13,7 @@ import { parseConfig } from '../../src/oci/parse.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import type { StoredLayer } from '../../src/store/store.ts'
 import { housekeeperOver } from '../rpc/daemon.ts'
-import { drivenPuller, noLooker, noVerifier } from '../rpc/parts.ts'
+import { drivenPuller, noHistory, noLooker, noVerifier } from '../rpc/parts.ts'
 import { depsWith, windlass } from './terminal.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -34,6 +34,7 @@ const deps: Deps<Config> = depsWith({
       collector: createCollector(store),
       housekeeper: housekeeperOver(store),
       looker: noLooker,
+      history: noHistory,
       verifier: noVerifier,
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     }

@@ -8,7 +8,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import type { Expiries } from '../../src/store/expiry.ts'
 import type { StoredImage } from '../../src/store/store.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
+import { drivenPuller, memoryStore, noHistory, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 import { depsWith, windlass } from './terminal.ts'
 
 const app: StoredImage = { ...storedImage('app', { tags: ['r.example/app:1'] }), manifestBytes: Buffer.from('{}') }
@@ -25,6 +25,7 @@ async function start({ image = app, expiries }: { readonly image?: StoredImage; 
     collector: createCollector(store),
     housekeeper: housekeeperOver(store),
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
   }
   const log = { info: () => {}, warn: () => {} }

@@ -83,8 +83,9 @@ test.each([
   using view = barsView(output, (_, plain) => plain, LONG)
   for (const event of events) view.event(event)
   // A layer that has arrived draws at once, without waiting for the next frame.
+  const steps = { waitMs: 1, inflateMs: 1, hashMs: 1, writeMs: 1, belowMs: 1, commitMs: 1 }
   const report = { origin: 'registry', blobSize: 3_000, diffSize: 3_072, entries: 1210, whiteouts: 12, queuedMs: 200 } as const
-  view.event({ type: 'layer', layer: 2, report: { ...report, networkMs: 1, unpackMs: 1, attempts: 3, warnings: [] } })
+  view.event({ type: 'layer', layer: 2, report: { ...report, networkMs: 1, unpackMs: 1, ...steps, attempts: 3, warnings: [] } })
   const frame = text().slice(text().lastIndexOf('layer 3/3')).trimEnd().split('\n')
   expect(Math.max(...frame.map((line) => line.length))).toBeLessThanOrEqual(width + 1)
   expect(frame.join('\n')).toMatch(/layer 1\/3 .*downloading .*123 MB \/ 520 MB {2}0 B\/s$/m)

@@ -10,7 +10,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller, noLooker, noVerifier } from '../rpc/parts.ts'
+import { drivenPuller, noHistory, noLooker, noVerifier } from '../rpc/parts.ts'
 import { commitLayer, pullByHand } from '../store/fixtures.ts'
 import { temporaryRoot } from '../store/local/place.ts'
 import { depsWith, windlass } from './terminal.ts'
@@ -33,6 +33,7 @@ async function remote() {
     collector,
     housekeeper: housekeeperOver(store, collector, tight),
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
   }
   const platform = { os: 'linux', architecture: 'amd64' }
@@ -61,6 +62,7 @@ async function embedded() {
     collector,
     housekeeper,
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
     [Symbol.asyncDispose]: async () => {},
   })

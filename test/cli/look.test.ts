@@ -7,7 +7,7 @@ import { createCollector } from '../../src/gc/gc.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import { openLab } from '../pull/lab.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { noVerifier } from '../rpc/parts.ts'
+import { noHistory, noVerifier } from '../rpc/parts.ts'
 import { buildImage, buildIndex } from '../support/image.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
 
@@ -53,7 +53,7 @@ async function open() {
   lab.registry.putManifest('app', '1', index, mediaTypes.ociIndex)
   const { puller, looker, store } = lab
   const collector = createCollector(store)
-  const node = { puller, looker, store, collector, housekeeper: housekeeperOver(store), verifier: noVerifier }
+  const node = { puller, looker, store, collector, housekeeper: housekeeperOver(store), verifier: noVerifier, history: noHistory }
   return { lab, request, node, name: `${lab.registry.host}/app:1` }
 }
 

@@ -12,6 +12,7 @@ import { createLayerVerifier } from '../../src/verify/layer-verifier.ts'
 import type { LayerVerifier } from '../../src/verify/verify.ts'
 import { openLab } from '../pull/lab.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
+import { noHistory } from '../rpc/parts.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
 import { describeTree } from '../support/victim.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
@@ -34,7 +35,15 @@ async function pulled() {
   const { puller, store } = lab
   const collector = createCollector(store)
   const verifier = createLayerVerifier({ store, verifier: lab.verifier, log: silent })
-  const node = { puller, looker: lab.looker, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
+  const node = {
+    puller,
+    looker: lab.looker,
+    history: noHistory,
+    store,
+    collector,
+    housekeeper: housekeeperOver(store, collector),
+    verifier,
+  }
   const request = lab.publish('app:1', buildImage({ layers: [base, top] }))
   const { id } = await lab.pull(request)
   const layers = await Promise.all(((await store.find(id))?.layerIds ?? []).map((each) => store.layer(each)))
@@ -233,7 +242,15 @@ test('on a terminal it shows how far it is, and leaves when interrupted', async 
   await using lab = await openLab()
   const { puller, store } = lab
   const collector = createCollector(store)
-  const node = { puller, looker: lab.looker, store, collector, housekeeper: housekeeperOver(store, collector), verifier }
+  const node = {
+    puller,
+    looker: lab.looker,
+    history: noHistory,
+    store,
+    collector,
+    housekeeper: housekeeperOver(store, collector),
+    verifier,
+  }
   const at = terminal({ tty: { columns: 80, rows: 24 }, env: { TERM: 'xterm' } })
   const deps = depsWith({ openEmbedded: async () => ({ ...node, [Symbol.asyncDispose]: async () => {} }) })
   const code = run(['--root', lab.root, 'verify'], deps, at.io)

@@ -22,6 +22,12 @@ const report: LayerReport = {
   queuedMs: 0.5,
   networkMs: 1.5,
   unpackMs: 2.5,
+  waitMs: 0.25,
+  inflateMs: 1.25,
+  hashMs: 0.5,
+  writeMs: 0.75,
+  belowMs: 0.25,
+  commitMs: 0.5,
   attempts: 2,
   warnings: ['trusted.* xattr ignored'],
 }
@@ -50,7 +56,16 @@ it('streams what happens in a pull, every kind of event with every figure', asyn
     platform: { os: 'linux', architecture: 'arm64' },
     client: 'control',
   })
-  pull.emit({ type: 'resolved', root: app.manifest, manifest: app.manifest, platform, host: 'r.example', ms: 6.5 })
+  pull.emit({
+    type: 'resolved',
+    root: app.manifest,
+    manifest: app.manifest,
+    platform,
+    host: 'r.example',
+    ms: 6.5,
+    queuedMs: 0.5,
+    tokenMs: 1.5,
+  })
   pull.emit({ type: 'planned', plan: planOf(app, pull.request) })
   pull.emit({ type: 'progress', layer: 1, state: 'downloading', bytes: 512 })
   pull.emit({ type: 'layer', layer: 1, report })
@@ -61,7 +76,15 @@ it('streams what happens in a pull, every kind of event with every figure', asyn
   const manifest = { mediaType: app.manifest.mediaType, digest: app.manifest.digest, size: 500 }
   const got = await events
   expect(got.map(({ event }) => event)).toEqual(['resolved', 'planned', 'progress', 'layer', 'sealed', 'done'])
-  expect(got[0]?.resolved).toEqual({ root: manifest, manifest, platform: 'linux/arm64/v8', host: 'r.example', ms: 6.5 })
+  expect(got[0]?.resolved).toEqual({
+    root: manifest,
+    manifest,
+    platform: 'linux/arm64/v8',
+    host: 'r.example',
+    ms: 6.5,
+    queuedMs: 0.5,
+    tokenMs: 1.5,
+  })
   expect(got[1]?.planned?.plan).toMatchObject({
     reference: 'r.example/app:1',
     platform: 'linux/arm64',

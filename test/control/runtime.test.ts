@@ -8,7 +8,7 @@ import { createPassthrough, fixedPassthrough, type Passthrough } from '../../src
 import type { RuntimeFacts } from '../../src/runtime/runtime.ts'
 import type { Expiries } from '../../src/store/expiry.ts'
 import { collect, housekeeperOver, startDaemon, testServices, unbounded } from '../rpc/daemon.ts'
-import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
+import { drivenPuller, memoryStore, noHistory, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 
 const signal = unbounded
 const app = storedImage('app', { tags: ['r.example/app:1'] })
@@ -47,6 +47,7 @@ async function start({
     collector: createCollector(store),
     housekeeper: housekeeperOver(store),
     looker: noLooker,
+    history: noHistory,
     verifier: noVerifier,
     ...(confirm === undefined ? {} : { confirm }),
   }

@@ -48,6 +48,8 @@ export type LabOptions = RegistryOptions & {
   readonly roomIn?: (store: Store) => Room
   readonly partials?: Partials
   readonly log?: Log
+  readonly history?: NonNullable<PullerOptions['history']>
+  readonly maxParallelPulls?: number
   /** The registry's tags may be answered with what they named last. */
   readonly mayBeStale?: true
   readonly onEnd?: NonNullable<PullerOptions['onEnd']>
@@ -56,7 +58,7 @@ export type LabOptions = RegistryOptions & {
 }
 
 export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
-  const { partials, log, onEnd, identify, recheckAccess, ...options } = more
+  const { partials, log, history, maxParallelPulls = 4, onEnd, identify, recheckAccess, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -74,11 +76,12 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     store,
     unpacker,
     platform: amd64,
-    maxParallelPulls: 4,
+    maxParallelPulls,
     partials,
     room,
     ...access,
     ...(log === undefined ? {} : { log }),
+    ...(history === undefined ? {} : { history }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
     ...(onEnd === undefined ? {} : { onEnd }),
   })

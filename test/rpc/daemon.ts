@@ -11,7 +11,7 @@ import { Housekeeper } from '../../src/gc/housekeeper.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { type CallRecord, type Services, serve } from '../../src/rpc/server.ts'
 import type { Store, StoredImage } from '../../src/store/store.ts'
-import { drivenPuller, memoryStore, noLooker, noVerifier } from './parts.ts'
+import { drivenPuller, memoryStore, noHistory, noLooker, noVerifier } from './parts.ts'
 
 /** A signal that never aborts: the test's own time limit is the bound. */
 export const unbounded = new AbortController().signal
@@ -36,7 +36,7 @@ export function testServices(...images: StoredImage[]) {
     image: createImageService({ puller, store, collector, log }),
     runtime: createRuntimeService('1.2.3'),
     windlass: createControlService({
-      node: () => ({ puller, store, collector, housekeeper, looker: noLooker, verifier: noVerifier }),
+      node: () => ({ puller, store, collector, housekeeper, looker: noLooker, verifier: noVerifier, history: noHistory }),
       log,
       root: store.root,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },

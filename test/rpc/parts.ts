@@ -21,6 +21,9 @@ export const noVerifier: LayerVerifier = {
   finishRepairs: async () => {},
 }
 
+/** For services whose pulls are not written down. */
+export const noHistory = { list: async () => [] }
+
 /** For services that are asked to look nothing up. */
 export const noLooker: Looker = {
   lookUp: () => Promise.reject(new Error('nothing is looked up here')),

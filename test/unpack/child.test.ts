@@ -19,6 +19,8 @@ const layer = {
   warnings: [],
   waitMs: 0,
   workMs: 0,
+  inflateMs: 0,
+  hashMs: 0,
 }
 const job: Job = {
   dir: '/nowhere',

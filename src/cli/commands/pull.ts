@@ -4,13 +4,16 @@ import { fail } from '../../failure/failure.ts'
 import { formatPlatform } from '../../platform/platform.ts'
 import { wantedPlatform } from '../../platform/wanted.ts'
 import type { LayerReport, PullEvent, PullPlan } from '../../pull/pull.ts'
+import { type PullReport, reportOf } from '../../pull/report.ts'
 import { MAX_EXPIRY_MS, MIN_EXPIRY_MS, noExpiries } from '../../store/expiry.ts'
 import type { Ask, Backend, PullAsk } from '../backend.ts'
-import { failureDocument, planDocument, reportDocument, rounded } from '../documents.ts'
+import { failureDocument, historyDocument, planDocument, reportDocument, rounded } from '../documents.ts'
+import { kindOf, textOf } from '../failures.ts'
 import { durationOption, loginFrom, numberOption, type Options, switchOption, textOption } from '../options.ts'
 import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
+import { reportForPeople } from '../pull-report.ts'
 import { note, type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
 
@@ -18,6 +21,7 @@ export function addPull(program: Command, session: Session): void {
   asking(program.command('pull').description('pull an image: verified layer by layer, visible once it is whole'))
     .option('--json', 'write every event to stdout as one line of JSON')
     .option('-q, --quiet', 'no progress, only the result')
+    .option('--report', 'tell where the time went, layer by layer, once it has ended')
     .option('--expires <duration>', 'let the image go by itself after this time, such as 24h; beside containerd', expiresOption)
     .addHelpText(
       'after',
@@ -28,6 +32,7 @@ helpers they name; where they have none for this registry, the daemon's own, if 
 --expires is for images pulled ahead of any pod. Where the image was here for good before, it stays so; a time it had gives way to a
 later one; a pull without --expires, kubelet's or yours, takes the time away. A pod that finds the image there (IfNotPresent) does not
 pull: it takes nothing away. containerd 2.1.9 removes such an image with its first collection after the time; 1.6 and 1.7 leave it.
+--report goes to stderr; with -o json or yaml it is part of the result. windlass history has the same of every pull, later too.
 With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
@@ -36,6 +41,7 @@ Examples:
   windlass pull --creds-stdin registry.example/app:v2 < user-and-password
   windlass --root ./images pull debian:12        # no daemon needed
   windlass pull --expires 24h registry.example/tomorrow:v3
+  windlass pull --report debian:12
   windlass pull --json debian:12 | jq 'select(.type == "layer")'`,
     )
     .action(async (image: string, options: Options) => {
@@ -114,8 +120,16 @@ type Outcome = {
 async function pull(session: Session, ask: PullAsk, options: Options): Promise<void> {
   const { io, signal } = session
   const json = switchOption(options, 'json')
+  const startedAt = new Date()
+  const started = performance.now()
   await using backend = await session.backend()
   const seen: PullEvent[] = []
+  const wantsReport = switchOption(options, 'report')
+  const reported = (failure?: PullReport['failure']): PullReport => {
+    const pulled = { id: '', reference: ask.reference, client: session.ownRoot() ? 'cli' : 'control', startedAt } as const
+    return reportOf({ ...pulled, ms: performance.now() - started }, seen, failure)
+  }
+  const showReport = (report: PullReport): void => void io.stderr.write(`\n${reportForPeople(report)}`)
   const imageId = await (async () => {
     using view: PullView = json ? jsonView(io) : switchOption(options, 'quiet') ? silentView : viewFor(io, ask.reference)
     return await backend.pull(ask, {
@@ -125,10 +139,15 @@ async function pull(session: Session, ask: PullAsk, options: Options): Promise<v
         view.event(event)
       },
     })
-  })()
+  })().catch((error: unknown) => {
+    if (wantsReport) showReport(reported({ kind: kindOf(error) ?? 'unknown', message: textOf(error) }))
+    throw error
+  })
+  if (wantsReport && (json || session.format() === 'table')) showReport(reported())
   if (json) return
   const expiry = ask.expiresAfterMs === undefined ? {} : await expiryOf(session, backend, imageId)
-  await print(io, session.format(), { ...outcome(imageId, ask.reference, seen), ...expiry }, () => `${imageId}\n`)
+  const report = wantsReport ? { report: historyDocument(reported()) } : {}
+  await print(io, session.format(), { ...outcome(imageId, ask.reference, seen), ...report, ...expiry }, () => `${imageId}\n`)
 }
 
 /** What has become of the time that was asked for. */

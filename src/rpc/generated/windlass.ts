@@ -28,6 +28,8 @@ import type { LayerInFlight as _windlass_v1_LayerInFlight, LayerInFlight__Output
 import type { LayerToVerify as _windlass_v1_LayerToVerify, LayerToVerify__Output as _windlass_v1_LayerToVerify__Output } from './windlass/v1/LayerToVerify.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from './windlass/v1/ListDamagedRequest.ts';
 import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from './windlass/v1/ListDamagedResponse.ts';
+import type { ListHistoryRequest as _windlass_v1_ListHistoryRequest, ListHistoryRequest__Output as _windlass_v1_ListHistoryRequest__Output } from './windlass/v1/ListHistoryRequest.ts';
+import type { ListHistoryResponse as _windlass_v1_ListHistoryResponse, ListHistoryResponse__Output as _windlass_v1_ListHistoryResponse__Output } from './windlass/v1/ListHistoryResponse.ts';
 import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPlatformsRequest__Output as _windlass_v1_ListPlatformsRequest__Output } from './windlass/v1/ListPlatformsRequest.ts';
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from './windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
@@ -53,12 +55,14 @@ import type { PlannedLayer as _windlass_v1_PlannedLayer, PlannedLayer__Output as
 import type { Progress as _windlass_v1_Progress, Progress__Output as _windlass_v1_Progress__Output } from './windlass/v1/Progress.ts';
 import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlass_v1_PullEvent__Output } from './windlass/v1/PullEvent.ts';
 import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as _windlass_v1_PullInFlight__Output } from './windlass/v1/PullInFlight.ts';
+import type { PullReport as _windlass_v1_PullReport, PullReport__Output as _windlass_v1_PullReport__Output } from './windlass/v1/PullReport.ts';
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
 import type { Receipt as _windlass_v1_Receipt, Receipt__Output as _windlass_v1_Receipt__Output } from './windlass/v1/Receipt.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
 import type { RepairFailed as _windlass_v1_RepairFailed, RepairFailed__Output as _windlass_v1_RepairFailed__Output } from './windlass/v1/RepairFailed.ts';
 import type { Repairing as _windlass_v1_Repairing, Repairing__Output as _windlass_v1_Repairing__Output } from './windlass/v1/Repairing.ts';
+import type { ReportedLayer as _windlass_v1_ReportedLayer, ReportedLayer__Output as _windlass_v1_ReportedLayer__Output } from './windlass/v1/ReportedLayer.ts';
 import type { Resolved as _windlass_v1_Resolved, Resolved__Output as _windlass_v1_Resolved__Output } from './windlass/v1/Resolved.ts';
 import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_Runtime__Output } from './windlass/v1/Runtime.ts';
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
@@ -111,6 +115,8 @@ export interface ProtoGrpcType {
       LayerToVerify: MessageTypeDefinition<_windlass_v1_LayerToVerify, _windlass_v1_LayerToVerify__Output>
       ListDamagedRequest: MessageTypeDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedRequest__Output>
       ListDamagedResponse: MessageTypeDefinition<_windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedResponse__Output>
+      ListHistoryRequest: MessageTypeDefinition<_windlass_v1_ListHistoryRequest, _windlass_v1_ListHistoryRequest__Output>
+      ListHistoryResponse: MessageTypeDefinition<_windlass_v1_ListHistoryResponse, _windlass_v1_ListHistoryResponse__Output>
       ListPlatformsRequest: MessageTypeDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsRequest__Output>
       ListPlatformsResponse: MessageTypeDefinition<_windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsResponse__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
@@ -136,12 +142,14 @@ export interface ProtoGrpcType {
       Progress: MessageTypeDefinition<_windlass_v1_Progress, _windlass_v1_Progress__Output>
       PullEvent: MessageTypeDefinition<_windlass_v1_PullEvent, _windlass_v1_PullEvent__Output>
       PullInFlight: MessageTypeDefinition<_windlass_v1_PullInFlight, _windlass_v1_PullInFlight__Output>
+      PullReport: MessageTypeDefinition<_windlass_v1_PullReport, _windlass_v1_PullReport__Output>
       PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
       Receipt: MessageTypeDefinition<_windlass_v1_Receipt, _windlass_v1_Receipt__Output>
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>
       RepairFailed: MessageTypeDefinition<_windlass_v1_RepairFailed, _windlass_v1_RepairFailed__Output>
       Repairing: MessageTypeDefinition<_windlass_v1_Repairing, _windlass_v1_Repairing__Output>
+      ReportedLayer: MessageTypeDefinition<_windlass_v1_ReportedLayer, _windlass_v1_ReportedLayer__Output>
       Resolved: MessageTypeDefinition<_windlass_v1_Resolved, _windlass_v1_Resolved__Output>
       Runtime: MessageTypeDefinition<_windlass_v1_Runtime, _windlass_v1_Runtime__Output>
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>

@@ -17,6 +17,7 @@
  *     staging/<uuid>/{diff,tar-split.gz,implied}         being unpacked
  *     trash/<uuid>                                       being removed
  *     partials/<hex of a blob's digest>                  what came of it, kept for a restart (pull/partials.ts); not the store's
+ *     history.jsonl                     reports of the last pulls (pull/history.ts); not the store's
  */
 import { hash } from 'node:crypto'
 import { join } from 'node:path'

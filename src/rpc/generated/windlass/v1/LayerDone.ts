@@ -15,6 +15,18 @@ export interface LayerDone {
   'unpackMs'?: (number | string);
   'attempts'?: (number);
   'warnings'?: (string)[];
+  /**
+   * The worker without bytes to work on; what its work went into.
+   */
+  'waitMs'?: (number | string);
+  'inflateMs'?: (number | string);
+  'hashMs'?: (number | string);
+  'writeMs'?: (number | string);
+  /**
+   * Waiting, unpacked, for the layer below; being given its place.
+   */
+  'belowMs'?: (number | string);
+  'commitMs'?: (number | string);
 }
 
 export interface LayerDone__Output {
@@ -30,4 +42,16 @@ export interface LayerDone__Output {
   'unpackMs': (number);
   'attempts': (number);
   'warnings': (string)[];
+  /**
+   * The worker without bytes to work on; what its work went into.
+   */
+  'waitMs': (number);
+  'inflateMs': (number);
+  'hashMs': (number);
+  'writeMs': (number);
+  /**
+   * Waiting, unpacked, for the layer below; being given its place.
+   */
+  'belowMs': (number);
+  'commitMs': (number);
 }

@@ -8,6 +8,11 @@ export interface Resolved {
   'platform'?: (string);
   'host'?: (string);
   'ms'?: (number | string);
+  /**
+   * Waiting for other pulls, before; getting tokens, of `ms`.
+   */
+  'queuedMs'?: (number | string);
+  'tokenMs'?: (number | string);
 }
 
 export interface Resolved__Output {
@@ -16,4 +21,9 @@ export interface Resolved__Output {
   'platform': (string);
   'host': (string);
   'ms': (number);
+  /**
+   * Waiting for other pulls, before; getting tokens, of `ms`.
+   */
+  'queuedMs': (number);
+  'tokenMs': (number);
 }

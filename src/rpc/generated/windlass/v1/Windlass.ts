@@ -12,6 +12,8 @@ import type { InspectImageRequest as _windlass_v1_InspectImageRequest, InspectIm
 import type { InspectImageResponse as _windlass_v1_InspectImageResponse, InspectImageResponse__Output as _windlass_v1_InspectImageResponse__Output } from '../../windlass/v1/InspectImageResponse.ts';
 import type { ListDamagedRequest as _windlass_v1_ListDamagedRequest, ListDamagedRequest__Output as _windlass_v1_ListDamagedRequest__Output } from '../../windlass/v1/ListDamagedRequest.ts';
 import type { ListDamagedResponse as _windlass_v1_ListDamagedResponse, ListDamagedResponse__Output as _windlass_v1_ListDamagedResponse__Output } from '../../windlass/v1/ListDamagedResponse.ts';
+import type { ListHistoryRequest as _windlass_v1_ListHistoryRequest, ListHistoryRequest__Output as _windlass_v1_ListHistoryRequest__Output } from '../../windlass/v1/ListHistoryRequest.ts';
+import type { ListHistoryResponse as _windlass_v1_ListHistoryResponse, ListHistoryResponse__Output as _windlass_v1_ListHistoryResponse__Output } from '../../windlass/v1/ListHistoryResponse.ts';
 import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPlatformsRequest__Output as _windlass_v1_ListPlatformsRequest__Output } from '../../windlass/v1/ListPlatformsRequest.ts';
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from '../../windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
@@ -111,6 +113,21 @@ export interface WindlassClient extends grpc.Client {
   listDamaged(argument: _windlass_v1_ListDamagedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
   listDamaged(argument: _windlass_v1_ListDamagedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
   listDamaged(argument: _windlass_v1_ListDamagedRequest, callback: grpc.requestCallback<_windlass_v1_ListDamagedResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * The reports of the last pulls that ended, newest first, whoever asked for them.
+   */
+  ListHistory(argument: _windlass_v1_ListHistoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  ListHistory(argument: _windlass_v1_ListHistoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  ListHistory(argument: _windlass_v1_ListHistoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  ListHistory(argument: _windlass_v1_ListHistoryRequest, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * The reports of the last pulls that ended, newest first, whoever asked for them.
+   */
+  listHistory(argument: _windlass_v1_ListHistoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  listHistory(argument: _windlass_v1_ListHistoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  listHistory(argument: _windlass_v1_ListHistoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
+  listHistory(argument: _windlass_v1_ListHistoryRequest, callback: grpc.requestCallback<_windlass_v1_ListHistoryResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * The platforms a reference has images for.
@@ -344,6 +361,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   ListDamaged: grpc.handleUnaryCall<_windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse>;
   
   /**
+   * The reports of the last pulls that ended, newest first, whoever asked for them.
+   */
+  ListHistory: grpc.handleUnaryCall<_windlass_v1_ListHistoryRequest__Output, _windlass_v1_ListHistoryResponse>;
+  
+  /**
    * The platforms a reference has images for.
    */
   ListPlatforms: grpc.handleUnaryCall<_windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse>;
@@ -425,6 +447,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   Info: MethodDefinition<_windlass_v1_InfoRequest, _windlass_v1_InfoResponse, _windlass_v1_InfoRequest__Output, _windlass_v1_InfoResponse__Output>
   InspectImage: MethodDefinition<_windlass_v1_InspectImageRequest, _windlass_v1_InspectImageResponse, _windlass_v1_InspectImageRequest__Output, _windlass_v1_InspectImageResponse__Output>
   ListDamaged: MethodDefinition<_windlass_v1_ListDamagedRequest, _windlass_v1_ListDamagedResponse, _windlass_v1_ListDamagedRequest__Output, _windlass_v1_ListDamagedResponse__Output>
+  ListHistory: MethodDefinition<_windlass_v1_ListHistoryRequest, _windlass_v1_ListHistoryResponse, _windlass_v1_ListHistoryRequest__Output, _windlass_v1_ListHistoryResponse__Output>
   ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
   ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>

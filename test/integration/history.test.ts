@@ -1,0 +1,45 @@
+/** What a daemon tells of the pulls that kubelet made. */
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { hostPlatform } from '../../src/platform/platform.ts'
+import { startRegistry } from '../registry/embedded-registry.ts'
+import { buildImage, buildLayer, publish } from '../support/image.ts'
+import { lacking } from './lacking.ts'
+import { startNode } from './node.ts'
+import { main, startWindlass } from './windlass.ts'
+
+const call = promisify(execFile)
+
+describe.skipIf(lacking('root'))('the history of a daemon', () => {
+  it('has pulls by CRI, those that failed too, and has them after a restart', async ({ signal }) => {
+    await using registry = await startRegistry({})
+    await using node = await startNode({ signal })
+    const layers = [buildLayer({ tar: [{ name: 'a', content: Buffer.alloc(1_000_000, 'a') }], compression: 'gzip' })]
+    publish(registry, 'app', '1', buildImage({ platform: hostPlatform(), layers }))
+    const reference = `${registry.host}/app:1`
+    await node.pull(reference, { signal })
+    await expect(node.pull(`${registry.host}/none:1`, { signal })).rejects.toThrow()
+    await node.windlass[Symbol.asyncDispose]()
+    await using again = await startWindlass(node.at('windlass'), { signal })
+
+    const windlass = async (...args: string[]) =>
+      (await call(process.execPath, [main, '--socket', again.socket, ...args], { signal })).stdout
+    const [failed, pulled, ...more] = JSON.parse(await windlass('-o', 'json', 'history'))
+    expect(more).toEqual([])
+    expect(failed).toMatchObject({ client: 'cri', failure: { kind: 'manifest-unknown' } })
+    expect(failed.verdict).toMatch(/^failed after /)
+    expect(pulled).toMatchObject({ client: 'cri', reference, layerCount: 1 })
+    expect(pulled.verdict).toMatch(/^bottleneck: .+ \(\d+ %\)$/)
+    const whole = await windlass('history', pulled.id)
+    expect(whole).toContain(pulled.verdict)
+    expect(whole).toMatch(/^LAYER +DIGEST +SIZE +FROM +WAIT +TRANSFER/m)
+    expect(whole).toContain('critical path\n')
+    expect(await windlass('history', '--last')).toContain('manifest')
+    expect((await windlass('history', reference)).trim().split('\n')).toHaveLength(2)
+    const reported = await call(process.execPath, [main, '--socket', again.socket, 'pull', '--report', reference], { signal })
+    expect(reported.stdout).toMatch(/^sha256:\w{64}\n$/)
+    expect(reported.stderr).toContain('why        nothing had to move')
+  })
+})
