@@ -51,10 +51,11 @@ export type LabOptions = RegistryOptions & {
   readonly onEnd?: NonNullable<PullerOptions['onEnd']>
   readonly identify?: Identify
   readonly recheckAccess?: boolean
+  readonly ahead?: NonNullable<PullerOptions['ahead']>
 }
 
 export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
-  const { partials, log, onEnd, identify, recheckAccess, ...options } = more
+  const { partials, log, onEnd, identify, recheckAccess, ahead, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -78,6 +79,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     ...access,
     ...(log === undefined ? {} : { log }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
+    ...(ahead === undefined ? {} : { ahead }),
     ...(onEnd === undefined ? {} : { onEnd }),
   })
   resources.defer(() => puller.close())
