@@ -92,7 +92,8 @@ export class ListFiles {
       return names.filter((name) => /^[^.].*\.ya?ml$/.test(name)).toSorted()
     } catch (error) {
       const problem = `${dir}: the lists cannot be read: ${describe(failureOf(asWindlassError(error)))}`
-      if (problem !== this.#dirProblem) log.error({ dir, err: error }, 'the directory of lists cannot be read; what was declared before holds')
+      if (problem !== this.#dirProblem)
+        log.error({ dir, err: error }, 'the directory of lists cannot be read; what was declared before holds')
       this.#dirProblem = problem
       return undefined
     }
@@ -103,7 +104,8 @@ export class ListFiles {
     const file = join(dir, name)
     const before = this.#files.get(name)
     const stamp = await stampOf(file)
-    if (before?.stamp === stamp) return
+    // What is wrong with one file may be mended in another.
+    if (before?.stamp === stamp && before.problem === undefined) return
     try {
       const lists = read(file)
       const twice = lists.find((list) => this.#others(name).some((other) => other.name === list.name))
@@ -116,7 +118,11 @@ export class ListFiles {
           : failureOf(error)
       const problem = describe(failure)
       this.#files.set(name, { stamp, lists: before?.lists ?? [], problem })
-      log.error({ file, failure }, `${problem}; ${before === undefined ? 'nothing in this file is pulled' : 'its last good state holds'}`)
+      if (problem === before?.problem) return
+      log.error(
+        { file, failure },
+        `${problem}; ${before === undefined ? 'nothing in this file is pulled' : 'its last good state holds'}`,
+      )
     }
   }
 
@@ -143,9 +149,8 @@ export class ListFiles {
       watcher.on('close', () => {
         if (this.#watcher === watcher) this.#watcher = undefined
       })
-    } catch (error) {
-      // Not there yet, or no inotify watch left (inotify(7)): the poll finds out what changes.
-      failureOf(asWindlassError(error))
+    } catch {
+      // Not there yet, which reading it tells, or no inotify watch left (inotify(7)): the poll finds out what changes.
     }
   }
 

@@ -3,11 +3,15 @@
  *
  *     lists.ts       the files of a directory, the last good state of each, told anew when one changes
  *     backoff.ts     when to try again
+ *     keeping.ts     how one stays here: its pin, or its time
  *     prepuller.ts   what is declared, against what is here: pull, pin, refresh, try again; let go of what is declared no more
  *
  * A pull that a pod waits for goes before any of these.
  */
+import type { Puller } from '../pull/pull.ts'
 import type { Reference } from '../reference/reference.ts'
+import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
 
 export type DeclaredImage = {
   /** Normal form. */
@@ -40,6 +44,13 @@ export type ImageState =
   | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number; readonly next: Date }
 
 export type QueuedImage = { readonly list: string; readonly name: string; readonly priority: number; readonly state: ImageState }
+
+/** Where images are pulled to; `confirm` waits until the runtime knows one. */
+export type Place = {
+  readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>
+  readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'pin' | 'unpin' | 'expiries'>
+  readonly confirm?: (image: string, options: Abortable) => Promise<void>
+}
 
 /** Owners of the pins that lists hold: `prepull:LIST`. */
 export const OWNER_PREFIX = 'prepull:'
