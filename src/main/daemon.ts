@@ -15,7 +15,8 @@ import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
-import { servicesBeside, servicesOf } from './services.ts'
+import { openPrepull, type Prepull } from './prepull.ts'
+import { placeBeside, servicesBeside, servicesOf } from './services.ts'
 import { keepSwitch, readSwitch } from './switch.ts'
 
 /** How long calls under way may take to end once the daemon is told to stop. */
@@ -23,6 +24,8 @@ const GRACE_MS = 5_000
 
 export type DaemonOptions = Abortable & {
   readonly onReady?: () => void
+  /** Given what is to be called at SIGHUP; without that SIGHUP stops the daemon. */
+  readonly onReload?: (reload: () => void) => void
   /** Why the configuration could not be used: beside a runtime, all calls are handed to it; else it is thrown. */
   readonly broken?: Error
 }
@@ -69,7 +72,12 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const end = AbortSignal.any([options.signal, lost.signal])
   node.housekeeper.start({ signal: end })
-  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, () => node.puller.close())
+  await using prepull = openPrepull(config, log, () => node)
+  if (prepull !== undefined) options.onReload?.(() => prepull.reload())
+  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, async () => {
+    await prepull?.[Symbol.asyncDispose]()
+    await node.puller.close()
+  })
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.signal.throwIfAborted()
 }
@@ -85,6 +93,7 @@ async function serveBeside(
 ): Promise<void> {
   const { broken, signal } = options
   await using open = new AsyncDisposableStack()
+  let prepull: Prepull | undefined
   const upstream = open.use(createUpstream(address.kind, address.socket))
   const pulls = (): number => {
     const state = own?.state
@@ -94,6 +103,7 @@ async function serveBeside(
   const onSwitch = (state: PassthroughState): void => {
     log.warn({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
+    prepull?.wake()
     door.manager.notify(status(state.on ? `passthrough: ${state.reason}` : 'answering'))
   }
   metrics.passthrough(broken !== undefined, 'bad-config')
@@ -101,9 +111,15 @@ async function serveBeside(
   const passthrough = broken === undefined ? keptPassthrough(config, onSwitch) : fixedPassthrough(broken.message)
   const onOpen = (isOpen: boolean): void => {
     metrics.passthrough(!isOpen, 'not-open')
+    prepull?.wake()
     if (isOpen) remember(address, config, log)
   }
   const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull, onOpen)) : undefined
+  if (own !== undefined) prepull = openPrepull(config, log, () => placeBeside(address, passthrough, own.state))
+  if (prepull !== undefined) {
+    const { reload } = open.use(prepull)
+    options.onReload?.(reload)
+  }
   const services = servicesBeside(config, version, log, {
     address,
     upstream,
@@ -112,6 +128,7 @@ async function serveBeside(
     onForwarded: metrics.forwarded,
   })
   await serveUntil(signal, services, config, log, door, options, async () => {
+    await prepull?.[Symbol.asyncDispose]()
     await own?.[Symbol.asyncDispose]()
   })
 }

@@ -29,6 +29,7 @@ import type { LayerVerifier } from '../verify/verify.ts'
 import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
+import { aheadLimits } from './prepull.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -92,7 +93,8 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const access = { identify, recheckAccess, staleTagsFor }
   const partials = await openPartials(config, log)
   const common = { registry, store, unpacker, platform, room, log }
-  const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
+  const ahead = aheadLimits(config, workersFor(config))
+  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {
     store.stopping?.()
     return puller.close()

@@ -8,6 +8,7 @@
  *
  * A pull that a pod waits for goes before any of these.
  */
+import type { Digest } from '../oci/digest.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Reference } from '../reference/reference.ts'
 import type { Store } from '../store/store.ts'
@@ -49,7 +50,7 @@ export type QueuedImage = { readonly list: string; readonly name: string; readon
 export type Place = {
   readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>
   readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'pin' | 'unpin' | 'expiries'>
-  readonly confirm?: (image: string, options: Abortable) => Promise<void>
+  readonly confirm?: (image: Digest, options: Abortable) => Promise<void>
 }
 
 /** Owners of the pins that lists hold: `prepull:LIST`. */
