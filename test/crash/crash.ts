@@ -3,6 +3,7 @@
  * tests make in full (SIGTERM, a second daemon, damaged databases and layers, other versions) are named in docs/durability.md.
  */
 import { parseArgs } from 'node:util'
+import { lacking } from '../integration/lacking.ts'
 import { CONTROLS, runCuts, withoutSync } from './cutting.ts'
 import { runFailures } from './failing.ts'
 import { runFull, SCARCE } from './full.ts'
@@ -15,9 +16,15 @@ const [share, seed] = [Number(values.share), Number(values.seed)]
 const { signal } = new AbortController()
 const some = (count: number): number => Math.max(1, Math.round(count * share))
 
+const isBesideHere = !lacking('root', 'containerd', 'runc')
+if (!isBesideHere) console.error('SKIPPED: kills and power cuts beside containerd, which is not here')
+
 const cases: readonly (() => Promise<Tally>)[] = [
   () => runKills(some(500), seed, { signal }),
   () => runCuts(some(200), seed, { signal }),
+  ...(isBesideHere
+    ? [() => runKills(some(200), seed, { signal, beside: true }), () => runCuts(some(100), seed, { signal, beside: true })]
+    : []),
   () => runFailures(some(200), seed, { signal }),
   ...SCARCE.map((what) => () => runFull(some(100), seed, what, { signal })),
   () => runRaces(some(10_000), seed, { signal }),

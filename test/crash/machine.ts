@@ -123,7 +123,9 @@ export class Beside implements Machine {
     const how = await this.#startContainerd({ signal })
     this.#running ??= await startWindlass(join(this.#dir, 'windlass'), { signal, wrapper, ...how })
     const { windlass } = this.#running.cri
-    await eventually(async () => (await windlass.info({}, { signal })).runtime?.missing === '', { signal })
+    // How long it takes is in the table; on a busy machine that may be a while.
+    const isOpen = async (): Promise<boolean> => (await windlass.info({}, { signal })).runtime?.missing === ''
+    await eventually(isOpen, { signal, seconds: 60 })
   }
 
   async startInVain(ms: number, { signal }: Abortable): Promise<void> {
