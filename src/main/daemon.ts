@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.ts'
 import { WindlassError } from '../failure/failure.ts'
 import { type Metrics, uncounted } from '../metrics/metrics.ts'
+import type { MetricsOptions } from '../metrics/serve.ts'
 import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
@@ -15,7 +16,7 @@ import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
-import { openPrepull, type Prepull } from './prepull.ts'
+import { figuresOf, openPrepull, type Prepull } from './prepull.ts'
 import { placeBeside, servicesBeside, servicesOf } from './services.ts'
 import { keepSwitch, readSwitch } from './switch.ts'
 
@@ -59,7 +60,9 @@ type Door = { readonly manager: Notifier; readonly inherited?: Inherited; isOpen
 async function serveOwn(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
   let pulls = (): number => 0
-  await using metrics = await openMetrics(config, version, log, door, () => pulls())
+  const figures = { pullsInFlight: () => pulls(), prepull: () => figuresOf(prepull) }
+  let prepull: Prepull | undefined
+  await using metrics = await openMetrics(config, version, log, door, figures)
   await using node = await openNode(config, version, log, {
     signal: options.signal,
     mustPull: true,
@@ -72,8 +75,9 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const end = AbortSignal.any([options.signal, lost.signal])
   node.housekeeper.start({ signal: end })
-  await using prepull = openPrepull(config, log, () => node)
-  if (prepull !== undefined) options.onReload?.(() => prepull.reload())
+  await using lists = openPrepull(config, log, () => node)
+  prepull = lists
+  if (lists !== undefined) options.onReload?.(() => lists.reload())
   await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
@@ -99,7 +103,8 @@ async function serveBeside(
     const state = own?.state
     return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
   }
-  const metrics = open.use(await openMetrics(config, version, log, door, pulls))
+  const figures = { pullsInFlight: pulls, prepull: () => figuresOf(prepull) }
+  const metrics = open.use(await openMetrics(config, version, log, door, figures))
   const onSwitch = (state: PassthroughState): void => {
     log.warn({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
@@ -180,11 +185,11 @@ async function serveUntil(
 
 /** Figures and probes, where an address is configured. One that is taken must not keep images from the node. */
 async function openMetrics(
-  { metrics }: Config,
+  { metrics, prepull }: Config,
   version: string,
   log: Logger,
   door: Door,
-  pullsInFlight: () => number,
+  figures: Required<Pick<MetricsOptions, 'pullsInFlight' | 'prepull'>>,
 ): Promise<Metrics & AsyncDisposable> {
   const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
   if (metrics === undefined) return none
@@ -193,7 +198,8 @@ async function openMetrics(
     const served = await serveMetrics({
       ...metrics,
       version,
-      pullsInFlight,
+      pullsInFlight: figures.pullsInFlight,
+      ...(prepull === undefined ? {} : { prepull: figures.prepull }),
       isReady: () => door.isOpen,
       onError: (error) => log.error({ err: error }, 'a connection for metrics could not be accepted'),
     })

@@ -6,6 +6,7 @@ import { authFileSource } from '../credentials/auth-file.ts'
 import { createKeyring, type Source } from '../credentials/credentials.ts'
 import { PluginSource } from '../credentials/plugin.ts'
 import { measureDisk } from '../gc/disk.ts'
+import type { PrepullFigures } from '../metrics/metrics.ts'
 import { ListFiles } from '../prepull/lists.ts'
 import type { DeclaredImage, ImageList, Place, QueuedImage } from '../prepull/prepull.ts'
 import { Prepuller } from '../prepull/prepuller.ts'
@@ -55,6 +56,15 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
       await work
     },
   }
+}
+
+/** What is counted of it; nothing before it is open. */
+export function figuresOf(prepull: Pick<Prepull, 'queue' | 'problems'> | undefined): PrepullFigures {
+  const images = (prepull?.queue() ?? []).map(({ list, state }) => ({
+    list,
+    state: state.kind === 'here' && !state.isProtected ? ('unprotected' as const) : state.kind,
+  }))
+  return { images, problems: prepull?.problems().length ?? 0 }
 }
 
 type Settings = NonNullable<Config['prepull']>

@@ -25,6 +25,13 @@ export async function keep(
   options: Abortable,
 ): Promise<Kept> {
   const { store } = place
+  const stayMs = image.pinMs ?? STAY_MS
+  if (store.expiries !== undefined && !mustAsk) {
+    const here = await store.find(image.name)
+    // Its time is far, or it has none: giving it another is a write to each of its records.
+    const left = here?.expiry === undefined ? Number.POSITIVE_INFINITY : here.expiry.at.getTime() - Date.now()
+    if (here !== undefined && left > stayMs / 2) return { id: here.id, isProtected: false, isPulled: false }
+  }
   using ahead = await store.expiries?.begin()
   for (let isLast = false; ; isLast = true) {
     const here = mustAsk ? undefined : await store.find(image.name)
@@ -34,7 +41,7 @@ export async function keep(
       await pinFor(store, list, image, found)
       return { id: found.id, isProtected: true, isPulled }
     }
-    const until = await ahead.give(found.id, new Date(Date.now() + (image.pinMs ?? STAY_MS)))
+    const until = await ahead.give(found.id, new Date(Date.now() + stayMs))
     // One whose time was over has gone while it was found; the next look finds nothing of it.
     if (until !== 'gone' || isLast) return { id: found.id, isProtected: false, isPulled }
   }
