@@ -43,6 +43,13 @@ export interface Embedded extends AsyncDisposable {
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
 }
 
+export type ServeOptions = Abortable & {
+  readonly onReady?: () => void
+  /** Called, if at all, with what SIGHUP is to do from then on; else it stops the daemon. */
+  readonly onReload?: (reload: () => void) => void
+  readonly broken?: Error
+}
+
 export type Deps<C extends InForce = InForce> = {
   /** Throws bad-config, invalid-argument. */
   readonly loadConfig: (sources: Sources) => C | Promise<C>
@@ -51,7 +58,7 @@ export type Deps<C extends InForce = InForce> = {
   /** The configuration as the document one would write to get it. */
   readonly configDocument: (config: C) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>
   /** Runs the daemon until `signal` aborts; resolves when everything is put away. `onReady` is called once the socket answers. */
-  readonly serve: (config: C, options: Abortable & { readonly onReady?: () => void; readonly broken?: Error }) => Promise<void>
+  readonly serve: (config: C, options: ServeOptions) => Promise<void>
   /** What can be made of sources that `loadConfig` refuses. */
   readonly salvageConfig: (sources: Sources) => C
   /** Looks this node over; with `ownRoot` for work without a daemon. */

@@ -8,12 +8,14 @@ import { openSession } from './session.ts'
 
 /**
  * Runs the command line `argv` (without node and script) to its end: 0, 1 for a failure, 2 for what was not understood, 128 and its
- * number when a signal stopped it; a second one stops this process at once. Never throws, and never exits by itself otherwise.
+ * number when a signal stopped it (SIGHUP may have a daemon read its lists instead); a second one stops this process at once. Never throws, and never exits by itself otherwise.
  */
 export async function run<C extends InForce>(argv: readonly string[], deps: Deps<C>, io: Io = processIo): Promise<number> {
   const interrupts = { first: undefined as StopSignal | undefined }
   const stop = new AbortController()
+  let reload: (() => void) | undefined
   using _listening = io.onInterrupt((name) => {
+    if (name === 'SIGHUP' && reload !== undefined) return reload()
     if (interrupts.first !== undefined) process.exit(EXIT_AFTER[name])
     interrupts.first = name
     stop.abort()
@@ -29,7 +31,7 @@ export async function run<C extends InForce>(argv: readonly string[], deps: Deps
   const program = createProgram(io, deps.version)
   addCommands(
     program,
-    openSession(deps, io, stop.signal, () => program.opts()),
+    openSession(deps, io, { signal: stop.signal, onReload: (given) => (reload = given) }, () => program.opts()),
   )
   try {
     await program.parseAsync(argv, { from: 'user' })

@@ -38,8 +38,12 @@ export type Session = {
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
 
+/** How signals reach this run: `signal` aborts at the first that stops it, `onReload` gives SIGHUP something else to do. */
+export type Stopping = { readonly signal: AbortSignal; readonly onReload: (reload: () => void) => void }
+
 /** `options` are the global ones, read when a command runs. */
-export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: AbortSignal, options: () => Options): Session {
+export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stopping, options: () => Options): Session {
+  const { signal, onReload } = stop
   const load = async (runtime: RuntimeFlags = {}): Promise<C> => deps.loadConfig(sourcesOf(options(), io.env, runtime))
   /** A socket is all that a client needs, and what else is wrong with a file is the daemon's to say. */
   const loadForClient = async (): Promise<C> => {
@@ -104,7 +108,12 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, signal: Ab
       // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
       deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)
       const serve = (config: C, broken?: Error): Promise<void> =>
-        deps.serve(config, { signal, onReady: () => onReady(config.socket.path), ...(broken === undefined ? {} : { broken }) })
+        deps.serve(config, {
+          signal,
+          onReload,
+          onReady: () => onReady(config.socket.path),
+          ...(broken === undefined ? {} : { broken }),
+        })
       const config = await loadForRoot(false, runtime).catch((error: unknown) => asWindlassError(error))
       if (!(config instanceof WindlassError)) return await serve(config)
       // kubelet may be waiting: where there is a runtime it is answered all the same.

@@ -74,6 +74,21 @@ export type Config = {
     readonly maxCompressionRatio: number
     readonly maxLayerMetadata: number
   }
+  /** Images pulled before any pod wants them; absent: none. See docs/prepull.md. */
+  readonly prepull?: {
+    /** Its `*.yaml` files are the lists. */
+    readonly listDir: string
+    /** Pull secrets are `NAME/.dockerconfigjson` below it. */
+    readonly secretsDir?: string
+    readonly startJitterMs: number
+    readonly maxParallelImagePulls: number
+    /** Over all of them; absent: no limit. */
+    readonly maxBytesPerSecond?: number
+    /** None begins with less of the disk free. */
+    readonly minFreePercent: number
+    /** kubelet's plugins, for these pulls. */
+    readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
+  }
   /** Where metrics and probes are served; absent: nowhere. */
   readonly metrics?: { readonly host: string; readonly port: number }
   readonly logging: { readonly format: 'json' | 'text'; readonly level: LogLevel }
@@ -130,5 +145,6 @@ export const defaults = {
     maxCompressionRatio: 1000,
     maxLayerMetadata: 64 * 2 ** 20,
   },
+  prepull: { startJitterMs: 0, maxParallelImagePulls: 1, minFreePercent: 20 },
   logging: { format: 'json', level: 'info' },
 } as const

@@ -182,6 +182,7 @@ function complete(
       maxCompressionRatio: c.limits?.maxCompressionRatio ?? defaults.limits.maxCompressionRatio,
       maxLayerMetadata: c.limits?.maxLayerMetadata ?? defaults.limits.maxLayerMetadata,
     }),
+    ...prepullOf(c.prepull),
     ...(c.metrics?.bindAddress === undefined ? {} : { metrics: Object.freeze(c.metrics.bindAddress) }),
     logging: Object.freeze({
       format: c.logging?.format ?? defaults.logging.format,
@@ -230,6 +231,22 @@ function watermarksOf(gc: Configuration['gc']): Config['gc'] {
     // As in kubelet, 0 is no bound.
     ...(gc?.maximumAge === undefined || gc.maximumAge === 0 ? {} : { maxAgeMs: gc.maximumAge }),
   })
+}
+
+function prepullOf(prepull: Configuration['prepull']): Pick<Config, 'prepull'> {
+  if (prepull?.listDir === undefined) return {}
+  const { listDir, secretsDir, startJitter, maxBytesPerSecond, credentialProvider } = prepull
+  return {
+    prepull: Object.freeze({
+      listDir,
+      startJitterMs: startJitter ?? defaults.prepull.startJitterMs,
+      maxParallelImagePulls: prepull.maxParallelImagePulls ?? defaults.prepull.maxParallelImagePulls,
+      minFreePercent: prepull.minFreePercent ?? defaults.prepull.minFreePercent,
+      ...(secretsDir === undefined ? {} : { secretsDir }),
+      ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond }),
+      ...(credentialProvider === undefined ? {} : { credentialProvider: Object.freeze(credentialProvider) }),
+    }),
+  }
 }
 
 const pinRuleOf = ({ images, reason = '', ttl }: NonNullable<Configuration['pins']>[number]): Config['pins'][number] =>

@@ -5,7 +5,7 @@ import type { Config } from './config.ts'
 import { API_VERSION } from './schema.ts'
 
 export function configDocument(config: Config): Readonly<Record<string, unknown>> {
-  const { gc, limits, metrics, pins, registry, runtime, socket } = config
+  const { gc, limits, metrics, pins, prepull, registry, runtime, socket } = config
   return {
     apiVersion: API_VERSION,
     kind: 'WindlassConfiguration',
@@ -32,6 +32,15 @@ export function configDocument(config: Config): Readonly<Record<string, unknown>
     limits: { ...limits, maxUnpackedSize: formatQuantity(limits.maxUnpackedSize) },
     ...(metrics === undefined ? {} : { metrics: { bindAddress: formatAddress(metrics) } }),
     logging: config.logging,
+    ...(prepull === undefined ? {} : { prepull: prepullDocument(prepull) }),
+  }
+}
+
+function prepullDocument({ startJitterMs, maxBytesPerSecond, ...said }: NonNullable<Config['prepull']>): object {
+  return {
+    ...said,
+    startJitter: formatDuration(startJitterMs),
+    ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond: formatQuantity(maxBytesPerSecond) }),
   }
 }
 

@@ -38,7 +38,7 @@ export const mode = z
   .regex(/^0?[0-7]{3}$/, 'want an octal mode such as "0660"')
   .transform((text) => Number.parseInt(text, 8))
 
-const whole = (min: number, max: number) => z.int(`want a whole number from ${min} to ${max}`).min(min).max(max)
+export const whole = (min: number, max: number) => z.int(`want a whole number from ${min} to ${max}`).min(min).max(max)
 /** The same, from text: flags and variables have no numbers. */
 const wholeText = (min: number, max: number) =>
   z
@@ -54,7 +54,7 @@ const quantity = z.union([z.string(), z.int()], 'want a quantity such as 64Gi').
   return z.NEVER
 })
 
-const durationAtLeast = (min: number, wanted: string) =>
+export const durationAtLeast = (min: number, wanted: string) =>
   z.string(`want a duration such as ${wanted}`).transform((given, context) => {
     const value = parseDuration(given)
     if (value !== undefined && value >= min) return value
@@ -205,6 +205,7 @@ export const configurationSchema = z.strictObject({
   prepull: z
     .strictObject({
       listDir: path.optional(),
+      secretsDir: path.optional(),
       startJitter: durationAtLeast(0, '5m').optional(),
       maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
       maxBytesPerSecond: quantity.optional(),
@@ -218,7 +219,7 @@ export type Configuration = z.output<typeof configurationSchema>
 
 /** What a configured feature that has no effect yet is answered with. */
 export function withoutEffect(configuration: Configuration): string[] {
-  const warnings: string[] = []
-  if (configuration.prepull !== undefined) warnings.push('prepull: not in this version; no list is pulled')
-  return warnings
+  const { prepull } = configuration
+  const isIdle = prepull !== undefined && prepull.listDir === undefined
+  return isIdle ? ['prepull: without listDir no list is pulled'] : []
 }

@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.ts'
 import { describe, WindlassError } from '../failure/failure.ts'
 import { type Metrics, uncounted } from '../metrics/metrics.ts'
+import type { MetricsOptions } from '../metrics/serve.ts'
 import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
@@ -16,7 +17,8 @@ import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
-import { servicesBeside, servicesOf } from './services.ts'
+import { figuresOf, openPrepull, type Prepull } from './prepull.ts'
+import { placeBeside, servicesBeside, servicesOf } from './services.ts'
 import { keepSwitch, readSwitch } from './switch.ts'
 
 /** How long calls under way may take to end once the daemon is told to stop. */
@@ -24,6 +26,8 @@ const GRACE_MS = 5_000
 
 export type DaemonOptions = Abortable & {
   readonly onReady?: () => void
+  /** Given what is to be called at SIGHUP; without that SIGHUP stops the daemon. */
+  readonly onReload?: (reload: () => void) => void
   /** Why the configuration could not be used: beside a runtime, all calls are handed to it; else it is thrown. */
   readonly broken?: Error
 }
@@ -57,7 +61,9 @@ type Door = { readonly manager: Notifier; readonly inherited?: Inherited; isOpen
 async function serveOwn(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
   let pulls = (): number => 0
-  await using metrics = await openMetrics(config, version, log, door, () => pulls())
+  const figures = { pullsInFlight: () => pulls(), prepull: () => figuresOf(prepull) }
+  let prepull: Prepull | undefined
+  await using metrics = await openMetrics(config, version, log, door, figures)
   await using node = await openNode(config, version, log, {
     signal: options.signal,
     mustPull: true,
@@ -70,7 +76,13 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
   const end = AbortSignal.any([options.signal, lost.signal])
   node.housekeeper.start({ signal: end })
-  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, () => node.puller.close())
+  await using lists = openPrepull(config, log, () => node)
+  prepull = lists
+  if (lists !== undefined) options.onReload?.(() => lists.reload())
+  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, async () => {
+    await prepull?.[Symbol.asyncDispose]()
+    await node.puller.close()
+  })
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.signal.throwIfAborted()
 }
@@ -86,15 +98,18 @@ async function serveBeside(
 ): Promise<void> {
   const { broken, signal } = options
   await using open = new AsyncDisposableStack()
+  let prepull: Prepull | undefined
   const upstream = open.use(createUpstream(address.kind, address.socket))
   const pulls = (): number => {
     const state = own?.state
     return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
   }
-  const metrics = open.use(await openMetrics(config, version, log, door, pulls, address))
+  const figures = { pullsInFlight: pulls, prepull: () => figuresOf(prepull) }
+  const metrics = open.use(await openMetrics(config, version, log, door, figures, address))
   const onSwitch = (state: PassthroughState): void => {
     log.warn({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
+    prepull?.wake()
     door.manager.notify(status(state.on ? `passthrough: ${state.reason}` : 'answering'))
   }
   metrics.passthrough(broken !== undefined, 'bad-config')
@@ -102,9 +117,15 @@ async function serveBeside(
   const passthrough = broken === undefined ? keptPassthrough(config, onSwitch) : fixedPassthrough(broken.message)
   const onOpen = (isOpen: boolean): void => {
     metrics.passthrough(!isOpen, 'not-open')
+    prepull?.wake()
     if (isOpen) remember(address, config, log)
   }
   const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull, onOpen)) : undefined
+  if (own !== undefined) prepull = openPrepull(config, log, () => placeBeside(address, passthrough, own.state))
+  if (prepull !== undefined) {
+    const { reload } = open.use(prepull)
+    options.onReload?.(reload)
+  }
   const services = servicesBeside(config, version, log, {
     address,
     upstream,
@@ -113,6 +134,7 @@ async function serveBeside(
     onForwarded: metrics.forwarded,
   })
   await serveUntil(signal, services, config, log, door, options, async () => {
+    await prepull?.[Symbol.asyncDispose]()
     await own?.[Symbol.asyncDispose]()
   })
 }
@@ -164,11 +186,11 @@ async function serveUntil(
 
 /** Figures and probes, where an address is configured. One that is taken must not keep images from the node. */
 async function openMetrics(
-  { metrics }: Config,
+  { metrics, prepull }: Config,
   version: string,
   log: Logger,
   door: Door,
-  pullsInFlight: () => number,
+  figures: Required<Pick<MetricsOptions, 'pullsInFlight' | 'prepull'>>,
   runtime?: RuntimeAddress,
 ): Promise<Metrics & AsyncDisposable> {
   const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
@@ -178,7 +200,8 @@ async function openMetrics(
     const served = await serveMetrics({
       ...metrics,
       version,
-      pullsInFlight,
+      pullsInFlight: figures.pullsInFlight,
+      ...(prepull === undefined ? {} : { prepull: figures.prepull }),
       whyNotReady: async (options) => {
         if (!door.isOpen) return 'the socket is not answered'
         const failure = runtime && (await whyAway(runtime, options))

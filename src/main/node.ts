@@ -30,6 +30,7 @@ import type { LayerVerifier } from '../verify/verify.ts'
 import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
+import { aheadLimits } from './prepull.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -95,7 +96,8 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const access = { identify, recheckAccess, staleTagsFor }
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
   const common = { registry, store, unpacker, platform, room, history, log }
-  const puller = createPuller({ ...common, maxParallelPulls, partials, ...access, ...onEnd })
+  const ahead = aheadLimits(config, workersFor(config))
+  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {
     store.stopping?.()
     return puller.close()

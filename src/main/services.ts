@@ -7,11 +7,13 @@ import { createRuntimeService } from '../cri/runtime-service.ts'
 import { fail } from '../failure/failure.ts'
 import { hexOf } from '../oci/digest.ts'
 import { hostPlatform } from '../platform/platform.ts'
+import type { Place } from '../prepull/prepull.ts'
 import type { Connection } from '../rpc/client.ts'
 import { untilKnown } from '../rpc/known.ts'
 import type { Services } from '../rpc/server.ts'
 import type { Upstream } from '../rpc/upstream.ts'
 import { whyAway } from '../runtime/away.ts'
+import { obstacleFor } from '../runtime/obstacle.ts'
 import type { Passthrough } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import type { Abortable } from '../task/task.ts'
@@ -85,6 +87,15 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
       version,
     }),
   }
+}
+
+/** Where images are pulled ahead, beside a runtime: nowhere while pulls are the runtime's. */
+export function placeBeside(address: RuntimeAddress, passthrough: Passthrough, state: PathState): Place | undefined {
+  if ('missing' in state || passthrough.state().on || obstacleFor(state.facts, '') !== undefined) return undefined
+  const { puller, store } = state.node
+  if (address.kind === 'containerd') return { puller, store }
+  const confirm = confirmBy(state.cri, address)
+  return { puller, store, confirm: (image, options) => confirm(hexOf(image), options) }
 }
 
 /** CRI-O sees what is in its additional store when it next looks. */

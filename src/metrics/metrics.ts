@@ -13,6 +13,16 @@ export interface Metrics {
   passthrough(on: boolean, reason: PassthroughReason): void
 }
 
+/** How far lists of images are, where there are any. */
+export type PrepullFigures = {
+  /** One of each image of each list. `unprotected` are here, without a pin that the runtime shows. */
+  readonly images: readonly { readonly list: string; readonly state: PrepullState }[]
+  /** Files that are not in force as they stand; the directory, where that cannot be read. */
+  readonly problems: number
+}
+export const PREPULL_STATES = ['waiting', 'pulling', 'here', 'unprotected', 'failed'] as const
+export type PrepullState = (typeof PREPULL_STATES)[number]
+
 /** Switched by a person; for lack of a configuration that can be used; while our own way of pulling cannot be opened. */
 export const PASSTHROUGH_REASONS = ['switched', 'bad-config', 'not-open'] as const
 export type PassthroughReason = (typeof PASSTHROUGH_REASONS)[number]

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Counter, Gauge, Registry } from 'prom-client'
-import { type Metrics, PASSTHROUGH_REASONS } from './metrics.ts'
+import { type Metrics, PASSTHROUGH_REASONS, PREPULL_STATES, type PrepullFigures } from './metrics.ts'
 import { measureProcess } from './process.ts'
 
 export type ServedMetrics = Metrics &
@@ -20,6 +20,8 @@ export type MetricsOptions = {
   readonly version: string
   /** What the gauge of pulls under way says. */
   readonly pullsInFlight: () => number
+  /** Absent where there are no lists of images: then nothing is shown of them. */
+  readonly prepull?: () => PrepullFigures
   /** Why calls to the daemon's socket would fail, whatever they ask; undefined where they would not. */
   readonly whyNotReady: (options: Patience) => Promise<string | undefined>
   /** Whether the container runtime listens; absent where there is none. */
@@ -44,6 +46,7 @@ export async function serveMetrics({
   port,
   version,
   pullsInFlight,
+  prepull,
   whyNotReady,
   isRuntimeUp,
   onError,
@@ -96,6 +99,7 @@ export async function serveMetrics({
     const why = await whyNotReady(patience())
     return why === undefined ? say(200, 'ok\n') : say(503, `not ready: ${why}\n`)
   }
+  if (prepull !== undefined) showLists(registry, prepull)
   await using open = new AsyncDisposableStack()
   open.use(measureProcess(registry))
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -137,6 +141,32 @@ export async function serveMetrics({
     passthrough: (on, reason) => passthrough.set({ reason }, on ? 1 : 0),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
+}
+
+function showLists(registry: Registry, figures: () => PrepullFigures): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'windlass_prepull_images',
+    help: 'Images that lists declare, by list and state.',
+    labelNames: ['list', 'state'],
+    registers,
+    collect() {
+      const { images } = figures()
+      // A list that has gone is shown no more.
+      this.reset()
+      for (const list of new Set(images.map((image) => image.list)))
+        for (const state of PREPULL_STATES)
+          this.set({ list, state }, images.filter((image) => image.list === list && image.state === state).length)
+    },
+  })
+  new Gauge({
+    name: 'windlass_prepull_list_problems',
+    help: 'Files of lists that are not in force as they stand; above 0 the log says which.',
+    registers,
+    collect() {
+      this.set(figures().problems)
+    },
+  })
 }
 
 /** Names as they come, until there are `most` of them; then `other`. */

@@ -37,6 +37,9 @@ export type ArrivalCrew = {
   readonly partials: Partials | undefined
 }
 
+/** `hold`: so many bytes have come; a promise where the next must wait. */
+type Held = { readonly hold: (bytes: number) => Promise<void> | undefined }
+
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
   readonly #store: Store
@@ -44,6 +47,7 @@ export class Arrival {
   readonly #room: ArrivalCrew['room']
   readonly #planned: PlannedLayer
   readonly #id: LayerId
+  readonly #hold: Held['hold']
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
   readonly #log: Log
@@ -52,13 +56,14 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room, log, partials }: ArrivalCrew,
+    { store, unpacker, room, log, partials, hold }: ArrivalCrew & Held,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
     signal: AbortSignal,
   ) {
     this.#store = store
+    this.#hold = hold
     this.#unpacker = unpacker
     this.#room = room
     this.#planned = planned
@@ -106,7 +111,8 @@ export class Arrival {
       }
       const from = await partial?.replay({ write: take }, { signal: this.#signal })
       this.#isReplayed = from !== undefined
-      const write = partial === undefined ? take : (chunk: Uint8Array) => both(take(chunk), partial.write(chunk))
+      const bring = (chunk: Uint8Array) => both(take(chunk), this.#hold(chunk.length))
+      const write = partial === undefined ? bring : (chunk: Uint8Array) => both(bring(chunk), partial.write(chunk))
       const transfer = await fetchRest(remote, blob, { write }, { signal: this.#signal, trail, host, from })
       const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'

@@ -36,6 +36,11 @@ export class PullInFlight implements Audience {
     this.#changed = changed
   }
 
+  isUrgent(): boolean {
+    const clients = this.#callers.size === 0 ? [this.request.client] : [...this.#callers].map(({ client }) => client)
+    return clients.some((client) => client !== 'prepull')
+  }
+
   /** Aborts once nobody waits any more, or on `stop`. */
   get signal(): AbortSignal {
     return this.#controller.signal

@@ -24,11 +24,16 @@ import {
   reportHere,
   sourceIn,
 } from './arrival.ts'
+import type { Brake, IsUrgent } from './brake.ts'
 import type { Log } from './log.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
 
-/** An image's layers, base first, and where missing ones come from. */
-export type Chain = Origin & { readonly layers: readonly PlannedLayer[]; readonly ids: readonly LayerId[] }
+/** An image's layers, base first, where missing ones come from, and whether a pod waits for them. */
+export type Chain = Origin & {
+  readonly layers: readonly PlannedLayer[]
+  readonly ids: readonly LayerId[]
+  readonly isUrgent: IsUrgent
+}
 
 export type Arrived = { readonly layer: StoredLayer; readonly report: LayerReport }
 
@@ -36,11 +41,13 @@ export class LayerWork {
   readonly #crew: ArrivalCrew
   readonly #store: Store
   readonly #log: Log
+  readonly #brake: Brake
   readonly #flights = new Flights<string, Arrived>()
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(crew: ArrivalCrew) {
+  constructor(crew: ArrivalCrew, brake: Brake) {
+    this.#brake = brake
     this.#crew = crew
     this.#store = crew.store
     this.#log = crew.log
@@ -62,6 +69,7 @@ export class LayerWork {
     if (planned === undefined || id === undefined) throw new RangeError(`the chain has no layer ${position}`)
     // By the blob too: who names other bytes for a layer must not keep those waiting who have the right ones.
     const flight = `${id} ${planned.blob.digest}`
+    using _wanted = this.#brake.want(bytesOf(planned), chain.isUrgent)
     const wasFlying = this.#flights.has(flight)
     const fly = (): Promise<Arrived> =>
       this.#flights.join(flight, (signal) => this.#bring(chain, position, planned, id, signal), options)
@@ -121,9 +129,10 @@ export class LayerWork {
     progress: LayerProgress,
     signal: AbortSignal,
   ): Promise<Obtained> {
-    const { diffId, blob } = planned
-    const unpacking = `${diffId} ${blob.digest}`
-    const arrival = new Arrival(this.#crew, planned, id, progress, signal)
+    const { diffId } = planned
+    const unpacking = bytesOf(planned)
+    const hold = (bytes: number): Promise<void> | undefined => this.#brake.take(unpacking, bytes, signal)
+    const arrival = new Arrival({ ...this.#crew, hold }, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)
@@ -137,6 +146,7 @@ export class LayerWork {
     this.#unpacking.set(unpacking, waiting)
     let source: LayerSource | undefined
     try {
+      using _admitted = await this.#brake.admit(unpacking, { signal })
       const obtained = await arrival.download(chain)
       source = sourceIn(obtained.staged)
       return obtained
@@ -163,6 +173,9 @@ export class LayerWork {
     }
   }
 }
+
+/** The same for all chains that get a layer out of the same bytes. */
+const bytesOf = ({ diffId, blob }: PlannedLayer): string => `${diffId} ${blob.digest}`
 
 /** Failures that say a copy cannot be read; a full disk, say, is no reason to fetch it again. */
 const isDamage = ({ kind }: Failure): boolean =>

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Unpacker } from '../unpack/unpack.ts'
+import { type AheadLimits, Brake } from './brake.ts'
 import { checkPull } from './check.ts'
 import type { History } from './history.ts'
 import { canonical, type Identify } from './identity.ts'
@@ -35,6 +36,8 @@ export type PullerOptions = {
   /** Prefixes of repositories whose tags may be answered with what they named last; by default none may. */
   readonly staleTagsFor?: readonly string[]
   readonly room: Room
+  /** What pulls ahead of any pod may take; by default as many layers as others. */
+  readonly ahead?: AheadLimits
   /** Called once for every pull that has ended, however many waited for it; `pulled`, `stale`, or the failure's kind. Must not throw. */
   readonly onEnd?: (registry: string, result: 'pulled' | 'stale' | Failure['kind']) => void
   /** Says who a caller is, for receipts; by default none are kept. */
@@ -57,6 +60,7 @@ type Watcher = (pulls: readonly PullStatus[]) => void
 class NodePuller implements Puller {
   readonly #crew: Crew
   readonly #limiter: Limiter
+  readonly #brake: Brake
   readonly #log: Log
   readonly #history: Pick<History, 'add'> | undefined
   readonly #onEnd: NonNullable<PullerOptions['onEnd']>
@@ -69,9 +73,10 @@ class NodePuller implements Puller {
   #isClosed = false
 
   constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
-    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor, history } = rest
+    const { log = silent, identify, recheckAccess = false, partials, staleTagsFor, history, ahead = { layers: 0 } } = rest
     this.#history = history
-    const layers = new LayerWork({ store, unpacker, room, log, partials })
+    this.#brake = new Brake(ahead)
+    const layers = new LayerWork({ store, unpacker, room, log, partials }, this.#brake)
     const stale = new StaleTags(staleTagsFor)
     this.#crew = { registry, store, platform, room, stale, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)
@@ -152,7 +157,9 @@ class NodePuller implements Puller {
     this.#sampleWhileBusy()
     const asked = performance.now()
     try {
-      using _permit = await this.#limiter.acquire({ signal })
+      // The pre-puller bounds its own: they hold up nobody, and whoever joins one of them need not wait.
+      using _permit = pull.isUrgent() ? await this.#limiter.acquire({ signal }) : undefined
+      using _entered = this.#brake.enter(() => pull.isUrgent())
       this.#log.info({ pull: id, reference, client: request.client }, 'pull started')
       const started = performance.now()
       const result = await runPull(this.#crew, request, pull, { signal, queuedMs: started - asked })
@@ -207,6 +214,7 @@ class NodePuller implements Puller {
 
   #change(): void {
     this.#isChanged = true
+    this.#brake.changed()
   }
 
   #tellWatchers(): void {

@@ -29,7 +29,13 @@ export type Crew = {
 }
 
 /** Whom a pull tells. */
-export type Audience = { phase(phase: PullStatus['phase']): void; event(event: PullEvent): void; plan(planned: Planned): void }
+export type Audience = {
+  /** Whether anybody but the pre-puller waits for it, now. */
+  isUrgent(): boolean
+  phase(phase: PullStatus['phase']): void
+  event(event: PullEvent): void
+  plan(planned: Planned): void
+}
 
 /** Resolves and plans without pulling. */
 export async function planPull(crew: Crew, request: PullRequest, options: Abortable): Promise<Planned> {
@@ -81,7 +87,7 @@ export async function runPull(
   const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
   using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')
-  const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host }
+  const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host, isUrgent: () => audience.isUrgent() }
   const done = (at: number): void => expected.done(at)
   const tell = (layer: number, report: LayerReport): void => audience.event({ type: 'layer', layer, report })
   const reports = await bringLayers(layers, chain, plan, { ...options, done, tell })

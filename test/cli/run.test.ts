@@ -151,7 +151,7 @@ describe('config and version', () => {
     const file = join(temporary.path, 'warn.yaml')
     writeFileSync(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nprepull: {minFreePercent: 20}\n')
     const { code, stderr } = await windlass(['-o', 'json', 'config', '--config', file], depsWith())
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('warning: prepull: not in this version') })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('warning: prepull: without listDir') })
   })
 
   test('version without a daemon', async () => {

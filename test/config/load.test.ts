@@ -63,6 +63,7 @@ metrics: {bindAddress: "127.0.0.1:9477"}
 logging: {format: text, level: debug}
 prepull:
   listDir: /etc/windlass/lists
+  secretsDir: /etc/windlass/secrets
   startJitter: 5m
   maxParallelImagePulls: 1
   maxBytesPerSecond: 100Mi
@@ -133,9 +134,18 @@ describe('what is in force', () => {
       limits: { maxUnpackedSize: 2 ** 31, maxLayerEntries: 1000, maxCompressionRatio: 50, maxLayerMetadata: 2 ** 20 },
       metrics: { host: '127.0.0.1', port: 9477 },
       logging: { format: 'text', level: 'debug' },
+      prepull: {
+        listDir: '/etc/windlass/lists',
+        secretsDir: '/etc/windlass/secrets',
+        startJitterMs: 300_000,
+        maxParallelImagePulls: 1,
+        maxBytesPerSecond: 100 * 2 ** 20,
+        minFreePercent: 20,
+        credentialProvider: { configPath: '/etc/c', binDir: '/opt/bin' },
+      },
       file,
     })
-    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['prepull', 'ImageList'])
+    expect(config.warnings.map((warning) => warning.split(':')[0])).toEqual(['ImageList'])
   })
 
   test('flags beat variables, variables beat the file, an empty variable is none', () => {

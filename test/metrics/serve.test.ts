@@ -127,3 +127,22 @@ it('rejects where the port is taken', async () => {
   await expect(serveMetrics(options({ port }))).rejects.toMatchObject({ code: 'EADDRINUSE' })
   taken.close()
 })
+
+it('shows lists of images where there are any, and those that have gone no more', async () => {
+  let images: readonly { list: string; state: 'here' | 'failed' }[] = [
+    { list: 'base', state: 'here' },
+    { list: 'base', state: 'failed' },
+    { list: 'base', state: 'here' },
+  ]
+  await using metrics = await serveMetrics(options({ prepull: () => ({ images, problems: 1 }) }))
+  const shown = async () => (await ask(metrics.port, '/metrics')).text.match(/^windlass_prepull.*[1-9]$/gm)
+  expect(await shown()).toEqual([
+    'windlass_prepull_images{list="base",state="here"} 2',
+    'windlass_prepull_images{list="base",state="failed"} 1',
+    'windlass_prepull_list_problems 1',
+  ])
+  images = []
+  expect(await shown()).toEqual(['windlass_prepull_list_problems 1'])
+  await using none = await serveMetrics(options())
+  expect((await ask(none.port, '/metrics')).text).not.toContain('prepull')
+})

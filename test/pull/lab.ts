@@ -55,10 +55,11 @@ export type LabOptions = RegistryOptions & {
   readonly onEnd?: NonNullable<PullerOptions['onEnd']>
   readonly identify?: Identify
   readonly recheckAccess?: boolean
+  readonly ahead?: NonNullable<PullerOptions['ahead']>
 }
 
 export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
-  const { partials, log, history, maxParallelPulls = 4, onEnd, identify, recheckAccess, ...options } = more
+  const { partials, log, history, maxParallelPulls = 4, onEnd, identify, recheckAccess, ahead, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -83,6 +84,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     ...(log === undefined ? {} : { log }),
     ...(history === undefined ? {} : { history }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
+    ...(ahead === undefined ? {} : { ahead }),
     ...(onEnd === undefined ? {} : { onEnd }),
   })
   resources.defer(() => puller.close())

@@ -37,7 +37,7 @@ crictl uses it with:
   S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
 kubelet is given the socket as its image service endpoint: deploy/README.md.
 It stops at SIGTERM, SIGINT and SIGHUP: pulls in flight end, their staging is
-removed, images stay.
+removed, images stay. With prepull.listDir, SIGHUP reads the lists anew instead.
 
 Examples:
   windlass serve

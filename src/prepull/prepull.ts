@@ -1,0 +1,58 @@
+/**
+ * Images that are to be here before a pod wants them: lists declare them, and the same puller that kubelet's calls go to brings them.
+ *
+ *     lists.ts       the files of a directory, the last good state of each, told anew when one changes
+ *     backoff.ts     when to try again
+ *     keeping.ts     how one stays here: its pin, or its time
+ *     prepuller.ts   what is declared, against what is here: pull, pin, refresh, try again; let go of what is declared no more
+ *
+ * A pull that a pod waits for goes before any of these.
+ */
+import type { Digest } from '../oci/digest.ts'
+import type { Puller } from '../pull/pull.ts'
+import type { Reference } from '../reference/reference.ts'
+import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
+
+export type DeclaredImage = {
+  /** Normal form. */
+  readonly name: string
+  readonly reference: Reference
+  /** `IfNotPresent`: pulled once. `Always`: the registry is asked again, each `refreshMs`, and the image pulled where the tag has moved. */
+  readonly policy: 'IfNotPresent' | 'Always'
+  readonly refreshMs?: number
+  /** How long one pull of it may take. */
+  readonly deadlineMs?: number
+  /** How long a pin outlasts the last time it was renewed; absent: for good, while the image is declared. */
+  readonly pinMs?: number
+}
+
+export type ImageList = {
+  readonly name: string
+  /** Lists of a higher one first. */
+  readonly priority: number
+  /** Pull secrets, by name. */
+  readonly secrets: readonly string[]
+  readonly images: readonly DeclaredImage[]
+}
+
+/** Where one image of one list stands. */
+export type ImageState =
+  | { readonly kind: 'waiting'; readonly until?: Date }
+  | { readonly kind: 'pulling'; readonly since: Date }
+  /** `isProtected`: pinned, so that kubelet's collection leaves it. */
+  | { readonly kind: 'here'; readonly image: string; readonly at: Date; readonly isProtected: boolean; readonly next?: Date }
+  | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number; readonly next: Date }
+
+export type QueuedImage = { readonly list: string; readonly name: string; readonly priority: number; readonly state: ImageState }
+
+/** Where images are pulled to; `confirm` waits until the runtime knows one. */
+export type Place = {
+  readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>
+  readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'pin' | 'unpin' | 'expiries'>
+  readonly confirm?: (image: Digest, options: Abortable) => Promise<void>
+}
+
+/** Owners of the pins that lists hold: `prepull:LIST`. */
+export const OWNER_PREFIX = 'prepull:'
+export const ownerOf = (list: string): string => `${OWNER_PREFIX}${list}`
