@@ -108,7 +108,7 @@ export class Arrival {
       this.#progress.bytes += bytes
       return both(this.#room.arrived(bytes), this.#hold(bytes))
     }
-    using early = await this.#early.fetch(origin, blob, arrived, { signal: this.#signal, trail })
+    using early = await this.#early.fetch(origin.remote, blob, arrived, { signal: this.#signal, trail })
     return await this.#unpackFrom(origin, trail, early)
   }
 

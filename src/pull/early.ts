@@ -3,10 +3,9 @@
  * an image of many small layers as slow as the registry is far.
  */
 import type { Descriptor } from '../oci/oci.ts'
-import type { Trail, Transfer } from '../registry/registry.ts'
+import type { Repository, Trail, Transfer } from '../registry/registry.ts'
 import { Limiter } from '../task/limiter.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { Origin } from './arrival.ts'
 
 /** A larger one keeps its worker busy for longer than the way to the registry takes. */
 const SMALL = 256 * 1024
@@ -25,7 +24,7 @@ export class EarlyBlobs {
 
   /** `arrived` is told of bytes as they come; a promise where the next must wait. Throws what `fetch` does. */
   async fetch(
-    { remote }: Origin,
+    remote: Repository,
     blob: Descriptor,
     arrived: (bytes: number) => Promise<void> | undefined,
     { signal, trail }: Abortable & { readonly trail: Trail },

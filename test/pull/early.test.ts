@@ -25,13 +25,13 @@ function counting() {
       return { host: 'r.example', bytes: 1, attempts: 1, firstByteMs: 1 }
     },
   }
-  return { asked, origin: { remote, host: 'r.example' } }
+  return { asked, remote }
 }
 
 it('no more than 32 blobs are in memory; the next one comes when one is let go, and not for who has left', async () => {
   const early = new EarlyBlobs()
-  const { asked, origin } = counting()
-  const fetch = (options = { signal }) => early.fetch(origin, blob, () => undefined, { ...options, trail: newTrail() })
+  const { asked, remote } = counting()
+  const fetch = (options = { signal }) => early.fetch(remote, blob, () => undefined, { ...options, trail: newTrail() })
   const [first] = await Promise.all(Array.from({ length: 32 }, () => fetch()))
   const leaving = new AbortController()
   const left = fetch({ signal: leaving.signal })
@@ -50,7 +50,7 @@ it('is for small ones alone, and waits with the next bytes where it is told to',
   expect(early.isFor({ ...blob, size: 256 * 1024 })).toBe(true)
   expect(early.isFor({ ...blob, size: 256 * 1024 + 1 })).toBe(false)
   const { promise, resolve } = Promise.withResolvers<void>()
-  const { origin } = counting()
+  const { remote } = counting()
   let isHere = false
   const coming = early
     .fetch(origin, blob, () => promise, { signal, trail: newTrail() })
