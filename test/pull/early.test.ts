@@ -53,7 +53,7 @@ it('is for small ones alone, and waits with the next bytes where it is told to',
   const { remote } = counting()
   let isHere = false
   const coming = early
-    .fetch(origin, blob, () => promise, { signal, trail: newTrail() })
+    .fetch(remote, blob, () => promise, { signal, trail: newTrail() })
     .then(() => {
       isHere = true
     })
