@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import type { Connection } from '../src/rpc/client.ts'
+import type { Cost } from '../src/sys/cost.ts'
 import type { Abortable } from '../src/task/task.ts'
 import { startContainerd } from '../test/integration/containerd.ts'
 import { eventually } from '../test/integration/node.ts'
 import { privatePodman } from '../test/integration/podman.ts'
-import type { Cost } from '../test/integration/process.ts'
 import { startWindlass } from '../test/integration/windlass.ts'
 
 export const CONTENDERS = ['windlass', 'landing', 'containerd', 'podman'] as const
