@@ -26,8 +26,8 @@ describe('the slope of a curve', () => {
   })
 
   it('at the end shows what a constant hides at the beginning', () => {
-    const points = along((x) => 1e5 + x * x)
-    expect(slope(points)).toBeLessThan(0.5)
+    const points = along((x) => 1e4 + x * x)
+    expect(slope(points)).toBeLessThan(1)
     expect(isSuperlinear(points)).toBe(true)
   })
 
