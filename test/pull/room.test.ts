@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
-import { hexOf, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { hexOf, layerIds, parseDiffId, parseDigest, sha256 } from '../../src/oci/digest.ts'
 import type { LayerProgress } from '../../src/pull/arrival.ts'
 import { Expected, estimate } from '../../src/pull/expected.ts'
 import { Partials } from '../../src/pull/partials.ts'
@@ -71,6 +71,14 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     await lab.pull(lab.publish('two:1', buildImage({ layers: [plain('two', 16)] })))
     expect((await lab.store.images()).map(({ tags }) => tags[0]?.split('/')[1])).toEqual(['one:1', 'two:1'])
     expect(await readdir(dir)).toEqual(names.slice(1))
+    {
+      // The oldest of them is what a pull is about to go on with.
+      using _expected = partials.expect([parseDigest(`sha256:${'b'.repeat(64)}`)])
+      await partials.giveWay(1, disk.root)
+      expect(await readdir(dir)).toEqual(names.slice(1, 2))
+    }
+    await partials.giveWay(1, disk.root)
+    expect(await readdir(dir)).toEqual([])
   })
 
   it('what is gone on with, or lies on another file system, stays', async () => {
