@@ -7,7 +7,7 @@ import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { LayerSource, Unpacker } from '../unpack/unpack.ts'
+import type { LayerSource, Unpacker, Unpacking } from '../unpack/unpack.ts'
 import type { EarlyBlob, EarlyBlobs } from './early.ts'
 import { reportOf } from './layer-report.ts'
 import type { Log } from './log.ts'
@@ -16,10 +16,15 @@ import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
 /**
- * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unread`: how many of the bytes
- * nobody has unpacked yet.
+ * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
+ * bytes nobody has unpacked yet, and what the others have become.
  */
-export type LayerProgress = { state: LayerState; bytes: number; isDue?: boolean; unread?: () => number }
+export type LayerProgress = {
+  state: LayerState
+  bytes: number
+  isDue?: boolean
+  unpacking?: Pick<Unpacking, 'unread' | 'unpacked'>
+}
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
@@ -102,10 +107,16 @@ export class Arrival {
   async #downloadOnce(origin: Origin, trail: Trail): Promise<Obtained> {
     const { blob } = this.#planned
     if (!this.#early.isFor(blob)) return await this.#unpackFrom(origin, trail, undefined)
-    this.#progress.state = 'downloading'
-    this.#progress.unread = () => this.#progress.bytes
+    const progress = this.#progress
+    progress.state = 'downloading'
+    progress.unpacking = {
+      unpacked: 0,
+      get unread() {
+        return progress.bytes
+      },
+    }
     const arrived = (bytes: number): Promise<void> | undefined => {
-      this.#progress.bytes += bytes
+      progress.bytes += bytes
       return both(this.#room.arrived(bytes), this.#hold(bytes))
     }
     using early = await this.#early.fetch(origin.remote, blob, arrived, { signal: this.#signal, trail })
@@ -123,7 +134,7 @@ export class Arrival {
       await using partial = early === undefined ? await this.#partials?.open(blob) : undefined
       const started = performance.now()
       this.#progress.state = 'downloading'
-      this.#progress.unread = () => unpacking.unread
+      this.#progress.unpacking = unpacking
       const unpack = (chunk: Uint8Array) => both(unpacking.write(chunk), kept?.write(chunk))
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
