@@ -48,7 +48,7 @@ function crossing(all: readonly Slice[]): string[] {
 describe('the trace of a pull', () => {
   it('has a track for each layer, whose phases lie in the pull, in order, and do not cross', async () => {
     await using lab = await openLab()
-    const layers = [3_000_000, 1_000, 2_000_000].map((size, at) =>
+    const layers = [400_000, 1_000, 300_000].map((size, at) =>
       buildLayer({ tar: [{ name: `f${at}`, content: randomBytes(size) }], compression: 'gzip' }),
     )
     const heard: Heard[] = []
