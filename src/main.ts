@@ -27,6 +27,10 @@ process.exitCode = await run(process.argv.slice(2), {
     ])
     return await examine(config, { ...options, damagedIn: damagedLayersIn })
   },
+  prove: async (config, ask, options) => {
+    const { proveHere } = await import('./main/prove.ts')
+    return await proveHere(config, version, ask, options)
+  },
   openEmbedded: async (config, options) => {
     const [{ openNode }, { createLogger }, { checkOwn }] = await Promise.all([
       import('./main/node.ts'),

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 const GROUPS: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'config'],
-  ['cri', 'control', 'prepull', 'doctor'],
+  ['cri', 'control', 'prepull', 'doctor', 'prove'],
   ['pull', 'gc', 'verify', 'credentials', 'archive'],
   ['registry', 'unpack', 'store', 'bundle', 'runtime'],
   ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],

@@ -5,6 +5,7 @@
 import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { History } from '../pull/history.ts'
 import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
@@ -63,6 +64,8 @@ export type Deps<C extends InForce = InForce> = {
   readonly salvageConfig: (sources: Sources) => C
   /** Looks this node over; with `ownRoot` for work without a daemon. */
   readonly examine: (config: C, options: Abortable & { readonly ownRoot: boolean }) => Promise<readonly Finding[]>
+  /** Pulls an image with Windlass and with this node's containerd, and compares. */
+  readonly prove: (config: C, ask: ProveAsk, options: ProveOptions) => Promise<Proof>
   readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
   /** Of Windlass itself. */
   readonly version: string

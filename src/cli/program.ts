@@ -9,6 +9,7 @@ import { addLoad } from './commands/load.ts'
 import { addManifest, addPlatforms } from './commands/look.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
+import { addProve } from './commands/prove.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
 import { addSave } from './commands/save.ts'
@@ -95,7 +96,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount, addSave]) add(program, session)
   program.commandsGroup('Node:')
-  for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
+  for (const add of [addServe, addDoctor, addPassthrough, addProve, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)
   for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
 }

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { dirname } from 'node:path'
 import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { Backend } from './backend.ts'
 import type { Deps, InForce, Sources } from './deps.ts'
 import { linesOf } from './failures.ts'
@@ -34,6 +35,8 @@ export type Session = {
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
   /** Looks this node over. `runtime` are flags as typed. */
   examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
+  /** `runtime` are flags as typed. */
+  prove(runtime: RuntimeFlags, ask: ProveAsk, onRound: NonNullable<ProveOptions['onRound']>): Promise<Proof>
   /** `runtime` are flags as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
@@ -104,6 +107,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
       const salvaged = deps.salvageConfig(sourcesOf(options(), io.env, runtime))
       return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
     },
+    prove: async (runtime, ask, onRound) => await deps.prove(await load(runtime), ask, { signal, onRound }),
     serve: async (runtime, onReady) => {
       // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
       deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)

@@ -48,6 +48,8 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Of containerd, in place of the one that its CRI plugin shows. */
+  readonly namespace?: string
   /** Pulling is what it is for: without the rights it takes it is not opened. */
   readonly mustPull?: boolean
   /** Told how each pull ended; must not throw. */
@@ -126,12 +128,13 @@ async function openStore(
   { rootDir: root, pins, keepBlobs }: Config,
   platform: Platform,
   log: Logger,
-  { runtime, onLost, signal }: NodeOptions,
+  { runtime, namespace, onLost, signal }: NodeOptions,
 ): Promise<OpenStore> {
   const lost = onLost === undefined ? {} : { onLost }
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...lost }
+    const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...lost }
     if (pins.length > 0)
       log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })

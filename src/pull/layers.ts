@@ -14,17 +14,10 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import {
-  Arrival,
-  type ArrivalCrew,
-  type LayerProgress,
-  type Obtained,
-  type Origin,
-  type Ready,
-  reportHere,
-  sourceIn,
-} from './arrival.ts'
+import { Arrival, type ArrivalCrew, type LayerProgress, type Obtained, type Origin, type Ready, sourceIn } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
+import { EarlyBlobs } from './early.ts'
+import { reportHere } from './layer-report.ts'
 import type { Log } from './log.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
 
@@ -46,9 +39,9 @@ export class LayerWork {
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(crew: ArrivalCrew, brake: Brake) {
+  constructor(crew: Omit<ArrivalCrew, 'early'>, brake: Brake) {
     this.#brake = brake
-    this.#crew = crew
+    this.#crew = { ...crew, early: new EarlyBlobs() }
     this.#store = crew.store
     this.#log = crew.log
   }

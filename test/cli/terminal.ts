@@ -60,6 +60,7 @@ export const depsWith = (parts: Partial<Deps<Config>> = {}): Deps<Config> => ({
     throw broken ?? unreachable()
   },
   examine: unreachable,
+  prove: unreachable,
   openEmbedded: unreachable,
   ...parts,
 })

@@ -45,6 +45,16 @@ describe('a large layer from a registry that limits each connection', () => {
     expect(longest).toBe(SEGMENT)
   })
 
+  it('takes as many connections as it may have at once', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await using registry = await startRegistry({ ...each, fault: inRanges(() => ({ kind: 'hold', until: promise })) })
+    const fetching = fetchFrom(registry)
+    // None of the four has brought a byte.
+    await expect.poll(() => ranges(registry), { timeout: 5_000 }).toHaveLength(limits.maxConnectionsPerLayer)
+    resolve()
+    expect((await fetching).isRight).toBe(true)
+  })
+
   it('comes over one where only one is allowed, for the layer or to the host', async () => {
     const oneOf = async (some: Partial<TransferLimits>) => {
       await using registry = await startRegistry({ blobBytesPerSecond: 10 * MB })

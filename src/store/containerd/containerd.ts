@@ -63,6 +63,8 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** Where its images go, in place of the CRI plugin's namespace: that plugin then knows nothing of them, and is not waited for. */
+  readonly namespace?: string
   /** containerd's own root; else it is taken to be where its snapshots are. */
   readonly containerdRoot?: string
   readonly log: StoreLog
@@ -85,12 +87,12 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, namespace, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
   open.use(lockRoot(root, join(root, LOCK)))
-  const daemon = open.use(new Daemon(socket))
+  const daemon = open.use(new Daemon(socket, undefined, namespace))
   // Whoever gives up while it is opened need not wait for its calls.
   const stop = (): void => daemon[Symbol.dispose]()
   signal.addEventListener('abort', stop, { once: true })
@@ -119,7 +121,18 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   if (pinned !== undefined) await expiries.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const kept = { pending, holds, tarSplits, pinned, blobs }
-  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
+  const landing = {
+    daemon,
+    cri,
+    isShownByCri: namespace === undefined,
+    contentDir,
+    sweeper,
+    mover,
+    snapshots,
+    catalog,
+    names,
+    ...kept,
+  }
   return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
 }
 
