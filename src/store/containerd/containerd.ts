@@ -63,6 +63,8 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** containerd's own root; else it is taken to be where its snapshots are. */
   readonly containerdRoot?: string
   readonly log: StoreLog
@@ -85,7 +87,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false, isLazy = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
@@ -118,7 +120,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const expiries = new RecordExpiries(catalog, names)
   if (pinned !== undefined) await expiries.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const kept = { pending, holds, tarSplits, pinned, blobs }
+  const kept = { pending, holds, tarSplits, pinned, blobs, isLazy }
   const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
   return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
 }
