@@ -11,6 +11,7 @@ import { whyAway } from '../runtime/away.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
+import { shrink } from '../sys/footprint.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
@@ -177,6 +178,7 @@ async function serveUntil(
   door.isOpen = true
   manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
+  shrink()
   await aborted(end)
   log.info({}, 'stopping')
   door.isOpen = false

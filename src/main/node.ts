@@ -22,7 +22,7 @@ import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
 import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
-import { usableCpus } from '../sys/cpus.ts'
+import { shareOfMachine } from '../sys/cgroup.ts'
 import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
@@ -31,6 +31,7 @@ import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 import { aheadLimits } from './prepull.ts'
+import { workersFor } from './workers.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -67,9 +68,10 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const platform = hostPlatform()
   const { store, ...places } = await openStore(config, platform, log, options)
   opened.use(store)
+  const workers = workersFor(config, shareOfMachine())
   const unpacker = opened.use(
     createUnpacker({
-      workers: workersFor(config),
+      workers,
       limits: config.limits,
       ...places,
       warn: (fields, message) => log.warn(fields, message),
@@ -98,7 +100,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const access = { identify, recheckAccess, staleTagsFor }
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
   const common = { registry, store, unpacker, platform, room: housekeeper.room, history, log }
-  const ahead = aheadLimits(config, workersFor(config))
+  const ahead = aheadLimits(config, workers)
   const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {
     store.stopping?.()
@@ -125,16 +127,18 @@ async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Pro
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */
 async function openStore(
-  { rootDir: root, pins, keepBlobs }: Config,
+  { rootDir: root, pins, keepBlobs, durability }: Config,
   platform: Platform,
   log: Logger,
   { runtime, namespace, onLost, signal }: NodeOptions,
 ): Promise<OpenStore> {
-  const lost = onLost === undefined ? {} : { onLost }
+  const isLazy = durability === 'Lazy'
+  const common = { isLazy, ...(onLost === undefined ? {} : { onLost }) }
+  if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
     const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...lost }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...common }
     if (pins.length > 0)
       log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })
@@ -145,7 +149,7 @@ async function openStore(
     fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
   }
   const { staging, overlay } = layoutOf(root)
-  return { store: await openLocalStore({ root, pinRules: pins, log, ...lost }, { signal }), staging, layers: overlay }
+  return { store: await openLocalStore({ root, pinRules: pins, log, ...common }, { signal }), staging, layers: overlay }
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */
@@ -165,9 +169,4 @@ function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['reg
     ...(noProxy === undefined ? {} : { noProxy }),
   }
   return proxiesFrom(proxySettings(said, process.env))
-}
-
-/** One more than there are CPUs: while one worker waits for bytes, another uses its core. */
-function workersFor({ unpackWorkers }: Config): number {
-  return unpackWorkers > 0 ? unpackWorkers : Math.ceil(usableCpus()) + 1
 }

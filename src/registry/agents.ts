@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { onread, readingInto } from './arena.ts'
 import { guardedLookup, type Kept, keptFrom } from './guard.ts'
 import type { Host } from './hosts.ts'
 import { type HttpProxy, noProxies, type ProxyFor } from './proxy.ts'
@@ -71,18 +72,21 @@ export class Agents implements AsyncDisposable {
 
   #create(tls: TlsSettings, dialTimeoutMs: number, kept: Kept | undefined): Agent {
     const lookup = kept === undefined ? {} : { lookup: guardedLookup(kept) }
-    const plain = buildConnector({ allowH2: false, timeout: dialTimeoutMs, ...lookup })
+    const plain = readingInto(buildConnector({ allowH2: false, timeout: dialTimeoutMs, onread, ...lookup }))
     // Made at the first HTTPS connection and once: reading the system's certificates takes tens of milliseconds.
     let secure: buildConnector.connector | undefined
     return this.#agentOver((options, callback) => {
       if (options.protocol !== 'https:') return plain(options, callback)
-      secure ??= buildConnector({
-        allowH2: false,
-        timeout: dialTimeoutMs,
-        rejectUnauthorized: !tls.skipVerify,
-        secureContext: secureContextOf(tls),
-        ...lookup,
-      })
+      secure ??= readingInto(
+        buildConnector({
+          allowH2: false,
+          timeout: dialTimeoutMs,
+          rejectUnauthorized: !tls.skipVerify,
+          secureContext: secureContextOf(tls),
+          onread,
+          ...lookup,
+        }),
+      )
       const target = hostAndPort(options)
       const proxy = this.#proxyFor(new URL(`https://${target}`))
       if (proxy === undefined) return secure(options, callback)

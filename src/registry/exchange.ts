@@ -113,7 +113,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
     this.#pace.took(chunk.length)
-    if (this.#blocked) this.#queue.push(chunk)
+    if (this.#blocked) this.#queue.push(Buffer.from(chunk))
     else this.#take(controller, chunk)
   }
 

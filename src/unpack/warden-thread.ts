@@ -14,7 +14,10 @@ import type { WardenNews, WardenOrder } from './warden.ts'
  * choice would let the nursery grow to 48 MiB, and in a smaller one more survives into the old heap than is saved. The system's OpenSSL
  * configuration is out of reach, and hashing needs none.
  */
-const FLAGS = ['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=4', '--openssl-config=/dev/null']
+const FLAGS = [
+  ...['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--optimize-for-size'],
+  '--openssl-config=/dev/null',
+]
 /**
  * Extractors take all the processor there is, the thread that answers very little, and it must not wait for their turns to end. This is
  * between the two of them: against other services a group of its own counts (cgroups(7)), not this (sched(7)).

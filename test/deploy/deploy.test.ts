@@ -9,6 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
 import { depsWith, windlass } from '../cli/terminal.ts'
 import { lacking } from '../integration/lacking.ts'
+import { nodeFlags } from '../integration/windlass.ts'
 
 const top = join(import.meta.dirname, '..', '..')
 const at = (path: string): string => join(top, 'deploy', path)
@@ -54,7 +55,7 @@ describe('the service', () => {
   const service = text('systemd/windlass.service')
 
   it('is started from files that are there', () => {
-    const [, ...words] = /^ExecStart=(\S+) (\S+) /m.exec(service) ?? []
+    const [, ...words] = /^ExecStart=(\S+) (?:--\S+ )*(\S+) /m.exec(service) ?? []
     expect(words.length).toBe(2)
     for (const word of words) expect(existsSync(word.replace('/opt/windlass', top))).toBe(true)
   })
@@ -112,4 +113,13 @@ describe('the guide', () => {
     expect(links.length).toBeGreaterThan(3)
     for (const path of [...files, ...links]) expect(existsSync(join(top, path.replace(/\/[\w.]*\*$/, ''))), path).toBe(true)
   })
+})
+
+it('Node is told the same wherever the daemon is started, so that its memory is what the tests measure', () => {
+  const flags = nodeFlags.join(' ')
+  const read = (path: string): string => readFileSync(join(top, path), 'utf8')
+  expect(read('windlass')).toContain(`exec "$WINDLASS_NODE" ${flags} "$top/src/main.ts"`)
+  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/src/main.ts serve`)
+  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/src/main.ts"]`)
+  expect(read('demo/daemon.ts')).toContain(`[${nodeFlags.map((flag) => `'${flag}'`).join(', ')}]`)
 })

@@ -65,6 +65,8 @@ export type ContainerdStoreOptions = {
   readonly keepBlobs?: boolean
   /** Where its images go, in place of the CRI plugin's namespace: that plugin then knows nothing of them, and is not waited for. */
   readonly namespace?: string
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** containerd's own root; else it is taken to be where its snapshots are. */
   readonly containerdRoot?: string
   readonly log: StoreLog
@@ -87,7 +89,7 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, namespace, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, namespace, containerdRoot, log, onLost, pinned, keepBlobs = false, isLazy = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
@@ -120,7 +122,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const expiries = new RecordExpiries(catalog, names)
   if (pinned !== undefined) await expiries.pin(pinned)
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const kept = { pending, holds, tarSplits, pinned, blobs }
+  const kept = { pending, holds, tarSplits, pinned, blobs, isLazy }
   const landing = {
     daemon,
     cri,
