@@ -11,9 +11,11 @@ import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
+import { addQueue } from './commands/queue.ts'
 import { addSave } from './commands/save.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
+import { addWait } from './commands/wait.ts'
 import { hasColour, type Io } from './io.ts'
 import { FORMATS } from './output.ts'
 import type { Session } from './session.ts'
@@ -87,7 +89,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs, addHistory]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addWait, addHistory]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')

@@ -1,5 +1,5 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
-import { fail, failureOf } from '../failure/failure.ts'
+import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
@@ -48,7 +48,8 @@ import {
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
-import { statusOf } from './status.ts'
+import { type ControlledLists, queueHandlers } from './queue.ts'
+import { hasNoStore, statusOf } from './status.ts'
 import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
@@ -83,6 +84,8 @@ export type ControlServiceParts = {
   /** Throws passthrough, or runtime-down, while there is no pull path. */
   readonly node: () => ControlledNode
   readonly runtime?: ControlledRuntime
+  /** Absent where no directory of lists is configured. */
+  readonly lists?: ControlledLists
   readonly log: Log
   readonly root: string
   /** The node's own. */
@@ -170,6 +173,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       signal.addEventListener('abort', () => states.end(signal.reason), { once: true })
       for await (const pulls of states) yield { pulls: pulls.map(pullMessage) }
     },
+
+    ...queueHandlers(() => node().puller, parts.lists),
 
     async listHistory({ reference, id, limit }) {
       const asked = {
@@ -270,8 +275,6 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   }
   return { handlers, statusOf }
 }
-
-const hasNoStore = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(failureOf(error).kind)
 
 /** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
 function checkOurs({ passthrough, facts }: ControlledRuntime): void {

@@ -8,9 +8,10 @@ import { PluginSource } from '../credentials/plugin.ts'
 import { measureDisk } from '../gc/disk.ts'
 import type { PrepullFigures } from '../metrics/metrics.ts'
 import { ListFiles } from '../prepull/lists.ts'
-import type { DeclaredImage, ImageList, Place, QueuedImage } from '../prepull/prepull.ts'
+import type { DeclaredImage, ImageList, Place } from '../prepull/prepull.ts'
 import { Prepuller } from '../prepull/prepuller.ts'
 import type { AheadLimits } from '../pull/brake.ts'
+import type { DeclaredQueue } from '../pull/queue.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Logger } from './log.ts'
@@ -20,9 +21,11 @@ export interface Prepull extends AsyncDisposable {
   wake(): void
   /** Reads the lists again, now. */
   reload(): void
-  queue(): readonly QueuedImage[]
-  /** What is wrong with the lists. */
-  problems(): readonly string[]
+  queue(): DeclaredQueue
+  /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
+  watch(onChange: () => void, options: Abortable): void
+  /** Resolves once the lists have been read. */
+  readonly read: Promise<void>
 }
 
 /** Undefined where no lists are configured. Disposing it ends its pulls. */
@@ -45,12 +48,14 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
     onChange: (declared) => prepuller.declare(declared),
     log,
   })
-  const work = Promise.all([files.start({ signal }), prepuller.run({ signal })])
+  const read = files.start({ signal })
+  const work = Promise.all([read, prepuller.run({ signal })])
   return {
     wake: () => prepuller.wake(),
     reload: () => void files.reload(),
-    queue: () => prepuller.queue(),
-    problems: () => files.problems,
+    queue: () => ({ ...prepuller.queue(), problems: files.problems }),
+    watch: (onChange, options) => prepuller.watch(onChange, options),
+    read,
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await work
@@ -59,12 +64,15 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
 }
 
 /** What is counted of it; nothing before it is open. */
-export function figuresOf(prepull: Pick<Prepull, 'queue' | 'problems'> | undefined): PrepullFigures {
-  const images = (prepull?.queue() ?? []).map(({ list, state }) => ({
-    list,
-    state: state.kind === 'here' && !state.isProtected ? ('unprotected' as const) : state.kind,
-  }))
-  return { images, problems: prepull?.problems().length ?? 0 }
+export function figuresOf(prepull: Pick<Prepull, 'queue'> | undefined): PrepullFigures {
+  const { images, problems } = prepull?.queue() ?? { images: [], problems: [] }
+  return {
+    images: images.map(({ list, state }) => ({
+      list,
+      state: state.kind === 'here' && !state.isProtected ? ('unprotected' as const) : state.kind,
+    })),
+    problems: problems.length,
+  }
 }
 
 type Settings = NonNullable<Config['prepull']>

@@ -1,6 +1,7 @@
 /** What the daemon's socket offers, with a store of its own and beside a runtime. */
 import type { Config } from '../config/config.ts'
 import { createControlService } from '../control/control-service.ts'
+import type { ControlledLists } from '../control/queue.ts'
 import { createImageService } from '../cri/image-service.ts'
 import { type OwnPath as CriPath, createRuntimeImageService, type RuntimeImageParts } from '../cri/runtime-image-service.ts'
 import { createRuntimeService } from '../cri/runtime-service.ts'
@@ -22,12 +23,19 @@ import type { PullNode } from './node.ts'
 import type { PathState } from './own-path.ts'
 
 /** Over a store of our own. */
-export function servicesOf(config: Config, version: string, log: Logger, node: PullNode): Services {
+export function servicesOf(
+  config: Config,
+  version: string,
+  log: Logger,
+  node: PullNode,
+  lists: ControlledLists | undefined,
+): Services {
   return {
     image: createImageService({ ...node, log }),
     runtime: createRuntimeService(version),
     windlass: createControlService({
       node: () => node,
+      ...(lists === undefined ? {} : { lists }),
       log,
       root: config.rootDir,
       platform: node.platform,
@@ -41,12 +49,13 @@ export type BesideRuntime = {
   readonly upstream: Upstream
   readonly passthrough: Passthrough
   readonly path: () => PathState
+  readonly lists: ControlledLists | undefined
   readonly onForwarded: RuntimeImageParts['onForwarded']
 }
 
 /** Beside a runtime, whose images these are. */
 export function servicesBeside(config: Config, version: string, log: Logger, beside: BesideRuntime): Services {
-  const { address, upstream, passthrough, path, onForwarded } = beside
+  const { address, upstream, passthrough, path, lists, onForwarded } = beside
   const own = (): CriPath | { readonly missing: string } => {
     const state = path()
     if ('missing' in state) return state
@@ -81,6 +90,7 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
         },
         down: (options) => whyAway(address, options),
       },
+      ...(lists === undefined ? {} : { lists }),
       log,
       root: config.rootDir,
       platform: hostPlatform(),

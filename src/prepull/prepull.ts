@@ -36,16 +36,6 @@ export type ImageList = {
   readonly images: readonly DeclaredImage[]
 }
 
-/** Where one image of one list stands. */
-export type ImageState =
-  | { readonly kind: 'waiting'; readonly until?: Date }
-  | { readonly kind: 'pulling'; readonly since: Date }
-  /** `isProtected`: pinned, so that kubelet's collection leaves it. */
-  | { readonly kind: 'here'; readonly image: string; readonly at: Date; readonly isProtected: boolean; readonly next?: Date }
-  | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number; readonly next: Date }
-
-export type QueuedImage = { readonly list: string; readonly name: string; readonly priority: number; readonly state: ImageState }
-
 /** Where images are pulled to; `confirm` waits until the runtime knows one. */
 export type Place = {
   readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>

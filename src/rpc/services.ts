@@ -63,7 +63,7 @@ export type Calls<Definition, Streams extends keyof Definition = never, Both ext
 
 export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
-export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
+export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'WatchQueue' | 'Verify', 'Load'>
 
 export type LeaseCalls = Calls<LeasesDefinition>
 /** `write` is not among them: a stream in both directions (see `containerd.ts`). */
@@ -73,7 +73,7 @@ export type ContainerdImageCalls = Calls<ImagesDefinition>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>
-export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
+export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'WatchQueue' | 'Verify', 'Load'>
 
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }
