@@ -1,9 +1,10 @@
 /** How an image that is declared stays: by a pin of its list's, or, in a runtime that removes images by their time, by a time that is renewed. */
 import { failureOf } from '../failure/failure.ts'
+import type { PullRequest } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
-import type { DeclaredImage, ImageList, Place } from './prepull.ts'
+import type { DeclaredImage, ImageList, Means, Place } from './prepull.ts'
 import { OWNER_PREFIX, ownerOf } from './prepull.ts'
 
 /** `isProtected`: pinned. `isPulled`: its registry was asked. */
@@ -18,10 +19,10 @@ const STAY_MS = 7 * 24 * 3_600_000
  */
 export async function keep(
   place: Place,
+  means: Means,
   list: ImageList,
   image: DeclaredImage,
   mustAsk: boolean,
-  loginsFor: () => Promise<readonly Credentials[]>,
   options: Abortable,
 ): Promise<Kept> {
   const { store } = place
@@ -35,7 +36,7 @@ export async function keep(
   using ahead = await store.expiries?.begin()
   for (let isLast = false; ; isLast = true) {
     const here = mustAsk ? undefined : await store.find(image.name)
-    const found = here ?? (await pullAhead(place, image, await loginsFor(), options))
+    const found = here ?? (await pullAhead(place, means, list, image, options))
     const isPulled = here === undefined
     if (ahead === undefined) {
       await pinFor(store, list, image, found)
@@ -47,24 +48,47 @@ export async function keep(
   }
 }
 
-/** With the first login that the registry accepts; with none, the node's own are tried. */
 async function pullAhead(
   place: Place,
-  { reference }: DeclaredImage,
+  means: Means,
+  list: ImageList,
+  image: DeclaredImage,
+  options: Abortable,
+): Promise<StoredImage> {
+  if (image.archive === undefined)
+    return await pullFromRegistry(place, image, await means.loginsFor(list, image, options), options)
+  await using opened = await means.openArchive(image.archive, image, options)
+  return await pull(place, { ...asked(image, { kind: 'anonymous' }), source: opened.repository }, options)
+}
+
+/** With the first login that the registry accepts; with none, the node's own are tried. */
+async function pullFromRegistry(
+  place: Place,
+  image: DeclaredImage,
   logins: readonly Credentials[],
   options: Abortable,
 ): Promise<StoredImage> {
   const tries: readonly Credentials[] = logins.length === 0 ? [{ kind: 'anonymous' }] : logins
   for (const [at, credentials] of tries.entries())
     try {
-      const { image } = await place.puller.pull({ reference, credentials, client: 'prepull' }, options)
-      await place.confirm?.(image.id, options)
-      return image
+      return await pull(place, asked(image, credentials), options)
     } catch (error) {
       const { kind } = failureOf(error)
       if (at + 1 === tries.length || (kind !== 'unauthorized' && kind !== 'denied')) throw error
     }
   throw new RangeError('no login was tried')
+}
+
+const asked = ({ reference }: DeclaredImage, credentials: Credentials): PullRequest => ({
+  reference,
+  credentials,
+  client: 'prepull',
+})
+
+async function pull({ puller, confirm }: Place, request: PullRequest, options: Abortable): Promise<StoredImage> {
+  const { image } = await puller.pull(request, options)
+  await confirm?.(image.id, options)
+  return image
 }
 
 /** Only where half of its time is over: each one is a transaction on disk. */

@@ -11,6 +11,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Reference } from '../reference/reference.ts'
+import type { Credentials, Repository } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 
@@ -23,6 +24,8 @@ export type DeclaredImage = {
   readonly refreshMs?: number
   /** How long one pull of it may take. */
   readonly deadlineMs?: number
+  /** The name of an archive that it is taken from, in place of its registry. */
+  readonly archive?: string
   /** How long a pin outlasts the last time it was renewed; absent: for good, while the image is declared. */
   readonly pinMs?: number
 }
@@ -34,6 +37,17 @@ export type ImageList = {
   /** Pull secrets, by name. */
   readonly secrets: readonly string[]
   readonly images: readonly DeclaredImage[]
+}
+
+/** An archive that is open, as a pull takes an image from it. */
+export type OpenedSource = AsyncDisposable & { readonly repository: Repository }
+
+/** What is asked for an image that is not here. */
+export type Means = {
+  /** What a list's pull secrets say of an image, the likelier first; empty where they say nothing. */
+  readonly loginsFor: (list: ImageList, image: DeclaredImage, options: Abortable) => Promise<readonly Credentials[]>
+  /** Opens an archive, for an image that is to come from it. Throws what opening one does, and invalid-argument where there are none. */
+  readonly openArchive: (name: string, image: DeclaredImage, options: Abortable) => Promise<OpenedSource>
 }
 
 /** Where images are pulled to; `confirm` waits until the runtime knows one. */

@@ -2,19 +2,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, failureOf } from '../failure/failure.ts'
 import type { DeclaredQueue, Failed, ImageState } from '../pull/queue.ts'
-import type { Credentials } from '../registry/registry.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { backoffMs, jittered } from './backoff.ts'
 import { keep, release } from './keeping.ts'
 import type { Declared } from './lists.ts'
-import type { DeclaredImage, ImageList, Place } from './prepull.ts'
+import type { DeclaredImage, ImageList, Means, Place } from './prepull.ts'
 
 export type PrepullerParts = {
   /** Undefined while nothing can be pulled: `wake` is called when that may have changed. */
   readonly place: () => Place | undefined
-  /** What a list's pull secrets say of an image, the likelier first; empty where they say nothing. */
-  readonly loginsFor: (list: ImageList, image: DeclaredImage, options: Abortable) => Promise<readonly Credentials[]>
+  readonly means: Means
   /** Of bytes or inodes, whichever is scarcer. */
   readonly freePercent: (dir: string) => Promise<number>
   readonly maxParallel: number
@@ -206,7 +204,7 @@ export class Prepuller {
     const options = { signal: AbortSignal.any([signal, deadline]) }
     try {
       const mustAsk = image.policy === 'Always' && Date.now() >= entry.refresh
-      const kept = await keep(place, list, image, mustAsk, () => this.#parts.loginsFor(list, image, options), options)
+      const kept = await keep(place, this.#parts.means, list, image, mustAsk, options)
       if (kept.isPulled) entry.refresh = Date.now() + jittered(image.refreshMs ?? REFRESH_MS, this.#random)
       entry.attempts = 0
       entry.due = Date.now() + jittered(LOOK_MS, this.#random)

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { backoffMs } from '../../src/prepull/backoff.ts'
-import type { DeclaredImage, ImageList, Place } from '../../src/prepull/prepull.ts'
+import type { DeclaredImage, ImageList, Means, Place } from '../../src/prepull/prepull.ts'
 import { Prepuller, type PrepullerParts } from '../../src/prepull/prepuller.ts'
 import type { QueuedImage } from '../../src/pull/queue.ts'
 import { type Lab, openLab } from '../pull/lab.ts'
@@ -9,13 +9,15 @@ import { buildImage, buildLayer } from '../support/image.ts'
 
 const imageOf = (content: string) => buildImage({ layers: [buildLayer({ tar: [{ name: 'file', content }] })] })
 
+const means: Means = { loginsFor: async () => [], openArchive: () => Promise.reject(new Error('there are no archives')) }
+
 async function open({ placeIn, ...parts }: Partial<PrepullerParts> & { readonly placeIn?: (lab: Lab) => Place } = {}) {
   await using open = new AsyncDisposableStack()
   const lab = open.use(await openLab())
   const warnings: string[] = []
   const prepuller = new Prepuller({
     place: () => placeIn?.(lab) ?? lab,
-    loginsFor: async () => [],
+    means,
     freePercent: async () => 100,
     maxParallel: 1,
     startJitterMs: 0,
@@ -164,7 +166,10 @@ test('nor with less of the disk free than is wanted, or before its jitter, or wi
 test('each login of its secrets is tried until one is accepted', async () => {
   const users: string[] = []
   const at = await open({
-    loginsFor: async () => ['old', 'new'].map((username) => ({ kind: 'basic' as const, username, password: 'p' })),
+    means: {
+      ...means,
+      loginsFor: async () => ['old', 'new'].map((username) => ({ kind: 'basic' as const, username, password: 'p' })),
+    },
     placeIn: (lab) => ({
       store: lab.store,
       puller: {
