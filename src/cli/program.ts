@@ -1,5 +1,6 @@
 /** Every command and option in one place, in the order `--help` shows them. */
 import { Command, Option } from 'commander'
+import { addCheck } from './commands/check.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addHistory } from './commands/history.ts'
@@ -89,7 +90,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addWait, addHistory]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addWait, addHistory, addCheck]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')

@@ -1,9 +1,9 @@
 /** How an image that is declared stays: by a pin of its list's, or, in a runtime that removes images by their time, by a time that is renewed. */
-import { failureOf } from '../failure/failure.ts'
 import type { PullRequest } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import { withLogins } from './logins.ts'
 import type { DeclaredImage, ImageList, Means, Place } from './prepull.ts'
 import { OWNER_PREFIX, ownerOf } from './prepull.ts'
 
@@ -56,27 +56,11 @@ async function pullAhead(
   options: Abortable,
 ): Promise<StoredImage> {
   if (image.archive === undefined)
-    return await pullFromRegistry(place, image, await means.loginsFor(list, image, options), options)
+    return await withLogins(await means.loginsFor(list, image, options), (credentials) =>
+      pull(place, asked(image, credentials), options),
+    )
   await using opened = await means.openArchive(image.archive, image, options)
   return await pull(place, { ...asked(image, { kind: 'anonymous' }), source: opened.repository }, options)
-}
-
-/** With the first login that the registry accepts; with none, the node's own are tried. */
-async function pullFromRegistry(
-  place: Place,
-  image: DeclaredImage,
-  logins: readonly Credentials[],
-  options: Abortable,
-): Promise<StoredImage> {
-  const tries: readonly Credentials[] = logins.length === 0 ? [{ kind: 'anonymous' }] : logins
-  for (const [at, credentials] of tries.entries())
-    try {
-      return await pull(place, asked(image, credentials), options)
-    } catch (error) {
-      const { kind } = failureOf(error)
-      if (at + 1 === tries.length || (kind !== 'unauthorized' && kind !== 'denied')) throw error
-    }
-  throw new RangeError('no login was tried')
 }
 
 const asked = ({ reference }: DeclaredImage, credentials: Credentials): PullRequest => ({

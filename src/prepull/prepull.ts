@@ -3,6 +3,8 @@
  *
  *     lists.ts       the files of a directory, the last good state of each, told anew when one changes
  *     backoff.ts     when to try again
+ *     logins.ts      who to log in as
+ *     check.ts       whether what is declared can be had, without a node
  *     keeping.ts     how one stays here: its pin, or its time
  *     prepuller.ts   what is declared, against what is here: pull, pin, refresh, try again; let go of what is declared no more
  *

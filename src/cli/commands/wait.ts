@@ -4,7 +4,7 @@ import { fail } from '../../failure/failure.ts'
 import type { DeclaredQueue, QueuedImage } from '../../pull/queue.ts'
 import type { Backend, NodeQueue } from '../backend.ts'
 import { isLive } from '../io.ts'
-import { durationOption, numberOption, type Options } from '../options.ts'
+import { addText, durationOption, numberOption, type Options, textsOption } from '../options.ts'
 import { print } from '../output.ts'
 import { Screen } from '../progress/screen.ts'
 import { note, type Session } from '../session.ts'
@@ -14,7 +14,7 @@ export function addWait(program: Command, session: Session): void {
   program
     .command('wait')
     .description('wait until the images that lists declare are here')
-    .option('--list <name>', 'this list; may be given more than once (default: every list)', addTo, [])
+    .option('--list <name>', 'this list; may be given more than once (default: every list)', addText, [])
     .option('--timeout <duration>', 'for so long at most (default: for as long as it takes)', durationOption)
     .addHelpText(
       'after',
@@ -27,14 +27,12 @@ Examples:
   windlass -o json wait --list base --list gpu | jq -r '.[].image'`,
     )
     .action(async (options: Options) => {
-      const named = Array.isArray(options.list) ? options.list.map(String) : []
+      const named = textsOption(options, 'list')
       await using backend = await session.daemon()
       const images = await waitFor(session, backend, named, numberOption(options, 'timeout'))
       await print(session.io, session.format(), images.map(hereDocument), () => `${plural(images.length, 'image')} here\n`)
     })
 }
-
-const addTo = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
 /** The images, once all are here. Throws not-here-yet; invalid-argument where there is no such list. */
 async function waitFor(
