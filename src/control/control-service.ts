@@ -76,6 +76,8 @@ export type ControlledNode = {
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
   readonly verifier: LayerVerifier
+  /** Whether kubelet hears of a pin that was set a moment ago; absent where the store answers kubelet itself. Throws runtime, cancelled. */
+  readonly showsPin?: (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
@@ -199,9 +201,18 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       return removal === undefined ? {} : removalMessage(removal)
     },
 
-    async pin({ image, owner, reason, ttlMs }) {
+    async pin({ image, owner, reason, ttlMs }, { signal }) {
+      const { store, showsPin } = node()
       const wish = { owner, reason, ...(ttlMs === 0 ? {} : { ttlMs }) }
-      const { imageId, pins } = await pinImage(node().store, image, wish)
+      const { imageId, pins } = await pinImage(store, image, wish)
+      if ((await showsPin?.(imageId, { signal, isNew: true })) === false) {
+        await unpinImage(store, image, owner)
+        fail({
+          kind: 'invalid-argument',
+          what: 'pin',
+          reason: 'this runtime does not show pins to kubelet, which would remove it all the same; containerd does since 1.7',
+        })
+      }
       log.info({ image: imageId, pins }, 'pinned')
       return { imageId, pins: pins.map(pinMessage) }
     },

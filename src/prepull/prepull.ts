@@ -52,12 +52,19 @@ export type Means = {
   readonly openArchive: (name: string, image: DeclaredImage, options: Abortable) => Promise<OpenedSource>
 }
 
-/** Where images are pulled to; `confirm` waits until the runtime knows one. */
+/**
+ * Where images are pulled to. `confirm` waits until the runtime knows one; `showsPin` asks it whether kubelet hears of a pin. Both are absent where
+ * the store answers kubelet itself. They throw runtime, runtime-down, cancelled.
+ */
 export type Place = {
   readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>
   readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'pin' | 'unpin' | 'expiries'>
   readonly confirm?: (image: Digest, options: Abortable) => Promise<void>
+  readonly showsPin?: ShowsPin
 }
+
+/** `isNew`: it was pinned a moment ago, which the runtime may not have taken in. */
+export type ShowsPin = (image: Digest, options: Abortable & { readonly isNew: boolean }) => Promise<boolean>
 
 /** Owners of the pins that lists hold: `prepull:LIST`. */
 export const OWNER_PREFIX = 'prepull:'

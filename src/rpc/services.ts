@@ -5,6 +5,7 @@
 import type { Metadata } from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { Abortable } from '../task/task.ts'
+import type { ContainersDefinition } from './generated/containerd/services/containers/v1/Containers.ts'
 import type { ContentDefinition } from './generated/containerd/services/content/v1/Content.ts'
 import type { ImagesDefinition } from './generated/containerd/services/images/v1/Images.ts'
 import type { LeasesDefinition } from './generated/containerd/services/leases/v1/Leases.ts'
@@ -70,6 +71,7 @@ export type LeaseCalls = Calls<LeasesDefinition>
 export type ContentCalls = Omit<Calls<ContentDefinition, 'Read'>, 'write'>
 export type SnapshotCalls = Calls<SnapshotsDefinition, 'List'>
 export type ContainerdImageCalls = Calls<ImagesDefinition>
+export type ContainerCalls = Calls<ContainersDefinition, 'ListStream'>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>

@@ -163,6 +163,20 @@ test('nor with less of the disk free than is wanted, or before its jitter, or wi
   }
 })
 
+test('what the runtime shows no pin of is unprotected, and told once; what it shows is not', async () => {
+  let isShown = false
+  const at = await open({ placeIn: (lab) => ({ ...lab, showsPin: async () => isShown }) })
+  await using _ = at
+  at.declare([list('base', [at.declared('a:1')])])
+  await at.until(() => at.state()?.kind === 'here')
+  expect(at.state()).toMatchObject({ isProtected: false })
+  expect(at.warnings).toEqual([expect.stringContaining('unprotected')])
+  isShown = true
+  at.declare([list('base', [at.declared('b:1')])])
+  await at.until(() => at.state()?.kind === 'here')
+  expect(at.state()).toMatchObject({ isProtected: true })
+})
+
 test('each login of its secrets is tried until one is accepted', async () => {
   const users: string[] = []
   const at = await open({
