@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Digest, sha256 } from '../../../src/oci/digest.ts'
 import { isShownPinned } from '../../../src/rpc/known.ts'
 import { Catalog } from '../../../src/store/containerd/catalog.ts'
 import { type ContainerdStore, openContainerdStore } from '../../../src/store/containerd/containerd.ts'
@@ -50,12 +51,13 @@ describe.skipIf(lacking('root', 'containerd'))('a pin in containerd', () => {
     return { tag, id: await pullByHand(store, ['base'], { tag, label: tag }) }
   }
   /** The labels of each record of an image, of the CRI plugin's too. */
-  const labelsOf = async (at: { readonly tag: string; readonly id: string }) => {
+  const labelsOf = async (at: { readonly tag: string; readonly id: Digest }) => {
     const { images } = await daemon.call('list', (c, call) => c.images.list({}, call))
     const repository = at.tag.slice(0, at.tag.lastIndexOf(':'))
     return images.filter(({ name }) => name.startsWith(repository) || name === at.id).map(({ labels }) => labels)
   }
-  const marksOf = async (at: Parameters<typeof labelsOf>[0]) => new Set((await labelsOf(at)).map((labels) => labels[PLUGINS]))
+  const marksOf = async (at: { readonly tag: string; readonly id: Digest }) =>
+    new Set((await labelsOf(at)).map((labels) => labels[PLUGINS]))
   const since = new Date(1_700_000_000_000)
   const pin = (owner: string, until?: Date) => ({ owner, reason: 'why', since, ...(until === undefined ? {} : { until }) })
 
@@ -70,7 +72,7 @@ describe.skipIf(lacking('root', 'containerd'))('a pin in containerd', () => {
     await store.unpin(at.id)
     expect((await labelsOf(at)).flatMap((labels) => Object.keys(labels)).filter((label) => /pin/.test(label))).toEqual([])
     expect((await store.find(at.tag))?.pins).toEqual([])
-    expect(await store.pin(`sha256:${'0'.repeat(64)}`, pin('ci'))).toBe(false)
+    expect(await store.pin(sha256('nothing'), pin('ci'))).toBe(false)
   })
 
   test('leaves the mark that somebody else had set', async () => {
