@@ -5,6 +5,7 @@
 
 import manifest from '../package.json' with { type: 'json' }
 import { run } from './cli/run.ts'
+import { readImageLists } from './config/image-list.ts'
 import { checkFlags, loadConfig, salvageConfig } from './config/load.ts'
 import { configDocument } from './config/print.ts'
 
@@ -30,6 +31,11 @@ process.exitCode = await run(process.argv.slice(2), {
   prove: async (config, ask, options) => {
     const { proveHere } = await import('./main/prove.ts')
     return await proveHere(config, version, ask, options)
+  },
+  readLists: readImageLists,
+  openChecker: async (config, ask, onProblem) => {
+    const { openChecker } = await import('./main/check.ts')
+    return openChecker(config, version, ask, onProblem)
   },
   openEmbedded: async (config, options) => {
     const [{ openNode }, { createLogger }, { checkOwn }] = await Promise.all([

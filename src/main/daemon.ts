@@ -80,7 +80,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   await using lists = openPrepull(config, log, () => node)
   prepull = lists
   if (lists !== undefined) options.onReload?.(() => lists.reload())
-  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, options, async () => {
+  await serveUntil(end, servicesOf(config, version, log, node, lists), config, log, door, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
   })
@@ -132,6 +132,7 @@ async function serveBeside(
     upstream,
     passthrough,
     path: () => own?.state ?? { missing: broken?.message ?? 'it is closed' },
+    lists: prepull,
     onForwarded: metrics.forwarded,
   })
   await serveUntil(signal, services, config, log, door, options, async () => {

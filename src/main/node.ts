@@ -162,7 +162,7 @@ function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string }
 }
 
 /** Throws invalid-argument for an address in the environment that is none of a proxy. */
-function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
+export function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
   const said = {
     ...(http === undefined ? {} : { http }),
     ...(https === undefined ? {} : { https }),

@@ -130,7 +130,8 @@ export class LayerWork {
     const { diffId } = planned
     const unpacking = bytesOf(planned)
     const hold = (bytes: number): Promise<void> | undefined => this.#brake.take(unpacking, bytes, signal)
-    const arrival = new Arrival({ ...this.#crew, hold }, planned, id, progress, signal)
+    const isPatient = (): boolean => this.#brake.mayStop(unpacking)
+    const arrival = new Arrival({ ...this.#crew, hold, isPatient }, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

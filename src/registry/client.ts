@@ -18,7 +18,6 @@ import type { ProxyFor } from './proxy.ts'
 import {
   type Credentials,
   type Document,
-  type From,
   type Keyring,
   newTrail,
   type Registry,
@@ -183,13 +182,19 @@ class RemoteRepository implements Repository {
   async fetch(
     descriptor: Descriptor,
     sink: ByteSink,
-    { signal, from, trail = newTrail() }: Abortable & { readonly from?: From; readonly trail?: Trail },
+    { signal, from, trail = newTrail(), isPatient }: Parameters<Repository['fetch']>[2],
   ): Promise<Transfer> {
     const { means } = this.#parts
     const question = this.#question(descriptorPath('blobs', descriptor))
     const asking = await this.#walk(question, ['pull'], this.#blobUnknown(descriptor), signal)
     const hosts = unsuspected(asking.hosts, trail)
-    const transfer = new BlobTransfer(means, { blob: descriptor, sink, trail, ...(from === undefined ? {} : { from }) })
+    const transfer = new BlobTransfer(means, {
+      blob: descriptor,
+      sink,
+      trail,
+      ...(from === undefined ? {} : { from }),
+      ...(isPatient === undefined ? {} : { isPatient }),
+    })
     const admitted: Walk = { ...asking, hosts, admit: (host, options) => means.throttle.admit(host, options) }
     try {
       return await walk(admitted, (host, attempt) => transfer.attempt(host, question, attempt), transfer.progress)

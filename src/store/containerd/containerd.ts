@@ -48,11 +48,13 @@ import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdsOf } from './names.ts'
 import { Names } from './naming.ts'
 import { Pending } from './pending.ts'
+import { RecordPins } from './pins.ts'
 import { ReceiptFiles } from './receipts.ts'
 import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
 import { TarSplits } from './tar-splits.ts'
+import { Upkeep } from './upkeep.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -73,12 +75,6 @@ export type ContainerdStoreOptions = {
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
-
-const pinsAreContainerds = {
-  kind: 'invalid-argument',
-  what: 'pin',
-  reason: 'images in containerd are pinned by its own label: ctr -n k8s.io images label NAME io.cri-containerd.pinned=pinned',
-} as const
 
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
@@ -121,6 +117,8 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const expiries = new RecordExpiries(catalog, names)
   if (pinned !== undefined) await expiries.pin(pinned)
+  const pins = new RecordPins(catalog, names, expiries)
+  open.use(new Upkeep({ daemon, catalog, expiries, pins, log }))
   if (signal.aborted) throw asWindlassError(signal.reason)
   const kept = { pending, holds, tarSplits, pinned, blobs, isLazy }
   const landing = {
@@ -135,7 +133,7 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
     names,
     ...kept,
   }
-  return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
+  return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, pins, receipts }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -155,6 +153,7 @@ type StoreParts = LandingParts & {
   readonly staged: StagedLayers
   readonly evictions: Evictions
   readonly expiries: Expiries
+  readonly pins: RecordPins
   readonly receipts: ReceiptFiles
 }
 
@@ -267,12 +266,12 @@ class LandingStore implements ContainerdStore {
     return true
   }
 
-  async pin(): Promise<boolean> {
-    return fail(pinsAreContainerds)
+  async pin(id: Digest, pin: Pin): Promise<boolean> {
+    return await this.#parts.pins.pin(id, pin)
   }
 
-  async unpin(): Promise<readonly Pin[]> {
-    return fail(pinsAreContainerds)
+  async unpin(id: Digest, owner?: string): Promise<readonly Pin[]> {
+    return await this.#parts.pins.unpin(id, owner)
   }
 
   /**
