@@ -9,7 +9,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['cri', 'control', 'prepull', 'doctor'],
   ['pull', 'gc', 'verify', 'credentials', 'archive'],
   ['registry', 'unpack', 'store', 'bundle', 'runtime'],
-  ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
+  ['sys', 'rpc', 'metrics', 'trace', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
 ]
 /** Leaves do not import each other, except so. */
 const LEAVES: Readonly<Partial<Record<string, readonly string[]>>> = {

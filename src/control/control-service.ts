@@ -94,7 +94,7 @@ export type ControlServiceParts = {
 export function createControlService(parts: ControlServiceParts): Service<WindlassHandlers> {
   const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
-    async *pull(request, { signal }) {
+    async *pull(request, { signal, traceparent }) {
       // A switch first: it is what the caller can do something about.
       if (runtime !== undefined) checkOurs(runtime)
       const { puller, store, confirm } = node()
@@ -105,7 +105,11 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
         const bring = async (): Promise<boolean> => {
-          const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+          const traced = traceparent === undefined ? {} : { traceparent }
+          const { image } = await puller.pull(
+            { ...pullRequest(request), ...traced },
+            { signal, onEvent: (event) => events.put(event) },
+          )
           await confirm?.(image.id, { signal })
           if (ahead === undefined) return (await expiries?.stays(image)) ?? true
           const expires = await ahead.give(image.id, new Date(Date.now() + ms))
