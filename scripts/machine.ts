@@ -31,6 +31,7 @@ export const testParts: readonly Part[] = [
   { package: 'btrfs-progs', shownBy: 'mkfs.btrfs', neededBy: 'a disk quota that is reached' },
   { package: 'strace', shownBy: 'strace', neededBy: 'disks that fail: calls answered with an error, or not made' },
   { package: 'systemd', shownBy: '/lib/systemd/systemd', neededBy: 'the units of deploy/, checked and started' },
+  { package: 'prometheus', shownBy: 'promtool', neededBy: 'alerts, checked and tried by promtool' },
   isal,
 ]
 

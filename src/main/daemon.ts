@@ -106,7 +106,7 @@ async function serveBeside(
   const seen = open.use(await openSeen(config, version, log, sights))
   const { metrics, observers } = seen
   const onSwitch = (state: PassthroughState): void => {
-    log.warn({ ...address, ...state }, 'passthrough')
+    log.info({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
     prepull?.wake()
     door.manager.notify(status(state.on ? `passthrough: ${state.reason}` : 'answering'))
