@@ -8,7 +8,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ['cli', 'config'],
   ['cri', 'control', 'prepull', 'doctor'],
   ['pull', 'gc', 'verify', 'credentials', 'archive'],
-  ['registry', 'unpack', 'store', 'bundle', 'runtime'],
+  ['registry', 'unpack', 'store', 'bundle', 'runtime', 'kube'],
   ['sys', 'rpc', 'metrics', 'trace', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
 ]
 /** Leaves do not import each other, except so. */

@@ -1,5 +1,5 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
-import { fail, failureOf } from '../failure/failure.ts'
+import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
@@ -30,6 +30,7 @@ import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
+import { diskOf, hasNoStore } from './disk.ts'
 import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
@@ -71,6 +72,7 @@ export type ControlledNode = {
     | 'holdings'
     | 'health'
     | 'receipts'
+    | 'usage'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
@@ -254,7 +256,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async info(_request, { signal }) {
       const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
-      return runtime === undefined ? own : { ...own, ...(await runtimeMessages(runtime, { signal })) }
+      const disk = await diskOf(node, log)
+      return runtime === undefined ? { ...own, ...disk } : { ...own, ...disk, ...(await runtimeMessages(runtime, { signal })) }
     },
 
     async setPassthrough({ on, reason }) {
@@ -274,8 +277,6 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   }
   return { handlers, statusOf }
 }
-
-const hasNoStore = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(failureOf(error).kind)
 
 /** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
 function checkOurs({ passthrough, facts }: ControlledRuntime): void {
