@@ -15,6 +15,7 @@ import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
 import { addQueue } from './commands/queue.ts'
 import { addSave } from './commands/save.ts'
+import { addTop } from './commands/top.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
 import { addWait } from './commands/wait.ts'
@@ -91,7 +92,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addWait, addHistory, addCheck]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addTop, addWait, addHistory, addCheck]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')

@@ -10,35 +10,40 @@ import { TooSlow } from './pace.ts'
 import type { Credentials } from './registry.ts'
 
 /** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
-export type Trouble =
+export type Trouble = Answered &
   /**
    * No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). `silent`: bytes came too slowly,
    * or none at all.
    */
-  | {
-      readonly kind: 'unreachable'
-      readonly result: string
-      readonly definite: boolean
-      readonly silent?: true
-      readonly cause: Error
-    }
-  | {
-      readonly kind: 'server-error'
-      readonly status?: number
-      readonly result: string
-      readonly retryAfterMs: number | undefined
-    }
-  | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
-  | { readonly kind: 'absent'; readonly result: string }
-  /** It was understood, and the answer is no. */
-  | {
-      readonly kind: 'refused'
-      readonly result: string
-      readonly as: 'unauthorized' | 'denied'
-      readonly user: string | undefined
-    }
-  /** It will not deliver, however often it is asked. */
-  | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  (
+    | {
+        readonly kind: 'unreachable'
+        readonly result: string
+        readonly definite: boolean
+        readonly silent?: true
+        readonly cause: Error
+      }
+    | {
+        readonly kind: 'server-error'
+        readonly status?: number
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+      }
+    | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
+    | { readonly kind: 'absent'; readonly result: string }
+    /** It was understood, and the answer is no. */
+    | {
+        readonly kind: 'refused'
+        readonly result: string
+        readonly as: 'unauthorized' | 'denied'
+        readonly user: string | undefined
+      }
+    /** It will not deliver, however often it is asked. */
+    | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  )
+
+/** The status of the answer it was made of, where there was one. */
+type Answered = { readonly httpStatus?: number }
 
 /** A value, or one host's trouble. */
 export type Result<T> = { readonly value: T } | { readonly trouble: Trouble }

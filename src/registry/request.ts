@@ -51,8 +51,10 @@ export class Requests {
     const started = performance.now()
     const known = this.#schemes.get(host.name)
     const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    let headMs: number | undefined
     const hearing = (head: Head): Consumer => {
       attempt.heard()
+      headMs ??= performance.now() - started
       return receive(head)
     }
     let result: Result<Head> | undefined
@@ -68,14 +70,16 @@ export class Requests {
       break
     }
     if (result === undefined) throw new Error('a host has at least one scheme')
-    const outcome = 'value' in result ? String(result.value.status) : result.trouble.result
+    const ms = performance.now() - started
     this.#log({
       type: 'answer',
       host: host.name,
       method: question.method,
       path: question.path,
-      result: outcome,
-      ms: performance.now() - started,
+      result: 'value' in result ? String(result.value.status) : result.trouble.result,
+      code: codeFor(result),
+      headMs: headMs ?? ms,
+      ms,
     })
     return result
   }
@@ -170,6 +174,13 @@ export class Requests {
   }
 }
 
+/** An answer's status; a word for what became of the request where there was none. */
+function codeFor(result: Result<Head>): string {
+  if ('value' in result) return String(result.value.status)
+  const { kind, httpStatus } = result.trouble
+  return httpStatus === undefined ? kind : String(httpStatus)
+}
+
 type Refused = Extract<Trouble, { kind: 'refused' }>
 
 /** The last refusal, with who else was refused, and why there were no others to try. */
@@ -193,7 +204,10 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Tr
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party)
+      return {
+        ...refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party),
+        httpStatus: reply.head.status,
+      }
   }
 }
 

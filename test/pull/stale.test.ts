@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { PullObserver } from '../../src/pull/observer.ts'
 import { StaleTags } from '../../src/pull/stale.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import type { Fault } from '../registry/embedded-registry.ts'
@@ -10,6 +11,10 @@ import { openLab } from './lab.ts'
 const image = buildImage({ layers: [buildLayer({ tar: [{ name: 'a', content: 'a' }] })] })
 const next = buildImage({ layers: [buildLayer({ tar: [{ name: 'b', content: 'b' }] })] })
 const { promise: never } = Promise.withResolvers<void>()
+const observing = (ends: string[]): PullObserver => ({
+  begun: () => ({ event: () => {}, joined: () => {}, ended: ({ result }) => ends.push(result) }),
+  brought: () => {},
+})
 const down: Fault = { kind: 'hang-up' }
 
 describe('a tag that may be stale', () => {
@@ -21,7 +26,7 @@ describe('a tag that may be stale', () => {
     const warnings: object[] = []
     const ends: string[] = []
     const log = { info: () => {}, warn: (fields: object) => void warnings.push(fields) }
-    await using lab = await openLab({ log, mayBeStale: true, onEnd: (_, result) => ends.push(result) })
+    await using lab = await openLab({ log, mayBeStale: true, observer: observing(ends) })
     const request = lab.publish('app:1', image)
     await lab.pull(request)
     lab.registry.fault = () => fault
