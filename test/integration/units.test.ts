@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { connect } from '../../src/rpc/client.ts'
 import { probe } from '../../src/rpc/socket.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
+import { compiledTree } from '../support/compiled.ts'
 import { buildImage, buildLayer, publish } from '../support/image.ts'
 import { callerOf } from './caller.ts'
 import { here, shellImage } from './images.ts'
@@ -69,7 +70,7 @@ describe.skipIf(
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-systemd-'))
     await using machine = await bootSystemd(
       dir.path,
-      top,
+      compiledTree(join(dir.path, 'release')),
       files,
       ['containerd', 'windlass', 'kubelet'].map((name) => `${name}.service`),
       {
@@ -104,13 +105,7 @@ describe.skipIf(
       expect(opened).toContain('Operation not permitted')
 
       const doctor = await machine.run(
-        [
-          '/opt/windlass/node_modules/.bin/node',
-          '/opt/windlass/src/main.ts',
-          '--config',
-          '/etc/windlass/windlass.yaml',
-          'doctor',
-        ],
+        ['/opt/windlass/bin/node', '/opt/windlass/lib/main.js', '--config', '/etc/windlass/windlass.yaml', 'doctor'],
         { signal },
       )
       expect(doctor).toMatch(/^ok +socket +windlass \S+ answers on /m)
