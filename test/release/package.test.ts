@@ -57,7 +57,7 @@ function heldPulls(registry: TestRegistry, machine: Machine, options: Abortable)
     const pulled = caller.call((cri) => cri.image.pullImage({ image }, options))
     // A pull that fails before it is waited for is told below all the same.
     pulled.catch(() => {})
-    await eventually(async () => registry.requests.some(({ path }) => isLayer(path)), options)
+    await eventually(async () => registry.requests.some(({ path }) => isLayer(path)), { ...options, seconds: 60 })
     return {
       go: async () => {
         gate.resolve()
@@ -71,7 +71,7 @@ function heldPulls(registry: TestRegistry, machine: Machine, options: Abortable)
 describe.skipIf(
   lacking('root', '/lib/systemd/systemd', 'unshare', 'nsenter', 'dpkg', 'dpkg-deb') || unifiedCgroups() === undefined,
 )('the Debian package', () => {
-  it('goes in, up, down and out under pulls that all succeed', { timeout: 180_000 }, async ({ signal }) => {
+  it('goes in, up, down and out under pulls that all succeed', { timeout: 300_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-deb-'))
     const { old, next } = packagesIn(dir.path)
     await using registry = await startRegistry()
