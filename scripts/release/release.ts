@@ -1,6 +1,6 @@
 /**
  * `npm run release`: for amd64 and arm64 a tarball, a Debian package and a list of what is inside, and SHA256SUMS over all, in dist/.
- * `-- --arch amd64` makes one of them; `-- --tree DIR` makes only this machine's tree, for an image. SOURCE_DATE_EPOCH dates it, else the
+ * `-- --arch amd64` makes one of them; `-- --tree DIR` lays out this machine's alone, of the packages that are here, for an image. SOURCE_DATE_EPOCH dates it, else the
  * last commit: the same commit gives the same bytes.
  */
 import { spawnSync } from 'node:child_process'
@@ -13,7 +13,7 @@ import { top } from './compile.ts'
 import { type Processor, processorHere } from './components.ts'
 import { makeDeb } from './deb.ts'
 import { makeTarball } from './tarball.ts'
-import { layOut, versionHere } from './tree.ts'
+import { copyModules, layOut, versionHere } from './tree.ts'
 
 const { values } = parseArgs({
   options: { arch: { type: 'string' }, out: { type: 'string', default: join(top, 'dist') }, tree: { type: 'string' } },
@@ -42,7 +42,7 @@ function make(processor: Processor, outDir: string): readonly string[] {
 const sumOf = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex')
 
 if (values.tree !== undefined)
-  layOut(resolve(values.tree), { version: versionHere(), processor: processorHere, seconds: dated() })
+  layOut(resolve(values.tree), { version: versionHere(), processor: processorHere, seconds: dated() }, copyModules)
 else {
   const outDir = resolve(values.out)
   rmSync(outDir, { recursive: true, force: true })

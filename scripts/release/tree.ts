@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path'
 import { z } from 'zod'
 import { compile, top } from './compile.ts'
-import { type Processor, processors } from './components.ts'
+import { componentsFor, type Processor, processors } from './components.ts'
 import { licencesOf } from './licences.ts'
 import { sbomOf } from './sbom.ts'
 
@@ -26,15 +26,17 @@ const manifest = z.looseObject({ version: z.string() })
 const readManifest = () => manifest.parse(JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')))
 export const versionHere = (): string => readManifest().version
 
-/** Makes `tree`, which must not be there yet. */
-export function layOut(tree: string, { version, processor, seconds }: Release): void {
+/** Makes `tree`, which must not be there yet. `modules` puts the packages into it. */
+export function layOut(tree: string, { version, processor, seconds }: Release, modules = installModules): void {
   mkdirSync(tree, { recursive: true })
-  installModules(tree, processor)
+  modules(tree, processor)
+  const { node } = processors[processor]
+  for (const name of ['include', 'share']) rmSync(join(tree, 'node_modules', node, name), { recursive: true, force: true })
   compile(join(tree, 'lib'))
   for (const name of ['bin', 'proto', 'deploy', 'docs', 'LICENSE', 'README.md'].filter((name) => isThere(name)))
     cpSync(join(top, name), join(tree, name), { recursive: true })
   // The same path for every processor, for units and images.
-  symlinkSync(`../node_modules/${processors[processor].node}/bin/node`, join(tree, 'bin/node'))
+  symlinkSync(`../node_modules/${node}/bin/node`, join(tree, 'bin/node'))
   writeManifest(tree, version)
   writeFileSync(join(tree, 'sbom.cdx.json'), sbomOf(processor, version, seconds))
   writeFileSync(join(tree, 'LICENSES.txt'), licencesOf(tree, processor))
@@ -51,9 +53,13 @@ function installModules(tree: string, processor: Processor): void {
   const args = ['ci', '--omit=dev', '--include=optional', '--ignore-scripts', ...platform, '--prefer-offline', '--loglevel=error']
   const { status, error, stderr } = spawnSync('npm', args, { cwd: tree, encoding: 'utf8' })
   if (status !== 0) throw new Error(`npm ci failed in ${tree}: ${error?.message ?? stderr}`, { cause: error })
-  const { node } = processors[processor]
-  const needless = ['.bin', '.package-lock.json', `${node}/include`, `${node}/share`].map((name) => `node_modules/${name}`)
-  for (const name of [...needless, 'package-lock.json', '.npmrc']) rmSync(join(tree, name), { recursive: true, force: true })
+  for (const name of ['node_modules/.bin', 'node_modules/.package-lock.json', 'package-lock.json', '.npmrc'])
+    rmSync(join(tree, name), { recursive: true, force: true })
+}
+
+/** The same of what `npm ci` has put beside this checkout, where that was for this processor. */
+export function copyModules(tree: string, processor: Processor): void {
+  for (const { path } of componentsFor(processor)) cpSync(join(top, path), join(tree, path), { recursive: true })
 }
 
 /** Without what only a clone can do. */

@@ -1,13 +1,12 @@
 /** The Debian package on a machine with systemd: installed, upgraded and downgraded while images are pulled, and removed. */
-import { cpSync, existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { top } from '../../scripts/release/compile.ts'
 import { processorHere } from '../../scripts/release/components.ts'
 import { makeDeb } from '../../scripts/release/deb.ts'
-import { settle, writeManifest } from '../../scripts/release/tree.ts'
+import { copyModules, layOut, settle, writeManifest } from '../../scripts/release/tree.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { callerOf } from '../integration/caller.ts'
 import { here } from '../integration/images.ts'
@@ -15,7 +14,6 @@ import { lacking } from '../integration/lacking.ts'
 import { eventually } from '../integration/node.ts'
 import { bootSystemd, type Machine, unifiedCgroups } from '../integration/systemd.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
-import { compiledTree } from '../support/compiled.ts'
 import { buildImage, buildLayer, publish } from '../support/image.ts'
 
 const [SOCKET, HOME] = ['/run/windlass/windlass.sock', '/usr/lib/windlass']
@@ -28,9 +26,8 @@ const dropIn =
 
 /** Both versions, of one tree. */
 function packagesIn(dir: string): Readonly<Record<'old' | 'next', string>> {
-  const tree = compiledTree(join(dir, 'release'))
-  for (const name of ['deploy', 'docs']) cpSync(join(top, name), join(tree, name), { recursive: true })
-  writeFileSync(join(tree, 'LICENSES.txt'), 'not looked at here\n')
+  const tree = join(dir, 'release')
+  layOut(tree, { version: OLD, processor: processorHere, seconds }, copyModules)
   const make = (version: string): string => {
     writeManifest(tree, version)
     settle(tree, seconds)
