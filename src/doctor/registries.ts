@@ -2,14 +2,17 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, failureOf } from '../failure/failure.ts'
+import { formatReference, parseReference } from '../reference/parse.ts'
 import { DIAL_TIMEOUT_MS, type Host, hostsOf } from '../registry/hosts.ts'
 import { inlineHosts } from '../registry/inline.ts'
 import type { Places } from '../registry/places.ts'
-import { readRegistriesConf } from '../registry/registries-conf.ts'
-import { bad, type Finding, ok } from './finding.ts'
+import { readRegistriesConf, readShortNames, type ShortNames } from '../registry/registries-conf.ts'
+import { bad, type Finding, ok, warn } from './finding.ts'
 
 /** Stands for a registry that nothing names. */
 const ANY = 'registry.example'
+const HUB = 'docker.io'
+const ALIASES_SHOWN = 3
 
 export async function registryFindings({ hostsDir, registriesConf, inline }: Places): Promise<readonly Finding[]> {
   if (inline !== undefined) {
@@ -24,7 +27,7 @@ export async function registryFindings({ hostsDir, registriesConf, inline }: Pla
   }
   return [
     ...(hostsDir === undefined ? [] : await hostsTomlFindings(hostsDir)),
-    ...(registriesConf === undefined ? [] : [await registriesConfFinding(registriesConf, hostsDir)]),
+    ...(registriesConf === undefined ? [] : await registriesConfFindings(registriesConf, hostsDir)),
   ]
 }
 
@@ -40,7 +43,7 @@ async function hostsTomlFindings(hostsDir: string): Promise<readonly Finding[]> 
   )
 }
 
-async function registriesConfFinding(file: string, hostsDir: string | undefined): Promise<Finding> {
+async function registriesConfFindings(file: string, hostsDir: string | undefined): Promise<readonly Finding[]> {
   try {
     const entries = await readRegistriesConf(file)
     const others = hostsDir === undefined ? 'registries' : 'registries without a directory of hosts.toml'
@@ -48,12 +51,31 @@ async function registriesConfFinding(file: string, hostsDir: string | undefined)
       const hosts = [...mirrors.map(({ location }) => location), own.location === '' ? 'itself' : own.location]
       return `${prefix}: ${blocked ? 'blocked' : hosts.join(', then ')}`
     })
-    return ok(
-      'registries',
-      `${others} go by ${file}: ${said.length === 0 ? 'it names none, so they are asked directly' : said.join('; ')}`,
-    )
+    const text = `${others} go by ${file}: ${said.length === 0 ? 'it names none, so they are asked directly' : said.join('; ')}`
+    return [ok('registries', text), ...shortNameFindings(await readShortNames(file), file)]
   } catch (error) {
-    return bad('registries', describe(failureOf(error)))
+    return [bad('registries', describe(failureOf(error)))]
+  }
+}
+
+/** A pod's `app:v1` is one image to who goes by these, and may be another to us. */
+function shortNameFindings({ search, aliases }: ShortNames, file: string): readonly Finding[] {
+  const elsewhere = search.filter((registry) => registry !== HUB)
+  const others = Object.entries(aliases).filter(([name, long]) => parsed(name) !== parsed(long))
+  if (elsewhere.length === 0 && others.length === 0) return []
+  const named = others.slice(0, ALIASES_SHOWN).map(([name, long]) => `${name} for ${long}`)
+  const more = others.length > ALIASES_SHOWN ? [`${others.length - ALIASES_SHOWN} more aliases`] : []
+  const found = [...elsewhere.map((registry) => `any for ${registry}`), ...named, ...more].join(', ')
+  const text = `CRI-O takes short names by ${file} (${found}), and windlass takes each from ${HUB}: write whole names in pods`
+  return [warn('registries', text)]
+}
+
+/** Undefined: no name at all, which stands for nothing. */
+function parsed(name: string): string | undefined {
+  try {
+    return formatReference(parseReference(name))
+  } catch {
+    return undefined
   }
 }
 

@@ -1,6 +1,7 @@
 /** How full the file system is that images are on. */
 import { statfs } from 'node:fs/promises'
 import { asWindlassError } from '../failure/failure.ts'
+import { sparedBytes, sparedInodes } from '../unpack/unpack.ts'
 
 export type Disk = {
   readonly path: string
@@ -29,3 +30,10 @@ export async function measureDisk(path: string): Promise<Disk> {
     usedPercent: Math.max(used(blocks, bavail), used(files, ffree)),
   }
 }
+
+/** Bytes that layers may take up of it. */
+export const usableBytes = ({ availableBytes, totalBytes }: Disk): number => availableBytes - sparedBytes(totalBytes)
+
+/** Inodes that they may. */
+export const usableInodes = ({ availableInodes, totalInodes }: Disk): number =>
+  totalInodes === 0 ? Number.POSITIVE_INFINITY : availableInodes - sparedInodes(totalInodes)

@@ -3,15 +3,12 @@
  * the longest time first. In a runtime's store nothing goes by itself: there kubelet collects.
  */
 import { fail, failureOf } from '../failure/failure.ts'
-import type { LayerId } from '../oci/digest.ts'
 import type { Holdings, Store, StoredImage } from '../store/store.ts'
-import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
-import { sparedBytes } from '../unpack/unpack.ts'
+import { Admission, type House, type Leftovers } from './admission.ts'
 import { choose, type Going, type Need, needOf, type Scene, type Staying, type Watermarks } from './choose.ts'
 import { type Disk, measureDisk } from './disk.ts'
 import type { Collector } from './gc.ts'
-import { type Expects, type Promised, Promises, wantedFor } from './promises.ts'
 import { type HeldThing, heldAlone } from './why.ts'
 
 /** What went, or would go. */
@@ -38,32 +35,37 @@ export type HousekeeperParts = {
   readonly watermarks: Watermarks
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
   /** What came of layers whose transfer has not ended: it goes before any image does. */
-  readonly partials?: { idleBytes(on: string): Promise<number>; giveWay(bytes: number, on: string): Promise<void> } | undefined
+  readonly partials?: Leftovers | undefined
   /** By default the file system the store is on. */
   readonly measure?: (path: string) => Promise<Disk>
 }
 
 const EVERY_MS = 60_000
-/** Compressed bytes are let in up to this share of what is free: few unpack to more than so many times as much. */
-const SAFE_SHARE = 8
-/** On a disk that is full, after so many. */
-const ASK_AGAIN = 256 * 1024
 const NOTHING: Need = { bytes: 0, inodes: 0, reason: 'asked' }
 
 export class Housekeeper {
+  /** What pulls ask for room. */
+  readonly room: Admission
   readonly #parts: HousekeeperParts
   readonly #measure: (path: string) => Promise<Disk>
-  readonly #promises = new Promises()
   /** Two at once would both take what one of them needs. */
   #last: Promise<unknown> = Promise.resolve()
   #complaint: string | undefined
-  /** Compressed bytes that may come until the disk is looked at again. */
-  #unasked = 0
-  #making: Promise<void> | undefined
 
   constructor(parts: HousekeeperParts) {
     this.#parts = parts
     this.#measure = parts.measure ?? measureDisk
+    const { overlayDir, holdings } = parts.store
+    const house: House = {
+      mayRemove: holdings !== undefined,
+      overlayDir,
+      disk: () => this.#disk(),
+      settled: () => this.#settled(),
+      reach: async () => choose(await this.#scene(this.#holdings()), parts.watermarks, NOTHING).reach,
+      sweep: (needOn) => this.#inTurn(needOn, false),
+      complain: (text, error) => this.#complain(text, error),
+    }
+    this.room = new Admission(house, parts.partials)
   }
 
   /** Looks after the disk until `signal` aborts. */
@@ -96,90 +98,6 @@ export class Housekeeper {
     if (dryRun) return swept
     // Nobody else need wait for it: what is on its way out counts as gone.
     return { ...swept, disk: await this.#settled() }
-  }
-
-  /**
-   * Counts what a pull still `expects`, beside what others do, until it is disposed. Throws no-space where there is not even the least of it
-   * to be had; then no image has gone.
-   */
-  async reserve(expects: Expects, { signal }: Abortable): Promise<Disposable> {
-    signal.throwIfAborted()
-    using undo = new DisposableStack()
-    // From here on it counts for whoever comes next.
-    const promised = undo.use(this.#promises.add(expects))
-    if (wantedFor(expects()).likely > 0) await unlessAborted(this.#admit(promised), signal)
-    return undo.move()
-  }
-
-  /** So many bytes of layers have come. A promise: room is being made for more, go on once it resolves. */
-  arrived(bytes: number): Promise<void> | undefined {
-    if (this.#parts.store.holdings === undefined) return undefined
-    this.#unasked -= bytes
-    if (this.#unasked > 0) return undefined
-    this.#making ??= this.#tryToMakeRoom().finally(() => {
-      this.#making = undefined
-    })
-    return this.#making
-  }
-
-  /** Makes room for a copy, if a pull says that it is due. Rejects with the signal's reason. */
-  async due(layer: LayerId, { signal }: Abortable): Promise<void> {
-    if (this.#parts.store.holdings === undefined || !this.#promises.isDue(layer)) return
-    await unlessAborted(this.#tryToMakeRoom(), signal)
-  }
-
-  async #tryToMakeRoom(): Promise<void> {
-    try {
-      await this.#makeRoom()
-    } catch (error) {
-      // Whether there is enough is for the disk to say; it is asked again soon.
-      this.#complain('room for a pull could not be made', error)
-      this.#unasked = ASK_AGAIN
-    }
-  }
-
-  async #admit(promised: Promised): Promise<void> {
-    // At once: those who come later count this one, not the other way round too, or both were refused.
-    const { likely, least } = this.#promises.wanted()
-    if (usable(await this.#disk()) >= likely) return
-    const { store, partials } = this.#parts
-    const { holdings, overlayDir } = store
-    const disk = await this.#settled()
-    if (usable(disk) >= likely) return
-    const idle = (await partials?.idleBytes(overlayDir)) ?? 0
-    promised.atMost = usable(disk) + idle + (holdings === undefined ? 0 : await this.#reach(holdings))
-    if (promised.atMost < least) {
-      const needs = wantedFor(promised.expects()).least
-      fail({ kind: 'no-space', path: disk.path, code: 'ENOSPC', needs, missing: Math.ceil(least - promised.atMost) })
-    }
-    if (holdings !== undefined) await this.#makeRoom()
-    else await partials?.giveWay(likely - usable(disk), overlayDir)
-  }
-
-  /** What removing everything that may go would give back. */
-  async #reach(holdings: Holdings): Promise<number> {
-    return choose(await this.#scene(holdings), this.#parts.watermarks, NOTHING).reach
-  }
-
-  /** For what comes next, as far as it can be had. */
-  async #makeRoom(): Promise<void> {
-    const next = (): number => this.#promises.wanted().next
-    const { partials, store } = this.#parts
-    let free = usable(await this.#disk())
-    if (free < next()) free = usable(await this.#settled())
-    if (free < next() && partials !== undefined) {
-      await partials.giveWay(next() - free, store.overlayDir)
-      free = usable(await this.#disk())
-    }
-    while (free < next()) {
-      const needOn = ({ totalBytes }: Disk): Need => ({ bytes: next() + sparedBytes(totalBytes), inodes: 0, reason: 'pressure' })
-      const { layers, disk } = await this.#inTurn(needOn, false)
-      // What was on its way out already may have been less than it seemed.
-      const isMore = layers > 0 || usable(disk) > free
-      free = usable(disk)
-      if (!isMore) break
-    }
-    this.#unasked = Math.max(ASK_AGAIN, free / SAFE_SHARE)
   }
 
   async #routine(): Promise<void> {
@@ -261,9 +179,6 @@ export class Housekeeper {
     return { ...(await holdings.look()), disk, now: new Date() }
   }
 }
-
-/** What layers may take up of it. */
-const usable = ({ availableBytes, totalBytes }: Disk): number => availableBytes - sparedBytes(totalBytes)
 
 /** All that may go for what is not reached all the same would be images lost for nothing. */
 function checkReach(wanted: number, { availableBytes, path }: Disk, reach: number): void {

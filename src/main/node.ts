@@ -90,12 +90,12 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const maxParallelPulls = config.maxParallelImagePulls
   const collector = createCollector(store)
   const partials = await openPartials(config, log)
-  const room = new Housekeeper({ store, collector, watermarks: config.gc, log, partials })
+  const housekeeper = new Housekeeper({ store, collector, watermarks: config.gc, log, partials })
   const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess, staleTagsFor }
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
-  const common = { registry, store, unpacker, platform, room, history, log }
+  const common = { registry, store, unpacker, platform, room: housekeeper.room, history, log }
   const ahead = aheadLimits(config, workersFor(config))
   const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
   opened.defer(() => {
@@ -105,7 +105,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const looker = createLooker({ registry, store, platform })
   const verifier = createLayerVerifier({ store, verifier: unpacker, log })
   const kept = opened.move()
-  const parts = { puller, looker, history, store, collector, housekeeper: room, verifier, platform }
+  const parts = { puller, looker, history, store, collector, housekeeper, verifier, platform }
   return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 

@@ -7,17 +7,22 @@ import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { LayerSource, UnpackedLayer, Unpacker } from '../unpack/unpack.ts'
+import type { LayerSource, UnpackedLayer, Unpacker, Unpacking } from '../unpack/unpack.ts'
 import type { Log } from './log.ts'
 import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
 /**
- * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unread`: how many of the bytes
- * nobody has unpacked yet.
+ * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
+ * bytes nobody has unpacked yet, and what the others have become.
  */
-export type LayerProgress = { state: LayerState; bytes: number; isDue?: boolean; unread?: () => number }
+export type LayerProgress = {
+  state: LayerState
+  bytes: number
+  isDue?: boolean
+  unpacking?: Pick<Unpacking, 'unread' | 'unpacked'>
+}
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }
@@ -104,7 +109,7 @@ export class Arrival {
       await using partial = await this.#partials?.open(blob)
       const started = performance.now()
       this.#progress.state = 'downloading'
-      this.#progress.unread = () => unpacking.unread
+      this.#progress.unpacking = unpacking
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
         return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))

@@ -8,6 +8,10 @@ import type { PlannedLayer } from './pull.ts'
 
 /** What images of distributions and languages unpack to. */
 const TYPICAL_RATIO = 2.7
+/** A layer that turns out to unpack to more is taken at its word up to here: room is made for what it brings, and what it brings must cost. */
+const MOST_RATIO = 8
+/** The first of a layer's bytes say little about the others. */
+const TELLING = 1024 * 1024
 
 /** Bytes a layer will take up: what is likely, and what it will hardly fall below. `isKnown`: its size was measured on this node. */
 export type Estimate = { readonly likely: number; readonly least: number; readonly isKnown: boolean }
@@ -36,9 +40,12 @@ export async function estimate(
   )
 }
 
+const nothing = { unread: 0, unpacked: 0 }
+
 type ExpectedLayer = Pick<Estimate, 'likely' | 'least'> & {
   readonly id: LayerId
   readonly size: number
+  readonly isKnown: boolean
   /** The first copy of its diffID: whoever repeats one in a config has sent nothing for it. */
   readonly isWorthRoom: boolean
 }
@@ -62,7 +69,7 @@ export class Expected {
       const { likely, least, isKnown } = estimated
       const isWorthRoom = isKnown && origin !== 'here' && !copied.has(diffId)
       if (isWorthRoom) copied.add(diffId)
-      return [{ id, size: blob.size, likely, least, isWorthRoom }]
+      return [{ id, size: blob.size, likely, least, isKnown, isWorthRoom }]
     })
     this.#progressOf = progressOf
   }
@@ -72,16 +79,18 @@ export class Expected {
   }
 
   coming(): readonly ComingLayer[] {
-    return this.#layers.map(({ id, size, likely, least, isWorthRoom }, at) => {
-      const { bytes, isDue = false, unread } = this.#progressOf(id) ?? { bytes: 0 }
-      const unpacked = bytes - (unread?.() ?? 0)
-      const share = this.#done.has(at) ? 1 : Math.min(1, Math.max(0, unpacked / Math.max(1, size)))
+    return this.#layers.map(({ id, size, likely, least, isKnown, isWorthRoom }, at) => {
+      const { bytes, isDue = false, unpacking = nothing } = this.#progressOf(id) ?? { bytes: 0 }
+      const read = Math.max(0, bytes - unpacking.unread)
+      const share = this.#done.has(at) ? 1 : Math.min(1, read / Math.max(1, size))
       const left = 1 - share
+      const ratio = isKnown || read < TELLING ? 0 : Math.min(MOST_RATIO, unpacking.unpacked / read)
+      const all = Math.max(likely, ratio * size)
       return {
         id,
-        likely: likely * left,
+        likely: all * left,
         least: least * left,
-        arrived: likely * share,
+        arrived: all * share,
         hasBegun: bytes > 0,
         isDue: isDue && isWorthRoom,
       }

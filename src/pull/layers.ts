@@ -58,6 +58,11 @@ export class LayerWork {
     this.#crew.unpacker.checkRights()
   }
 
+  /** Until it is disposed, what came of these layers before is the last of its kind to make room. */
+  expect(layers: readonly PlannedLayer[]): Disposable | undefined {
+    return this.#crew.partials?.expect(layers.map(({ blob }) => blob.digest))
+  }
+
   progressOf(id: LayerId): LayerProgress | undefined {
     return this.#progress.get(id)
   }

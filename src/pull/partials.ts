@@ -39,6 +39,8 @@ export class Partials {
   readonly #options: PartialsOptions
   /** By name, and how large each may become. */
   readonly #inUse = new Map<string, number>()
+  /** Names of what pulls are about to go on with. */
+  readonly #expected = new Set<{ readonly names: ReadonlySet<string> }>()
 
   constructor(options: PartialsOptions) {
     this.#options = options
@@ -63,6 +65,13 @@ export class Partials {
     return undefined
   }
 
+  /** Until it is disposed, what is kept of these goes last. */
+  expect(digests: readonly Digest[]): Disposable {
+    const expectation = { names: new Set(digests.map(hexOf)) }
+    this.#expected.add(expectation)
+    return { [Symbol.dispose]: () => void this.#expected.delete(expectation) }
+  }
+
   /** Throws away what is kept of a blob. */
   async forget(digest: Digest): Promise<void> {
     await rm(join(this.#options.dir, hexOf(digest)), { force: true })
@@ -79,7 +88,7 @@ export class Partials {
     return sum((await this.#idleOn(on)).map(({ size }) => size))
   }
 
-  /** A pull wants so many bytes there: the oldest go, until they are had or nothing idle is left. */
+  /** A pull wants so many bytes there: the oldest go, those that are expected last, until they are had or nothing idle is left. */
   async giveWay(bytes: number, on: string): Promise<void> {
     const { dir, log } = this.#options
     let freed = 0
@@ -94,7 +103,9 @@ export class Partials {
   }
 
   async #idleOn(on: string): Promise<readonly Kept[]> {
-    const idle = (await this.#kept()).filter(({ name }) => !this.#inUse.has(name)).toSorted((a, b) => a.usedMs - b.usedMs)
+    const all = (await this.#kept()).filter(({ name }) => !this.#inUse.has(name)).toSorted((a, b) => a.usedMs - b.usedMs)
+    const isExpected = ({ name }: Kept): boolean => [...this.#expected].some(({ names }) => names.has(name))
+    const idle = [...all.filter((kept) => !isExpected(kept)), ...all.filter(isExpected)]
     if (idle.length === 0) return idle
     const [here, there] = await Promise.all([stat(this.#options.dir), stat(on)])
     return here.dev === there.dev ? idle : []

@@ -85,6 +85,7 @@ export async function runPull(
   await using twins = store.lease('read')
   const estimates = await estimate(store, plan.layers, twins)
   const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
+  using _before = layers.expect(plan.layers)
   using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')
   const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host, isUrgent: () => audience.isUrgent() }

@@ -1,6 +1,7 @@
 /**
  * Reads registries.conf, version 2, and the files of its drop-in directory (containers-registries.conf(5)), as CRI-O and podman do: a
- * later file's entry for a prefix replaces an earlier one whole. Short names and their aliases are no matter of this room.
+ * later file's entry for a prefix replaces an earlier one whole. By short names and their aliases nothing is pulled here: they are read for
+ * whoever says so.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,6 +22,9 @@ export type RegistryEntry = {
   readonly own: Endpoint
   readonly file: string
 }
+
+/** Where names without a registry are looked for, one after the other, and what some of them stand for. */
+export type ShortNames = { readonly search: readonly string[]; readonly aliases: Readonly<Record<string, string>> }
 
 const MAX_DROP_INS = 200
 
@@ -58,15 +62,35 @@ const fileSchema = z.object({
     .undefined('version 1 of this format ([registries.search] and such) is not read; write [[registry]] tables')
     .optional(),
 })
+const shortNamesSchema = z.object({
+  'unqualified-search-registries': z.array(z.string()).optional().catch(undefined),
+  aliases: z.record(z.string(), z.string()).catch({}),
+})
 
 /** Throws bad-config with file and line. */
 export async function readRegistriesConf(file: string): Promise<readonly RegistryEntry[]> {
   const entries = new Map<string, RegistryEntry>()
-  for (const path of [file, ...(await dropIns(`${file}.d`))]) {
-    const text = readSmall(path)
-    for (const entry of text === undefined ? [] : parseRegistriesConf(text, path)) entries.set(entry.prefix, entry)
-  }
+  for (const { path, text } of await filesOf(file))
+    for (const entry of parseRegistriesConf(text, path)) entries.set(entry.prefix, entry)
   return [...entries.values()]
+}
+
+/** Throws bad-config where a file is no TOML; what is no list of names there is none. */
+export async function readShortNames(file: string): Promise<ShortNames> {
+  let all: ShortNames = { search: [], aliases: {} }
+  for (const { path, text } of await filesOf(file)) {
+    const { aliases, 'unqualified-search-registries': search = all.search } = shortNamesSchema.parse(tables(text, path))
+    all = { search, aliases: { ...all.aliases, ...aliases } }
+  }
+  return all
+}
+
+async function filesOf(file: string): Promise<readonly { readonly path: string; readonly text: string }[]> {
+  const paths = [file, ...(await dropIns(`${file}.d`))]
+  return paths.flatMap((path) => {
+    const text = readSmall(path)
+    return text === undefined ? [] : [{ path, text }]
+  })
 }
 
 async function dropIns(dir: string): Promise<readonly string[]> {

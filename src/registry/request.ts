@@ -218,7 +218,15 @@ function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, reposito
     return { kind: 'refused', as, result, user: userOf(credentials) }
   }
   if (body.code === 'NAME_INVALID' || body.code === 'TAG_INVALID') {
-    return { kind: 'failed', result, failure: { kind: 'invalid-reference', input: `${host.name}/${repository}`, reason: result } }
+    return {
+      kind: 'failed',
+      result,
+      failure: {
+        kind: 'invalid-reference',
+        input: `${host.name}/${repository}`,
+        reason: `${result}; check the repository and the tag as that registry shows them`,
+      },
+    }
   }
   if (status >= 500 || WORTH_ANOTHER_TRY.has(status)) return { kind: 'server-error', status, result, retryAfterMs }
   return { kind: 'failed', result, failure: { kind: 'malformed', what: 'answer', from: host.name, reason: result } }

@@ -5,7 +5,7 @@
 import { statfsSync } from 'node:fs'
 import { fail } from '../failure/failure.ts'
 import type { Digest } from '../oci/digest.ts'
-import { sparedBytes } from './spared.ts'
+import { sparedBytes, sparedInodes } from './spared.ts'
 import type { UnpackLimits } from './unpack.ts'
 
 /** The ratio of a bomb shows early; below this much output, ratios mean nothing. */
@@ -14,10 +14,11 @@ const RATIO_COUNTS_FROM = 2 ** 24
 const METADATA_PER_ENTRY = 2 ** 12
 /** What a remembered path costs beside its bytes. */
 const PATH_OVERHEAD = 64
-/** How much may be written between two looks at the file system, at most and at least. */
-const LOOK = { bytes: { most: 2 ** 26, least: 2 ** 20 }, inodes: { most: 4096, least: 64 } }
-/** Inodes that are left for everybody else: a hundredth, but no more than this; of bytes, spared.ts says it. */
-const SPARED_INODES = { part: 0.01, most: 10_000 }
+/**
+ * How much may be written between two looks at the file system: a part of what is left, since others unpack to it too and look at their own
+ * time, at most and at least.
+ */
+const LOOK = { part: 1 / 16, bytes: { most: 2 ** 26, least: 2 ** 18 }, inodes: { most: 4096, least: 16 } }
 
 export type BudgetedLayer = {
   /** Where it is unpacked to. */
@@ -99,11 +100,11 @@ export class Budget {
     const { bsize, blocks, bavail, files, ffree } = statfsSync(dir)
     const bytes = bavail * bsize - sparedBytes(blocks * bsize)
     // File systems that make inodes as they go (btrfs, some tmpfs) say they have none.
-    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - Math.min(files * SPARED_INODES.part, SPARED_INODES.most)
+    const inodes = files === 0 ? Number.POSITIVE_INFINITY : ffree - sparedInodes(files)
     if (bytes <= 0 || inodes <= 0) fail({ kind: 'no-space', path: dir, code: 'ENOSPC', ...(bytes > 0 ? { inodes: true } : {}) })
     this.#lookAt = {
-      bytes: this.#bytes + between(LOOK.bytes.least, bytes / 2, LOOK.bytes.most),
-      entries: this.#entries + between(LOOK.inodes.least, inodes / 2, LOOK.inodes.most),
+      bytes: this.#bytes + between(LOOK.bytes.least, bytes * LOOK.part, LOOK.bytes.most),
+      entries: this.#entries + between(LOOK.inodes.least, inodes * LOOK.part, LOOK.inodes.most),
     }
   }
 }

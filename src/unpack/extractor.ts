@@ -51,12 +51,14 @@ function nextJob(): Order | undefined {
 async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
   const start = performance.now()
   const waitedBefore = ring.waitMs
+  const progress = (bytes: number): void => ring.report(bytes)
   try {
     // Owners are set only where they are not root: what is made must be root's.
     if (!isRoot) fail({ kind: 'not-permitted', what: 'unpacking layers', missing: ['CAP_SETUID', 'CAP_SETGID'] })
-    if ('verify' in job) return { ok: true, verdict: { ...(await examine(job, fds, ring)), workMs: performance.now() - start } }
+    if ('verify' in job)
+      return { ok: true, verdict: { ...(await examine(job, fds, ring, progress)), workMs: performance.now() - start } }
     const bytes = await bytesOf(job, fds, ring)
-    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits })
+    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits, progress })
     const waitMs = ring.waitMs - waitedBefore
     return { ok: true, layer: { ...outcome, waitMs, workMs: performance.now() - start - waitMs } }
   } catch (error) {
@@ -74,9 +76,13 @@ function whereFull(failure: Failure, dir: string): Failure {
 }
 
 /** Loaded by who verifies. */
-async function examine({ verify, ...job }: VerifyOrder, [diffFd = -1, splitFd = -1]: readonly number[], ring: RingReader) {
+async function examine(
+  { verify, ...job }: VerifyOrder,
+  [diffFd = -1, splitFd = -1]: readonly number[],
+  ring: RingReader,
+  progress: (bytes: number) => void,
+) {
   const { examineLayer } = await import('./verify/examine.ts')
-  const progress = (bytes: number): void => ring.report(bytes)
   return examineLayer({ ...job, ...verify, diffFd, splitFd, isAborted: () => ring.aborted, progress })
 }
 

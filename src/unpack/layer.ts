@@ -32,6 +32,8 @@ export type LayerTask = {
   readonly diffId: DiffId
   readonly bytes: LayerBytes
   readonly limits: UnpackLimits
+  /** Told how many bytes of the tar there have been. */
+  readonly progress: (bytes: number) => void
 }
 
 export type LayerOutcome = Omit<UnpackedLayer, 'waitMs' | 'workMs'>
@@ -55,7 +57,7 @@ export function unpackLayer(task: LayerTask): LayerOutcome {
   }
 }
 
-function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOutcome {
+function unpack({ dir, diffId, bytes, limits, progress }: LayerTask, blob: Tally): LayerOutcome {
   const warnings = new Set<string>()
   const warn = (text: string): void => void (warnings.size < MAX_WARNINGS && warnings.add(text))
   const budget = new Budget(limits, {
@@ -68,6 +70,7 @@ function unpack({ dir, diffId, bytes, limits }: LayerTask, blob: Tally): LayerOu
   const limited = (): Uint8Array | undefined => {
     const block = tar.next()
     budget.unpacked(tar.bytes, blob.bytes)
+    progress(tar.bytes)
     return block
   }
   mkdirSync(`${dir}/diff`, { mode: 0o755 })

@@ -175,6 +175,10 @@ class Extraction implements Unpacking {
     return this.#ended ? 0 : this.#ring.unread
   }
 
+  get unpacked(): number {
+    return this.#ended ? 0 : this.#ring.reported
+  }
+
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure
     // Once the job has ended the ring is another one's.

@@ -20,7 +20,7 @@ const READ = 1
 const STATE = 2
 const WRITER_WAITS = 3
 const READER_WAITS = 4
-/** How far a job without bytes has come, in KiB. */
+/** How far a job has come, in KiB: of the tar. */
 const PROGRESS = 5
 
 const OPEN = 0
@@ -181,7 +181,7 @@ export class RingReader {
     this.#lent = 0
   }
 
-  /** Says how far a job has come that has no bytes from here. */
+  /** Says how far the job has come: so many bytes of the tar. */
   report(bytes: number): void {
     Atomics.store(this.#control, PROGRESS, Math.floor(bytes / 1024))
   }

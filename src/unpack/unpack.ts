@@ -12,7 +12,7 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
-export { sparedBytes } from './spared.ts'
+export { sparedBytes, sparedInodes } from './spared.ts'
 export { DIFFERENCE_KINDS, type Difference } from './verify/difference.ts'
 
 /** Bounds on what one layer may cost. Bytes and entries are counted as they appear, whatever the layer says about itself. */
@@ -73,6 +73,8 @@ export interface Unpacking extends ByteSink, AsyncDisposable {
   readonly blockedMs: number
   /** Bytes that were written and that the worker has not come to yet. */
   readonly unread: number
+  /** Bytes of the tar that the worker says it has made of the others; 0 once it is done. */
+  readonly unpacked: number
   finish(): Promise<UnpackedLayer>
 }
 

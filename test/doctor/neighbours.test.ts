@@ -121,6 +121,21 @@ describe('registries', () => {
     writeFileSync(registriesConf, '[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "m.example"\n')
     const text = `registries go by ${registriesConf}: r.example: m.example, then r.example`
     expect(await registryFindings({ registriesConf })).toEqual([{ level: 'ok', about: 'registries', text }])
+    const short = [
+      'unqualified-search-registries = ["docker.io", "q.example"]',
+      '[aliases]',
+      'debian = "docker.io/library/debian"',
+      'fedora = "f.example/fedora"',
+    ]
+    writeFileSync(registriesConf, `${short.join('\n')}\n`)
+    expect((await registryFindings({ registriesConf }))[1]).toEqual({
+      level: 'warn',
+      about: 'registries',
+      text: `CRI-O takes short names by ${registriesConf} (any for q.example, fedora for f.example/fedora), and windlass takes each from docker.io: write whole names in pods`,
+    })
+    // What CRI-O would choke on is no reason to fail a pull here.
+    writeFileSync(registriesConf, 'unqualified-search-registries = "docker.io"\naliases = 1\n')
+    expect(await registryFindings({ registriesConf })).toMatchObject([{ level: 'ok' }])
     writeFileSync(registriesConf, '[[registry]]\n\nblocked = 1\n')
     expect(await registryFindings({ registriesConf })).toEqual([
       { level: 'fail', about: 'registries', text: expect.stringContaining(`${registriesConf}:3: registry.0.blocked`) },

@@ -205,12 +205,12 @@ describe('room for a pull', () => {
     // A hundredth of the disk is for everybody else.
     const { keeper } = keeperOf(store, 10_000 + 10_000)
     let left = [coming(9_000)]
-    using _first = await keeper.reserve(() => left, { signal })
+    using _first = await keeper.room.reserve(() => left, { signal })
     expect(await tags(store)).toHaveLength(2)
     {
-      using _second = await keeper.reserve(() => [coming(1_001, { least: 1_000 })], { signal })
+      using _second = await keeper.room.reserve(() => [coming(1_001, { least: 1_000 })], { signal })
       expect(await tags(store)).toEqual(['r.test/two:1'])
-      expect(await refusal(keeper.reserve(() => [coming(layer * 3)], { signal }))).toMatchObject({
+      expect(await refusal(keeper.room.reserve(() => [coming(layer * 3)], { signal }))).toMatchObject({
         kind: 'no-space',
         needs: layer * 3,
         missing: layer * 3 + 9_000 + 1_000 - (10_000 + layer + layer),
@@ -218,7 +218,7 @@ describe('room for a pull', () => {
       expect(await tags(store)).toEqual(['r.test/two:1'])
     }
     left = []
-    using _third = await keeper.reserve(() => [coming(10_000 + layer, { least: 1 })], { signal })
+    using _third = await keeper.room.reserve(() => [coming(10_000 + layer, { least: 1 })], { signal })
     expect(await tags(store)).toEqual(['r.test/two:1'])
   })
 
@@ -236,33 +236,55 @@ describe('room for a pull', () => {
     }
     const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks: marks, log: recordingLog(), measure })
     let left = coming(100 * MIB + layer)
-    using _pull = await keeper.reserve(() => [left], { signal })
+    using _pull = await keeper.room.reserve(() => [left], { signal })
     left = { ...left, hasBegun: true, arrived: 1 }
-    await keeper.arrived(1)
+    await keeper.room.arrived(1)
     expect(await tags(store)).toHaveLength(2)
     // Nobody is asked again for every byte.
-    expect(keeper.arrived(MIB)).toBeUndefined()
+    expect(keeper.room.arrived(MIB)).toBeUndefined()
     left = { ...left, likely: layer - MIB, least: layer, arrived: 100 * MIB }
     free = 0
-    await keeper.arrived(100 * MIB)
+    await keeper.room.arrived(100 * MIB)
     expect(await tags(store)).toEqual(['r.test/two:1'])
+  })
+
+  test('is made where inodes are short, though there are bytes', async () => {
+    using place = temporaryRoot()
+    await using store = await openLocalStore({ root: place.root }, { signal })
+    for (const name of ['one', 'two', 'three']) await pullByHand(store, [name], { tag: `r.test/${name}:1` })
+    const { inodesUsed } = await store.usage()
+    const each = inodesUsed / 3
+    const totalInodes = each * 100
+    let others = 0
+    // Of all inodes one in a hundred is for everybody else, and one in fifty for what comes next: an image's three times.
+    const measure = async (path: string): Promise<Disk> => {
+      const availableInodes = 2 * each - others + inodesUsed - (await store.usage()).inodesUsed
+      return { ...empty(MIB * 1000), path, totalInodes, availableInodes }
+    }
+    const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks: marks, log: recordingLog(), measure })
+    using _pull = await keeper.room.reserve(() => [coming(10 * MIB)], { signal })
+    expect(await tags(store)).toEqual(['r.test/two:1', 'r.test/three:1'])
+    expect(keeper.room.arrived(1)).toBeUndefined()
+    others = each
+    await keeper.room.arrived(MIB)
+    expect(await tags(store)).toEqual(['r.test/three:1'])
   })
 
   test('is not refused for what has come already', async () => {
     let free = 100
     const { keeper } = keeperOverNothing({ measure: () => free })
     let left = coming(80)
-    using _first = await keeper.reserve(() => [left], { signal })
+    using _first = await keeper.room.reserve(() => [left], { signal })
     left = { ...left, likely: 20, least: 20, arrived: 60 }
     free = 40
-    using _second = await keeper.reserve(() => [coming(19)], { signal })
-    expect(await refusal(keeper.reserve(() => [coming(21)], { signal }))).toMatchObject({ missing: 20 })
+    using _second = await keeper.room.reserve(() => [coming(19)], { signal })
+    expect(await refusal(keeper.room.reserve(() => [coming(21)], { signal }))).toMatchObject({ missing: 20 })
   })
 
   test('weights of 30 GB fit on 45 GB: what a layer claims is all that it is refused for', async () => {
     const { keeper } = keeperOverNothing({ measure: () => 45e9 })
-    using _pull = await keeper.reserve(() => [coming(81e9, { least: 30e9 })], { signal })
-    expect(await refusal(keeper.reserve(() => [coming(16e9)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1e9 })
+    using _pull = await keeper.room.reserve(() => [coming(81e9, { least: 30e9 })], { signal })
+    expect(await refusal(keeper.room.reserve(() => [coming(16e9)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1e9 })
   })
 
   test('is what a failed pull has left, once that is unlinked: no pull is refused for it', async () => {
@@ -271,8 +293,8 @@ describe('room for a pull', () => {
     holdings.unlinked = async () => {
       free = 100
     }
-    using _pull = await keeper.reserve(() => [coming(80)], { signal })
-    expect(await refusal(keeper.reserve(() => [coming(21)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
+    using _pull = await keeper.room.reserve(() => [coming(80)], { signal })
+    expect(await refusal(keeper.room.reserve(() => [coming(21)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
   })
 
   test('no image goes for what a failed pull has left', async () => {
@@ -291,7 +313,7 @@ describe('room for a pull', () => {
       free = 10 * MIB
     })
     const keeper = new Housekeeper({ store, collector: createCollector(store), watermarks: marks, log: recordingLog(), measure })
-    using _pull = await keeper.reserve(() => [coming(MIB, { least: 1 })], { signal })
+    using _pull = await keeper.room.reserve(() => [coming(MIB, { least: 1 })], { signal })
     expect(await tags(store)).toEqual(['r.test/one:1'])
   })
 
@@ -302,7 +324,7 @@ describe('room for a pull', () => {
     const sweeping = keeper.sweep({ dryRun: false })
     expect((await keeper.sweep({ dryRun: true })).images).toEqual([])
     const leaving = new AbortController()
-    const reserving = keeper.reserve(() => [coming(20, { least: 1 })], leaving)
+    const reserving = keeper.room.reserve(() => [coming(20, { least: 1 })], leaving)
     leaving.abort(new Error('enough'))
     await expect(reserving).rejects.toThrow('enough')
     unlinked.resolve()
@@ -318,9 +340,9 @@ describe('room for a pull', () => {
       log: recordingLog(),
       measure,
     })
-    using _there = await keeper.reserve(() => [coming(90, { least: 50 })], { signal })
-    expect(keeper.arrived(1e9)).toBeUndefined()
-    expect(await refusal(keeper.reserve(() => [coming(1)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
+    using _there = await keeper.room.reserve(() => [coming(90, { least: 50 })], { signal })
+    expect(keeper.room.arrived(1e9)).toBeUndefined()
+    expect(await refusal(keeper.room.reserve(() => [coming(1)], { signal }))).toMatchObject({ kind: 'no-space', missing: 1 })
     expect(await refusal(keeper.sweep({ dryRun: true }))).toMatchObject({ kind: 'invalid-argument', what: 'gc' })
   })
 

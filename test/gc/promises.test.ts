@@ -57,6 +57,25 @@ test('what several pulls wait for counts once, and no longer than they wait; wha
   expect(promises.wanted()).toMatchObject({ likely: 50 * MIB })
 })
 
+test('a claim keeps others out for a minute, and after that as far as bytes bear it out', () => {
+  let now = 0
+  const promises = new Promises(() => now)
+  let arrived = 0
+  using _slow = promises.add(() => [coming('a', 1000, { arrived: arrived * MIB }), coming('b', 1000)])
+  expect(promises.wanted().least).toBe(1000 * MIB)
+  now = 60_001
+  expect(promises.wanted().least).toBe(64 * MIB)
+  arrived = 20
+  expect(promises.wanted().least).toBe(160 * MIB)
+  {
+    // Who has just come counts in full, what both wait for too.
+    using _new = promises.add(() => [coming('a', 1000)])
+    expect(promises.wanted().least).toBe((500 + 80) * MIB)
+  }
+  arrived = 500
+  expect(promises.wanted()).toMatchObject({ least: 1000 * MIB, likely: 2000 * MIB })
+})
+
 test('what is likely of a pull is no more than was to be had, and no less than its least', () => {
   const promises = new Promises()
   using promised = promises.add(() => [coming('a', 1000), coming('b', 1000)])

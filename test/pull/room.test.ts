@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createCollector } from '../../src/gc/gc.ts'
 import { Housekeeper } from '../../src/gc/housekeeper.ts'
-import { hexOf, layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
+import { hexOf, layerIds, parseDiffId, parseDigest, sha256 } from '../../src/oci/digest.ts'
 import type { LayerProgress } from '../../src/pull/arrival.ts'
 import { Expected, estimate } from '../../src/pull/expected.ts'
 import { Partials } from '../../src/pull/partials.ts'
@@ -36,19 +36,17 @@ async function smallDisk(mib: number) {
   }
 }
 
-const housekeeper = (store: Store, partials?: Partials): Housekeeper =>
-  new Housekeeper({
-    store,
-    partials,
-    collector: createCollector(store),
-    watermarks: { highPercent: 100, lowPercent: 100, minAgeMs: 0 },
-    log: silent,
-  })
+const roomIn =
+  (partials?: Partials) =>
+  (store: Store): Room => {
+    const watermarks = { highPercent: 100, lowPercent: 100, minAgeMs: 0 }
+    return new Housekeeper({ store, partials, collector: createCollector(store), watermarks, log: silent }).room
+  }
 
 describe.skipIf(!isRoot)('on a small disk', () => {
   it('the image that was not used for the longest time makes room for the next one', async () => {
     await using disk = await smallDisk(44)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     const requests = ['one', 'two', 'three'].map((name) => lab.publish(`${name}:1`, buildImage({ layers: [plain(name, 15)] })))
     for (const request of requests.slice(0, 2)) await lab.pull(request)
     // Asked for again, the first one is the younger.
@@ -62,7 +60,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     await using disk = await smallDisk(64)
     const dir = join(disk.root, 'partials')
     const partials = new Partials({ dir, log: silent, minSize: 1 })
-    await using lab = await openLab({ root: disk.root, roomIn: (store) => housekeeper(store, partials) })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn(partials) })
     await lab.pull(lab.publish('one:1', buildImage({ layers: [plain('one', 12)] })))
     await mkdir(dir)
     const names = ['a', 'b', 'c'].map((letter) => letter.repeat(64))
@@ -73,6 +71,14 @@ describe.skipIf(!isRoot)('on a small disk', () => {
     await lab.pull(lab.publish('two:1', buildImage({ layers: [plain('two', 16)] })))
     expect((await lab.store.images()).map(({ tags }) => tags[0]?.split('/')[1])).toEqual(['one:1', 'two:1'])
     expect(await readdir(dir)).toEqual(names.slice(1))
+    {
+      // The oldest of them is what a pull is about to go on with.
+      using _expected = partials.expect([parseDigest(`sha256:${'b'.repeat(64)}`)])
+      await partials.giveWay(1, disk.root)
+      expect(await readdir(dir)).toEqual(names.slice(1, 2))
+    }
+    await partials.giveWay(1, disk.root)
+    expect(await readdir(dir)).toEqual([])
   })
 
   it('what is gone on with, or lies on another file system, stays', async () => {
@@ -92,7 +98,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('a pull that cannot fit is refused before its first byte, says what is missing, and costs no image', async () => {
     await using disk = await smallDisk(48)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     await lab.pull(lab.publish('one:1', buildImage({ layers: [plain('one', 15)] })))
     const large = plain('large', 60)
     const failure = await lab.refusal(lab.publish('large:1', buildImage({ layers: [large] })))
@@ -104,7 +110,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('a size that is only claimed costs no image; a registry that has so many bytes is another matter', async () => {
     await using disk = await smallDisk(60)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     for (const name of ['one', 'two']) await lab.pull(lab.publish(`${name}:1`, buildImage({ layers: [plain(name, 15)] })))
     const { descriptor, ...layer } = plain('small', 1)
     const claimed = { ...layer, descriptor: { ...descriptor, size: 50 * MIB } }
@@ -117,7 +123,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('pulls at once that wait for the same layer need it once', async () => {
     await using disk = await smallDisk(40)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     const layers = [plain('shared', 25)]
     const requests = ['a', 'b'].map((label) => lab.publish(`${label}:1`, buildImage({ layers, run: { Labels: { label } } })))
     await Promise.all(requests.map((request) => lab.pull(request)))
@@ -126,7 +132,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('what is copied does not make room for its copy, though nobody used it for the longest time', async () => {
     await using disk = await smallDisk(44)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     const shared = plain('shared', 15)
     await lab.pull(lab.publish('twin:1', buildImage({ layers: [shared] })))
     await lab.pull(lab.publish('old:1', buildImage({ layers: [plain('old', 15)] })))
@@ -139,7 +145,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('a config that repeats what is here has room made for one copy of it', async () => {
     await using disk = await smallDisk(64)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     const repeated = plain('repeated', 10)
     await lab.pull(lab.publish('old:1', buildImage({ layers: [plain('old', 15)] })))
     await lab.pull(lab.publish('twin:1', buildImage({ layers: [repeated] })))
@@ -153,7 +159,7 @@ describe.skipIf(!isRoot)('on a small disk', () => {
 
   it('pulls at once share what there is', async () => {
     await using disk = await smallDisk(48)
-    await using lab = await openLab({ root: disk.root, roomIn: housekeeper })
+    await using lab = await openLab({ root: disk.root, roomIn: roomIn() })
     const requests = ['a', 'b'].map((name) => lab.publish(`${name}:1`, buildImage({ layers: [plain(name, 25)] })))
     const settled = await Promise.allSettled(requests.map((request) => lab.pull(request)))
     expect(settled.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
@@ -204,6 +210,25 @@ describe('an estimate', () => {
     expect(coming()).toMatchObject([untouched, done, untouched])
     const half = { state: 'downloading' as const, bytes: 50 }
     expect(coming(half, half)).toMatchObject([{ likely: 135, least: 50, arrived: 135, hasBegun: true }, done, untouched])
+  })
+
+  it('grows with what a layer turns out to unpack to, up to a bound', () => {
+    const [diffId] = ['1'].map((digit) => parseDiffId(`sha256:${digit.repeat(64)}`))
+    if (diffId === undefined) return expect.fail()
+    const blob = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: diffId, size: 100 * MIB }
+    const claimed = { likely: 270 * MIB, least: 100 * MIB, isKnown: false }
+    const comingAfter = (read: number, unpacked: number, estimated = claimed): Partial<ComingLayer> | undefined => {
+      const unpacking = { unread: MIB, unpacked: unpacked * MIB }
+      const progress = { state: 'downloading' as const, bytes: (read + 1) * MIB, unpacking }
+      const expected = new Expected([{ origin: 'registry', blob, diffId }], layerIds([diffId]), [estimated], () => progress)
+      return expected.coming()[0]
+    }
+    expect(comingAfter(50, 250)).toMatchObject({ likely: 250 * MIB, arrived: 250 * MIB, least: 50 * MIB })
+    // An honest layer hardly unpacks to more; nothing that is here goes for one that does.
+    expect(comingAfter(50, 40_000)).toMatchObject({ likely: 400 * MIB, arrived: 400 * MIB })
+    expect(comingAfter(50, 60)).toMatchObject({ likely: 135 * MIB, arrived: 135 * MIB })
+    expect(comingAfter(0.5, 50)).toMatchObject({ arrived: 1.35 * MIB })
+    expect(comingAfter(50, 250, { ...claimed, isKnown: true })).toMatchObject({ likely: 135 * MIB })
   })
 
   it('of copies has one of each diffID wait for room, when its turn has come', () => {

@@ -4,6 +4,7 @@ import { sha256 } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from './embedded-registry.ts'
+import { unanswering } from './unanswering.ts'
 
 const bytes = pattern(1_000_000)
 
@@ -41,6 +42,16 @@ describe('mirrors', () => {
     const started = performance.now()
     expect((await client.open(registry.host).resolve({ signal: signal() }))?.host).toBe(registry.host)
     expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
+  it('that do not answer a connection are waited for as long as dial_timeout says', async () => {
+    await using registry = await registryWithImage()
+    using mirror = await unanswering()
+    using dir = certsFor(registry, `[host."http://${mirror.host}"]\ndial_timeout = "300ms"`)
+    await using client = newClient({ hostsDir: dir.path, connectTimeoutMs: 60_000 })
+    const repository = client.open(registry.host, { tag: 'gone' })
+    const failure = await failureFrom(repository.resolve({ signal: signal() }), 'manifest-unknown')
+    expect(failure.tried[0]).toMatchObject({ host: mirror.host, result: 'timeout while connecting' })
   })
 
   it('are all named when nobody has it', async () => {

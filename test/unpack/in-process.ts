@@ -20,8 +20,9 @@ function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpac
   return {
     blockedMs: 0,
     unread: 0,
+    unpacked: 0,
     write: (chunk) => void given.push(Uint8Array.from(chunk)),
-    finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes })),
+    finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes, progress: () => {} })),
     [Symbol.asyncDispose]: async () => {},
   }
 }

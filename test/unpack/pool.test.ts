@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
 import { tar } from '../support/tar.ts'
 import { diffIdOf, hashOf, impliedIn, type Lab, namesIn, openLab, splitLines } from './lab.ts'
@@ -31,6 +31,18 @@ describe('the unpacker', () => {
       expect(readFileSync(`${diff}/big`).equals(big)).toBe(true)
       expect(facts).toMatchObject({ blobSize: blob.length, diffSize: layer.length, entries: 3, whiteouts: 0 })
     }
+  })
+
+  it('says meanwhile how much of the tar there has been', async () => {
+    const blob = gzipSync(layer)
+    const source = { kind: 'blob', digest: sha256(blob), size: blob.length, host: 'test' } as const
+    await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+    expect(unpacking.unpacked).toBe(0)
+    await unpacking.write(blob)
+    const kib = 1024 * Math.floor(layer.length / 1024)
+    await vi.waitFor(() => expect(unpacking.unpacked).toBe(kib), { timeout: 20_000, interval: 5 })
+    await unpacking.finish()
+    expect(unpacking.unpacked).toBe(0)
   })
 
   it('says which digest is wrong: the blob, or what it unpacks to', async () => {

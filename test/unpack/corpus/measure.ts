@@ -69,7 +69,7 @@ function measure(layer: string, make: Make, n: number): object {
   try {
     const start = performance.now()
     const cpu = process.cpuUsage()
-    const { entries } = unpackLayer({ dir, diffId, bytes: { kind: 'tar', chunks, path: 'measure' }, limits })
+    const { entries } = unpackLayer({ dir, diffId, bytes: { kind: 'tar', chunks, path: 'measure' }, limits, progress: () => {} })
     const { user, system } = process.cpuUsage(cpu)
     const ms = Math.round(performance.now() - start)
     const rssMiB = Math.round((Math.max(peak, process.memoryUsage.rss()) - before) / 2 ** 20)
