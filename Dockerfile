@@ -26,6 +26,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc ./scripts/run scripts/relea
 RUN mkdir -p /made/run/windlass /made/var/cache/windlass && mkdir -p -m 0700 /made/var/lib/windlass
 
 FROM ${BASE}
+LABEL org.opencontainers.image.title=windlass org.opencontainers.image.licenses=Apache-2.0
 COPY --from=build /made /
 # Mount the node's directories here: images must outlive the container, and clients (crictl) need the socket. The cache makes starts faster.
 VOLUME ["/var/lib/windlass", "/run/windlass", "/var/cache/windlass"]
