@@ -178,12 +178,24 @@ class Receiver implements Dispatcher.DispatchHandler {
   }
 }
 
-/** A consumer that keeps up to `limit` bytes in `into` and stops there. */
-export const collect =
-  (into: Buffer[], limit: number): Consumer =>
-  (chunk) => {
-    const room = limit - into.reduce((sum, { length }) => sum + length, 0)
+/** A consumer that keeps up to `limit` bytes, as the one piece in `into`, and stops there. */
+export function collect(into: Buffer[], limit: number): Consumer {
+  // Grown by doubling: an answer may come in chunks of one byte, each of which must cost no more than the first.
+  let held: Buffer = Buffer.alloc(0)
+  let length = 0
+  return (chunk) => {
+    const part = chunk.subarray(0, limit - length)
     // Copied: a small answer must not keep the whole socket buffer it came in.
-    into.push(Buffer.from(chunk.subarray(0, room)))
-    return chunk.length > room ? 'stop' : undefined
+    if (length + part.length > held.length) held = grown(held, Math.min(limit, 2 * (length + part.length)))
+    part.copy(held, length)
+    length += part.length
+    into[0] = held.subarray(0, length)
+    return chunk.length > part.length ? 'stop' : undefined
   }
+}
+
+function grown(bytes: Buffer, size: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(size)
+  bytes.copy(larger)
+  return larger
+}

@@ -1,5 +1,6 @@
 /** The hostile registry, rows R1 to R15 and R26 to R30: challenges, redirects, documents. Rows tested elsewhere are in rows.test.ts. */
 import { describe, expect, it } from 'vitest'
+import { failureOf } from '../../../src/failure/failure.ts'
 import { mediaTypes } from '../../../src/oci/oci.ts'
 import { chooseChallenge } from '../../../src/registry/challenge.ts'
 import type { Credentials } from '../../../src/registry/registry.ts'
@@ -11,6 +12,7 @@ import { startRegistry } from '../embedded-registry.ts'
 
 const alice: Credentials = { kind: 'basic', username: 'alice', password: 'canary-pw' }
 const bytes = pattern(1_000)
+const CHUNKS = 200_000
 
 describe('the hostile registry', () => {
   it('R3 redirects in 1,000 random chains: no other origin ever sees the login', async () => {
@@ -117,6 +119,32 @@ describe('the hostile registry', () => {
     const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'denied')
     expect(failure.detail.length).toBeLessThan(400)
     expect(written).toBeLessThan(1_000)
+  })
+
+  it.each<[string, string, number, number | string]>([
+    ['R8', 'a manifest', 200, CHUNKS],
+    ['R9', 'an error', 400, 'malformed'],
+  ])('%s sends %s in chunks of one byte: each costs no more than the first', async (_, __, status, expected) => {
+    await using registry = await startRegistry({
+      fault: () => ({
+        kind: 'raw',
+        answer: (socket) => {
+          socket.on('error', () => {})
+          socket.write(`HTTP/1.1 ${status} As it is\r\ntransfer-encoding: chunked\r\n\r\n`)
+          socket.end(`${'1\r\nx\r\n'.repeat(CHUNKS)}0\r\n\r\n`)
+        },
+      }),
+    })
+    await using client = newClient()
+    const started = performance.now()
+    const outcome = client.open(registry.host).resolve({ signal: signal() })
+    expect(
+      await outcome.then(
+        (document) => document?.bytes.length,
+        (error: unknown) => failureOf(error).kind,
+      ),
+    ).toBe(expected)
+    expect(performance.now() - started).toBeLessThan(5_000)
   })
 
   it('R9 names a config of more than 4 MiB: not asked for', async () => {
