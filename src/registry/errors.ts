@@ -111,7 +111,6 @@ const KNOWN: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed',
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout while waiting for an answer',
   UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
 }
 

@@ -102,6 +102,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
+    this.#pace.heard()
     this.#head = { status, headers, origin: this.#origin }
     try {
       this.#consume = this.#receive(this.#head)
