@@ -8,6 +8,8 @@ export const MAX_TRIES = 5
 const MAX_TRIES_BEFORE_NEXT_HOST = 2
 /** Nobody waits longer than this for a registry that asks to wait: the failure says how long it wants. */
 export const MAX_RETRY_AFTER_MS = 60_000
+/** A try that brings less of a blob is one without progress: a peer that hands out bytes one by one is not waited for. */
+export const WORTH_A_TRY = 64 * 1024
 const FIRST_BACKOFF_MS = 200
 const MAX_BACKOFF_MS = 5_000
 
