@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Sender } from './agents.ts'
 import { cancelledBy } from './errors.ts'
+import { type Fields, fieldsOf } from './fields.ts'
 import { Pace, type PaceLimits } from './pace.ts'
 
 export type WireRequest = {
@@ -16,7 +17,7 @@ export type WireRequest = {
 }
 
 /** `origin` is of whom gave it, which after a redirect is another than who was asked. */
-export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly origin: string }
+export type Head = { readonly status: number; readonly headers: Fields; readonly origin: string }
 
 /** Takes one chunk. A promise: full, go on once it resolves. `stop`: enough, the rest is not wanted. What it throws ends the exchange. */
 export type Consumer = (chunk: Buffer) => Promise<void> | 'stop' | undefined
@@ -103,7 +104,12 @@ class Receiver implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
     this.#pace.heard()
-    this.#head = { status, headers, origin: this.#origin }
+    const fields = fieldsOf(headers)
+    if (fields instanceof Error) {
+      this.give(() => ({ kind: 'broken', head: undefined, error: fields }))
+      return
+    }
+    this.#head = { status, headers: fields, origin: this.#origin }
     try {
       this.#consume = this.#receive(this.#head)
     } catch (error) {
