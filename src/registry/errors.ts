@@ -27,8 +27,15 @@ export type Trouble =
       readonly status?: number
       readonly result: string
       readonly retryAfterMs: number | undefined
+      /** Not the host itself says so: its token server, or who a redirect led to. */
+      readonly elsewhere?: true
     }
-  | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
+  | {
+      readonly kind: 'rate-limited'
+      readonly result: string
+      readonly retryAfterMs: number | undefined
+      readonly elsewhere?: true
+    }
   | { readonly kind: 'absent'; readonly result: string }
   /** It was understood, and the answer is no. */
   | {

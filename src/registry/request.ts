@@ -202,14 +202,18 @@ function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, reposito
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  const redirected = `redirected, then ${result}`
   if (status === 407) {
     const wants = 'a proxy wants another login (407): put user and password into its address'
     return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
   }
-  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
+  if (status === 429 || body.code === 'TOOMANYREQUESTS') {
+    const limited = { kind: 'rate-limited', retryAfterMs } as const
+    return foreign ? { ...limited, result: redirected, elsewhere: true } : { ...limited, result }
+  }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.
-  if (foreign) return { kind: 'server-error', result: `redirected, then ${result}`, retryAfterMs }
+  if (foreign) return { kind: 'server-error', result: redirected, retryAfterMs, elsewhere: true }
   if (status === 401 || status === 403) {
     const challenge = chooseChallenge(headers['www-authenticate'])
     const scoped =
