@@ -27,14 +27,14 @@ export type Trouble =
       readonly status?: number
       readonly result: string
       readonly retryAfterMs: number | undefined
-      /** Not the host itself says so: its token server, or who a redirect led to. */
-      readonly elsewhere?: true
+      /** Who says so, where that is not the host itself: its token server, or whom a redirect led to. */
+      readonly saidBy?: string
     }
   | {
       readonly kind: 'rate-limited'
       readonly result: string
       readonly retryAfterMs: number | undefined
-      readonly elsewhere?: true
+      readonly saidBy?: string
     }
   | { readonly kind: 'absent'; readonly result: string }
   /** It was understood, and the answer is no. */
@@ -160,7 +160,7 @@ export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): Windlas
       }
       case 'rate-limited': {
         const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
-        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter, ...besides })
+        return new WindlassError({ kind: 'rate-limited', reference, host: trouble.saidBy ?? host, ...retryAfter, ...besides })
       }
     }
   }

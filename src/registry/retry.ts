@@ -43,9 +43,9 @@ export function retryDelay(
 /** How long this trouble keeps everybody from its host, and as what; undefined where it is nobody else's. */
 export function pauseAfter(trouble: Trouble, tries: number): { readonly ms: number; readonly kind: PauseKind } | undefined {
   if (trouble.kind !== 'rate-limited' && trouble.kind !== 'server-error') return undefined
-  const { kind, retryAfterMs, elsewhere = false } = trouble
+  const { kind, retryAfterMs, saidBy } = trouble
   const ms = retryAfterMs ?? (kind === 'rate-limited' ? backoff(tries + 2) : 0)
-  return elsewhere || ms === 0 ? undefined : { ms, kind }
+  return saidBy !== undefined || ms === 0 ? undefined : { ms, kind }
 }
 
 const waitAsked = (askedMs: number | undefined, tries: number): number | undefined => {

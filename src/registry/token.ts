@@ -108,8 +108,8 @@ export class Tokens {
     const visitor = JSON.stringify([challenge.realm, this.fingerprint(credentials)])
     const pause = this.#pauses.of(visitor)
     if (pause !== undefined) {
-      const result = `token server ${realm.host}: ${pauseLeft(pause)}`
-      return { trouble: { kind: pause.kind, result, retryAfterMs: pause.leftMs, elsewhere: true } }
+      const saidBy = `token server ${realm.host}`
+      return { trouble: { kind: pause.kind, result: `${saidBy}: ${pauseLeft(pause)}`, retryAfterMs: pause.leftMs, saidBy } }
     }
     this.#pauses.asking(visitor)
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
@@ -216,9 +216,10 @@ function refusedToken(
   { credentials }: TokenRequest,
 ): Extract<Trouble, { kind: 'rate-limited' | 'server-error' | 'refused' }> {
   const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), credentials)
-  const result = `token server ${realm.host}: ${status}${text === '' ? '' : ` ${text}`}`
+  const saidBy = `token server ${realm.host}`
+  const result = `${saidBy}: ${status}${text === '' ? '' : ` ${text}`}`
   const kind = status === 429 ? 'rate-limited' : status >= 500 ? 'server-error' : 'refused'
-  if (kind !== 'refused') return { kind, result, retryAfterMs: parseRetryAfter(retryAfter), elsewhere: true }
+  if (kind !== 'refused') return { kind, result, retryAfterMs: parseRetryAfter(retryAfter), saidBy }
   return { kind: 'refused', as: 'unauthorized', result, user: userOf(credentials) }
 }
 

@@ -199,17 +199,17 @@ describe('429', () => {
     expect(mirror.requests).toHaveLength(1)
   })
 
-  it.each(['9'.repeat(400), 'Fri, 31 Dec 9999 23:59:59 GMT'])(
-    'for longer than a day is for a day (Retry-After: %.40s)',
-    async (text) => {
-      await using registry = await registryWithImage({
-        fault: () => ({ kind: 'status', status: 429, headers: { 'retry-after': text } }),
-      })
-      await using client = newClient()
-      const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'rate-limited')
-      expect(failure.retryAfterSeconds).toBe(86_400)
-    },
-  )
+  it.each([
+    ['400 digits', '9'.repeat(400)],
+    ['the year 9999', 'Fri, 31 Dec 9999 23:59:59 GMT'],
+  ])('for longer than a day is for a day (Retry-After: %s)', async (_, text) => {
+    await using registry = await registryWithImage({
+      fault: () => ({ kind: 'status', status: 429, headers: { 'retry-after': text } }),
+    })
+    await using client = newClient()
+    const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'rate-limited')
+    expect(failure.retryAfterSeconds).toBe(86_400)
+  })
 
   it('of a token server is for the login it was said to', async () => {
     await using registry = await registryWithImage({ auth: { kind: 'bearer', users: { alice: 'a', bob: 'b' } } })
@@ -220,7 +220,7 @@ describe('429', () => {
     await using client = newClient()
     const as = (username: string, password: string, repository = 'team/app') =>
       client.open(registry.host, { credentials: { kind: 'basic', username, password }, repository }).resolve({ signal: signal() })
-    await failureFrom(as('alice', 'a'), 'rate-limited')
+    expect((await failureFrom(as('alice', 'a'), 'rate-limited')).host).toBe(`token server ${registry.host}`)
     expect((await as('bob', 'b'))?.host).toBe(registry.host)
     const asked = registry.count('GET', '/token')
     const failure = await failureFrom(as('alice', 'a', 'team/other'), 'rate-limited')
