@@ -53,13 +53,9 @@ export class HostHealth {
     this.#pauses.begin(name, ms, kind)
   }
 
-  /** Undefined where it may be asked. */
-  pauseOf({ name }: Host): Pause | undefined {
-    return this.#pauses.of(name)
-  }
-
-  asking({ name }: Host): void {
-    this.#pauses.asking(name)
+  /** The pause that keeps this caller away; undefined: ask now. */
+  enter({ name }: Host): Pause | undefined {
+    return this.#pauses.enter(name)
   }
 
   /** It said no, but it said something. */

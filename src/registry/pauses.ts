@@ -25,23 +25,19 @@ export class Pauses {
     this.#now = now
   }
 
-  /** What is left of the pause; undefined where asking is in order. */
-  of(key: string): Pause | undefined {
+  /** The pause that keeps this caller away. Undefined: ask now; where it is the middle of a long pause, the others are kept away meanwhile. */
+  enter(key: string): Pause | undefined {
     const kept = this.#kept.get(key)
     if (kept === undefined) return undefined
     // The map's order is the order of use: what nobody asks for any more is forgotten first.
     this.#kept.delete(key)
-    if (kept.until <= this.#now()) return undefined
+    const now = this.#now()
+    if (kept.until <= now) return undefined
     this.#kept.set(key, kept)
-    return kept.nextTry <= this.#now() ? undefined : { kind: kept.kind, leftMs: kept.until - this.#now() }
-  }
-
-  /** Somebody asks now: within a pause the others need not. */
-  asking(key: string): void {
-    const kept = this.#kept.get(key)
-    if (kept === undefined || kept.nextTry > this.#now() || kept.until <= this.#now()) return
-    kept.nextTry = this.#now() + TRY_MS
+    if (kept.nextTry > now) return { kind: kept.kind, leftMs: kept.until - now }
+    kept.nextTry = now + TRY_MS
     kept.isTried = true
+    return undefined
   }
 
   /** A later end wins over an earlier one, but for what one who tried was told: that is news. */

@@ -212,7 +212,7 @@ export class Shares {
       if (segment.received === lengthOf(segment)) return undefined
       const trouble = ending.trouble ?? endedShort(segment)
       if (ending.rangeless === true) return { ...ending, trouble }
-      // As over one connection: with what each answer's pace allows, no host can spend less than that on two tries.
+      // As over one connection: two tries in a row that bring less are the last ones.
       if (segment.received - before >= WORTH_A_TRY) tries = 0
       const delayMs = retryDelay(trouble, Math.max(tries, 1), { last: false, begun: true })
       if (delayMs === undefined) return { trouble }

@@ -106,12 +106,11 @@ export class Tokens {
     const forbidden = forbiddenTarget(realm, origin)
     if (forbidden !== undefined) return unfit(request, `its token realm is refused: ${forbidden}`)
     const visitor = JSON.stringify([challenge.realm, this.fingerprint(credentials)])
-    const pause = this.#pauses.of(visitor)
+    const pause = this.#pauses.enter(visitor)
     if (pause !== undefined) {
       const saidBy = `token server ${realm.host}`
       return { trouble: { kind: pause.kind, result: `${saidBy}: ${pauseLeft(pause)}`, retryAfterMs: pause.leftMs, saidBy } }
     }
-    this.#pauses.asking(visitor)
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
     const body: Buffer[] = []
     const asked = { host, agents: this.#agents, registry: request.sentBy ?? origin, signal }

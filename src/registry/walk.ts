@@ -74,7 +74,6 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
     if (paused === 'closed') continue
     if (paused !== undefined) return { trouble: paused }
 
-    health.asking(host)
     const before = progress.mark
     const { result, spentMs, isLate } = await once(walk, host, patient ? undefined : patienceMs, ask)
     if ('value' in result) {
@@ -134,7 +133,7 @@ async function sitOutPause(
   patient: boolean,
   tries: number,
 ): Promise<Trouble | 'closed' | undefined> {
-  const pause = health.pauseOf(host)
+  const pause = health.enter(host)
   if (pause === undefined) return undefined
   const { kind, leftMs } = pause
   const result = pauseLeft(pause)
@@ -143,7 +142,7 @@ async function sitOutPause(
   const delayMs = spread(leftMs)
   log({ type: 'retry', host: host.name, path, reason: result, delayMs })
   await wait(delayMs, signal)
-  return health.pauseOf(host) === undefined ? undefined : 'closed'
+  return health.enter(host) === undefined ? undefined : 'closed'
 }
 
 const isOutage = ({ kind }: Trouble): boolean => kind === 'unreachable' || kind === 'server-error'

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/oci/oci.ts'
+import type { Result } from '../../src/registry/errors.ts'
 import { HostHealth } from '../../src/registry/health.ts'
 import type { Host } from '../../src/registry/hosts.ts'
+import { walk } from '../../src/registry/walk.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { type LoggedRequest, type RegistryOptions, startRegistry, type TestRegistry } from './embedded-registry.ts'
 
@@ -54,24 +56,46 @@ describe('the memory of hosts', () => {
     const health = new HostHealth(() => now)
     const registry = host('registry')
     health.pause(registry, 3_600_000, 'rate-limited')
-    expect(health.pauseOf(registry)).toEqual({ kind: 'rate-limited', leftMs: 3_600_000 })
+    expect(health.enter(registry)).toEqual({ kind: 'rate-limited', leftMs: 3_600_000 })
     // To a request from before the pause, say.
     health.answered(registry)
     now = 299_000
-    expect(health.pauseOf(registry)?.leftMs).toBe(3_301_000)
+    expect(health.enter(registry)?.leftMs).toBe(3_301_000)
     for (now of [300_000, 330_000]) {
-      expect(health.pauseOf(registry)).toBeUndefined()
-      health.asking(registry)
-      expect(health.pauseOf(registry)?.leftMs).toBe(3_600_000 - now)
+      expect(health.enter(registry)).toBeUndefined()
+      expect(health.enter(registry)?.leftMs).toBe(3_600_000 - now)
     }
     health.pause(registry, 60_000, 'server-error')
-    expect(health.pauseOf(registry)).toEqual({ kind: 'server-error', leftMs: 60_000 })
+    expect(health.enter(registry)).toEqual({ kind: 'server-error', leftMs: 60_000 })
     health.pause(registry, 3_600_000, 'rate-limited')
     now = 700_000
-    expect(health.pauseOf(registry)).toBeUndefined()
-    health.asking(registry)
+    expect(health.enter(registry)).toBeUndefined()
     health.served(registry)
-    expect(health.pauseOf(registry)).toBeUndefined()
+    expect(health.enter(registry)).toBeUndefined()
+  })
+
+  it('has one pull of many try, and the others fail at once meanwhile', async () => {
+    let now = 0
+    let asked = 0
+    const health = new HostHealth(() => now)
+    const { promise, resolve } = Promise.withResolvers<Result<string>>()
+    const pull = (answer: Result<string> | Promise<Result<string>>) => {
+      const wanted = { reference: 'app', absent: () => ({ kind: 'internal', what: 'nobody said so' }) as const }
+      const options = { hosts: [host('registry')], path: '', wanted, health, pace: {}, log: () => {}, signal: signal() }
+      return walk(options, async () => {
+        asked++
+        return await answer
+      })
+    }
+    const limited: Result<string> = { trouble: { kind: 'rate-limited', result: '429', retryAfterMs: 3_600_000 } }
+    await failureFrom(pull(limited), 'rate-limited')
+    now = 300_000
+    const first = pull(promise)
+    for (let time = 0; time < 3; time++) expect((await failureFrom(pull(limited), 'rate-limited')).retryAfterSeconds).toBe(3_300)
+    expect(asked).toBe(2)
+    resolve({ value: 'the manifest' })
+    expect(await first).toBe('the manifest')
+    expect(await pull({ value: 'another' })).toBe('another')
   })
 
   it('keeps the host that is asked for, whatever names pods make up', () => {
@@ -83,11 +107,11 @@ describe('the memory of hosts', () => {
       health.pause(host(`made-up-${at}`), 60_000, 'rate-limited')
       health.failed(host(`made-up-${at}`))
       if (at % 500 === 0) health.order([mirror, registry])
-      if (at % 500 === 0) health.pauseOf(registry)
+      if (at % 500 === 0) health.enter(registry)
     }
-    expect(health.pauseOf(registry)).toBeDefined()
+    expect(health.enter(registry)).toBeDefined()
     expect(health.order([mirror, registry]).up).toEqual([registry])
-    expect(health.pauseOf(host('made-up-0'))).toBeUndefined()
+    expect(health.enter(host('made-up-0'))).toBeUndefined()
   })
 })
 
