@@ -18,13 +18,6 @@ const CONNECTIONS_PER_ORIGIN = 64
 const MAX_AGENTS = 64
 const PROXY_DIAL_TIMEOUT_MS = 30_000
 
-export type Timeouts = {
-  /** From the request to the head of the answer. */
-  readonly headersMs: number
-  /** Between two pieces of a body, while we are ready to take one. */
-  readonly bodyMs: number
-}
-
 /** What sends a request. */
 export type Sender = Pick<Dispatcher, 'dispatch'>
 
@@ -33,12 +26,13 @@ export type Way = { readonly host: Host; readonly registry: URL; readonly target
 
 export class Agents implements AsyncDisposable {
   readonly #agents = new Map<string, Agent>()
-  readonly #timeouts: Timeouts
+  /** Between two pieces of a body, while we are ready to take one. */
+  readonly #bodyTimeoutMs: number
   readonly #proxyFor: ProxyFor
   #proxies: Agent | undefined
 
-  constructor(timeouts: Timeouts, proxyFor: ProxyFor = noProxies) {
-    this.#timeouts = timeouts
+  constructor(bodyTimeoutMs: number, proxyFor: ProxyFor = noProxies) {
+    this.#bodyTimeoutMs = bodyTimeoutMs
     this.#proxyFor = proxyFor
   }
 
@@ -122,8 +116,8 @@ export class Agents implements AsyncDisposable {
       allowH2: false, // over one HTTP/2 connection, all layers would share one TCP window
       pipelining: 1,
       connections: CONNECTIONS_PER_ORIGIN,
-      headersTimeout: this.#timeouts.headersMs,
-      bodyTimeout: this.#timeouts.bodyMs,
+      headersTimeout: 0, // every interim answer would begin it anew: who asks has a time of his own (pace.ts)
+      bodyTimeout: this.#bodyTimeoutMs,
       connect,
     })
   }

@@ -28,8 +28,15 @@ export type Trouble = Answered &
         readonly status?: number
         readonly result: string
         readonly retryAfterMs: number | undefined
+        /** Who says so, where that is not the host itself: its token server, or whom a redirect led to. */
+        readonly saidBy?: string
       }
-    | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
+    | {
+        readonly kind: 'rate-limited'
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+        readonly saidBy?: string
+      }
     | { readonly kind: 'absent'; readonly result: string }
     /** It was understood, and the answer is no. */
     | {
@@ -116,7 +123,6 @@ const KNOWN: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed',
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout while waiting for an answer',
   UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
 }
 
@@ -159,7 +165,7 @@ export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): Windlas
       }
       case 'rate-limited': {
         const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
-        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter, ...besides })
+        return new WindlassError({ kind: 'rate-limited', reference, host: trouble.saidBy ?? host, ...retryAfter, ...besides })
       }
     }
   }

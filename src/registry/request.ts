@@ -205,25 +205,26 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Tr
     }
     case 'refusal':
       return {
-        ...refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party),
+        ...refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign, party),
         httpStatus: reply.head.status,
       }
   }
 }
 
 /** The meaning of a status, with the code of the body where the status alone is not enough (distribution-spec, "Error codes"). */
-function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, repository, credentials }: Party): Trouble {
+function refusal(head: Head, body: ErrorBody, foreign: URL | undefined, { host, repository, credentials }: Party): Trouble {
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  const away = foreign === undefined ? undefined : { result: `redirected, then ${result}`, saidBy: foreign.host }
   if (status === 407) {
     const wants = 'a proxy wants another login (407): put user and password into its address'
     return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
   }
-  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
+  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs, ...away }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.
-  if (foreign) return { kind: 'server-error', result: `redirected, then ${result}`, retryAfterMs }
+  if (away !== undefined) return { kind: 'server-error', retryAfterMs, ...away }
   if (status === 401 || status === 403) {
     const challenge = chooseChallenge(headers['www-authenticate'])
     const scoped =
