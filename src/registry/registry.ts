@@ -16,7 +16,8 @@
  *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is
  *                  meant (proxy.ts, through-proxy.ts)
  *
- * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
+ * and what went wrong comes back up as a `Trouble` of one host (errors.ts), without the secrets it was sent (secrets.ts); `walk` makes one
+ * failure of them.
  */
 
 import { WindlassError } from '../failure/failure.ts'

@@ -10,6 +10,7 @@ import type { Host, Scheme } from './hosts.ts'
 import type { Logins } from './logins.ts'
 import type { Attempt } from './patience.ts'
 import { parseRetryAfter } from './retry.ts'
+import { secretsOf } from './secrets.ts'
 import { userOf } from './token.ts'
 
 /** What is asked of whichever host. `path` comes after `/v2/<repository>/`. */
@@ -129,7 +130,7 @@ export class Requests {
         return await this.#askAnonymously(party, reply, method, headers, receive, attempt)
       const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
       if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
-      return { trouble: troubleOf(reply, party) }
+      return { trouble: troubleOf(reply, party, login.value) }
     }
   }
 
@@ -154,13 +155,14 @@ export class Requests {
       repository: party.repository,
       credentials: { kind: 'anonymous' },
     }
-    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined))) return { trouble: troubleOf(refusal, party) }
+    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined)))
+      return { trouble: troubleOf(refusal, party, undefined) }
     const login = await this.#authenticator.authorization(stranger, signal)
     if ('trouble' in login) return login
     const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
     const asked = { host, agents: this.#agents, registry: party.origin, signal, pace }
     const reply = await follow(asked, { method, url, headers: sent }, receive)
-    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
+    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party, login.value) }
   }
 
   #rememberScheme(host: Host, scheme: Scheme): void {
@@ -183,17 +185,19 @@ function refusedAll(refused: readonly Refused[], problems: readonly string[]): T
 /** Whether HTTPS failing so is a reason to try plain HTTP, where the configuration allows that. */
 const speaksNoTls = ({ isInsecure }: Host, cause: Error): boolean => isInsecure === true || NOT_TLS.test(codeOf(cause))
 
-function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
+/** `authorization` is what was sent at last. */
+function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party, authorization: string | undefined): Trouble {
   const { host, credentials } = party
+  const secrets = secretsOf(credentials, { ...host.headers, authorization: authorization ?? [] })
   switch (reply.kind) {
     case 'broken':
-      return unreachable(reply.error, credentials)
+      return unreachable(reply.error, secrets)
     case 'forbidden': {
-      const reason = clean(reply.reason, credentials)
+      const reason = clean(reply.reason, secrets)
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party)
+      return refusal(reply.head, parseErrorBody(reply.body, secrets), reply.foreign !== undefined, party)
   }
 }
 

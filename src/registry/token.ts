@@ -11,6 +11,7 @@ import { forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
 import type { Credentials } from './registry.ts'
 import { parseRetryAfter } from './retry.ts'
+import { type Secrets, secretsOf } from './secrets.ts'
 
 export type BearerChallenge = Extract<Challenge, { scheme: 'bearer' }>
 
@@ -97,7 +98,7 @@ export class Tokens {
   }
 
   async #fetch(request: TokenRequest, staleAt: (ms: number) => void): Promise<Result<string>> {
-    const { challenge, origin, host, credentials } = request
+    const { challenge, origin, host } = request
     if (!URL.canParse(challenge.realm)) return unfit(request, `its token realm is not a URL: ${challenge.realm.slice(0, 200)}`)
     const realm = new URL(challenge.realm)
     const forbidden = forbiddenTarget(realm, origin)
@@ -119,7 +120,7 @@ export class Tokens {
       case 'forbidden':
         return unfit(request, `its token realm redirects, and that is refused: ${reply.reason}`)
       case 'broken': {
-        const trouble = unreachable(reply.error, credentials)
+        const trouble = unreachable(reply.error, secretsFor(request))
         return { trouble: { ...trouble, result: `token server ${realm.host}: ${trouble.result}` } }
       }
     }
@@ -182,29 +183,25 @@ function readToken(body: Buffer, request: TokenRequest, staleAt: (ms: number) =>
   return { value: token }
 }
 
-function unfit({ host, credentials }: TokenRequest, why: string): Result<never> {
-  const reason = clean(why, credentials)
+const secretsFor = ({ credentials, host }: TokenRequest): Secrets => secretsOf(credentials, host.headers)
+
+function unfit(request: TokenRequest, why: string): Result<never> {
+  const reason = clean(why, secretsFor(request))
   return {
     trouble: {
       kind: 'failed',
       result: reason,
-      failure: { kind: 'malformed', what: 'authentication challenge', from: host.name, reason },
+      failure: { kind: 'malformed', what: 'authentication challenge', from: request.host.name, reason },
     },
   }
 }
 
-function refusedToken(
-  status: number,
-  retryAfter: string | undefined,
-  body: Buffer,
-  realm: URL,
-  { credentials }: TokenRequest,
-): Trouble {
-  const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), credentials)
+function refusedToken(status: number, retryAfter: string | undefined, body: Buffer, realm: URL, request: TokenRequest): Trouble {
+  const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), secretsFor(request))
   const result = `token server ${realm.host}: ${status}${text === '' ? '' : ` ${text}`}`
   if (status === 429) return { kind: 'rate-limited', result, retryAfterMs: parseRetryAfter(retryAfter) }
   if (status >= 500) return { kind: 'server-error', result, retryAfterMs: parseRetryAfter(retryAfter) }
-  return { kind: 'refused', as: 'unauthorized', result, user: userOf(credentials) }
+  return { kind: 'refused', as: 'unauthorized', result, user: userOf(request.credentials) }
 }
 
 /** Waits for shared work; leaves it to the others when the signal aborts. */

@@ -271,4 +271,20 @@ describe('credentials', () => {
     expect(failure.detail).toContain('no entry for alice:***')
     expect(JSON.stringify([failure, client.events])).not.toContain('canary')
   })
+  it('show in no event and no failure where they are the registry’s own, or a header of hosts.toml', async () => {
+    await using registry = await registryWith({ kind: 'bearer', users }, ({ path, headers, authorization }) => {
+      if (path === '/token') return { kind: 'status', status: 200, body: JSON.stringify({ token: 'canary-issued' }) }
+      if (authorization === 'none') return undefined
+      const message = `sent: ${JSON.stringify([headers.authorization, headers['x-key']])}`
+      return { kind: 'status', status: 403, body: JSON.stringify({ errors: [{ code: 'DENIED', message }] }) }
+    })
+    using dir = certsDir({
+      [`${certsName(registry.host)}/hosts.toml`]: `server = "${registry.origin}"\n[header]\nX-Key = "canary-\\"header"`,
+    })
+    await using client = newClient({ hostsDir: dir.path })
+    const failure = await failureFrom(client.open(registry.host, { credentials: alice }).resolve({ signal: signal() }), 'denied')
+    expect(registry.requests.at(-1)?.headers).toMatchObject({ authorization: 'Bearer canary-issued', 'x-key': 'canary-"header' })
+    expect(failure.detail).toContain('Bearer ***')
+    expect(JSON.stringify([failure, client.events])).not.toContain('canary')
+  })
 })
