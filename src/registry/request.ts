@@ -2,7 +2,7 @@
 import type { Agents } from './agents.ts'
 import type { Authenticator, Party } from './authenticator.ts'
 import { chooseChallenge } from './challenge.ts'
-import { clean, codeOf, type ErrorBody, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
+import { clean, type ErrorBody, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
@@ -10,6 +10,7 @@ import type { Host, Scheme } from './hosts.ts'
 import type { Logins } from './logins.ts'
 import type { Attempt } from './patience.ts'
 import { parseRetryAfter } from './retry.ts'
+import { Schemes } from './schemes.ts'
 import { secretsOf } from './secrets.ts'
 import { userOf } from './token.ts'
 
@@ -25,22 +26,19 @@ export type Question = {
 const MAX_TOKEN_REFRESHES = 2
 /** Timeouts of the server's own, too early, and a range it cannot serve: asked for in another way. */
 const WORTH_ANOTHER_TRY: ReadonlySet<number> = new Set([408, 416, 425])
-const MAX_REMEMBERED_SCHEMES = 1_000
-/** What OpenSSL says when the other side answers the handshake with HTTP. */
-const NOT_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST)$/
 
 export class Requests {
   readonly #agents: Agents
   readonly #authenticator: Authenticator
   readonly #userAgent: string
   readonly #log: (event: RegistryEvent) => void
-  /** The scheme that worked, for hosts that may speak either. */
-  readonly #schemes = new Map<string, Scheme>()
+  readonly #schemes: Schemes
 
   constructor(agents: Agents, authenticator: Authenticator, userAgent: string, log: (event: RegistryEvent) => void) {
     this.#agents = agents
     this.#authenticator = authenticator
     this.#userAgent = userAgent
+    this.#schemes = new Schemes(agents, userAgent)
     this.#log = log
   }
 
@@ -50,8 +48,7 @@ export class Requests {
    */
   async send(host: Host, question: Question, receive: (head: Head) => Consumer, attempt: Attempt): Promise<Result<Head>> {
     const started = performance.now()
-    const known = this.#schemes.get(host.name)
-    const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    const schemes = this.#schemes.of(host)
     const hearing = (head: Head): Consumer => {
       attempt.heard()
       return receive(head)
@@ -59,14 +56,11 @@ export class Requests {
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
       result = await this.#sendOver(scheme, host, question, hearing, attempt)
-      const isLast = scheme === schemes.at(-1)
-      if (!isLast && 'trouble' in result && result.trouble.kind === 'unreachable' && speaksNoTls(host, result.trouble.cause)) {
-        this.#log({ type: 'plain-http', host: host.name })
-        continue
-      }
-      if ('value' in result || result.trouble.kind !== 'unreachable') this.#rememberScheme(host, scheme)
-      else this.#schemes.delete(host.name)
-      break
+      const cause = 'trouble' in result && result.trouble.kind === 'unreachable' ? result.trouble.cause : undefined
+      if (cause === undefined) this.#schemes.answered(host, scheme)
+      else this.#schemes.broke(host, scheme, cause)
+      if (cause === undefined || scheme === schemes.at(-1) || !(await this.#schemes.mayBePlain(host, cause, attempt))) break
+      this.#log({ type: 'plain-http', host: host.name })
     }
     if (result === undefined) throw new Error('a host has at least one scheme')
     const outcome = 'value' in result ? String(result.value.status) : result.trouble.result
@@ -164,12 +158,6 @@ export class Requests {
     const reply = await follow(asked, { method, url, headers: sent }, receive)
     return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party, login.value) }
   }
-
-  #rememberScheme(host: Host, scheme: Scheme): void {
-    if (host.schemes.length === 1) return
-    if (this.#schemes.size >= MAX_REMEMBERED_SCHEMES) this.#schemes.clear()
-    this.#schemes.set(host.name, scheme)
-  }
 }
 
 type Refused = Extract<Trouble, { kind: 'refused' }>
@@ -181,9 +169,6 @@ function refusedAll(refused: readonly Refused[], problems: readonly string[]): T
   const others = refused.slice(0, -1).map(({ user, result }) => `as user ${user ?? '(none)'}: ${result}`)
   return { ...last, result: [last.result, ...others, ...problems].join('; ') }
 }
-
-/** Whether HTTPS failing so is a reason to try plain HTTP, where the configuration allows that. */
-const speaksNoTls = ({ isInsecure }: Host, cause: Error): boolean => isInsecure === true || NOT_TLS.test(codeOf(cause))
 
 /** `authorization` is what was sent at last. */
 function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party, authorization: string | undefined): Trouble {
