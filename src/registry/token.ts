@@ -29,12 +29,15 @@ const MAX_TOKEN_BODY = 64 * 1024
 const MAX_TOKENS = 2_000
 /** A token request is shared by all who wait for the token, so it has a bound of its own and no caller's signal. */
 const TOKEN_TIMEOUT_MS = 30_000
+/** What the specification says where the answer does not. */
+const DEFAULT_LIFETIME_S = 60
 const CLIENT_ID = 'windlass'
 
+/** Servers leave out what they have not, or send it empty, or null; of a lifetime that is no number nothing is known. */
 const answerSchema = z.object({
-  token: z.string().min(1).optional(),
-  access_token: z.string().min(1).optional(),
-  expires_in: z.number().optional(),
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z.coerce.number().catch(0),
 })
 
 type Kept = { readonly result: Promise<Result<string>>; staleAt: number }
@@ -174,11 +177,11 @@ export function userOf(credentials: Credentials): string | undefined {
 function readToken(body: Buffer, request: TokenRequest, staleAt: (ms: number) => void): Result<string> {
   if (body.length > MAX_TOKEN_BODY) return unfit(request, `its token answer is larger than ${MAX_TOKEN_BODY} bytes`)
   const parsed = answerSchema.safeParse(jsonOrUndefined(body.toString('utf8')))
-  const token = parsed.data?.token ?? parsed.data?.access_token
+  const token = parsed.data?.token || parsed.data?.access_token || undefined
   if (token === undefined || /[^\x21-\x7e]/.test(token)) return unfit(request, 'its token answer holds no token')
   // Counted from now, for clocks differ; renewed a little before the end, for requests take time.
-  const seconds = parsed.data?.expires_in ?? 60
-  const lifetimeMs = (seconds > 0 ? seconds : 60) * 1000
+  const seconds = parsed.data?.expires_in ?? 0
+  const lifetimeMs = (seconds > 0 ? seconds : DEFAULT_LIFETIME_S) * 1000
   staleAt(performance.now() + lifetimeMs - Math.min(10_000, lifetimeMs / 10))
   return { value: token }
 }
