@@ -86,17 +86,18 @@ export class Requests {
   ): Promise<Result<Head>> {
     const { logins } = question
     const repository = host.repository ?? question.repository
-    const refused: Refused[] = []
+    const turnedAway: TurnedAway[] = []
     for (const credentials of await logins.at(host, repository, attempt.signal)) {
       const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
       const result = await this.#sendAs(party, question, receive, attempt)
       if ('value' in result) logins.letIn(host, repository, credentials)
-      if ('value' in result || result.trouble.kind !== 'refused') return result
-      refused.push(result.trouble)
+      if ('value' in result || !isTurnedAway(result)) return result
+      turnedAway.push({ trouble: result.trouble, user: userOf(credentials) })
     }
-    if (mayAskAgain && logins.forget(host, repository))
+    const isRefused = turnedAway.some(({ trouble }) => trouble.kind === 'refused')
+    if (isRefused && mayAskAgain && logins.forget(host, repository))
       return await this.#sendOver(scheme, host, question, receive, attempt, false)
-    return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
+    return { trouble: withOthers(turnedAway, isRefused ? await logins.problems(host, repository) : []) }
   }
 
   async #sendAs(
@@ -104,7 +105,7 @@ export class Requests {
     { method, path, headers, logins }: Question,
     receive: (head: Head) => Consumer,
     attempt: Attempt,
-  ): Promise<Result<Head>> {
+  ): Promise<Said> {
     const { signal, pace } = attempt
     const { host, origin, repository } = party
     const url = new URL(`${origin.origin}${host.path}/${repository}/${path}`)
@@ -124,7 +125,7 @@ export class Requests {
         return await this.#askAnonymously(party, reply, method, headers, receive, attempt)
       const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
       if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
-      return { trouble: troubleOf(reply, party, login.value) }
+      return { trouble: troubleOf(reply, party, login.value), hasSeenLogin: login.value !== undefined }
     }
   }
 
@@ -160,14 +161,22 @@ export class Requests {
   }
 }
 
-type Refused = Extract<Trouble, { kind: 'refused' }>
+type Said = Result<Head> & { readonly hasSeenLogin?: boolean }
+/** Refused, or told that there is nothing. */
+type TurnedAway = { readonly trouble: Trouble & { readonly kind: 'refused' | 'absent' }; readonly user: string | undefined }
 
-/** The last refusal, with who else was refused, and why there were no others to try. */
-function refusedAll(refused: readonly Refused[], problems: readonly string[]): Trouble {
-  const last = refused.at(-1)
+/** Another login may be let in. A registry hides what is private by a 404, too; where it has not seen a login, nothing is hidden. */
+const isTurnedAway = (said: Exclude<Said, { value: Head }>): said is Said & Pick<TurnedAway, 'trouble'> =>
+  said.trouble.kind === 'refused' || (said.trouble.kind === 'absent' && said.hasSeenLogin === true)
+
+/** The last refusal, or the last 404 where all said that, with what the others were told, and why there were no more of them to try. */
+function withOthers(turnedAway: readonly TurnedAway[], problems: readonly string[]): Trouble {
+  const last = turnedAway.findLast(({ trouble }) => trouble.kind === 'refused') ?? turnedAway.at(-1)
   if (last === undefined) throw new Error('there is at least one login to try')
-  const others = refused.slice(0, -1).map(({ user, result }) => `as user ${user ?? '(none)'}: ${result}`)
-  return { ...last, result: [last.result, ...others, ...problems].join('; ') }
+  const others = turnedAway
+    .filter((each) => each !== last)
+    .map(({ user, trouble }) => `as user ${user ?? '(none)'}: ${trouble.result}`)
+  return { ...last.trouble, result: [last.trouble.result, ...others, ...problems].join('; ') }
 }
 
 /** `authorization` is what was sent at last. */
