@@ -30,12 +30,13 @@ export async function registriesHosts(
 }
 
 async function hostAt(
-  { location, insecure }: Endpoint,
+  endpoint: Endpoint,
   reference: Reference,
   entry: RegistryEntry,
   certs: readonly string[],
   dialTimeoutMs: number,
 ): Promise<Host> {
+  const { location, insecure } = endpoint
   const { registry, repository } = moved(reference, entry.prefix, location)
   if (repository === '') {
     const reason = `the location ${location} leaves no repository of ${formatReference(reference)}: write one behind its host`
@@ -51,7 +52,7 @@ async function hostAt(
     path: '/v2',
     repository,
     capabilities: ALL,
-    named: registry === reference.registry,
+    named: registry === reference.registry && (endpoint === entry.own || repository === reference.repository),
     // A mirror of this kind knows a repository by its location alone.
     namespace: undefined,
     headers: {},

@@ -73,6 +73,23 @@ ca = "root.pem"
     expect(own?.capabilities.has('resolve')).toBe(true)
   })
 
+  it('takes other paths of the registry’s own host for mirrors, but not where it says that the registry itself is there', async () => {
+    const named = async (toml: string) => {
+      using dir = certsDir({ 'r.example/hosts.toml': toml })
+      return (await hostsOf('r.example', dir.path)).map(({ path, named, namespace }) => [path, named, namespace])
+    }
+    const mirror = '[host."https://r.example/cache/v2"]\noverride_path = true\n'
+    expect(await named(`${mirror}[host."https://r.example"]\n`)).toEqual([
+      ['/cache/v2', false, 'r.example'],
+      ['/v2', true, undefined],
+      ['/v2', true, undefined],
+    ])
+    expect(await named(`server = "https://r.example/own/v2"\noverride_path = true\n${mirror}`)).toEqual([
+      ['/cache/v2', false, 'r.example'],
+      ['/own/v2', true, undefined],
+    ])
+  })
+
   it('falls back to HTTP only where an http host has TLS settings and a port other than 80', async () => {
     using dir = certsDir({
       'r.example/hosts.toml':

@@ -157,6 +157,29 @@ describe('registries.conf', () => {
     await failureFrom(other.open(`localhost:${port}`).resolve({ signal: signal() }), 'registry-unavailable')
   })
 
+  it('has mirrors on the registry’s own host, too, which see no login of a caller and confirm nothing', async () => {
+    await using registry = await startRegistry({ auth: { kind: 'basic', username: 'alice', password: 'right' } })
+    const digest = registry.putManifest('pub/team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    const open: string[] = []
+    registry.fault = ({ path, authorization }) => {
+      if (!path.includes('/pub/')) return undefined
+      open.push(authorization)
+      return { kind: 'status', status: 200, headers: { 'content-type': mediaTypes.ociManifest }, body: aManifest }
+    }
+    const at = (path: string) => `location = "${registry.host}/${path}"\ninsecure = true\n`
+    using dir = etc(`[[registry]]\n${at('team')}[[registry.mirror]]\n${at('pub/team')}`)
+    await using client = newClient({ registriesConf: dir.file })
+    const as = (password: string) => client.open(registry.host, { credentials: { kind: 'basic', username: 'alice', password } })
+    const stranger = as('wrong')
+    expect(await stranger.resolve({ signal: signal() })).toBeDefined()
+    await failureFrom(stranger.confirm(digest, { signal: signal() }), 'unauthorized')
+    registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    const alice = as('right')
+    expect(await alice.resolve({ signal: signal() })).toBeDefined()
+    await alice.confirm(digest, { signal: signal() })
+    expect(new Set(open)).toEqual(new Set(['none']))
+  })
+
   it('is read for every pull; a mirror gets the repository it knows, no ns, and the registry what the mirror lacks', async () => {
     await using mirror = await startRegistry()
     await using own = await startRegistry()
