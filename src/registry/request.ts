@@ -87,7 +87,7 @@ export class Requests {
     const { logins } = question
     const repository = host.repository ?? question.repository
     const turnedAway: TurnedAway[] = []
-    for (const credentials of await logins.at(host, repository, attempt.signal)) {
+    for (const credentials of await attempt.aside(() => logins.at(host, repository, attempt))) {
       const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
       const result = await this.#sendAs(party, question, receive, attempt)
       if ('value' in result) logins.letIn(host, repository, credentials)
@@ -97,7 +97,7 @@ export class Requests {
     const isRefused = turnedAway.some(({ trouble }) => trouble.kind === 'refused')
     if (isRefused && mayAskAgain && logins.forget(host, repository))
       return await this.#sendOver(scheme, host, question, receive, attempt, false)
-    return { trouble: withOthers(turnedAway, isRefused ? await logins.problems(host, repository) : []) }
+    return { trouble: withOthers(turnedAway, isRefused ? logins.problems(host, repository) : []) }
   }
 
   async #sendAs(

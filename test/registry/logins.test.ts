@@ -1,10 +1,12 @@
 /** Several logins within one pull: which is tried where, and what is told of those that are refused. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { authFileSource } from '../../src/credentials/auth-file.ts'
 import { createKeyring, fixedSource } from '../../src/credentials/credentials.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import type { Keyring } from '../../src/registry/registry.ts'
+import { unlessAborted } from '../../src/task/flights.ts'
 import { b64, place } from '../credentials/places.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { basicAuthorization, hasDockerRegistry, login, pushBlob, pushManifest, startDockerRegistry } from './docker-registry.ts'
@@ -65,6 +67,32 @@ describe('a pull without credentials', () => {
     await using client = newClient({ keyring: keyringOf([wrong, right]) })
     await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'manifest-unknown')
     expect(registry.requests).toHaveLength(1)
+  })
+
+  it('asks the keyring once for who ask at the same time, and goes on where the first of them leaves', async () => {
+    await using registry = await registryWith({ kind: 'basic', username: 'bob', password: 'canary-new' })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let asked = 0
+    const keyring: Keyring = {
+      candidates: async (target, options) => {
+        asked++
+        await unlessAborted(promise, options.signal)
+        return keyringOf([right]).candidates(target, options)
+      },
+    }
+    await using client = newClient({ keyring })
+    const repository = client.open(registry.host)
+    const leaving = new AbortController()
+    const leaver = repository.resolve({ signal: leaving.signal })
+    await expect.poll(() => asked).toBe(1)
+    const stayer = repository.resolve({ signal: signal() })
+    // It reads its hosts first; then it waits with the other.
+    await setImmediate()
+    leaving.abort()
+    await failureFrom(leaver, 'cancelled')
+    resolve()
+    expect(await stayer).toBeDefined()
+    expect(asked).toBe(1)
   })
 
   it('that lasts longer than a login asks the node for another, once', async () => {
