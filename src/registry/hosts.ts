@@ -4,6 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
+import { DOCKER_HUB_HOST, isDockerHub, isSameRegistry } from '../reference/registry-name.ts'
 import { isAbsent, readSmall } from './bounded.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
 import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
@@ -66,7 +67,7 @@ export function isLoopback(host: string): boolean {
 
 const hostnameOf = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
 const portOf = (host: string): string => /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ''))?.[1] ?? ''
-export const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
+export const ownName = (registry: string): string => (isDockerHub(registry) ? DOCKER_HUB_HOST : registry)
 
 async function directoryOf(registry: string, roots: string | undefined): Promise<string | undefined> {
   const port = portOf(registry)
@@ -120,7 +121,7 @@ function configuredHost(address: string, fields: HostFields, from: Source, as: '
   const fallsBack = url.protocol === 'http:' && hasTls && url.port !== ''
   const schemes: Host['schemes'] = fallsBack ? ['https', 'http'] : url.protocol === 'http:' ? ['http'] : ['https']
   const path = pathOf(url, fields.overridePath)
-  const named = isAt(url.host, from.registry) && (as === 'server' || path === '/v2')
+  const named = isSameRegistry(url.host, from.registry) && (as === 'server' || path === '/v2')
   return { ...base(url.host, named, fields, from), schemes, path, tls }
 }
 
@@ -128,9 +129,6 @@ function pathOf(url: URL, override: boolean): string {
   const path = url.pathname === '/' ? '' : posix.normalize(url.pathname).replace(/\/$/, '')
   return override || path.endsWith('/v2') ? path : `${path}/v2`
 }
-
-/** Whether a host of that name is where the registry is. */
-export const isAt = (host: string, registry: string): boolean => host === ownName(registry) || host === registry
 
 function base(
   name: string,

@@ -4,7 +4,8 @@
  */
 import { dirname } from 'node:path'
 import { fail } from '../failure/failure.ts'
-import { type Host, isAt, isLoopback, ownName } from './hosts.ts'
+import { isSameRegistry } from '../reference/registry-name.ts'
+import { type Host, isLoopback, ownName } from './hosts.ts'
 import { readTls, type TlsFiles } from './tls-files.ts'
 
 export type InlineRegistries = {
@@ -25,7 +26,7 @@ export function inlineHosts(registry: string, inline: InlineRegistries, dialTime
   const { file, mirrors, headers } = inline
   const own = ownName(registry)
   const listed = (mirrors[registry] ?? mirrors['*'] ?? []).map((text) => endpointIn(text, file))
-  const isOwn = ({ host }: URL): boolean => isAt(host, registry)
+  const isOwn = ({ host }: URL): boolean => isSameRegistry(host, registry)
   const endpoints = listed.some(isOwn) ? listed : [...listed, endpointIn(own, file)]
   // Below other paths of its host are mirrors, unless that is all there is of it.
   const named = endpoints.find((url) => isOwn(url) && pathOf(url) === '/v2') ?? endpoints.findLast(isOwn)

@@ -2,6 +2,7 @@
  * Who logs in where, for one caller and one repository: as whom they said, at the registry they named, and nowhere else; else, and at
  * mirrors, as whom the node's own keyring has, one after the other; where it has nobody, anonymously.
  */
+import { DOCKER_HUB, isDockerHub } from '../reference/registry-name.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { cancelledBy } from './errors.ts'
@@ -57,7 +58,7 @@ export class Logins {
     const key = keyOf(host, repository)
     const known = this.#found.get(key)
     if (known !== undefined) return known
-    const registry = host.name === 'registry-1.docker.io' ? 'docker.io' : host.name
+    const registry = isDockerHub(host.name) ? DOCKER_HUB : host.name
     const ask = async (signal: AbortSignal): Promise<Candidates> => {
       const found = await keyring.candidates({ registry, repository }, { signal })
       this.#found.set(key, found)

@@ -73,6 +73,13 @@ ca = "root.pem"
     expect(own?.capabilities.has('resolve')).toBe(true)
   })
 
+  it('knows the registry itself by another spelling, as hosts have many', async () => {
+    using dir = certsDir({ '_default/hosts.toml': 'server = "https://r.example:0443"' })
+    for (const registry of ['r.example', 'R.example', 'r.example:443'])
+      expect((await hostsOf(registry, dir.path)).map(({ named }) => named)).toEqual([true])
+    expect((await hostsOf('r.example:5000', dir.path)).map(({ named }) => named)).toEqual([false])
+  })
+
   it('takes other paths of the registry’s own host for mirrors, but not where it says that the registry itself is there', async () => {
     const named = async (toml: string) => {
       using dir = certsDir({ 'r.example/hosts.toml': toml })

@@ -98,6 +98,34 @@ describe('registries.conf', () => {
     expect(failure).toMatchObject({ what: 'image bad.example/x:1', reason: expect.stringContaining(`is blocked in ${dir.file}`) })
   })
 
+  it.each([
+    ['docker.io', ['nginx', 'registry-1.docker.io/library/nginx', 'index.docker.io/library/nginx', 'Docker.io/library/nginx']],
+    ['registry-1.docker.io', ['nginx']],
+    ['bad.example:5000', ['bad.example:5000/x', 'Bad.Example:5000/x', 'bad.example:05000/x']],
+    ['Bad.example/team', ['bad.example/team/x', 'bad.example:443/team/x']],
+    ['*.Bad.example', ['a.bad.EXAMPLE/x']],
+    ['*.docker.io', ['registry-1.docker.io/library/nginx']],
+  ])('blocks %s however it is spelt', async (prefix, names) => {
+    using dir = etc(`[[registry]]\nprefix = "${prefix}"\nlocation = "r.example"\nblocked = true\n`)
+    for (const name of names) await failureFrom(hostsFor(parseReference(name), { registriesConf: dir.file }), 'invalid-argument')
+    const others = ['other.example/x', 'bad.example:5001/x', 'bad.example/other']
+    for (const name of others)
+      expect((await hostsFor(parseReference(name), { registriesConf: dir.file })).map(({ path }) => path)).toEqual(['/v2'])
+  })
+
+  it('has for a reference the prefix that covers most of it, not the one that is spelt longest', async () => {
+    const entry = (prefix: string, location: string) => `[[registry]]\nprefix = "${prefix}"\nlocation = "${location}"\n`
+    const conf = `${entry('registry-1.docker.io', 'host.example')}${entry('docker.io/library', 'path.example')}`
+    expect(await asked('nginx', conf)).toEqual(['https://path.example/v2/nginx'])
+    expect(await asked('team/nginx', conf)).toEqual(['https://host.example/v2/team/nginx'])
+  })
+
+  it('replaces what the prefix covers, and knows the registry itself, however the name is spelt', async () => {
+    const conf = (location: string) => `[[registry]]\nprefix = "r.example:5000/team"\nlocation = "${location}"\n`
+    expect(await asked('R.example:05000/team/x', conf('m.example/t'))).toEqual(['https://m.example/v2/t/x'])
+    expect(await asked('R.example:05000/team/x', conf('r.example:5000/team'))).toEqual(['https://r.example:5000/v2/team/x named'])
+  })
+
   it('is laid over by its drop-ins, in order of their names, entry by entry', async () => {
     using dir = etc('[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "first.example"\n', {
       'registries.conf.d/90.conf': '[[registry]]\nprefix = "r.example"\nlocation = "ninety.example"\n',
