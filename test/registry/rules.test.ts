@@ -70,6 +70,18 @@ describe('a target a registry names', () => {
     ['http://127.0.0.1:5001/', 'http://localhost:5000', true],
     ['file:///etc/passwd', registry, false],
     ['https://user:pw@cdn.example/', registry, false],
+    ['https://localhost./', registry, false],
+    ['https://100.100.100.200/', registry, false],
+    ['https://168.63.129.16/', registry, false],
+    ['https://192.0.0.192/', registry, false],
+    ['https://[fd20:ce::254]/', registry, false],
+    ['https://[fec0::1]/', registry, false],
+    ['https://[::169.254.169.254]/', registry, false],
+    ['https://[64:ff9b::a9fe:a9fe]/', registry, false],
+    ['https://[2002:7f00:1::]/', registry, false],
+    ['https://[2002:a00:1::1]/', registry, false],
+    ['https://[64:ff9b::cb00:7101]/', registry, true],
+    ['https://[2001:db8::1]/', registry, true],
   ])('%s for %s: %s', (target, from, allowed) => {
     expect(forbiddenTarget(new URL(target), new URL(from)) === undefined).toBe(allowed)
   })
