@@ -155,6 +155,11 @@ ca = "root.pem"
   it.each([
     ['server = "https://x', 1, undefined],
     ['\n\nserver = 5', 3, 'server'],
+    ['[header]\nX-Key = "canary\\nb"', undefined, 'header.X-Key'],
+    ['[host."https://b".header]\nX-Key = ["a", "canary\u2028"]', 1, 'host.https://b.header.X-Key.1'],
+    ['[header]\n"X Key" = "canary"', undefined, 'header.X Key'],
+    ['[host."https://user:canary@b"]\ncapabilities = ["fly"]', 2, 'host.https://***@b.capabilities.0'],
+    ['[host."user:canary@b"]\nskip_verify = 1', 2, 'host.***@b.skip_verify'],
     [
       '[host."https://a"]\ncapabilities = ["pull"]\n[host."https://b"]\n  capabilities = ["fly"]',
       4,
@@ -166,7 +171,9 @@ ca = "root.pem"
   ])('that does not say what it must fails with its line: %j', async (text, line, field) => {
     using dir = certsDir({ 'r.example/hosts.toml': text })
     const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
-    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, line, ...(field === undefined ? {} : { field }) })
+    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, ...(field === undefined ? {} : { field }) })
+    expect(failure.line).toBe(line)
+    expect(JSON.stringify(failure)).not.toContain('canary')
   })
 
   it('that names a file which is not there fails with that file', async () => {
