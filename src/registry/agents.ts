@@ -37,7 +37,9 @@ export class Agents implements AsyncDisposable {
   }
 
   /** The redirects a host gives are asked as it is asked itself, but not at addresses that are none of its business. */
-  for({ host: { tls, dialTimeoutMs }, registry, target }: Way): Sender {
+  for({ host, registry, target }: Way): Sender {
+    const { dialTimeoutMs } = host
+    const tls = tlsAt(target, registry, host.tls)
     const proxy = this.#proxyFor(target)
     if (proxy !== undefined && target.protocol === 'http:') return this.#throughProxy(proxy)
     const kept = target.hostname === registry.hostname ? undefined : keptFrom(registry)
@@ -130,6 +132,15 @@ export class Agents implements AsyncDisposable {
     // Graceful: what is under way ends first; nobody waits for it.
     void oldest[1].close().catch(() => undefined)
   }
+}
+
+/**
+ * A client certificate is a login and stays at the origin it is for. Who need not show a certificate of its own is this host alone, at any
+ * port; where it sends us, somebody else may listen. Authorities count everywhere: they can only let in whom they vouch for.
+ */
+function tlsAt(target: URL, registry: URL, tls: TlsSettings): TlsSettings {
+  if (target.origin === registry.origin) return tls
+  return { ca: tls.ca, clients: [], skipVerify: tls.skipVerify && target.hostname === registry.hostname }
 }
 
 const hostAndPort = ({ hostname, port }: { readonly hostname: string; readonly port: string }): string =>
