@@ -3,9 +3,10 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { dirname } from 'node:path'
 import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
+import type { ImageList } from '../prepull/prepull.ts'
 import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { Backend } from './backend.ts'
-import type { Deps, InForce, Sources } from './deps.ts'
+import type { CheckAsk, Checker, Deps, InForce, Sources } from './deps.ts'
 import { linesOf } from './failures.ts'
 import type { Io } from './io.ts'
 import { type Options, textOption } from './options.ts'
@@ -33,6 +34,10 @@ export type Session = {
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
+  /** The image lists of a file. Throws bad-config. */
+  readLists(file: string): readonly ImageList[]
+  /** Looks at images where lists say they are, with this configuration's registries. `onProblem` hears why a login could not be looked for. */
+  checker(ask: CheckAsk, onProblem: (problem: string) => void): Promise<Checker>
   /** Looks this node over. `runtime` are flags as typed. */
   examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
   /** `runtime` are flags as typed. */
@@ -97,6 +102,11 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
     config: async () => {
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
+    },
+    readLists: deps.readLists,
+    checker: async (ask, onProblem) => {
+      checkHostsDir(textOption(options(), 'hostsDir'))
+      return await deps.openChecker(await load(), ask, onProblem)
     },
     examine: async (runtime) => {
       const config = await load(runtime).catch((error: unknown) => asWindlassError(error))

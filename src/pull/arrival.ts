@@ -45,8 +45,8 @@ export type ArrivalCrew = {
   readonly early: EarlyBlobs
 }
 
-/** `hold`: so many bytes have come; a promise where the next must wait. */
-type Held = { readonly hold: (bytes: number) => Promise<void> | undefined }
+/** `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. */
+type Held = { readonly hold: (bytes: number) => Promise<void> | undefined; readonly isPatient: () => boolean }
 
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
@@ -56,6 +56,7 @@ export class Arrival {
   readonly #planned: PlannedLayer
   readonly #id: LayerId
   readonly #hold: Held['hold']
+  readonly #isPatient: Held['isPatient']
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
   readonly #log: Log
@@ -65,7 +66,7 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room, log, partials, early, hold }: ArrivalCrew & Held,
+    { store, unpacker, room, log, partials, early, hold, isPatient }: ArrivalCrew & Held,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -73,6 +74,7 @@ export class Arrival {
   ) {
     this.#store = store
     this.#hold = hold
+    this.#isPatient = isPatient
     this.#unpacker = unpacker
     this.#room = room
     this.#planned = planned
@@ -145,7 +147,7 @@ export class Arrival {
       this.#isReplayed = from !== undefined
       const bring = (chunk: Uint8Array) => both(take(chunk), this.#hold(chunk.length))
       const write = partial === undefined ? bring : (chunk: Uint8Array) => both(bring(chunk), partial.write(chunk))
-      const rest = { signal: this.#signal, trail, host, from }
+      const rest = { signal: this.#signal, isPatient: this.#isPatient, trail, host, from }
       const transfer = early?.transfer ?? (await fetchRest(remote, blob, { write }, rest))
       const networkMs = early?.ms ?? Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'
@@ -222,13 +224,14 @@ export class Arrival {
   }
 }
 
-type Rest = Abortable & { readonly trail: Trail; readonly host: string; readonly from: From | undefined }
+type Rest = Abortable &
+  Pick<Held, 'isPatient'> & { readonly trail: Trail; readonly host: string; readonly from: From | undefined }
 
 /** What is not here yet; nothing is asked for where that is nothing. */
 async function fetchRest(remote: Repository, blob: Descriptor, sink: ByteSink, rest: Rest): Promise<Transfer> {
-  const { signal, trail, host, from } = rest
+  const { signal, isPatient, trail, host, from } = rest
   if (from?.offset === blob.size) return { host, bytes: 0, attempts: 0, firstByteMs: 0 }
-  return await remote.fetch(blob, sink, { signal, trail, ...(from === undefined ? {} : { from }) })
+  return await remote.fetch(blob, sink, { signal, isPatient, trail, ...(from === undefined ? {} : { from }) })
 }
 
 /** Full where either is. */

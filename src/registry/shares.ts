@@ -14,7 +14,7 @@ import type { Host } from './hosts.ts'
 import type { Attempt } from './patience.ts'
 import { placementOf, type Span, type Validators } from './range.ts'
 import type { Question, Requests } from './request.ts'
-import { retryDelay, wait } from './retry.ts'
+import { retryDelay, WORTH_A_TRY, wait } from './retry.ts'
 import { SEGMENT, type Throttle } from './throttle.ts'
 
 /** What transfers share. */
@@ -203,7 +203,8 @@ export class Shares {
       if (segment.received === lengthOf(segment)) return undefined
       const trouble = ending.trouble ?? endedShort(segment)
       if (ending.rangeless === true) return { ...ending, trouble }
-      if (segment.received > before) tries = 0
+      // As over one connection: two tries in a row that bring less are the last ones.
+      if (segment.received - before >= WORTH_A_TRY) tries = 0
       const delayMs = retryDelay(trouble, Math.max(tries, 1), { last: false, begun: true })
       if (delayMs === undefined) return { trouble }
       await wait(delayMs, this.#signal)

@@ -87,6 +87,22 @@ describe('a large layer from a registry that limits each connection', () => {
     expect((await fetchFrom(registry)).isRight).toBe(true)
   })
 
+  it('is given up where each range brings a byte and no more', async () => {
+    await using registry = await startRegistry({
+      ...each,
+      fault: (request) =>
+        request.range !== undefined
+          ? { kind: 'cut', afterBytes: 1 }
+          : request.path.includes('/blobs/')
+            ? { kind: 'cut', afterBytes: 15 * MB }
+            : undefined,
+    })
+    await using client = newClient({ transfers: limits })
+    const work = client.open(registry.host).fetch(layerOf(registry.putBlob(bytes), bytes), new Keeper(), { signal: signal() })
+    await failureFrom(work, 'registry-unavailable')
+    expect(ranges(registry).length).toBeLessThan(20)
+  })
+
   it('is not put together from what has another ETag', async () => {
     let round = 0
     await using registry = await startRegistry({

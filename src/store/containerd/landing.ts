@@ -42,6 +42,8 @@ export type LandingParts = {
   readonly pinned: string | undefined
   /** Where blobs are kept. */
   readonly blobs: BlobKeeper | undefined
+  /** Nothing is synced. */
+  readonly isLazy: boolean
 }
 
 /** An image to land, and what holds it until it has. */
@@ -97,7 +99,7 @@ export class Lander {
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
+    const { mover, sweeper, pending, tarSplits, contentDir, isLazy } = this.#parts
     // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
     const written = await inTurn(landings, (landing) => this.#write(landing))
     const failed = written.filter((each) => each instanceof WindlassError)
@@ -105,7 +107,7 @@ export class Lander {
     const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
     using _kept = await tarSplits.keep([...layers])
     const started = performance.now()
-    const unsynced = await mover.call('sync', { directory: contentDir })
+    const unsynced = isLazy ? null : await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {
       for (const { dir } of pending.takeAll(unsynced)) await sweeper.discard(dir)
       return landings.map(() => new WindlassError(unsynced))
