@@ -10,35 +10,47 @@ import { TooSlow } from './pace.ts'
 import { hide, type Secrets } from './secrets.ts'
 
 /** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
-export type Trouble =
+export type Trouble = Answered &
   /**
    * No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). `silent`: bytes came too slowly,
    * or none at all.
    */
-  | {
-      readonly kind: 'unreachable'
-      readonly result: string
-      readonly definite: boolean
-      readonly silent?: true
-      readonly cause: Error
-    }
-  | {
-      readonly kind: 'server-error'
-      readonly status?: number
-      readonly result: string
-      readonly retryAfterMs: number | undefined
-    }
-  | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
-  | { readonly kind: 'absent'; readonly result: string }
-  /** It was understood, and the answer is no. */
-  | {
-      readonly kind: 'refused'
-      readonly result: string
-      readonly as: 'unauthorized' | 'denied'
-      readonly user: string | undefined
-    }
-  /** It will not deliver, however often it is asked. */
-  | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  (
+    | {
+        readonly kind: 'unreachable'
+        readonly result: string
+        readonly definite: boolean
+        readonly silent?: true
+        readonly cause: Error
+      }
+    | {
+        readonly kind: 'server-error'
+        readonly status?: number
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+        /** Who says so, where that is not the host itself: its token server, or whom a redirect led to. */
+        readonly saidBy?: string
+      }
+    | {
+        readonly kind: 'rate-limited'
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+        readonly saidBy?: string
+      }
+    | { readonly kind: 'absent'; readonly result: string }
+    /** It was understood, and the answer is no. */
+    | {
+        readonly kind: 'refused'
+        readonly result: string
+        readonly as: 'unauthorized' | 'denied'
+        readonly user: string | undefined
+      }
+    /** It will not deliver, however often it is asked. */
+    | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  )
+
+/** The status of the answer it was made of, where there was one. */
+type Answered = { readonly httpStatus?: number }
 
 /** A value, or one host's trouble. */
 export type Result<T> = { readonly value: T } | { readonly trouble: Trouble }
@@ -98,7 +110,6 @@ const KNOWN: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed',
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout while waiting for an answer',
   UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
 }
 
@@ -141,7 +152,7 @@ export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): Windlas
       }
       case 'rate-limited': {
         const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
-        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter, ...besides })
+        return new WindlassError({ kind: 'rate-limited', reference, host: trouble.saidBy ?? host, ...retryAfter, ...besides })
       }
     }
   }

@@ -49,8 +49,10 @@ export class Requests {
   async send(host: Host, question: Question, receive: (head: Head) => Consumer, attempt: Attempt): Promise<Result<Head>> {
     const started = performance.now()
     const schemes = this.#schemes.of(host)
+    let headMs: number | undefined
     const hearing = (head: Head): Consumer => {
       attempt.heard()
+      headMs ??= performance.now() - started
       return receive(head)
     }
     let result: Result<Head> | undefined
@@ -63,14 +65,16 @@ export class Requests {
       this.#log({ type: 'plain-http', host: host.name })
     }
     if (result === undefined) throw new Error('a host has at least one scheme')
-    const outcome = 'value' in result ? String(result.value.status) : result.trouble.result
+    const ms = performance.now() - started
     this.#log({
       type: 'answer',
       host: host.name,
       method: question.method,
       path: question.path,
-      result: outcome,
-      ms: performance.now() - started,
+      result: 'value' in result ? String(result.value.status) : result.trouble.result,
+      code: codeFor(result),
+      headMs: headMs ?? ms,
+      ms,
     })
     return result
   }
@@ -161,6 +165,13 @@ export class Requests {
   }
 }
 
+/** An answer's status; a word for what became of the request where there was none. */
+function codeFor(result: Result<Head>): string {
+  if ('value' in result) return String(result.value.status)
+  const { kind, httpStatus } = result.trouble
+  return httpStatus === undefined ? kind : String(httpStatus)
+}
+
 type Said = Result<Head> & { readonly hasSeenLogin?: boolean }
 /** Refused, or told that there is nothing. */
 type TurnedAway = { readonly trouble: Trouble & { readonly kind: 'refused' | 'absent' }; readonly user: string | undefined }
@@ -191,23 +202,27 @@ function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party, aut
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, secrets), reply.foreign !== undefined, party)
+      return {
+        ...refusal(reply.head, parseErrorBody(reply.body, secrets), reply.foreign, party),
+        httpStatus: reply.head.status,
+      }
   }
 }
 
 /** The meaning of a status, with the code of the body where the status alone is not enough (distribution-spec, "Error codes"). */
-function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, repository, credentials }: Party): Trouble {
+function refusal(head: Head, body: ErrorBody, foreign: URL | undefined, { host, repository, credentials }: Party): Trouble {
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  const away = foreign === undefined ? undefined : { result: `redirected, then ${result}`, saidBy: foreign.host }
   if (status === 407) {
     const wants = 'a proxy wants another login (407): put user and password into its address'
     return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
   }
-  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
+  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs, ...away }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.
-  if (foreign) return { kind: 'server-error', result: `redirected, then ${result}`, retryAfterMs }
+  if (away !== undefined) return { kind: 'server-error', retryAfterMs, ...away }
   if (status === 401 || status === 403) {
     const challenge = chooseChallenge(headers['www-authenticate'])
     const scoped =

@@ -9,6 +9,7 @@ import { collect } from './exchange.ts'
 import { follow } from './follow.ts'
 import { forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
+import { Pauses, pauseLeft } from './pauses.ts'
 import type { Credentials } from './registry.ts'
 import { parseRetryAfter } from './retry.ts'
 import { type Secrets, secretsOf } from './secrets.ts'
@@ -47,6 +48,8 @@ export class Tokens {
   readonly #userAgent: string
   readonly #closing: AbortSignal
   readonly #kept = new Map<string, Kept>()
+  /** Of token servers, each for one login: whom one limits is no matter of the others. */
+  readonly #pauses = new Pauses(() => performance.now())
   /** Credentials are part of a key; a keyed hash, so that a heap dump's keys cannot be guessed at. */
   readonly #salt = randomBytes(32)
 
@@ -106,6 +109,12 @@ export class Tokens {
     const realm = new URL(challenge.realm)
     const forbidden = forbiddenTarget(realm, origin)
     if (forbidden !== undefined) return unfit(request, `its token realm is refused: ${forbidden}`)
+    const visitor = JSON.stringify([challenge.realm, this.fingerprint(request.credentials)])
+    const pause = this.#pauses.enter(visitor)
+    if (pause !== undefined) {
+      const saidBy = `token server ${realm.host}`
+      return { trouble: { kind: pause.kind, result: `${saidBy}: ${pauseLeft(pause)}`, retryAfterMs: pause.leftMs, saidBy } }
+    }
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
     const body: Buffer[] = []
     const asked = { host, agents: this.#agents, registry: request.sentBy ?? origin, signal }
@@ -117,9 +126,14 @@ export class Tokens {
     })
     switch (reply.kind) {
       case 'success':
+        this.#pauses.answered(visitor)
         return readToken(Buffer.concat(body), request, staleAt)
-      case 'refusal':
-        return { trouble: refusedToken(reply.head.status, reply.head.headers['retry-after'], reply.body, realm, request) }
+      case 'refusal': {
+        const trouble = refusedToken(reply.head.status, reply.head.headers['retry-after'], reply.body, realm, request)
+        if (trouble.kind === 'refused') this.#pauses.answered(visitor)
+        else if (trouble.retryAfterMs !== undefined) this.#pauses.begin(visitor, trouble.retryAfterMs, trouble.kind)
+        return { trouble }
+      }
       case 'forbidden':
         return unfit(request, `its token realm redirects, and that is refused: ${reply.reason}`)
       case 'broken': {
@@ -199,11 +213,18 @@ function unfit(request: TokenRequest, why: string): Result<never> {
   }
 }
 
-function refusedToken(status: number, retryAfter: string | undefined, body: Buffer, realm: URL, request: TokenRequest): Trouble {
+function refusedToken(
+  status: number,
+  retryAfter: string | undefined,
+  body: Buffer,
+  realm: URL,
+  request: TokenRequest,
+): Extract<Trouble, { kind: 'rate-limited' | 'server-error' | 'refused' }> {
   const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), secretsFor(request))
-  const result = `token server ${realm.host}: ${status}${text === '' ? '' : ` ${text}`}`
-  if (status === 429) return { kind: 'rate-limited', result, retryAfterMs: parseRetryAfter(retryAfter) }
-  if (status >= 500) return { kind: 'server-error', result, retryAfterMs: parseRetryAfter(retryAfter) }
+  const saidBy = `token server ${realm.host}`
+  const result = `${saidBy}: ${status}${text === '' ? '' : ` ${text}`}`
+  const kind = status === 429 ? 'rate-limited' : status >= 500 ? 'server-error' : 'refused'
+  if (kind !== 'refused') return { kind, result, retryAfterMs: parseRetryAfter(retryAfter), saidBy }
   return { kind: 'refused', as: 'unauthorized', result, user: userOf(request.credentials) }
 }
 

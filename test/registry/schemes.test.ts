@@ -118,7 +118,7 @@ describe.skipIf(!hasOpenssl)('a registry that is called insecure, and is asked o
 
 it('what worked is known for five minutes, and plain HTTP no longer for being used', async () => {
   let now = 0
-  await using agents = new Agents({ headersMs: 1_000, bodyMs: 1_000 })
+  await using agents = new Agents(1_000)
   const schemes = new Schemes(agents, 'windlass-test', () => now)
   const host: Host = {
     name: 'r.example',
