@@ -23,6 +23,12 @@ export interface Prepull extends AsyncDisposable {
   queue(): readonly QueuedImage[]
   /** What is wrong with the lists. */
   problems(): readonly string[]
+  /** Names of the lists, those without images too. */
+  lists(): readonly string[]
+  /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
+  watch(onChange: () => void, options: Abortable): void
+  /** Resolves once the lists have been read. */
+  readonly read: Promise<void>
 }
 
 /** Undefined where no lists are configured. Disposing it ends its pulls. */
@@ -45,12 +51,16 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
     onChange: (declared) => prepuller.declare(declared),
     log,
   })
-  const work = Promise.all([files.start({ signal }), prepuller.run({ signal })])
+  const read = files.start({ signal })
+  const work = Promise.all([read, prepuller.run({ signal })])
   return {
     wake: () => prepuller.wake(),
     reload: () => void files.reload(),
     queue: () => prepuller.queue(),
     problems: () => files.problems,
+    lists: () => prepuller.lists(),
+    watch: (onChange, options) => prepuller.watch(onChange, options),
+    read,
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await work

@@ -49,6 +49,7 @@ export class Prepuller {
   #mustRelease = false
   #changed = Promise.withResolvers<void>()
   #isFirst = true
+  readonly #watchers = new Set<() => void>()
   #watched: Place['puller'] | undefined
   #complaint: string | undefined
 
@@ -80,6 +81,7 @@ export class Prepuller {
   wake(): void {
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
+    this.#tell()
   }
 
   /** What is declared and how far it is, first what goes first. */
@@ -90,6 +92,22 @@ export class Prepuller {
       priority: list.priority,
       state,
     }))
+  }
+
+  /** Names of the lists, those without images too. */
+  lists(): readonly string[] {
+    return this.#declared.lists.map(({ name }) => name)
+  }
+
+  /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
+  watch(onChange: () => void, { signal }: Abortable): void {
+    if (signal.aborted) return
+    this.#watchers.add(onChange)
+    signal.addEventListener('abort', () => this.#watchers.delete(onChange), { once: true })
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher()
   }
 
   /** Until the signal aborts; then once every pull has ended. */
@@ -161,6 +179,7 @@ export class Prepuller {
   #begin(entry: Entry, place: Place, signal: AbortSignal): void {
     const before = entry.state
     entry.state = { kind: 'pulling', since: new Date() }
+    this.#tell()
     const work = this.#bring(entry, before, place, signal).finally(() => {
       this.#running.delete(work)
       this.wake()

@@ -107,6 +107,11 @@ export const CASES: Readonly<Record<string, Case>> = {
     still: one(`windlass_prepull_list_problems{${node}}`, '0x40'),
     after: '20m',
   },
+  WindlassClusterNotTold: {
+    fires: one(`windlass_kubernetes_writes_total{${node},resource="nodes",outcome="failed"}`, '0+1x90'),
+    still: one(`windlass_kubernetes_writes_total{${node},resource="nodes",outcome="done"}`, '0+1x90'),
+    after: '70m',
+  },
   WindlassRestarting: {
     fires: [
       [`process_start_time_seconds{${node}}`, '1 1 2 2 3 3 4x40'],

@@ -62,7 +62,7 @@ const CLOSED: Readonly<Record<string, ReadonlySet<string>>> = {
   phase: new Set(PULL_PHASES),
   state: new Set(PREPULL_STATES),
   result: new Set(['pulled', 'here', 'stale', 'failed']),
-  outcome: new Set(['sent', 'dropped']),
+  outcome: new Set(['sent', 'dropped', 'done', 'failed']),
   quantile: new Set(['0.5', '0.99', '1']),
   reason: new Set([...PASSTHROUGH_REASONS, ...Object.keys(isForwardable)]),
 }
