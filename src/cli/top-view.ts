@@ -35,12 +35,12 @@ export function glanceLines({ daemon, pulls, history }: Glance, { columns, rows 
     ...(pulls.length === 0 ? [] : linesOf(pullsTable(pulls, columns))),
   ]
   if (history.length === 0) return above
-  const ended = history.filter(({ failure }) => failure !== undefined).length
-  const below = `last ${plural(history.length, 'pull')} that ended${ended === 0 ? '' : `, ${ended} of them failed`}`
+  const failed = history.filter(({ failure }) => failure !== undefined).length
+  const below = `last ${plural(history.length, 'pull')} that ended${failed === 0 ? '' : `, ${failed} of them failed`}`
   const [header = '', ...lines] = linesOf(historyTable(history, columns))
   const table = lines.map((line, at) => (history[at]?.failure === undefined ? line : paint('red', line)))
   // The last of them is worth more than the last of many pulls under way.
-  const room = rows - 1 - LEAST_BELOW
+  const room = Math.max(1, rows - 1 - LEAST_BELOW)
   return [...above.slice(0, room), '', paint('bold', below), header, ...table].slice(0, rows - 1)
 }
 
