@@ -76,6 +76,23 @@ test('what is declared is pulled, lists of a higher priority first, and pinned b
   expect(at.prepuller.queue().images.map(({ state }) => state.kind === 'here' && state.isProtected)).toEqual([true, true, true])
 })
 
+test('who watches hears of each step, until they leave', async () => {
+  const at = await open()
+  await using _ = at
+  const states: (string | undefined)[] = []
+  const left = new AbortController()
+  at.prepuller.watch(() => states.push(at.state()?.kind), { signal: left.signal })
+  at.declare([list('base', [at.declared('a:1')])])
+  await at.until(() => at.state()?.kind === 'here')
+  expect(at.prepuller.queue().lists).toEqual(['base'])
+  await at.until(() => states.at(-1) === 'here')
+  expect([...new Set(states)]).toEqual(['waiting', 'pulling', 'here'])
+  left.abort()
+  const { length } = states
+  at.prepuller.wake()
+  expect(states).toHaveLength(length)
+})
+
 test('what is declared no more is unpinned; not while a file cannot be read; other owners’ pins stay', async () => {
   const at = await open()
   await using _ = at
