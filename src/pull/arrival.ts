@@ -5,6 +5,7 @@ import type { Descriptor } from '../oci/oci.ts'
 import { type From, newTrail, type Repository, type Trail, type Transfer } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
+import type { Rank } from '../sys/rank.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { LayerSource, UnpackedLayer, Unpacker, Unpacking } from '../unpack/unpack.ts'
@@ -42,8 +43,8 @@ export type ArrivalCrew = {
   readonly partials: Partials | undefined
 }
 
-/** `hold`: so many bytes have come; a promise where the next must wait. */
-type Held = { readonly hold: (bytes: number) => Promise<void> | undefined }
+/** `hold`: so many bytes have come; a promise where the next must wait. `isAhead`: no pod waits for the layer, as far as is known now. */
+type Held = { readonly hold: (bytes: number) => Promise<void> | undefined; readonly isAhead: () => boolean }
 
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
@@ -53,6 +54,7 @@ export class Arrival {
   readonly #planned: PlannedLayer
   readonly #id: LayerId
   readonly #hold: Held['hold']
+  readonly #isAhead: Held['isAhead']
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
   readonly #log: Log
@@ -61,7 +63,7 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room, log, partials, hold }: ArrivalCrew & Held,
+    { store, unpacker, room, log, partials, hold, isAhead }: ArrivalCrew & Held,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -69,6 +71,7 @@ export class Arrival {
   ) {
     this.#store = store
     this.#hold = hold
+    this.#isAhead = isAhead
     this.#unpacker = unpacker
     this.#room = room
     this.#planned = planned
@@ -112,6 +115,7 @@ export class Arrival {
       this.#progress.unpacking = unpacking
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
+        unpacking.rank(this.#rank())
         return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))
       }
       const from = await partial?.replay({ write: take }, { signal: this.#signal })
@@ -181,6 +185,7 @@ export class Arrival {
   async #replay(staged: StagedLayer, source: LayerSource): Promise<Obtained> {
     const asked = performance.now()
     await using unpacking = await this.#open(staged, source)
+    unpacking.rank(this.#rank())
     this.#progress.isDue = true
     await this.#room.due(this.#id, { signal: this.#signal })
     this.#progress.isDue = false
@@ -188,6 +193,10 @@ export class Arrival {
     const queuedMs = performance.now() - asked
     const facts = await unpacking.finish()
     return { staged, facts, report: reportOf('copy', this.#planned, facts, { queuedMs, networkMs: 0, attempts: 0 }) }
+  }
+
+  #rank(): Rank {
+    return this.#isAhead() ? 'behind' : 'usual'
   }
 
   #open(staged: StagedLayer, source: LayerSource): ReturnType<Unpacker['open']> {

@@ -1,11 +1,12 @@
 /** The warden's thread: gives its rights up, then starts extractors and tells how they end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
-import { constants, getPriority, setPriority } from 'node:os'
+import { setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import { confineThread } from '../sys/confine.ts'
+import { usualNice } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
@@ -18,11 +19,6 @@ const FLAGS = [
   ...['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--optimize-for-size'],
   '--openssl-config=/dev/null',
 ]
-/**
- * Extractors take all the processor there is, the thread that answers very little, and it must not wait for their turns to end. This is
- * between the two of them: against other services a group of its own counts (cgroups(7)), not this (sched(7)).
- */
-const NICER = 5
 /** How much of what a dying extractor wrote is told. */
 const LAST_WORDS = 2_000
 
@@ -39,7 +35,7 @@ if (cache !== undefined) {
   flushCompileCache()
 }
 // Of this thread (0 is the caller, getpriority(2)), and so of the processes it starts.
-setPriority(0, Math.min(constants.priority.PRIORITY_LOW, getPriority(0) + NICER))
+setPriority(0, usualNice())
 tell({ refused: confineThread(cache === undefined ? territory : { ...territory, readable: [...territory.readable, cache] }) })
 
 parentPort?.on('message', (order: WardenOrder) => {
