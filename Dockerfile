@@ -24,5 +24,5 @@ RUN mkdir -m 0700 /var/lib/windlass && mkdir -p /run/windlass
 # Mount the node's /var/lib/windlass and /run/windlass here: images must outlive the container, and clients (crictl) need the socket.
 VOLUME ["/var/lib/windlass", "/run/windlass"]
 ENV NODE_ENV=production
-ENTRYPOINT ["/opt/windlass/node_modules/.bin/node", "--max-semi-space-size=1", "--optimize-for-size", "/opt/windlass/src/main.ts"]
+ENTRYPOINT ["/opt/windlass/node_modules/.bin/node", "--max-semi-space-size=1", "/opt/windlass/src/main.ts"]
 CMD ["serve"]
