@@ -24,10 +24,14 @@ export type Rank = 'usual' | 'behind'
  * between the two of them: against other services a group of its own counts (cgroups(7)), not this (sched(7)).
  */
 const NICER = 5
+/** The lowest there is, for a daemon that nobody has ranked itself. */
+const BEHIND = 14
 const { PRIORITY_LOW } = constants.priority
 
 /** An extractor's nice value, for its parent. */
 export const usualNice = (): number => Math.min(PRIORITY_LOW, getPriority(0) + NICER)
+
+export const behindNice = (): number => Math.min(PRIORITY_LOW, usualNice() + BEHIND)
 
 /**
  * Ranks a process; says what was refused, a line each. Its turns at the processor are left alone where it could not get them back: a pod may
@@ -36,7 +40,7 @@ export const usualNice = (): number => Math.min(PRIORITY_LOW, getPriority(0) + N
 export function rankProcess(pid: number, rank: Rank): string[] {
   const refused: string[] = []
   try {
-    if (mayReturn()) setPriority(pid, rank === 'behind' ? PRIORITY_LOW : usualNice())
+    if (mayReturn()) setPriority(pid, rank === 'behind' ? behindNice() : usualNice())
   } catch (error) {
     refused.push(`setpriority: ${error instanceof Error ? error.message : error}`)
   }
