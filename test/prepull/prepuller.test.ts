@@ -110,6 +110,25 @@ test('IfNotPresent asks nobody for what is here; Always asks, and takes what the
   expect(at.state(1)).toMatchObject({ kind: 'here', image: moved.id })
 })
 
+test('as many are pulled at once as may be', async () => {
+  const at = await open({ maxParallel: 2 })
+  await using _ = at
+  const stand = Promise.withResolvers<void>()
+  at.lab.registry.fault = () => ({ kind: 'hold', until: stand.promise })
+  at.declare([
+    list(
+      'base',
+      ['a:1', 'b:1', 'c:1'].map((name) => at.declared(name)),
+    ),
+  ])
+  await at.until(() => at.lab.puller.inFlight().length === 2)
+  expect(at.prepuller.queue().images.map(({ state }) => state.kind)).toEqual(['pulling', 'pulling', 'waiting'])
+  await delay(200)
+  expect(at.lab.puller.inFlight()).toHaveLength(2)
+  stand.resolve()
+  await at.until(() => isAll('here')(at.prepuller.queue().images))
+})
+
 test('a failure says why, and is tried again later each time; the next image does not wait for it', async () => {
   const at = await open()
   await using _ = at
@@ -143,9 +162,11 @@ test('none begins while a pod’s pull runs', async () => {
   at.declare([list('base', [at.declared('a:1')])])
   await delay(300)
   expect(at.lab.registry.requests.filter(({ path }) => path.includes('/a/'))).toEqual([])
+  expect(at.prepuller.queue().held).toBe('pulls that somebody waits for go first')
   hold.resolve()
   await pod
   await at.until(() => at.state()?.kind === 'here')
+  expect(at.prepuller.queue().held).toBeUndefined()
 })
 
 test('nor with less of the disk free than is wanted, or before its jitter, or without a place', async () => {
