@@ -108,7 +108,7 @@ describe('queue', () => {
     const watching = run(['--socket', path, 'queue', '--watch'], depsWith(), at.io)
     await expect.poll(at.stdout, soon).toContain('waiting')
     become({ images: [image('r.example/a:1', failed())] })
-    await expect.poll(at.stdout, soon).toContain('3× r.example: 503')
+    await expect.poll(at.stdout, soon).toContain('3× r.example/d:1: r.example: 503')
     at.interrupt('SIGINT')
     expect(await watching).toBe(130)
   })
