@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { parseDigest } from '../../src/oci/digest.ts'
 import { backoffMs } from '../../src/prepull/backoff.ts'
 import type { DeclaredImage, ImageList, Means, Place } from '../../src/prepull/prepull.ts'
 import { Prepuller, type PrepullerParts } from '../../src/prepull/prepuller.ts'
@@ -196,6 +197,53 @@ test('what the runtime shows no pin of is unprotected, and told once; what it sh
   at.declare([list('base', [at.declared('b:1')])])
   await at.until(() => at.state()?.kind === 'here')
   expect(at.state()).toMatchObject({ isProtected: true })
+})
+
+test('in a runtime’s store a time is renewed while the image is declared, once half of it is over; and the pin with it', async () => {
+  const DAY = 24 * 3_600_000
+  const given: number[] = []
+  let leftMs = 0
+  const timed = ({ store, puller }: Lab): Place => ({
+    puller,
+    store: {
+      overlayDir: store.overlayDir,
+      find: async (name) => {
+        const found = await store.find(name)
+        return found && { ...found, expiry: { at: new Date(Date.now() + leftMs), of: 'image' as const } }
+      },
+      images: () => store.images(),
+      pin: (id, pin) => store.pin(id, pin),
+      unpin: (id, owner) => store.unpin(id, owner),
+      expiries: {
+        stays: async () => true,
+        begin: async () => ({
+          give: async (_id, at) => {
+            given.push(at.getTime() - Date.now())
+            return at
+          },
+          [Symbol.dispose]: () => {},
+        }),
+      },
+    },
+  })
+  for (const [left, times] of [
+    [3 * DAY, 1],
+    [4 * DAY, 0],
+  ] as const) {
+    const at = await open({ placeIn: timed })
+    await using _ = at
+    const image = at.declared('a:1')
+    const { id } = await at.lab.pull({ ...image, credentials: { kind: 'anonymous' }, client: 'cli' })
+    const until = new Date(Date.now() + left)
+    await at.lab.store.pin(parseDigest(id), { owner: 'prepull:base', reason: '', since: new Date(), until })
+    leftMs = left
+    given.length = 0
+    at.declare([list('base', [image])])
+    await at.until(() => at.state()?.kind === 'here')
+    expect(given.map((ms) => Math.round(ms / DAY))).toEqual(times === 1 ? [7] : [])
+    const [pin] = (await at.lab.store.find(image.name))?.pins ?? []
+    expect(Math.round(((pin?.until?.getTime() ?? 0) - Date.now()) / DAY)).toBe(times === 1 ? 7 : 4)
+  }
 })
 
 test('each login of its secrets is tried until one is accepted', async () => {
