@@ -81,6 +81,8 @@ export type Config = {
     readonly listDir: string
     /** Pull secrets are `NAME/.dockerconfigjson` below it. */
     readonly secretsDir?: string
+    /** Archives that images of lists come from. */
+    readonly archiveDir?: string
     readonly startJitterMs: number
     readonly maxParallelImagePulls: number
     /** Over all of them; absent: no limit. */

@@ -235,7 +235,7 @@ function watermarksOf(gc: Configuration['gc']): Config['gc'] {
 
 function prepullOf(prepull: Configuration['prepull']): Pick<Config, 'prepull'> {
   if (prepull?.listDir === undefined) return {}
-  const { listDir, secretsDir, startJitter, maxBytesPerSecond, credentialProvider } = prepull
+  const { listDir, secretsDir, archiveDir, startJitter, maxBytesPerSecond, credentialProvider } = prepull
   return {
     prepull: Object.freeze({
       listDir,
@@ -243,6 +243,7 @@ function prepullOf(prepull: Configuration['prepull']): Pick<Config, 'prepull'> {
       maxParallelImagePulls: prepull.maxParallelImagePulls ?? defaults.prepull.maxParallelImagePulls,
       minFreePercent: prepull.minFreePercent ?? defaults.prepull.minFreePercent,
       ...(secretsDir === undefined ? {} : { secretsDir }),
+      ...(archiveDir === undefined ? {} : { archiveDir }),
       ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond }),
       ...(credentialProvider === undefined ? {} : { credentialProvider: Object.freeze(credentialProvider) }),
     }),

@@ -201,6 +201,7 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       listDir: path.optional(),
       secretsDir: path.optional(),
+      archiveDir: path.optional(),
       startJitter: durationAtLeast(0, '5m').optional(),
       maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
       maxBytesPerSecond: quantity.optional(),

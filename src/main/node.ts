@@ -12,7 +12,7 @@ import { identifier } from '../pull/identity.ts'
 import { createLooker, type Looker } from '../pull/look.ts'
 import { Partials } from '../pull/partials.ts'
 import type { Puller } from '../pull/pull.ts'
-import { createPuller, type PullerOptions } from '../pull/puller.ts'
+import { createPuller } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
 import { placesFor } from '../registry/places.ts'
@@ -30,6 +30,7 @@ import type { LayerVerifier } from '../verify/verify.ts'
 import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
+import { countedStore, type Observers } from './observers.ts'
 import { aheadLimits } from './prepull.ts'
 import { workersFor } from './workers.ts'
 
@@ -49,10 +50,12 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Of containerd, in place of the one that its CRI plugin shows. */
+  readonly namespace?: string
   /** Pulling is what it is for: without the rights it takes it is not opened. */
   readonly mustPull?: boolean
-  /** Told how each pull ended; must not throw. */
-  readonly onPullEnd?: PullerOptions['onEnd']
+  /** By default nobody counts or traces. */
+  readonly observers?: Observers
   /** Called once if the store can change nothing any more. */
   readonly onLost?: (error: Error) => void
 }
@@ -63,6 +66,7 @@ type OpenStore = { readonly store: Store; readonly staging: string; readonly lay
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. Throws not-permitted. */
 export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
+  const { observers } = options
   const platform = hostPlatform()
   const { store, ...places } = await openStore(config, platform, log, options)
   opened.use(store)
@@ -85,21 +89,26 @@ export async function openNode(config: Config, version: string, log: Logger, opt
       progressTimeoutMs: config.registry.progressTimeoutMs,
       transfers: config.registry.transfers,
       userAgent: `windlass/${version}`,
-      log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
+      log: (event) => {
+        observers?.onRequest(event)
+        const { type, ...fields } = event
+        log.debug(fields, `registry: ${type}`)
+      },
     }),
   )
-  const onEnd = options.onPullEnd === undefined ? {} : { onEnd: options.onPullEnd }
   const maxParallelPulls = config.maxParallelImagePulls
-  const collector = createCollector(store)
+  const collector = createCollector(observers === undefined ? store : countedStore(store, observers.onCollected))
   const partials = await openPartials(config, log)
-  const housekeeper = new Housekeeper({ store, collector, watermarks: config.gc, log, partials })
+  const onRemoved = observers === undefined ? {} : { onRemoved: observers.onImageRemoved }
+  const housekeeper = new Housekeeper({ store, collector, watermarks: config.gc, log, partials, ...onRemoved })
   const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess, staleTagsFor }
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
   const common = { registry, store, unpacker, platform, room: housekeeper.room, history, log }
+  const observed = observers === undefined ? {} : { observer: observers.pulls }
   const ahead = aheadLimits(config, workers)
-  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
+  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...observed })
   opened.defer(() => {
     store.stopping?.()
     return puller.close()
@@ -128,14 +137,15 @@ async function openStore(
   { rootDir: root, pins, keepBlobs, durability }: Config,
   platform: Platform,
   log: Logger,
-  { runtime, onLost, signal }: NodeOptions,
+  { runtime, namespace, onLost, signal }: NodeOptions,
 ): Promise<OpenStore> {
   const isLazy = durability === 'Lazy'
   const common = { isLazy, ...(onLost === undefined ? {} : { onLost }) }
   if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...common }
+    const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...common }
     if (pins.length > 0)
       log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })
@@ -159,7 +169,7 @@ function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string }
 }
 
 /** Throws invalid-argument for an address in the environment that is none of a proxy. */
-function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
+export function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
   const said = {
     ...(http === undefined ? {} : { http }),
     ...(https === undefined ? {} : { https }),

@@ -232,7 +232,7 @@ function territoryOf(staging: string, trees: readonly string[]): Territory {
   return {
     // The null device is what its standard input and output are.
     writable: [staging, '/dev/null'],
-    readable: [...trees, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    readable: [...trees, at('..'), at('../../package.json'), modules, '/etc/ld.so.cache'],
     executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

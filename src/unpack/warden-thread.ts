@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { confineThread } from '../sys/confine.ts'
 import { usualNice } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
+import { beside } from '../task/beside.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**
@@ -19,7 +20,7 @@ const FLAGS = ['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2
 /** How much of what a dying extractor wrote is told. */
 const LAST_WORDS = 2_000
 
-const extractor = fileURLToPath(new URL('./extractor.ts', import.meta.url))
+const extractor = fileURLToPath(beside(import.meta.url, 'extractor'))
 // Node answers with the directory of this very version and these very flags, inside the one it was given.
 const versioned = getCompileCacheDir()
 const cache = versioned === undefined ? undefined : dirname(versioned)

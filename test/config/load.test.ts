@@ -64,6 +64,7 @@ logging: {format: text, level: debug}
 prepull:
   listDir: /etc/windlass/lists
   secretsDir: /etc/windlass/secrets
+  archiveDir: /srv/images
   startJitter: 5m
   maxParallelImagePulls: 1
   maxBytesPerSecond: 100Mi
@@ -137,6 +138,7 @@ describe('what is in force', () => {
       prepull: {
         listDir: '/etc/windlass/lists',
         secretsDir: '/etc/windlass/secrets',
+        archiveDir: '/srv/images',
         startJitterMs: 300_000,
         maxParallelImagePulls: 1,
         maxBytesPerSecond: 100 * 2 ** 20,

@@ -1,8 +1,8 @@
 /** What a process and its descendants hold, as the kernel counts it (proc_pid_smaps_rollup(5)), again and again until it is disposed. */
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { descendantsOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
-import { descendantsOf } from '../integration/process.ts'
 
 /** Bytes. `rss` counts a page once for each process that has it, `pss` shares it out among them all, others on the machine included. */
 export type Held = { readonly processes: number; readonly rss: number; readonly pss: number; readonly anonymous: number }

@@ -47,7 +47,7 @@ function inV2(name: string, { memoryMib, cpus }: Limits): Group {
   mkdirSync(dir)
   writeFileSync(join(dir, 'memory.max'), String(memoryMib * 2 ** 20))
   writeFileSync(join(dir, 'cpu.max'), `${cpus * PERIOD_US} ${PERIOD_US}`)
-  const event = (key: string): number => numberAt(join(dir, 'memory.events'), key)
+  const event = (key: string): number => figureIn(join(dir, 'memory.events'), key)
   return {
     wrapper: joining([dir]),
     spent: () => ({
@@ -71,7 +71,7 @@ function inV1(name: string, { memoryMib, cpus }: Limits): Group {
     wrapper: joining([memory, cpu]),
     spent: () => ({
       peakBytes: Number(readFileSync(join(memory, 'memory.max_usage_in_bytes'), 'utf8')),
-      oomKills: numberAt(join(memory, 'memory.oom_control'), 'oom_kill'),
+      oomKills: figureIn(join(memory, 'memory.oom_control'), 'oom_kill'),
       limitHits: Number(readFileSync(join(memory, 'memory.failcnt'), 'utf8')),
     }),
     [Symbol.dispose]: () => {
@@ -86,5 +86,5 @@ const joining = (dirs: readonly string[]): readonly string[] => {
   return ['sh', '-c', `${steps} && exec "$@"`, 'sh']
 }
 
-const numberAt = (file: string, key: string): number =>
+const figureIn = (file: string, key: string): number =>
   Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(readFileSync(file, 'utf8'))?.[1])

@@ -6,7 +6,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { benchCache, benchImage, pushBenchImage } from '../../bench/image.ts'
+import { benchCache, benchImage, pushBenchImage } from '../../bench/images/images.ts'
 import { Disk } from '../crash/disk.ts'
 import { startDockerRegistry } from '../registry/docker-registry.ts'
 import { makeGroup } from './group.ts'
@@ -20,7 +20,7 @@ const { memory: memoryMib, cpus } = z.object({ memory: number, cpus: number }).p
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 const { signal } = stop
-const made = await benchImage((text) => console.error(text), { signal })
+const made = await benchImage('debian', 'gzip', (text) => console.error(text), { signal })
 await using registry = await startDockerRegistry({ dir: join(benchCache, 'registry') })
 const image = await pushBenchImage(registry.host, made, { signal })
 using disk = new Disk('4G')

@@ -4,9 +4,10 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failureOf } from '../../failure/failure.ts'
+import { beside } from '../../task/beside.ts'
 import type { JanitorData, JanitorDuties } from './janitor.ts'
 import type { StoreLog } from './log.ts'
-import { beside, Thread } from './thread.ts'
+import { Thread } from './thread.ts'
 
 /** How long the end of the store waits for the trash to be empty; the next start removes what is left. */
 const PATIENCE_MS = 2000

@@ -27,6 +27,8 @@ import type { TarSplits } from './tar-splits.ts'
 export type LandingParts = {
   readonly daemon: Daemon
   readonly cri: Connection
+  /** Whether the CRI plugin is to show what has landed. */
+  readonly isShownByCri: boolean
   /** Where containerd's content is found, if that is known. */
   readonly contentDir: string | undefined
   readonly sweeper: Sweeper
@@ -74,7 +76,7 @@ export class Lander {
     await using hold = holds.add(layerIdsOf(image.config.diffIds))
     const { landed, named, syncMs, publishMs } = await this.#sealer.add({ image, hold }, signal)
     // Outside the sealer: one image that is not taken in keeps no other waiting.
-    await this.#untilAdopted(landed, named, signal)
+    if (this.#parts.isShownByCri) await this.#untilAdopted(landed, named, signal)
     named.keep()
     return { image: landed, syncMs, publishMs }
   }
