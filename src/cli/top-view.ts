@@ -21,6 +21,9 @@ export const glanceDocument = ({ daemon, pulls, history }: Glance) => ({
   history: history.map(historyDocument),
 })
 
+/** A blank line, a title, a header, and one pull. */
+const LEAST_BELOW = 4
+
 /** As many lines as there is room for: pulls under way first, of those that ended as many as fit below. */
 export function glanceLines({ daemon, pulls, history }: Glance, { columns, rows }: Size, paint: Paint): readonly string[] {
   const waiting = pulls.filter(({ phase }) => phase === 'queued').length
@@ -32,13 +35,13 @@ export function glanceLines({ daemon, pulls, history }: Glance, { columns, rows 
     ...(pulls.length === 0 ? [] : linesOf(pullsTable(pulls, columns))),
   ]
   if (history.length === 0) return above
-  const ended = history.filter(({ failure }) => failure !== undefined).length
-  const below = `last ${plural(history.length, 'pull')} that ended${ended === 0 ? '' : `, ${ended} of them failed`}`
+  const failed = history.filter(({ failure }) => failure !== undefined).length
+  const below = `last ${plural(history.length, 'pull')} that ended${failed === 0 ? '' : `, ${failed} of them failed`}`
   const [header = '', ...lines] = linesOf(historyTable(history, columns))
   const table = lines.map((line, at) => (history[at]?.failure === undefined ? line : paint('red', line)))
-  // One line of them is worth more than the last of many pulls under way.
-  const room = Math.max(rows - 1 - above.length, 4)
-  return [...above.slice(0, Math.max(4, rows - 1 - room)), '', paint('bold', below), header, ...table].slice(0, rows - 1)
+  // The last of them is worth more than the last of many pulls under way.
+  const room = Math.max(1, rows - 1 - LEAST_BELOW)
+  return [...above.slice(0, room), '', paint('bold', below), header, ...table].slice(0, rows - 1)
 }
 
 function daemonLines({ version, root, runtime, disk }: DaemonInfo): readonly string[] {

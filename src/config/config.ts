@@ -89,6 +89,8 @@ export type Config = {
     readonly maxBytesPerSecond?: number
     /** None begins with less of the disk free. */
     readonly minFreePercent: number
+    /** The cluster is told how whole lists are, and what went wrong. */
+    readonly kubernetes: boolean
     /** kubelet's plugins, for these pulls. */
     readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
   }
@@ -149,6 +151,6 @@ export const defaults = {
     maxCompressionRatio: 1000,
     maxLayerMetadata: 64 * 2 ** 20,
   },
-  prepull: { startJitterMs: 0, maxParallelImagePulls: 1, minFreePercent: 20 },
+  prepull: { startJitterMs: 0, maxParallelImagePulls: 1, minFreePercent: 20, kubernetes: false },
   logging: { format: 'json', level: 'info' },
 } as const

@@ -242,6 +242,7 @@ function prepullOf(prepull: Configuration['prepull']): Pick<Config, 'prepull'> {
       startJitterMs: startJitter ?? defaults.prepull.startJitterMs,
       maxParallelImagePulls: prepull.maxParallelImagePulls ?? defaults.prepull.maxParallelImagePulls,
       minFreePercent: prepull.minFreePercent ?? defaults.prepull.minFreePercent,
+      kubernetes: prepull.kubernetes ?? defaults.prepull.kubernetes,
       ...(secretsDir === undefined ? {} : { secretsDir }),
       ...(archiveDir === undefined ? {} : { archiveDir }),
       ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond }),

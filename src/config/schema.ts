@@ -206,6 +206,7 @@ export const configurationSchema = z.strictObject({
       maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
       maxBytesPerSecond: quantity.optional(),
       minFreePercent: whole(0, 99).optional(),
+      kubernetes: z.boolean().optional(),
       credentialProvider: z.strictObject({ configPath: path, binDir: path }).optional(),
     })
     .optional(),

@@ -11,6 +11,7 @@ import type { RuntimeAddress } from '../runtime/runtime.ts'
 import { shareArena, shrink } from '../sys/footprint.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
+import { openCluster, tellCluster } from './kubernetes.ts'
 import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
 import { openNode, type PullNode } from './node.ts'
@@ -79,6 +80,8 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   await using lists = openPrepull(config, log, () => node)
   prepull = lists
   if (lists !== undefined) options.onReload?.(() => lists.reload())
+  await using cluster = openCluster(config, version, log, seen.metrics)
+  if (lists !== undefined && cluster !== undefined) tellCluster(cluster, lists, () => node, { signal: end, log })
   await serveUntil(end, servicesOf(config, version, log, node, lists), config, log, door, seen, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
@@ -126,6 +129,8 @@ async function serveBeside(
   if (prepull !== undefined) {
     const { reload } = open.use(prepull)
     options.onReload?.(reload)
+    const cluster = openCluster(config, version, log, metrics)
+    if (cluster !== undefined) tellCluster(open.use(cluster), prepull, node, { signal, log })
   }
   const services = servicesBeside(config, version, log, {
     address,

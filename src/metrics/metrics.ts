@@ -28,6 +28,8 @@ export interface Metrics {
   imageRemoved(reason: 'age' | 'pressure' | 'asked'): void
   /** Spans have reached the collector, or are lost. */
   spans(outcome: 'sent' | 'dropped', count: number): void
+  /** The cluster was told something of this node, or could not be. */
+  written(resource: 'nodes' | 'events', outcome: 'done' | 'failed'): void
   /** Whether pulls go to the runtime, as all other calls do, and why. */
   passthrough(on: boolean, reason: PassthroughReason): void
 }
@@ -93,5 +95,6 @@ export const uncounted: Metrics = {
   collected: () => {},
   imageRemoved: () => {},
   spans: () => {},
+  written: () => {},
   passthrough: () => {},
 }

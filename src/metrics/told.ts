@@ -133,7 +133,7 @@ function countRequests(registry: Registry): Pick<Metrics, 'request' | 'retried' 
   }
 }
 
-function countNode(registry: Registry): Pick<Metrics, 'call' | 'collected' | 'imageRemoved' | 'spans'> {
+function countNode(registry: Registry): Pick<Metrics, 'call' | 'collected' | 'imageRemoved' | 'spans' | 'written'> {
   const registers = [registry]
   const handled = new Counter({
     name: 'grpc_server_handled_total',
@@ -172,6 +172,13 @@ function countNode(registry: Registry): Pick<Metrics, 'call' | 'collected' | 'im
     registers,
   })
   for (const outcome of ['sent', 'dropped']) spans.inc({ outcome }, 0)
+  const written = new Counter({
+    name: 'windlass_kubernetes_writes_total',
+    help: 'What the cluster was told of this node: conditions and Events, by what became of it.',
+    labelNames: ['resource', 'outcome'],
+    registers,
+  })
+  for (const resource of ['nodes', 'events']) for (const outcome of ['done', 'failed']) written.inc({ resource, outcome }, 0)
   return {
     call: ({ method, type, code, ms }) => {
       const [, service = '', name = ''] = method.split('/')
@@ -185,6 +192,7 @@ function countNode(registry: Registry): Pick<Metrics, 'call' | 'collected' | 'im
     },
     imageRemoved: (reason) => removed.inc({ reason }),
     spans: (outcome, count) => spans.inc({ outcome }, count),
+    written: (resource, outcome) => written.inc({ resource, outcome }),
   }
 }
 

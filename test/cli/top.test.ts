@@ -9,7 +9,7 @@ import type { PullStatus } from '../../src/pull/pull.ts'
 import { reportOf } from '../../src/pull/report.ts'
 import type { Services } from '../../src/rpc/server.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
-import { drivenPuller, memoryStore, noHistory, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
+import { drivenPuller, memoryStore, noLooker, noVerifier, storedImage } from '../rpc/parts.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
 
 const app = storedImage('app')
@@ -52,7 +52,7 @@ function onDisk() {
       housekeeper: housekeeperOver(store),
       looker: noLooker,
       verifier: noVerifier,
-      history: noHistory,
+      history: { list: async () => [ended('33333333')] },
     }),
   })
   return { services: { ...services, windlass }, driven }
@@ -131,7 +131,9 @@ describe('top', () => {
     driven.show([pulling('11111111')])
     const { code, stdout, stderr } = await call('top')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^windlass 1\.2\.3 .*\ndisk \d+ % used, .* free; images .*\n\n1 pull under way\nPULL/)
+    expect(stdout).toMatch(
+      /^windlass 1\.2\.3 .*\ndisk \d+ % used, .* free; images .*\n\n1 pull under way\nPULL.*\n11111111.*\n\nlast 1 pull that ended\nPULL.*\n33333333/,
+    )
   })
 
   test('says the same as JSON', async () => {
@@ -141,7 +143,7 @@ describe('top', () => {
     expect(JSON.parse((await call('-o', 'json', 'top')).stdout)).toMatchObject({
       daemon: { version: '1.2.3', disk: { totalBytes: expect.any(Number), imageBytes: expect.any(Number) } },
       pulls: [{ id: '11111111', platform: 'linux/amd64' }],
-      history: [],
+      history: [{ id: '33333333' }],
     })
   })
 

@@ -1,7 +1,7 @@
-/** What each alert is about, as series a minute apart, as promtool writes them: such that it goes off, and such that it must not. */
+/** What each alert is about, as series a minute (or an hour) apart, as promtool writes them: such that it goes off, and such that it must not. */
 
 export type Series = readonly (readonly [series: string, values: string])[]
-export type Case = { readonly fires: Series; readonly still: Series; readonly after: string }
+export type Case = { readonly fires: Series; readonly still: Series; readonly after: string; readonly every?: '1h' }
 
 const node = 'job="windlass",instance="n1"'
 const failed = (reason: string, values: string): Series[number] => [
@@ -30,9 +30,10 @@ export const CASES: Readonly<Record<string, Case>> = {
     after: '20m',
   },
   WindlassSwitchedOff: {
-    fires: one(`windlass_passthrough{${node},reason="switched"}`, '1x1500'),
-    still: one(`windlass_passthrough{${node},reason="switched"}`, '1x600 0x900'),
-    after: '1450m',
+    fires: one(`windlass_passthrough{${node},reason="switched"}`, '1x30'),
+    still: one(`windlass_passthrough{${node},reason="switched"}`, '1x10 0x20'),
+    after: '25h',
+    every: '1h',
   },
   WindlassRegistryUnavailable: {
     fires: [failed('registry-unavailable', '0+1x40')],
@@ -107,6 +108,11 @@ export const CASES: Readonly<Record<string, Case>> = {
     still: one(`windlass_prepull_list_problems{${node}}`, '0x40'),
     after: '20m',
   },
+  WindlassClusterNotTold: {
+    fires: one(`windlass_kubernetes_writes_total{${node},resource="nodes",outcome="failed"}`, '0+1x90'),
+    still: one(`windlass_kubernetes_writes_total{${node},resource="nodes",outcome="done"}`, '0+1x90'),
+    after: '70m',
+  },
   WindlassRestarting: {
     fires: [
       [`process_start_time_seconds{${node}}`, '1 1 2 2 3 3 4x40'],
@@ -131,10 +137,10 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
 }
 
-/** For promtool: of each case, whether the alert is among those that are firing. */
-export function promtoolTests(rules: string): object {
+/** For promtool: of each case of this interval, whether the alert is among those that are firing. */
+export function promtoolTests(rules: string, every: '1m' | '1h'): object {
   const testOf = (alert: string, series: Series, after: string, fires: boolean): object => ({
-    interval: '1m',
+    interval: every,
     name: `${alert} ${fires ? 'goes off' : 'is still'}`,
     input_series: series.map(([name, values]) => ({ series: name, values })),
     promql_expr_test: [
@@ -145,9 +151,10 @@ export function promtoolTests(rules: string): object {
       },
     ],
   })
-  const tests = Object.entries(CASES).flatMap(([alert, { fires, still, after }]) => [
+  const cases = Object.entries(CASES).filter(([, each]) => (each.every ?? '1m') === every)
+  const tests = cases.flatMap(([alert, { fires, still, after }]) => [
     testOf(alert, fires, after, true),
     testOf(alert, still, after, false),
   ])
-  return { rule_files: [rules], evaluation_interval: '1m', tests }
+  return { rule_files: [rules], evaluation_interval: every, tests }
 }

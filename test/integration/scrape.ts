@@ -42,7 +42,7 @@ export function familiesIn(text: string): ReadonlyMap<string, Family> {
 /** Both daemons' figures, one after the other. */
 export async function scrapeOfEverything({ signal }: Abortable): Promise<string> {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-scrape-'))
-  return `${await ofOurOwn(join(dir.path, 'own'), { signal })}\n${await ofBeside(join(dir.path, 'beside'), { signal })}`
+  return `${await ofOurOwn(join(dir.path, 'own'), { signal })}\n\n\n${await ofBeside(join(dir.path, 'beside'), { signal })}`
 }
 
 async function ofOurOwn(dir: string, { signal }: Abortable): Promise<string> {

@@ -11,6 +11,7 @@ import { basicAuthorization, login, startDockerRegistry } from '../registry/dock
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { startProxy } from '../registry/proxy-server.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
+import { startCollector } from '../trace/collector.ts'
 import { lacking } from './lacking.ts'
 import { push } from './push.ts'
 import { startWindlass } from './windlass.ts'
@@ -69,6 +70,7 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
       issued: 'canary-issued',
       presigned: 'canary-presigned',
       environment: 'canary-environment',
+      collector: 'canary-collector',
     }
     const forms = formsOf(secrets, ['windlass', 'alice', 'helped', 'plugged', 'puller', 'carol'])
     const found: string[] = []
@@ -145,10 +147,15 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
         logging: { format: 'json', level: 'trace' },
       }),
     )
+    await using collector = await startCollector()
+    const traced = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${secrets.collector}`,
+    }
     const windlassDir = join(dir.path, 'w')
     await using windlass = await startWindlass(windlassDir, {
       signal,
-      env: { WINDLASS_CONFIG: config, PATH: `${at.path}:${process.env.PATH}`, SOME_TOKEN: secrets.environment },
+      env: { WINDLASS_CONFIG: config, PATH: `${at.path}:${process.env.PATH}`, SOME_TOKEN: secrets.environment, ...traced },
     })
     const hosts = join(windlassDir, 'hosts', certsName(echoing.host))
     mkdirSync(hosts, { recursive: true })
@@ -200,6 +207,10 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
 
     const [, port] = await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal })
     search('the metrics', await (await fetch(`http://127.0.0.1:${port}/metrics`, { signal })).text())
+    // Both pulls that were let in, and those that were not, are spans there.
+    await collector.until('PullImage', 8)
+    for (const { body } of collector.requests) search('a trace', body)
+    expect(collector.requests[0]?.headers.authorization).toBe(`Bearer ${secrets.collector}`)
     search('the log', windlass.daemon.output())
     for (const entry of readdirSync(windlass.root, { recursive: true, withFileTypes: true }))
       if (entry.isFile()) search(join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name)))
