@@ -183,7 +183,10 @@ export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => 
 
 export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ ...receipt, at: new Date(atMs) })
 
-export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
+export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({
+  imageId: parseDigest(imageId, 'image id'),
+  pins: pins.map(pinOf),
+})
 
 export const unpinnedOf = ({ left, ...pinned }: PinResponse__Output): Unpinned => ({
   ...pinnedOf({ ...pinned, left }),

@@ -30,7 +30,7 @@ import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
-import { diskOf, hasNoStore } from './disk.ts'
+import { diskOf } from './disk.ts'
 import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
@@ -49,7 +49,8 @@ import {
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
-import { statusOf } from './status.ts'
+import { type ControlledLists, queueHandlers } from './queue.ts'
+import { hasNoStore, statusOf } from './status.ts'
 import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
@@ -77,6 +78,8 @@ export type ControlledNode = {
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
   readonly verifier: LayerVerifier
+  /** Whether kubelet hears of a pin that was set a moment ago; absent where the store answers kubelet itself. Throws runtime, cancelled. */
+  readonly showsPin?: (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
@@ -85,6 +88,8 @@ export type ControlServiceParts = {
   /** Throws passthrough, or runtime-down, while there is no pull path. */
   readonly node: () => ControlledNode
   readonly runtime?: ControlledRuntime
+  /** Absent where no directory of lists is configured. */
+  readonly lists?: ControlledLists
   readonly log: Log
   readonly root: string
   /** The node's own. */
@@ -177,6 +182,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       for await (const pulls of states) yield { pulls: pulls.map(pullMessage) }
     },
 
+    ...queueHandlers(() => node().puller, parts.lists),
+
     async listHistory({ reference, id, limit }) {
       const asked = {
         limit,
@@ -200,9 +207,18 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       return removal === undefined ? {} : removalMessage(removal)
     },
 
-    async pin({ image, owner, reason, ttlMs }) {
+    async pin({ image, owner, reason, ttlMs }, { signal }) {
+      const { store, showsPin } = node()
       const wish = { owner, reason, ...(ttlMs === 0 ? {} : { ttlMs }) }
-      const { imageId, pins } = await pinImage(node().store, image, wish)
+      const { imageId, pins } = await pinImage(store, image, wish)
+      if ((await showsPin?.(imageId, { signal, isNew: true })) === false) {
+        await unpinImage(store, image, owner)
+        fail({
+          kind: 'invalid-argument',
+          what: 'pin',
+          reason: 'this runtime does not show pins to kubelet, which would remove it all the same; containerd does since 1.7',
+        })
+      }
       log.info({ image: imageId, pins }, 'pinned')
       return { imageId, pins: pins.map(pinMessage) }
     },

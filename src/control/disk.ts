@@ -1,10 +1,10 @@
 /** The file system that images are on, for whoever asks which daemon this is. */
-import { failureOf } from '../failure/failure.ts'
 import { type Disk, measureDisk } from '../gc/disk.ts'
 import type { Log } from '../pull/log.ts'
 import type { Disk as DiskMessage } from '../rpc/generated/windlass/v1/Disk.ts'
 import type { InfoResponse } from '../rpc/generated/windlass/v1/InfoResponse.ts'
 import type { Store } from '../store/store.ts'
+import { hasNoStore } from './status.ts'
 
 export const diskMessage = ({ path, totalBytes, availableBytes, usedPercent }: Disk): DiskMessage => ({
   path,
@@ -12,9 +12,6 @@ export const diskMessage = ({ path, totalBytes, availableBytes, usedPercent }: D
   availableBytes,
   usedPercent,
 })
-
-/** While there is no store, nothing is known of it. */
-export const hasNoStore = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(failureOf(error).kind)
 
 /** Nothing where there is no store, or it cannot be looked at: which daemon this is can be said all the same. */
 export async function diskOf(

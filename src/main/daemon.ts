@@ -8,6 +8,7 @@ import { createUpstream } from '../rpc/upstream.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
+import { shrink } from '../sys/footprint.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { openCluster, tellCluster } from './kubernetes.ts'
@@ -80,7 +81,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   if (lists !== undefined) options.onReload?.(() => lists.reload())
   await using cluster = openCluster(config, version, log, seen.metrics)
   if (lists !== undefined && cluster !== undefined) tellCluster(cluster, lists, () => node, { signal: end, log })
-  await serveUntil(end, servicesOf(config, version, log, node), config, log, door, seen, options, async () => {
+  await serveUntil(end, servicesOf(config, version, log, node, lists), config, log, door, seen, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
   })
@@ -135,6 +136,7 @@ async function serveBeside(
     upstream,
     passthrough,
     path: () => own?.state ?? { missing: broken?.message ?? 'it is closed' },
+    lists: prepull,
     onForwarded: metrics.forwarded,
   })
   await serveUntil(signal, services, config, log, door, seen, options, async () => {
@@ -185,6 +187,7 @@ async function serveUntil(
   door.isOpen = true
   manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
+  shrink()
   await aborted(end)
   log.info({}, 'stopping')
   door.isOpen = false

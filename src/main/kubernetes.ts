@@ -4,7 +4,7 @@ import { createCluster } from '../kube/cluster.ts'
 import { inCluster } from '../kube/in-cluster.ts'
 import type { Cluster, ListStanding } from '../kube/kube.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import type { QueuedImage } from '../prepull/prepull.ts'
+import type { DeclaredQueue, QueuedImage } from '../pull/queue.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Logger } from './log.ts'
@@ -27,7 +27,7 @@ type LookedAt = { readonly store: Pick<Store, 'find' | 'health'> }
 /** Tells of every change until the signal aborts. `node` is where images are, while they can be looked at. */
 export function tellCluster(
   cluster: Cluster,
-  prepull: Pick<Prepull, 'lists' | 'queue' | 'problems' | 'watch' | 'read'>,
+  prepull: Pick<Prepull, 'queue' | 'watch' | 'read'>,
   node: () => LookedAt | undefined,
   { signal, log }: Abortable & { readonly log: Pick<Logger, 'warn'> },
 ): void {
@@ -40,7 +40,7 @@ export function tellCluster(
     isTelling = true
     while (isStale && !signal.aborted) {
       isStale = false
-      await reporter.tell(prepull, node()).catch((error: unknown) => {
+      await reporter.tell(prepull.queue(), node()).catch((error: unknown) => {
         log.warn({ err: error }, 'image lists could not be looked at for the cluster; it is told of the next change')
       })
     }
@@ -66,15 +66,13 @@ export class Reporter {
     this.#cluster = cluster
   }
 
-  async tell(prepull: Pick<Prepull, 'lists' | 'queue' | 'problems'>, node: LookedAt | undefined): Promise<void> {
-    const queue = prepull.queue()
+  async tell({ lists, images: queue, problems }: DeclaredQueue, node: LookedAt | undefined): Promise<void> {
     const damaged = new Set((node?.store.health?.damaged() ?? []).map(({ id }) => id))
     const states = await Promise.all(queue.map(async (image) => ({ image, lack: await this.#lackOf(image, node, damaged) })))
     this.#tellFailures(queue)
-    const problems = prepull.problems()
     this.#tellProblems(problems)
     this.#here = new Set(states.flatMap(({ image, lack }) => (lack === undefined ? [keyOf(image)] : [])))
-    const standings = prepull.lists().map((name) =>
+    const standings = lists.map((name) =>
       standingOf(
         name,
         states.filter(({ image }) => image.list === name),

@@ -22,7 +22,7 @@ import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
 import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
-import { usableCpus } from '../sys/cpus.ts'
+import { shareOfMachine } from '../sys/cgroup.ts'
 import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
@@ -32,6 +32,7 @@ import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 import { countedStore, type Observers } from './observers.ts'
 import { aheadLimits } from './prepull.ts'
+import { workersFor } from './workers.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -49,6 +50,8 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Of containerd, in place of the one that its CRI plugin shows. */
+  readonly namespace?: string
   /** Pulling is what it is for: without the rights it takes it is not opened. */
   readonly mustPull?: boolean
   /** By default nobody counts or traces. */
@@ -67,9 +70,10 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const platform = hostPlatform()
   const { store, ...places } = await openStore(config, platform, log, options)
   opened.use(store)
+  const workers = workersFor(config, shareOfMachine())
   const unpacker = opened.use(
     createUnpacker({
-      workers: workersFor(config),
+      workers,
       limits: config.limits,
       ...places,
       warn: (fields, message) => log.warn(fields, message),
@@ -103,7 +107,7 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
   const common = { registry, store, unpacker, platform, room: housekeeper.room, history, log }
   const observed = observers === undefined ? {} : { observer: observers.pulls }
-  const ahead = aheadLimits(config, workersFor(config))
+  const ahead = aheadLimits(config, workers)
   const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...observed })
   opened.defer(() => {
     store.stopping?.()
@@ -130,15 +134,18 @@ async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Pro
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */
 async function openStore(
-  { rootDir: root, pins, keepBlobs }: Config,
+  { rootDir: root, pins, keepBlobs, durability }: Config,
   platform: Platform,
   log: Logger,
-  { runtime, onLost, signal }: NodeOptions,
+  { runtime, namespace, onLost, signal }: NodeOptions,
 ): Promise<OpenStore> {
-  const lost = onLost === undefined ? {} : { onLost }
+  const isLazy = durability === 'Lazy'
+  const common = { isLazy, ...(onLost === undefined ? {} : { onLost }) }
+  if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...lost }
+    const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...common }
     if (pins.length > 0)
       log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })
@@ -149,7 +156,7 @@ async function openStore(
     fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
   }
   const { staging, overlay } = layoutOf(root)
-  return { store: await openLocalStore({ root, pinRules: pins, log, ...lost }, { signal }), staging, layers: overlay }
+  return { store: await openLocalStore({ root, pinRules: pins, log, ...common }, { signal }), staging, layers: overlay }
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */
@@ -162,16 +169,11 @@ function rootOf({ rootDir }: RuntimeFacts): { readonly containerdRoot?: string }
 }
 
 /** Throws invalid-argument for an address in the environment that is none of a proxy. */
-function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
+export function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Config['registry']): ProxyFor {
   const said = {
     ...(http === undefined ? {} : { http }),
     ...(https === undefined ? {} : { https }),
     ...(noProxy === undefined ? {} : { noProxy }),
   }
   return proxiesFrom(proxySettings(said, process.env))
-}
-
-/** One more than there are CPUs: while one worker waits for bytes, another uses its core. */
-function workersFor({ unpackWorkers }: Config): number {
-  return unpackWorkers > 0 ? unpackWorkers : Math.ceil(usableCpus()) + 1
 }

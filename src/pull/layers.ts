@@ -14,17 +14,10 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import {
-  Arrival,
-  type ArrivalCrew,
-  type LayerProgress,
-  type Obtained,
-  type Origin,
-  type Ready,
-  reportHere,
-  sourceIn,
-} from './arrival.ts'
+import { Arrival, type ArrivalCrew, type LayerProgress, type Obtained, type Origin, type Ready, sourceIn } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
+import { EarlyBlobs } from './early.ts'
+import { reportHere } from './layer-report.ts'
 import type { Log } from './log.ts'
 import type { PullObserver } from './observer.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
@@ -49,10 +42,10 @@ export class LayerWork {
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(crew: ArrivalCrew, brake: Brake, brought: PullObserver['brought']) {
+  constructor(crew: Omit<ArrivalCrew, 'early'>, brake: Brake, brought: PullObserver['brought']) {
     this.#brought = brought
     this.#brake = brake
-    this.#crew = crew
+    this.#crew = { ...crew, early: new EarlyBlobs() }
     this.#store = crew.store
     this.#log = crew.log
   }
@@ -143,7 +136,8 @@ export class LayerWork {
     const { diffId } = planned
     const unpacking = bytesOf(planned)
     const hold = (bytes: number): Promise<void> | undefined => this.#brake.take(unpacking, bytes, signal)
-    const arrival = new Arrival({ ...this.#crew, hold }, planned, id, progress, signal)
+    const isPatient = (): boolean => this.#brake.mayStop(unpacking)
+    const arrival = new Arrival({ ...this.#crew, hold, isPatient }, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

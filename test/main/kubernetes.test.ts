@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ListStanding, Mishap } from '../../src/kube/kube.ts'
 import { Reporter } from '../../src/main/kubernetes.ts'
-import type { ImageState, QueuedImage } from '../../src/prepull/prepull.ts'
+import type { ImageState, QueuedImage } from '../../src/pull/queue.ts'
 import { memoryStore, storedImage } from '../rpc/parts.ts'
 
 const app = storedImage('app', { tags: ['r.example/app:1'] })
@@ -25,8 +25,8 @@ function setting() {
   const { store } = memoryStore(app)
   let problems: readonly string[] = []
   const tell = async (states: Readonly<Record<string, ImageState>>, lists = ['base']): Promise<ListStanding | undefined> => {
-    const queue = Object.entries(states).map(([name, state]): QueuedImage => ({ list: 'base', name, priority: 0, state }))
-    await reporter.tell({ lists: () => lists, queue: () => queue, problems: () => problems }, { store })
+    const images = Object.entries(states).map(([name, state]): QueuedImage => ({ list: 'base', name, priority: 0, state }))
+    await reporter.tell({ lists, images, problems }, { store })
     return told.at(-1)?.[0]
   }
   return {
@@ -76,8 +76,8 @@ describe('a list', () => {
     const [id] = app.layerIds
     const damaged = id === undefined ? [] : [{ id } as never]
     const health = { damaged: () => damaged, mark: async () => {}, checkReplaceable: () => {} }
-    const queue = (): QueuedImage[] => [{ list: 'base', name: 'r.example/app:1', priority: 0, state: here }]
-    await reporter.tell({ lists: () => ['base'], queue, problems: () => [] }, { store: { ...store, health } })
+    const images: QueuedImage[] = [{ list: 'base', name: 'r.example/app:1', priority: 0, state: here }]
+    await reporter.tell({ lists: ['base'], images, problems: [] }, { store: { ...store, health } })
     expect(standings[0]).toMatchObject([{ isWhole: false, message: expect.stringContaining('a layer of it is damaged') }])
   })
 

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { backoffMs } from '../../src/prepull/backoff.ts'
-import type { DeclaredImage, ImageList, Place, QueuedImage } from '../../src/prepull/prepull.ts'
+import type { DeclaredImage, ImageList, Means, Place } from '../../src/prepull/prepull.ts'
 import { Prepuller, type PrepullerParts } from '../../src/prepull/prepuller.ts'
+import type { QueuedImage } from '../../src/pull/queue.ts'
 import { type Lab, openLab } from '../pull/lab.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
 
 const imageOf = (content: string) => buildImage({ layers: [buildLayer({ tar: [{ name: 'file', content }] })] })
+
+const means: Means = { loginsFor: async () => [], openArchive: () => Promise.reject(new Error('there are no archives')) }
 
 async function open({ placeIn, ...parts }: Partial<PrepullerParts> & { readonly placeIn?: (lab: Lab) => Place } = {}) {
   await using open = new AsyncDisposableStack()
@@ -14,7 +17,7 @@ async function open({ placeIn, ...parts }: Partial<PrepullerParts> & { readonly 
   const warnings: string[] = []
   const prepuller = new Prepuller({
     place: () => placeIn?.(lab) ?? lab,
-    loginsFor: async () => [],
+    means,
     freePercent: async () => 100,
     maxParallel: 1,
     startJitterMs: 0,
@@ -39,10 +42,10 @@ async function open({ placeIn, ...parts }: Partial<PrepullerParts> & { readonly 
     warnings,
     declared,
     declare: (lists: readonly ImageList[], isWhole = true) => prepuller.declare({ lists, isWhole }),
-    state: (at = 0) => prepuller.queue()[at]?.state,
+    state: (at = 0) => prepuller.queue().images[at]?.state,
     until: async (isSo: () => boolean | Promise<boolean>) => {
       for (const end = Date.now() + 20_000; !(await isSo()); await delay(10))
-        if (Date.now() > end) throw new Error(`not so: ${JSON.stringify(prepuller.queue())}`)
+        if (Date.now() > end) throw new Error(`not so: ${JSON.stringify(prepuller.queue().images)}`)
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
@@ -63,14 +66,14 @@ test('what is declared is pulled, lists of a higher priority first, and pinned b
     list('low', [at.declared('a:1'), at.declared('b:1', { pinMs: 3_600_000 })]),
     list('high', [at.declared('c:1')], 100),
   ])
-  await at.until(() => isAll('here')(at.prepuller.queue()))
+  await at.until(() => isAll('here')(at.prepuller.queue().images))
   const manifests = at.lab.registry.requests.filter(({ path, method }) => method === 'GET' && path.includes('/manifests/1'))
   expect(manifests.map(({ path }) => path.split('/')[2])).toEqual(['c', 'a', 'b'])
   const pinsOf = async (name: string) => (await at.lab.store.find(`${at.lab.registry.host}/${name}`))?.pins
   expect(await pinsOf('c:1')).toEqual([expect.objectContaining({ owner: 'prepull:high' })])
   const [pin] = (await pinsOf('b:1')) ?? []
   expect((pin?.until?.getTime() ?? 0) - Date.now()).toBeGreaterThan(3_500_000)
-  expect(at.prepuller.queue().map(({ state }) => state.kind === 'here' && state.isProtected)).toEqual([true, true, true])
+  expect(at.prepuller.queue().images.map(({ state }) => state.kind === 'here' && state.isProtected)).toEqual([true, true, true])
 })
 
 test('who watches hears of each step, until they leave', async () => {
@@ -81,7 +84,7 @@ test('who watches hears of each step, until they leave', async () => {
   at.prepuller.watch(() => states.push(at.state()?.kind), { signal: left.signal })
   at.declare([list('base', [at.declared('a:1')])])
   await at.until(() => at.state()?.kind === 'here')
-  expect(at.prepuller.lists()).toEqual(['base'])
+  expect(at.prepuller.queue().lists).toEqual(['base'])
   await at.until(() => states.at(-1) === 'here')
   expect([...new Set(states)]).toEqual(['waiting', 'pulling', 'here'])
   left.abort()
@@ -95,7 +98,7 @@ test('what is declared no more is unpinned; not while a file cannot be read; oth
   await using _ = at
   const image = at.declared('a:1')
   at.declare([list('base', [image])])
-  await at.until(() => isAll('here')(at.prepuller.queue()) && at.prepuller.queue().length === 1)
+  await at.until(() => isAll('here')(at.prepuller.queue().images) && at.prepuller.queue().images.length === 1)
   const id = (await at.lab.store.find(image.name))?.id
   if (id === undefined) throw new Error('it is not here')
   await at.lab.store.pin(id, { owner: 'ci', reason: '', since: new Date() })
@@ -118,7 +121,7 @@ test('IfNotPresent asks nobody for what is here; Always asks, and takes what the
   at.lab.publish('moving:1', moved)
   const before = at.lab.registry.requests.length
   at.declare([list('base', [still, moving])])
-  await at.until(() => isAll('here')(at.prepuller.queue()))
+  await at.until(() => isAll('here')(at.prepuller.queue().images))
   const asked = at.lab.registry.requests.slice(before).map(({ path }) => path)
   expect(asked.filter((path) => path.includes('still'))).toEqual([])
   expect(at.state(1)).toMatchObject({ kind: 'here', image: moved.id })
@@ -177,10 +180,27 @@ test('nor with less of the disk free than is wanted, or before its jitter, or wi
   }
 })
 
+test('what the runtime shows no pin of is unprotected, and told once; what it shows is not', async () => {
+  let isShown = false
+  const at = await open({ placeIn: (lab) => ({ ...lab, showsPin: async () => isShown }) })
+  await using _ = at
+  at.declare([list('base', [at.declared('a:1')])])
+  await at.until(() => at.state()?.kind === 'here')
+  expect(at.state()).toMatchObject({ isProtected: false })
+  expect(at.warnings).toEqual([expect.stringContaining('unprotected')])
+  isShown = true
+  at.declare([list('base', [at.declared('b:1')])])
+  await at.until(() => at.state()?.kind === 'here')
+  expect(at.state()).toMatchObject({ isProtected: true })
+})
+
 test('each login of its secrets is tried until one is accepted', async () => {
   const users: string[] = []
   const at = await open({
-    loginsFor: async () => ['old', 'new'].map((username) => ({ kind: 'basic' as const, username, password: 'p' })),
+    means: {
+      ...means,
+      loginsFor: async () => ['old', 'new'].map((username) => ({ kind: 'basic' as const, username, password: 'p' })),
+    },
     placeIn: (lab) => ({
       store: lab.store,
       puller: {

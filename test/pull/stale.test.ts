@@ -44,6 +44,16 @@ describe('a tag that may be stale', () => {
     expect(ends).toEqual(['pulled', 'stale', 'pulled'])
   })
 
+  it('is answered so again while its registry, by 503, has asked for a pause', async () => {
+    await using lab = await openLab({ mayBeStale: true })
+    const request = lab.publish('app:1', image)
+    await lab.pull(request)
+    const asked = lab.registry.requests.length
+    lab.registry.fault = () => ({ kind: 'status', status: 503, headers: { 'retry-after': '20' } })
+    for (let time = 0; time < 2; time++) expect((await lab.pull(request)).id).toBe(image.id)
+    expect(lab.registry.requests.slice(asked).map(({ method }) => method)).toEqual(['HEAD', 'GET'])
+  })
+
   it('is not answered where a registry has answered: it is gone, or may not be read', async () => {
     await using lab = await openLab({ mayBeStale: true })
     const request = lab.publish('app:1', image)
@@ -52,6 +62,8 @@ describe('a tag that may be stale', () => {
     expect(await lab.refusal(request)).toMatchObject({ kind: 'manifest-unknown' })
     lab.registry.fault = () => ({ kind: 'status', status: 403 })
     expect(await lab.refusal(request)).toMatchObject({ kind: 'denied' })
+    lab.registry.fault = () => ({ kind: 'status', status: 429, headers: { 'retry-after': '20' } })
+    for (let time = 0; time < 2; time++) expect(await lab.refusal(request)).toMatchObject({ kind: 'rate-limited' })
   })
 
   it('is not answered where it, or a part of it, is not here', async () => {
