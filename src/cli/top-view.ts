@@ -1,5 +1,6 @@
 /** A node at one glance: what is pulled, what was, and why some of it failed; the disk. */
 import type { PullStatus } from '../pull/pull.ts'
+import type { DeclaredQueue } from '../pull/queue.ts'
 import type { PullReport } from '../pull/report.ts'
 import type { DaemonInfo } from './backend.ts'
 import { pullsTable } from './commands/ps.ts'
@@ -11,12 +12,15 @@ import { bytes, plural, printable } from './text.ts'
 export type Glance = {
   readonly daemon: DaemonInfo
   readonly pulls: readonly PullStatus[]
+  /** Where there are lists of images. */
+  readonly declared?: DeclaredQueue
   /** Newest first. */
   readonly history: readonly PullReport[]
 }
 
-export const glanceDocument = ({ daemon, pulls, history }: Glance) => ({
+export const glanceDocument = ({ daemon, pulls, declared, history }: Glance) => ({
   daemon,
+  ...(declared === undefined ? {} : { declared }),
   pulls: pulls.map(statusDocument),
   history: history.map(historyDocument),
 })
@@ -25,11 +29,16 @@ export const glanceDocument = ({ daemon, pulls, history }: Glance) => ({
 const LEAST_BELOW = 4
 
 /** As many lines as there is room for: pulls under way first, of those that ended as many as fit below. */
-export function glanceLines({ daemon, pulls, history }: Glance, { columns, rows }: Size, paint: Paint): readonly string[] {
+export function glanceLines(
+  { daemon, pulls, declared, history }: Glance,
+  { columns, rows }: Size,
+  paint: Paint,
+): readonly string[] {
   const waiting = pulls.filter(({ phase }) => phase === 'queued').length
   const title = `${plural(pulls.length, 'pull')} under way${waiting === 0 ? '' : `, ${waiting} of them waiting`}`
   const above = [
     ...daemonLines(daemon),
+    ...(declared === undefined ? [] : listLines(declared)),
     '',
     paint('bold', title),
     ...(pulls.length === 0 ? [] : linesOf(pullsTable(pulls, columns))),
@@ -60,6 +69,24 @@ const whyForwarded = ({ passthrough, obstacles }: NonNullable<DaemonInfo['runtim
 function diskLine({ path, totalBytes, availableBytes, usedPercent, imageBytes }: NonNullable<DaemonInfo['disk']>): string {
   const free = `${bytes(availableBytes)} of ${bytes(totalBytes)} free`
   return `disk ${usedPercent.toFixed()} % used, ${free}; images ${bytes(imageBytes)}  ${printable(path)}`
+}
+
+/** Each list, what keeps it from being whole, and what keeps all of them. */
+function listLines({ lists, images, problems, held }: DeclaredQueue): readonly string[] {
+  const of = lists.map((list) => {
+    const all = images.filter((image) => image.list === list)
+    const here = all.filter(({ state }) => state.kind === 'here').length
+    const failed = all.filter(({ state }) => state.kind === 'failed').length
+    return `list ${printable(list)}: ${here} of ${plural(all.length, 'image')} here${failed === 0 ? '' : `, ${failed} failed`}`
+  })
+  const isWaiting = images.some(({ state }) => state.kind === 'waiting')
+  return [
+    ...of,
+    ...(problems.length === 0
+      ? []
+      : [`${plural(problems.length, 'file')} of lists not in force: ${printable(problems[0] ?? '')}`]),
+    ...(held === undefined || !isWaiting ? [] : [`none begins: ${printable(held)}`]),
+  ]
 }
 
 const linesOf = (text: string): string[] => text.trimEnd().split('\n')

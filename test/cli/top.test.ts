@@ -6,6 +6,7 @@ import { createControlService } from '../../src/control/control-service.ts'
 import { fail } from '../../src/failure/failure.ts'
 import { createCollector } from '../../src/gc/gc.ts'
 import type { PullStatus } from '../../src/pull/pull.ts'
+import type { ImageState } from '../../src/pull/queue.ts'
 import { reportOf } from '../../src/pull/report.ts'
 import type { Services } from '../../src/rpc/server.ts'
 import { housekeeperOver, startDaemon, testServices } from '../rpc/daemon.ts'
@@ -86,6 +87,26 @@ describe('what is seen at one glance', () => {
     expect(table[0]).toMatch(/^PULL +.*WHY/)
     expect(table[1]).toMatch(/^33333333.*denied.*it may not be read/)
     expect(table[2]).toMatch(/^44444444/)
+  })
+
+  test('image lists, and what keeps them from being whole', () => {
+    const image = (name: string, state: ImageState) => ({ list: 'base', name, priority: 0, state })
+    const declared = {
+      lists: ['base', 'none'],
+      images: [
+        image('a', { kind: 'here', image: app.id, at: new Date(), isProtected: true }),
+        image('b', { kind: 'failed', reason: 'denied', attempts: 1, next: new Date() }),
+        image('c', { kind: 'waiting' }),
+      ],
+      problems: ['ml.yaml:3: unknown key'],
+      held: 'pulls that somebody waits for go first',
+    }
+    expect(lines(glance({ declared })).slice(2, 6)).toEqual([
+      'list base: 1 of 3 images here, 1 failed',
+      'list none: 0 of 0 images here',
+      '1 file of lists not in force: ml.yaml:3: unknown key',
+      'none begins: pulls that somebody waits for go first',
+    ])
   })
 
   test('in the room there is: some of each', () => {

@@ -2,9 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { fail } from '../../failure/failure.ts'
-import type { PullStatus } from '../../pull/pull.ts'
 import type { Abortable } from '../../task/task.ts'
-import type { Backend } from '../backend.ts'
+import type { Backend, NodeQueue } from '../backend.ts'
 import { kindOf } from '../failures.ts'
 import { isLive, painter } from '../io.ts'
 import { print } from '../output.ts'
@@ -20,7 +19,7 @@ const LOOK_MS = 2_000
 export function addTop(program: Command, session: Session): void {
   program
     .command('top')
-    .description('watch this node: pulls under way, those that ended and why some failed, the disk')
+    .description('watch this node: pulls under way, image lists, pulls that ended and why some failed, the disk')
     .addHelpText(
       'after',
       `
@@ -60,12 +59,12 @@ async function unlessClosed<T>(ask: Promise<readonly T[]>): Promise<readonly T[]
 const isClosed = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(kindOf(error) ?? '')
 
 async function look(backend: Backend, { signal }: Abortable): Promise<Glance> {
-  const [daemon, pulls, history] = await Promise.all([
+  const [daemon, queue, history] = await Promise.all([
     backend.daemon({ signal }),
-    unlessClosed(backend.pulls({ signal })),
+    backend.queue({ signal }),
     unlessClosed(backend.history({ limit: LAST }, { signal })),
   ])
-  return { daemon: daemon ?? fail({ kind: 'internal', what: 'a daemon did not say which one it is' }), pulls, history }
+  return { daemon: daemon ?? fail({ kind: 'internal', what: 'a daemon did not say which one it is' }), ...queue, history }
 }
 
 async function watch({ io, signal }: Session, backend: Backend): Promise<void> {
@@ -74,7 +73,7 @@ async function watch({ io, signal }: Session, backend: Backend): Promise<void> {
   let glance = await look(backend, options)
   const paint = painter(io.stdout, io.env)
   using screen = new Screen(io.stdout, (size) => glanceLines(glance, size, paint))
-  const show = (now: Partial<Glance>): void => {
+  const show = (now: Partial<NodeQueue & Glance>): void => {
     glance = { ...glance, ...now }
     screen.update()
   }
@@ -82,20 +81,19 @@ async function watch({ io, signal }: Session, backend: Backend): Promise<void> {
   const clock = setInterval(lookAgain, LOOK_MS)
   show({})
   try {
-    while (!options.signal.aborted) await watchPulls(backend, (pulls) => show({ pulls }), options)
+    while (!options.signal.aborted) await watchQueue(backend, show, options)
   } finally {
     clearInterval(clock)
   }
   options.signal.throwIfAborted()
 }
 
-/** Until they are told of no more, and then a while: what is closed may be opened. */
-async function watchPulls(backend: Backend, onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): Promise<void> {
+/** Until nothing more is told of it, and then a while: what is closed may be opened. */
+async function watchQueue(backend: Backend, onChange: (queue: NodeQueue) => void, options: Abortable): Promise<void> {
   try {
-    await backend.watchPulls(onChange, options)
+    await backend.watchQueue(onChange, options)
   } catch (error) {
     if (!isClosed(error)) throw error
-    onChange([])
   }
   await delay(LOOK_MS, undefined, options).catch(() => {})
 }
