@@ -31,7 +31,9 @@ export const testParts: readonly Part[] = [
   { package: 'zstd', shownBy: 'zstd', neededBy: 'zstd layers as the zstd tool writes them' },
   { package: 'btrfs-progs', shownBy: 'mkfs.btrfs', neededBy: 'a disk quota that is reached' },
   { package: 'strace', shownBy: 'strace', neededBy: 'disks that fail: calls answered with an error, or not made' },
+  { package: 'iproute2', shownBy: 'tc', neededBy: 'a link of so many bytes a second, which a pull ahead leaves to a pod’s' },
   { package: 'systemd', shownBy: '/lib/systemd/systemd', neededBy: 'the units of deploy/, checked and started' },
+  { package: 'prometheus', shownBy: 'promtool', neededBy: 'alerts, checked and tried by promtool' },
   isal,
 ]
 

@@ -32,6 +32,7 @@ execFileSync(
     'containerd/v1/content.proto',
     'containerd/v1/snapshots.proto',
     'containerd/v1/images.proto',
+    'containerd/v1/containers.proto',
   ],
   { cwd: top, stdio: ['ignore', 'ignore', 'inherit'] },
 )

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { run } from './cli/run.ts'
+import { readImageLists } from './config/image-list.ts'
 import { checkFlags, loadConfig, salvageConfig } from './config/load.ts'
 import { configDocument } from './config/print.ts'
 
@@ -29,6 +30,15 @@ process.exitCode = await run(process.argv.slice(2), {
       import('./store/local/glance.ts'),
     ])
     return await examine(config, { ...options, damagedIn: damagedLayersIn })
+  },
+  prove: async (config, ask, options) => {
+    const { proveHere } = await import('./main/prove.ts')
+    return await proveHere(config, version, ask, options)
+  },
+  readLists: readImageLists,
+  openChecker: async (config, ask, onProblem) => {
+    const { openChecker } = await import('./main/check.ts')
+    return openChecker(config, version, ask, onProblem)
   },
   openEmbedded: async (config, options) => {
     const [{ openNode }, { createLogger }, { checkOwn }] = await Promise.all([

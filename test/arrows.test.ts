@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest'
 const GROUPS: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'config'],
-  ['cri', 'control', 'prepull', 'doctor'],
+  ['cri', 'control', 'prepull', 'doctor', 'prove'],
   ['pull', 'gc', 'verify', 'credentials', 'archive'],
-  ['registry', 'unpack', 'store', 'bundle', 'runtime'],
-  ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
+  ['registry', 'unpack', 'store', 'bundle', 'runtime', 'kube'],
+  ['sys', 'rpc', 'metrics', 'trace', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
 ]
 /** Leaves do not import each other, except so. */
 const LEAVES: Readonly<Partial<Record<string, readonly string[]>>> = {

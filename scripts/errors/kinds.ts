@@ -51,6 +51,7 @@ export const groups: readonly (readonly [title: string, kinds: readonly FailureK
     'This node',
     ['no-space', 'not-permitted', 'root-in-use', 'no-daemon', 'socket-denied', 'layer-in-use', 'damaged', 'unhealthy', 'system'],
   ],
+  ['Image lists', ['unpullable', 'not-here-yet']],
   ['The runtime', ['runtime-down', 'runtime', 'both-failed', 'passthrough']],
   ['Neither', ['cancelled', 'internal']],
 ]
@@ -263,6 +264,16 @@ gc:
     means: '`windlass doctor` found the node lacking.',
     act: 'Mend what the findings name.',
     examples: [{ kind: 'unhealthy', failed: 2 }],
+  },
+  unpullable: {
+    means: '`windlass check` has found images in lists that cannot be had: for a platform, with a login, or at all.',
+    act: 'Each is on a line of its own, with what is wrong.',
+    examples: [{ kind: 'unpullable', failed: 2 }],
+  },
+  'not-here-yet': {
+    means: '`windlass wait` has waited as long as `--timeout` says, and images that lists declare are not here.',
+    act: 'Each is named with what it waits for, or what it failed of last. `windlass queue` shows when it is tried again.',
+    examples: [{ kind: 'not-here-yet', afterSeconds: 600, waiting: [{ image: reference, why: 'waiting' }], more: 0 }],
   },
   system: {
     means: 'A system call failed in a way that no other kind says better.',

@@ -56,9 +56,16 @@ export function imageNamed(archive: Archive, name: string): ArchivedImage {
   return fail({ kind: 'invalid-argument', what: `archive ${JSON.stringify(archive.name)}`, reason })
 }
 
-/** An image of the archive by its name, for a pull to take from. Throws what `imageNamed` and `ArchivedImage.open` do. */
+/**
+ * An image of the archive for a pull to take from: the one of this name; of an archive with one image that one, where it has no name, or
+ * is asked for by a digest, which tells it from any other. Throws what `imageNamed` and `ArchivedImage.open` do.
+ */
 export async function repositoryIn(archive: Archive, name: string, options: Abortable): Promise<Repository> {
-  return repositoryOf(await imageNamed(archive, name).open(options), parseReference(name), archive.name)
+  const reference = parseReference(name)
+  const [only, ...more] = archive.images
+  const isMeant = more.length === 0 && (only?.names.length === 0 || reference.digest !== undefined)
+  const image = only !== undefined && isMeant ? only : imageNamed(archive, name)
+  return repositoryOf(await image.open(options), reference, archive.name)
 }
 
 const SHOWN = 20

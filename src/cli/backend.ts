@@ -11,6 +11,7 @@ import type { HeldThing } from '../gc/why.ts'
 import type { HistoryAsk } from '../pull/history.ts'
 import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
 import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { DeclaredQueue } from '../pull/queue.ts'
 import type { PullReport } from '../pull/report.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { ImageDetail } from '../store/detail.ts'
@@ -70,11 +71,16 @@ export type Collection = {
   readonly bytes: number
 }
 
+/** What a node has to pull. `declared` where it has a directory of lists. */
+export type NodeQueue = { readonly pulls: readonly PullStatus[]; readonly declared?: DeclaredQueue }
+
 /** The daemon, and the runtime whose images it pulls. */
 export type DaemonInfo = {
   readonly version: string
   readonly pid: number
   readonly root: string
+  /** The file system that images are on, and what they take up of it; absent while nothing can be pulled there. */
+  readonly disk?: Collection['disk'] & { readonly imageBytes: number }
   readonly runtime?: {
     readonly kind: string
     readonly socket: string
@@ -103,6 +109,9 @@ export interface Backend extends AsyncDisposable {
   pulls(options: Abortable): Promise<readonly PullStatus[]>
   /** Calls back now and after every change until `signal` aborts, then resolves. */
   watchPulls(onChange: (pulls: readonly PullStatus[]) => void, options: Abortable): Promise<void>
+  queue(options: Abortable): Promise<NodeQueue>
+  /** Calls back now and after every change until `signal` aborts, then resolves. */
+  watchQueue(onChange: (queue: NodeQueue) => void, options: Abortable): Promise<void>
   /** Reports of pulls that ended, newest first. The reference is as typed. Throws invalid-argument where an id is nobody's. */
   history(ask: HistoryAsk, options: Abortable): Promise<readonly PullReport[]>
   images(options: Abortable): Promise<readonly ImageSummary[]>

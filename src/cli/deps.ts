@@ -5,6 +5,10 @@
 import type { Finding } from '../doctor/finding.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
+import type { Platform } from '../oci/oci.ts'
+import type { Checked } from '../prepull/check.ts'
+import type { ImageList } from '../prepull/prepull.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { History } from '../pull/history.ts'
 import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
@@ -43,6 +47,20 @@ export interface Embedded extends AsyncDisposable {
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
 }
 
+/** What `check` was told beside the configuration. */
+export type CheckAsk = {
+  readonly authFile?: string
+  readonly secretsDir?: string
+  readonly archiveDir?: string
+  /** For archives that cannot be read in place. */
+  readonly spoolDir: string
+}
+
+/** Looks at images where they are to come from. */
+export interface Checker extends AsyncDisposable {
+  check(lists: readonly ImageList[], platforms: readonly Platform[], options: Abortable): Promise<Checked>
+}
+
 export type ServeOptions = Abortable & {
   readonly onReady?: () => void
   /** Called, if at all, with what SIGHUP is to do from then on; else it stops the daemon. */
@@ -63,6 +81,12 @@ export type Deps<C extends InForce = InForce> = {
   readonly salvageConfig: (sources: Sources) => C
   /** Looks this node over; with `ownRoot` for work without a daemon. */
   readonly examine: (config: C, options: Abortable & { readonly ownRoot: boolean }) => Promise<readonly Finding[]>
+  /** Pulls an image with Windlass and with this node's containerd, and compares. */
+  readonly prove: (config: C, ask: ProveAsk, options: ProveOptions) => Promise<Proof>
+  /** The image lists of a file. Throws bad-config. */
+  readonly readLists: (file: string) => readonly ImageList[]
+  /** `onProblem` hears why a login could not be looked for. */
+  readonly openChecker: (config: C, ask: CheckAsk, onProblem: (problem: string) => void) => Promise<Checker>
   readonly openEmbedded: (config: C, options: Abortable) => Promise<Embedded>
   /** Of Windlass itself. */
   readonly version: string

@@ -22,6 +22,13 @@ import type { Embedded } from './deps.ts'
 
 export function embeddedBackend(embedded: Embedded): Backend {
   const { puller, looker, history, store, collector, housekeeper, verifier } = embedded
+  const watchPulls: Backend['watchPulls'] = async (onChange, { signal }) => {
+    const left = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => left.resolve(), { once: true })
+    puller.watch(onChange, { signal })
+    onChange(puller.inFlight())
+    if (!signal.aborted) await left.promise
+  }
   return {
     pull: async (ask, { signal, onEvent }) => {
       if (ask.expiresAfterMs !== undefined) fail(noExpiries)
@@ -40,13 +47,9 @@ export function embeddedBackend(embedded: Embedded): Backend {
       ),
     platforms: (request, { signal }) => looker.platforms(request, { signal }),
     pulls: async () => puller.inFlight(),
-    watchPulls: async (onChange, { signal }) => {
-      const left = Promise.withResolvers<void>()
-      signal.addEventListener('abort', () => left.resolve(), { once: true })
-      puller.watch(onChange, { signal })
-      onChange(puller.inFlight())
-      if (!signal.aborted) await left.promise
-    },
+    watchPulls,
+    queue: async () => ({ pulls: puller.inFlight() }),
+    watchQueue: (onChange, options) => watchPulls((pulls) => onChange({ pulls }), options),
     history: ({ reference, ...ask }) =>
       history.list({ ...ask, ...(reference === undefined ? {} : { reference: formatReference(parseReference(reference)) }) }),
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),

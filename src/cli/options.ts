@@ -16,6 +16,15 @@ export function textOption(options: Options, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** The values of an option that may be given more than once. */
+export function textsOption(options: Options, name: string): readonly string[] {
+  const value = options[name]
+  return Array.isArray(value) ? value.map(String) : []
+}
+
+/** For commander: an option that may be given more than once. */
+export const addText = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
 /** True if a switch was given. */
 export const switchOption = (options: Options, name: string): boolean => options[name] === true
 

@@ -1,5 +1,6 @@
 /** Every command and option in one place, in the order `--help` shows them. */
 import { Command, Option } from 'commander'
+import { addCheck } from './commands/check.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addHistory } from './commands/history.ts'
@@ -9,11 +10,15 @@ import { addLoad } from './commands/load.ts'
 import { addManifest, addPlatforms } from './commands/look.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
+import { addProve } from './commands/prove.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
+import { addQueue } from './commands/queue.ts'
 import { addSave } from './commands/save.ts'
+import { addTop } from './commands/top.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
+import { addWait } from './commands/wait.ts'
 import { hasColour, type Io } from './io.ts'
 import { FORMATS } from './output.ts'
 import type { Session } from './session.ts'
@@ -87,7 +92,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs, addHistory]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addTop, addWait, addHistory, addCheck]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')
@@ -95,7 +100,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount, addSave]) add(program, session)
   program.commandsGroup('Node:')
-  for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
+  for (const add of [addServe, addDoctor, addPassthrough, addProve, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)
   for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
 }

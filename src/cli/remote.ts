@@ -11,6 +11,7 @@ import type { HeldImage } from '../store/held.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ask, Backend } from './backend.ts'
 import { load } from './load-call.ts'
+import { queueOf } from './queue-wire.ts'
 import { damagedOf, verifyEventOf } from './verify-wire.ts'
 import {
   collectionOf,
@@ -57,14 +58,11 @@ export async function connectBackend(socket: string, options: Abortable): Promis
     platforms: async ({ name, credentials, local }, { signal }) =>
       offerOf(await daemon.windlass.listPlatforms({ name, ...loginOf(credentials), local }, { signal })),
     pulls: async ({ signal }) => (await daemon.windlass.listPulls({}, { signal })).pulls.map(statusOf),
-    watchPulls: async (onChange, { signal }) => {
-      try {
-        for await (const { pulls } of daemon.windlass.watchPulls({}, { signal })) onChange(pulls.map(statusOf))
-      } catch (error) {
-        // Leaving is how a watch ends.
-        if (!signal.aborted) throw error
-      }
-    },
+    watchPulls: (onChange, { signal }) =>
+      watch(daemon.windlass.watchPulls({}, { signal }), ({ pulls }) => onChange(pulls.map(statusOf)), { signal }),
+    queue: async ({ signal }) => queueOf(await daemon.windlass.listQueue({}, { signal })),
+    watchQueue: (onChange, { signal }) =>
+      watch(daemon.windlass.watchQueue({}, { signal }), (queue) => onChange(queueOf(queue)), { signal }),
     history: async ({ reference = '', id = '', limit }, { signal }) =>
       (await daemon.windlass.listHistory({ reference, id, limit }, { signal })).reports.map(pullReportOf),
     images: async ({ signal }) => {
@@ -104,6 +102,15 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       await daemon.windlass.setPassthrough({ on, reason }, { signal })
     },
     [Symbol.asyncDispose]: async () => daemon[Symbol.dispose](),
+  }
+}
+
+/** Until the signal aborts: leaving is how a watch ends. */
+async function watch<T>(states: AsyncIterable<T>, onChange: (state: T) => void, { signal }: Abortable): Promise<void> {
+  try {
+    for await (const state of states) onChange(state)
+  } catch (error) {
+    if (!signal.aborted) throw error
   }
 }
 

@@ -3,8 +3,10 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs
 import { dirname } from 'node:path'
 import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
+import type { ImageList } from '../prepull/prepull.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { Backend } from './backend.ts'
-import type { Deps, InForce, Sources } from './deps.ts'
+import type { CheckAsk, Checker, Deps, InForce, Sources } from './deps.ts'
 import { linesOf } from './failures.ts'
 import type { Io } from './io.ts'
 import { type Options, textOption } from './options.ts'
@@ -32,8 +34,14 @@ export type Session = {
   daemon(): Promise<Backend>
   /** Throws bad-config, invalid-argument. */
   config(): Promise<{ readonly inForce: InForce; readonly document: Readonly<Record<string, unknown>> }>
+  /** The image lists of a file. Throws bad-config. */
+  readLists(file: string): readonly ImageList[]
+  /** Looks at images where lists say they are, with this configuration's registries. `onProblem` hears why a login could not be looked for. */
+  checker(ask: CheckAsk, onProblem: (problem: string) => void): Promise<Checker>
   /** Looks this node over. `runtime` are flags as typed. */
   examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
+  /** `runtime` are flags as typed. */
+  prove(runtime: RuntimeFlags, ask: ProveAsk, onRound: NonNullable<ProveOptions['onRound']>): Promise<Proof>
   /** `runtime` are flags as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
@@ -95,6 +103,11 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
       const config = await load()
       return { inForce: config, document: await deps.configDocument(config) }
     },
+    readLists: deps.readLists,
+    checker: async (ask, onProblem) => {
+      checkHostsDir(textOption(options(), 'hostsDir'))
+      return await deps.openChecker(await load(), ask, onProblem)
+    },
     examine: async (runtime) => {
       const config = await load(runtime).catch((error: unknown) => asWindlassError(error))
       if (!(config instanceof WindlassError)) return await deps.examine(config, { signal, ownRoot: ownRoot() })
@@ -104,6 +117,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
       const salvaged = deps.salvageConfig(sourcesOf(options(), io.env, runtime))
       return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
     },
+    prove: async (runtime, ask, onRound) => await deps.prove(await load(runtime), ask, { signal, onRound }),
     serve: async (runtime, onReady) => {
       // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
       deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)

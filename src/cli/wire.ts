@@ -183,7 +183,10 @@ export const pinOf = ({ owner, reason, sinceMs, untilMs }: Pin__Output): Pin => 
 
 export const receiptOf = ({ atMs, ...receipt }: Receipt__Output): Receipt => ({ ...receipt, at: new Date(atMs) })
 
-export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({ imageId, pins: pins.map(pinOf) })
+export const pinnedOf = ({ imageId, pins }: PinResponse__Output): Pinned => ({
+  imageId: parseDigest(imageId, 'image id'),
+  pins: pins.map(pinOf),
+})
 
 export const unpinnedOf = ({ left, ...pinned }: PinResponse__Output): Unpinned => ({
   ...pinnedOf({ ...pinned, left }),
@@ -205,11 +208,13 @@ export const heldOf = ({ kind, holds, ...thing }: HeldThing__Output): HeldThing 
   holds: holds.map((hold) => ({ ...hold, kind: oneOf(HOLDS, hold.kind, 'kind of hold') })),
 })
 
-export function infoOf({ version, pid, root, runtime, passthrough }: InfoResponse__Output): DaemonInfo {
-  if (runtime === null) return { version, pid, root }
+export function infoOf(wire: InfoResponse__Output): DaemonInfo {
+  const { version, pid, root, runtime, passthrough, disk, imageBytes } = wire
+  const own = { version, pid, root, ...(disk === null ? {} : { disk: { ...disk, imageBytes } }) }
+  if (runtime === null) return own
   const { kind, socket, obstacles, missing, down, version: runtimeVersion } = runtime
   const { on = false, reason = '', sinceMs = 0 } = passthrough ?? {}
   const state = { on, reason, ...(on ? { since: new Date(sinceMs) } : {}) }
   const said = { kind, socket, version: runtimeVersion, obstacles, missing, down }
-  return { version, pid, root, runtime: { ...said, passthrough: state } }
+  return { ...own, runtime: { ...said, passthrough: state } }
 }

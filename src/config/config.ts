@@ -53,7 +53,8 @@ export type Config = {
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
-  readonly durability: 'Sync'
+  /** `Lazy` shows an image before its layers are on disk: for nodes that are thrown away. */
+  readonly durability: Durability
   /** Beside containerd alone: layers' blobs stay in its content store. */
   readonly keepBlobs: boolean
   /** What came of large layers stays for the next start, until they are complete. */
@@ -80,12 +81,16 @@ export type Config = {
     readonly listDir: string
     /** Pull secrets are `NAME/.dockerconfigjson` below it. */
     readonly secretsDir?: string
+    /** Archives that images of lists come from. */
+    readonly archiveDir?: string
     readonly startJitterMs: number
     readonly maxParallelImagePulls: number
     /** Over all of them; absent: no limit. */
     readonly maxBytesPerSecond?: number
     /** None begins with less of the disk free. */
     readonly minFreePercent: number
+    /** The cluster is told how whole lists are, and what went wrong. */
+    readonly kubernetes: boolean
     /** kubelet's plugins, for these pulls. */
     readonly credentialProvider?: { readonly configPath: string; readonly binDir: string }
   }
@@ -98,6 +103,7 @@ export type Config = {
   readonly warnings: readonly string[]
 }
 
+export type Durability = 'Sync' | 'Lazy'
 export type RuntimeKind = 'auto' | 'containerd' | 'crio' | 'none'
 export type FailurePolicy = 'Forward' | 'Fail'
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -145,6 +151,6 @@ export const defaults = {
     maxCompressionRatio: 1000,
     maxLayerMetadata: 64 * 2 ** 20,
   },
-  prepull: { startJitterMs: 0, maxParallelImagePulls: 1, minFreePercent: 20 },
+  prepull: { startJitterMs: 0, maxParallelImagePulls: 1, minFreePercent: 20, kubernetes: false },
   logging: { format: 'json', level: 'info' },
 } as const

@@ -36,6 +36,12 @@ const image = z.string('want an image such as registry.example/app:v2').transfor
   }
 })
 
+/** It becomes the name of a file, or of a directory. */
+const archive = z
+  .string('want the name of an archive')
+  .max(255)
+  .regex(/^[a-z0-9][a-z0-9._-]*$/i, 'want the name of a file in prepull.archiveDir, without a directory')
+
 const pullPolicy = z.enum(['IfNotPresent', 'Always'], 'want IfNotPresent or Always')
 
 const declared = z
@@ -44,6 +50,7 @@ const declared = z
     imagePullPolicy: pullPolicy.optional(),
     refreshInterval: durationAtLeast(MIN_REFRESH_MS, '1h').optional(),
     pullDeadline: durationAtLeast(MIN_DEADLINE_MS, '30m').optional(),
+    archive: archive.optional(),
     pin: z.strictObject({ ttl: durationAtLeast(MIN_TTL_MS, '72h') }).optional(),
   })
   .refine(
@@ -94,12 +101,13 @@ function listOf({ metadata, spec }: z.output<typeof imageListSchema>): ImageList
     name: metadata.name,
     priority: spec.priority ?? 0,
     secrets: (spec.imagePullSecrets ?? []).map(({ name }) => name),
-    images: spec.images.map(({ image, imagePullPolicy, refreshInterval, pullDeadline, pin }) => ({
+    images: spec.images.map(({ image, imagePullPolicy, refreshInterval, pullDeadline, archive, pin }) => ({
       name: formatReference(image),
       reference: image,
       policy: imagePullPolicy ?? 'IfNotPresent',
       ...(refreshInterval === undefined ? {} : { refreshMs: refreshInterval }),
       ...(pullDeadline === undefined ? {} : { deadlineMs: pullDeadline }),
+      ...(archive === undefined ? {} : { archive }),
       ...(pin === undefined ? {} : { pinMs: pin.ttl }),
     })),
   }

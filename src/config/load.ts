@@ -171,7 +171,7 @@ function complete(
     registry: registryOf(c.registry),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
-    durability: 'Sync',
+    durability: c.durability ?? 'Sync',
     keepBlobs: c.keepBlobs ?? false,
     keepPartials: c.keepPartials ?? false,
     gc: watermarksOf(c.gc),
@@ -235,14 +235,16 @@ function watermarksOf(gc: Configuration['gc']): Config['gc'] {
 
 function prepullOf(prepull: Configuration['prepull']): Pick<Config, 'prepull'> {
   if (prepull?.listDir === undefined) return {}
-  const { listDir, secretsDir, startJitter, maxBytesPerSecond, credentialProvider } = prepull
+  const { listDir, secretsDir, archiveDir, startJitter, maxBytesPerSecond, credentialProvider } = prepull
   return {
     prepull: Object.freeze({
       listDir,
       startJitterMs: startJitter ?? defaults.prepull.startJitterMs,
       maxParallelImagePulls: prepull.maxParallelImagePulls ?? defaults.prepull.maxParallelImagePulls,
       minFreePercent: prepull.minFreePercent ?? defaults.prepull.minFreePercent,
+      kubernetes: prepull.kubernetes ?? defaults.prepull.kubernetes,
       ...(secretsDir === undefined ? {} : { secretsDir }),
+      ...(archiveDir === undefined ? {} : { archiveDir }),
       ...(maxBytesPerSecond === undefined ? {} : { maxBytesPerSecond }),
       ...(credentialProvider === undefined ? {} : { credentialProvider: Object.freeze(credentialProvider) }),
     }),

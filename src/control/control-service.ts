@@ -1,8 +1,7 @@
 /** The control service: what CRI has no call for, over the same puller and store. */
-import { fail, failureOf } from '../failure/failure.ts'
+import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
-import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
 import { why } from '../gc/why.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -30,6 +29,7 @@ import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
+import { diskOf } from './disk.ts'
 import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
@@ -40,7 +40,6 @@ import {
   lookedUpMessage,
   offerMessage,
   passthroughMessage,
-  pinMessage,
   planMessage,
   pullMessage,
   removalMessage,
@@ -48,7 +47,9 @@ import {
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
-import { statusOf } from './status.ts'
+import { pinHandlers } from './pins.ts'
+import { type ControlledLists, queueHandlers } from './queue.ts'
+import { hasNoStore, statusOf } from './status.ts'
 import { damagedMessage, verifyMessage } from './verify-messages.ts'
 
 /** The pull path. */
@@ -71,10 +72,13 @@ export type ControlledNode = {
     | 'holdings'
     | 'health'
     | 'receipts'
+    | 'usage'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
   readonly verifier: LayerVerifier
+  /** Whether kubelet hears of a pin that was set a moment ago; absent where the store answers kubelet itself. Throws runtime, cancelled. */
+  readonly showsPin?: (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }
@@ -83,6 +87,8 @@ export type ControlServiceParts = {
   /** Throws passthrough, or runtime-down, while there is no pull path. */
   readonly node: () => ControlledNode
   readonly runtime?: ControlledRuntime
+  /** Absent where no directory of lists is configured. */
+  readonly lists?: ControlledLists
   readonly log: Log
   readonly root: string
   /** The node's own. */
@@ -94,7 +100,7 @@ export type ControlServiceParts = {
 export function createControlService(parts: ControlServiceParts): Service<WindlassHandlers> {
   const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
-    async *pull(request, { signal }) {
+    async *pull(request, { signal, traceparent }) {
       // A switch first: it is what the caller can do something about.
       if (runtime !== undefined) checkOurs(runtime)
       const { puller, store, confirm } = node()
@@ -105,7 +111,11 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
         const bring = async (): Promise<boolean> => {
-          const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+          const traced = traceparent === undefined ? {} : { traceparent }
+          const { image } = await puller.pull(
+            { ...pullRequest(request), ...traced },
+            { signal, onEvent: (event) => events.put(event) },
+          )
           await confirm?.(image.id, { signal })
           if (ahead === undefined) return (await expiries?.stays(image)) ?? true
           const expires = await ahead.give(image.id, new Date(Date.now() + ms))
@@ -171,6 +181,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       for await (const pulls of states) yield { pulls: pulls.map(pullMessage) }
     },
 
+    ...queueHandlers(() => node().puller, parts.lists),
+
     async listHistory({ reference, id, limit }) {
       const asked = {
         limit,
@@ -194,18 +206,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       return removal === undefined ? {} : removalMessage(removal)
     },
 
-    async pin({ image, owner, reason, ttlMs }) {
-      const wish = { owner, reason, ...(ttlMs === 0 ? {} : { ttlMs }) }
-      const { imageId, pins } = await pinImage(node().store, image, wish)
-      log.info({ image: imageId, pins }, 'pinned')
-      return { imageId, pins: pins.map(pinMessage) }
-    },
-
-    async unpin({ image, owner }) {
-      const { imageId, pins, left } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
-      log.info({ image: imageId, pins }, 'unpinned')
-      return { imageId, pins: pins.map(pinMessage), left: left.map(pinMessage) }
-    },
+    ...pinHandlers(node, log),
 
     async collect({ dryRun, freeBytes }) {
       return sweptMessage(await node().housekeeper.sweep({ dryRun, ...(freeBytes === 0 ? {} : { freeBytes }) }))
@@ -250,7 +251,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async info(_request, { signal }) {
       const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
-      return runtime === undefined ? own : { ...own, ...(await runtimeMessages(runtime, { signal })) }
+      const disk = await diskOf(node, log)
+      return runtime === undefined ? { ...own, ...disk } : { ...own, ...disk, ...(await runtimeMessages(runtime, { signal })) }
     },
 
     async setPassthrough({ on, reason }) {
@@ -270,8 +272,6 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
   }
   return { handlers, statusOf }
 }
-
-const hasNoStore = (error: unknown): boolean => ['passthrough', 'runtime-down'].includes(failureOf(error).kind)
 
 /** Throws passthrough: what lands in a runtime must not go past a switch, or past what the runtime would ask before it pulls. */
 function checkOurs({ passthrough, facts }: ControlledRuntime): void {

@@ -46,6 +46,8 @@ export const isForwardable = {
   'layer-in-use': true,
   damaged: false,
   unhealthy: false,
+  unpullable: false,
+  'not-here-yet': false,
   'no-daemon': true,
   'socket-denied': true,
   runtime: true,

@@ -146,6 +146,15 @@ export type Failure =
     }
   /** This node is not as it must be; each finding has been told. */
   | { readonly kind: 'unhealthy'; readonly failed: number }
+  /** Images that lists declare cannot be pulled as they are declared; each has been told. */
+  | { readonly kind: 'unpullable'; readonly failed: number }
+  /** Images that lists declare are not here after the time that they were waited for. `more` are not named. */
+  | {
+      readonly kind: 'not-here-yet'
+      readonly afterSeconds: number
+      readonly waiting: readonly { readonly image: string; readonly why: string }[]
+      readonly more: number
+    }
   /** No daemon answers on the socket. */
   | { readonly kind: 'no-daemon'; readonly socket: string; readonly reason: string }
   /** This user may not open the socket: somebody may answer there. */
@@ -341,6 +350,10 @@ export function describe(f: Failure): string {
       ].join('; ')
     case 'unhealthy':
       return `${f.failed} ${f.failed === 1 ? 'finding is' : 'findings are'} marked FAIL; mend what they name`
+    case 'unpullable':
+      return `${f.failed} ${f.failed === 1 ? 'image' : 'images'} cannot be pulled as declared; mend what the lines above say of each, in the list or at its registry`
+    case 'not-here-yet':
+      return `not here after ${f.afterSeconds} s: ${f.waiting.map(({ image, why }) => `${image} (${why})`).join('; ')}${f.more === 0 ? '' : `, and ${f.more} more`}; windlass queue shows how far they are`
     case 'no-daemon':
       return `no daemon answers on ${f.socket} (${f.reason}); start one with: windlass serve, or work without one on a root of your own with --root DIR`
     case 'socket-denied':

@@ -63,6 +63,8 @@ const meanings = {
   'layer-in-use': failing('FAILED_PRECONDITION'),
   damaged: failing('DATA_LOSS'),
   unhealthy: failing('INTERNAL'),
+  unpullable: failing('FAILED_PRECONDITION'),
+  'not-here-yet': failing('DEADLINE_EXCEEDED'),
   'no-daemon': failing('UNAVAILABLE'),
   'socket-denied': failing('PERMISSION_DENIED'),
   // What kubelet hears from a runtime that is down.

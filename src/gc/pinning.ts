@@ -1,5 +1,6 @@
 /** Pins by command. */
 import { fail } from '../failure/failure.ts'
+import type { Digest } from '../oci/digest.ts'
 import { findImage } from '../store/lookup.ts'
 import { MAX_OWNER_BYTES, MAX_REASON_BYTES, type Pin, RULE_OWNER, standing } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
@@ -8,7 +9,7 @@ import type { Store, StoredImage } from '../store/store.ts'
 const MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
 
 export type PinWish = { readonly owner: string; readonly reason: string; readonly ttlMs?: number }
-export type Pinned = { readonly imageId: string; readonly pins: readonly Pin[] }
+export type Pinned = { readonly imageId: Digest; readonly pins: readonly Pin[] }
 /** `left` are pins that stand all the same: others', and the configuration's. */
 export type Unpinned = Pinned & { readonly left: readonly Pin[] }
 

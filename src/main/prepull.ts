@@ -1,17 +1,20 @@
 /** The pre-puller of a daemon, put together: the lists of a directory, their pull secrets, the disk. */
 import { join } from 'node:path'
+import { repositoryIn } from '../archive/choose.ts'
+import { openArchive } from '../archive/open.ts'
 import type { Config } from '../config/config.ts'
 import { readImageLists } from '../config/image-list.ts'
 import { authFileSource } from '../credentials/auth-file.ts'
 import { createKeyring, type Source } from '../credentials/credentials.ts'
 import { PluginSource } from '../credentials/plugin.ts'
+import { fail } from '../failure/failure.ts'
 import { measureDisk } from '../gc/disk.ts'
 import type { PrepullFigures } from '../metrics/metrics.ts'
 import { ListFiles } from '../prepull/lists.ts'
-import type { DeclaredImage, ImageList, Place, QueuedImage } from '../prepull/prepull.ts'
+import type { Means, Place } from '../prepull/prepull.ts'
 import { Prepuller } from '../prepull/prepuller.ts'
 import type { AheadLimits } from '../pull/brake.ts'
-import type { Credentials } from '../registry/registry.ts'
+import type { DeclaredQueue } from '../pull/queue.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Logger } from './log.ts'
 
@@ -20,19 +23,21 @@ export interface Prepull extends AsyncDisposable {
   wake(): void
   /** Reads the lists again, now. */
   reload(): void
-  queue(): readonly QueuedImage[]
-  /** What is wrong with the lists. */
-  problems(): readonly string[]
+  queue(): DeclaredQueue
+  /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
+  watch(onChange: () => void, options: Abortable): void
+  /** Resolves once the lists have been read. */
+  readonly read: Promise<void>
 }
 
 /** Undefined where no lists are configured. Disposing it ends its pulls. */
-export function openPrepull({ prepull }: Config, log: Logger, place: () => Place | undefined): Prepull | undefined {
+export function openPrepull({ prepull, rootDir }: Config, log: Logger, place: () => Place | undefined): Prepull | undefined {
   if (prepull === undefined) return undefined
   const stop = new AbortController()
   const { signal } = stop
   const prepuller = new Prepuller({
     place,
-    loginsFor: loginsOf(prepull, log),
+    means: { loginsFor: loginsOf(prepull, log), openArchive: archivesIn(prepull.archiveDir, rootDir) },
     freePercent: async (dir) => 100 - (await measureDisk(dir)).usedPercent,
     maxParallel: prepull.maxParallelImagePulls,
     startJitterMs: prepull.startJitterMs,
@@ -45,12 +50,14 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
     onChange: (declared) => prepuller.declare(declared),
     log,
   })
-  const work = Promise.all([files.start({ signal }), prepuller.run({ signal })])
+  const read = files.start({ signal })
+  const work = Promise.all([read, prepuller.run({ signal })])
   return {
     wake: () => prepuller.wake(),
     reload: () => void files.reload(),
-    queue: () => prepuller.queue(),
-    problems: () => files.problems,
+    queue: () => ({ ...prepuller.queue(), problems: files.problems }),
+    watch: (onChange, options) => prepuller.watch(onChange, options),
+    read,
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       await work
@@ -59,12 +66,15 @@ export function openPrepull({ prepull }: Config, log: Logger, place: () => Place
 }
 
 /** What is counted of it; nothing before it is open. */
-export function figuresOf(prepull: Pick<Prepull, 'queue' | 'problems'> | undefined): PrepullFigures {
-  const images = (prepull?.queue() ?? []).map(({ list, state }) => ({
-    list,
-    state: state.kind === 'here' && !state.isProtected ? ('unprotected' as const) : state.kind,
-  }))
-  return { images, problems: prepull?.problems().length ?? 0 }
+export function figuresOf(prepull: Pick<Prepull, 'queue'> | undefined): PrepullFigures {
+  const { images, problems } = prepull?.queue() ?? { images: [], problems: [] }
+  return {
+    images: images.map(({ list, state }) => ({
+      list,
+      state: state.kind === 'here' && !state.isProtected ? ('unprotected' as const) : state.kind,
+    })),
+    problems: problems.length,
+  }
 }
 
 type Settings = NonNullable<Config['prepull']>
@@ -73,7 +83,7 @@ type Settings = NonNullable<Config['prepull']>
 function loginsOf(
   { secretsDir, credentialProvider }: Pick<Settings, 'secretsDir' | 'credentialProvider'>,
   log: Logger,
-): (list: ImageList, image: DeclaredImage, options: Abortable) => Promise<readonly Credentials[]> {
+): Means['loginsFor'] {
   const { env } = process
   const plugins: readonly Source[] = credentialProvider === undefined ? [] : [new PluginSource({ ...credentialProvider, env })]
   return async ({ name: list, secrets }, { reference: { registry, repository } }, options) => {
@@ -83,6 +93,21 @@ function loginsOf(
     const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true })), ...plugins]
     const keyring = createKeyring(sources, (problem) => log.warn({ list, ...problem }, 'a login could not be looked for'))
     return (await keyring.candidates({ registry, repository }, options)).logins
+  }
+}
+
+/** What cannot be read in place is written below `spoolDir`, to a file without a name. */
+export function archivesIn(archiveDir: string | undefined, spoolDir: string): Means['openArchive'] {
+  return async (name, image, options) => {
+    if (archiveDir === undefined) {
+      const reason = 'prepull.archiveDir does not say where archives are'
+      return fail({ kind: 'invalid-argument', what: `archive ${JSON.stringify(name)} of ${image.name}`, reason })
+    }
+    await using opened = new AsyncDisposableStack()
+    const archive = opened.use(await openArchive({ path: join(archiveDir, name) }, { ...options, spoolDir }))
+    const repository = await repositoryIn(archive, image.name, options)
+    const kept = opened.move()
+    return { repository, [Symbol.asyncDispose]: () => kept.disposeAsync() }
   }
 }
 

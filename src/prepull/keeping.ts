@@ -1,13 +1,15 @@
-/** How an image that is declared stays: by a pin of its list's, or, in a runtime that removes images by their time, by a time that is renewed. */
-import { failureOf } from '../failure/failure.ts'
+/** How an image that is declared stays: by a pin of its list's, and, in a runtime that removes images by their time, by a time that is renewed. */
+import type { Digest } from '../oci/digest.ts'
+import type { PullRequest } from '../pull/pull.ts'
 import type { Credentials } from '../registry/registry.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
-import type { DeclaredImage, ImageList, Place } from './prepull.ts'
+import { withLogins } from './logins.ts'
+import type { DeclaredImage, ImageList, Means, Place } from './prepull.ts'
 import { OWNER_PREFIX, ownerOf } from './prepull.ts'
 
-/** `isProtected`: pinned. `isPulled`: its registry was asked. */
-export type Kept = { readonly id: string; readonly isProtected: boolean; readonly isPulled: boolean }
+/** `isProtected`: pinned, and shown so. `isPulled`: its registry was asked. */
+export type Kept = { readonly id: Digest; readonly isProtected: boolean; readonly isPulled: boolean }
 
 /** Where a time takes the place of a pin: a node that is off for so long pulls again. */
 const STAY_MS = 7 * 24 * 3_600_000
@@ -18,71 +20,78 @@ const STAY_MS = 7 * 24 * 3_600_000
  */
 export async function keep(
   place: Place,
+  means: Means,
   list: ImageList,
   image: DeclaredImage,
   mustAsk: boolean,
-  loginsFor: () => Promise<readonly Credentials[]>,
   options: Abortable,
 ): Promise<Kept> {
   const { store } = place
-  const stayMs = image.pinMs ?? STAY_MS
-  if (store.expiries !== undefined && !mustAsk) {
+  // A runtime's own time for the image is its pin's too: either promise ends, even if nobody is left to take it back.
+  const stayMs = image.pinMs ?? (store.expiries === undefined ? undefined : STAY_MS)
+  const isShown = async (id: Digest, isNew: boolean): Promise<boolean> =>
+    (await place.showsPin?.(id, { ...options, isNew })) ?? true
+  if (!mustAsk) {
     const here = await store.find(image.name)
-    // Its time is far, or it has none: giving it another is a write to each of its records.
-    const left = here?.expiry === undefined ? Number.POSITIVE_INFINITY : here.expiry.at.getTime() - Date.now()
-    if (here !== undefined && left > stayMs / 2) return { id: here.id, isProtected: false, isPulled: false }
+    if (here !== undefined && isLongEnough(here, stayMs) && hasPin(here, list, stayMs))
+      return { id: here.id, isProtected: await isShown(here.id, false), isPulled: false }
   }
   using ahead = await store.expiries?.begin()
   for (let isLast = false; ; isLast = true) {
     const here = mustAsk ? undefined : await store.find(image.name)
-    const found = here ?? (await pullAhead(place, image, await loginsFor(), options))
-    const isPulled = here === undefined
-    if (ahead === undefined) {
-      await pinFor(store, list, image, found)
-      return { id: found.id, isProtected: true, isPulled }
-    }
-    const until = await ahead.give(found.id, new Date(Date.now() + stayMs))
-    // One whose time was over has gone while it was found; the next look finds nothing of it.
-    if (until !== 'gone' || isLast) return { id: found.id, isProtected: false, isPulled }
+    const found = here ?? (await pullAhead(place, means, list, image, options))
+    const until = await ahead?.give(found.id, new Date(Date.now() + (stayMs ?? STAY_MS)))
+    if (until === 'gone' && !isLast) continue
+    const isNew = !hasPin(found, list, stayMs)
+    if (isNew) await pin(store, list, found.id, stayMs)
+    return { id: found.id, isProtected: await isShown(found.id, isNew), isPulled: here === undefined }
   }
 }
 
-/** With the first login that the registry accepts; with none, the node's own are tried. */
-async function pullAhead(
-  place: Place,
-  { reference }: DeclaredImage,
-  logins: readonly Credentials[],
-  options: Abortable,
-): Promise<StoredImage> {
-  const tries: readonly Credentials[] = logins.length === 0 ? [{ kind: 'anonymous' }] : logins
-  for (const [at, credentials] of tries.entries())
-    try {
-      const { image } = await place.puller.pull({ reference, credentials, client: 'prepull' }, options)
-      await place.confirm?.(image.id, options)
-      return image
-    } catch (error) {
-      const { kind } = failureOf(error)
-      if (at + 1 === tries.length || (kind !== 'unauthorized' && kind !== 'denied')) throw error
-    }
-  throw new RangeError('no login was tried')
+/** Its time is far, or it has none: giving it another is a write to each of its records. */
+function isLongEnough({ expiry }: StoredImage, stayMs: number | undefined): boolean {
+  return expiry === undefined || stayMs === undefined || expiry.at.getTime() - Date.now() > stayMs / 2
 }
 
-/** Only where half of its time is over: each one is a transaction on disk. */
-async function pinFor(
-  store: Place['store'],
+async function pullAhead(
+  place: Place,
+  means: Means,
   list: ImageList,
-  { pinMs }: DeclaredImage,
-  { id, pins }: StoredImage,
-): Promise<void> {
-  const owner = ownerOf(list.name)
-  const now = new Date()
-  const known = pins.find((pin) => pin.owner === owner)
-  const left = known?.until === undefined ? undefined : known.until.getTime() - now.getTime()
-  const isGood =
-    known !== undefined && (pinMs === undefined ? left === undefined : left !== undefined && left > pinMs / 2 && left <= pinMs)
-  if (isGood) return
-  const until = pinMs === undefined ? {} : { until: new Date(now.getTime() + pinMs) }
-  await store.pin(id, { owner, reason: `declared by the image list ${list.name}`, since: now, ...until })
+  image: DeclaredImage,
+  options: Abortable,
+): Promise<StoredImage> {
+  if (image.archive === undefined)
+    return await withLogins(await means.loginsFor(list, image, options), (credentials) =>
+      pull(place, asked(image, credentials), options),
+    )
+  await using opened = await means.openArchive(image.archive, image, options)
+  return await pull(place, { ...asked(image, { kind: 'anonymous' }), source: opened.repository }, options)
+}
+
+const asked = ({ reference }: DeclaredImage, credentials: Credentials): PullRequest => ({
+  reference,
+  credentials,
+  client: 'prepull',
+})
+
+async function pull({ puller, confirm }: Place, request: PullRequest, options: Abortable): Promise<StoredImage> {
+  const { image } = await puller.pull(request, options)
+  await confirm?.(image.id, options)
+  return image
+}
+
+/** A pin of this list's with half of its time left: each new one is written to disk. */
+function hasPin({ pins }: StoredImage, list: ImageList, stayMs: number | undefined): boolean {
+  const known = pins.find((pin) => pin.owner === ownerOf(list.name))
+  if (known === undefined) return false
+  const left = known.until === undefined ? undefined : known.until.getTime() - Date.now()
+  return stayMs === undefined ? left === undefined : left !== undefined && left > stayMs / 2 && left <= stayMs
+}
+
+async function pin(store: Place['store'], list: ImageList, id: Digest, stayMs: number | undefined): Promise<void> {
+  const since = new Date()
+  const until = stayMs === undefined ? {} : { until: new Date(since.getTime() + stayMs) }
+  await store.pin(id, { owner: ownerOf(list.name), reason: `declared by the image list ${list.name}`, since, ...until })
 }
 
 /** Takes back the pins of lists that do not declare what they pinned; returns what was. */

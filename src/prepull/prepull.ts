@@ -3,7 +3,10 @@
  *
  *     lists.ts       the files of a directory, the last good state of each, told anew when one changes
  *     backoff.ts     when to try again
+ *     logins.ts      who to log in as
+ *     check.ts       whether what is declared can be had, without a node
  *     keeping.ts     how one stays here: its pin, or its time
+ *     entry.ts       where one of them stands
  *     prepuller.ts   what is declared, against what is here: pull, pin, refresh, try again; let go of what is declared no more
  *
  * A pull that a pod waits for goes before any of these.
@@ -11,6 +14,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Puller } from '../pull/pull.ts'
 import type { Reference } from '../reference/reference.ts'
+import type { Credentials, Repository } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 
@@ -23,6 +27,8 @@ export type DeclaredImage = {
   readonly refreshMs?: number
   /** How long one pull of it may take. */
   readonly deadlineMs?: number
+  /** The name of an archive that it is taken from, in place of its registry. */
+  readonly archive?: string
   /** How long a pin outlasts the last time it was renewed; absent: for good, while the image is declared. */
   readonly pinMs?: number
 }
@@ -36,22 +42,30 @@ export type ImageList = {
   readonly images: readonly DeclaredImage[]
 }
 
-/** Where one image of one list stands. */
-export type ImageState =
-  | { readonly kind: 'waiting'; readonly until?: Date }
-  | { readonly kind: 'pulling'; readonly since: Date }
-  /** `isProtected`: pinned, so that kubelet's collection leaves it. */
-  | { readonly kind: 'here'; readonly image: string; readonly at: Date; readonly isProtected: boolean; readonly next?: Date }
-  | { readonly kind: 'failed'; readonly reason: string; readonly attempts: number; readonly next: Date }
+/** An archive that is open, as a pull takes an image from it. */
+export type OpenedSource = AsyncDisposable & { readonly repository: Repository }
 
-export type QueuedImage = { readonly list: string; readonly name: string; readonly priority: number; readonly state: ImageState }
+/** What is asked for an image that is not here. */
+export type Means = {
+  /** What a list's pull secrets say of an image, the likelier first; empty where they say nothing. */
+  readonly loginsFor: (list: ImageList, image: DeclaredImage, options: Abortable) => Promise<readonly Credentials[]>
+  /** Opens an archive, for an image that is to come from it. Throws what opening one does, and invalid-argument where there are none. */
+  readonly openArchive: (name: string, image: DeclaredImage, options: Abortable) => Promise<OpenedSource>
+}
 
-/** Where images are pulled to; `confirm` waits until the runtime knows one. */
+/**
+ * Where images are pulled to. `confirm` waits until the runtime knows one; `showsPin` asks it whether kubelet hears of a pin. Both are absent where
+ * the store answers kubelet itself. They throw runtime, runtime-down, cancelled.
+ */
 export type Place = {
   readonly puller: Pick<Puller, 'pull' | 'inFlight' | 'watch'>
   readonly store: Pick<Store, 'overlayDir' | 'find' | 'images' | 'pin' | 'unpin' | 'expiries'>
   readonly confirm?: (image: Digest, options: Abortable) => Promise<void>
+  readonly showsPin?: ShowsPin
 }
+
+/** `isNew`: it was pinned a moment ago, which the runtime may not have taken in. */
+export type ShowsPin = (image: Digest, options: Abortable & { readonly isNew: boolean }) => Promise<boolean>
 
 /** Owners of the pins that lists hold: `prepull:LIST`. */
 export const OWNER_PREFIX = 'prepull:'

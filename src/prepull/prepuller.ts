@@ -1,19 +1,19 @@
 /** Brings what is declared, keeps it, and lets go of what is declared no more. */
 import { isDeepStrictEqual } from 'node:util'
 import { describe, failureOf } from '../failure/failure.ts'
-import type { Credentials } from '../registry/registry.ts'
+import type { DeclaredQueue, ImageState } from '../pull/queue.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { backoffMs, jittered } from './backoff.ts'
+import { type Entry, failedIn, keyOf, waiting } from './entry.ts'
 import { keep, release } from './keeping.ts'
 import type { Declared } from './lists.ts'
-import type { DeclaredImage, ImageList, ImageState, Place, QueuedImage } from './prepull.ts'
+import type { Means, Place } from './prepull.ts'
 
 export type PrepullerParts = {
   /** Undefined while nothing can be pulled: `wake` is called when that may have changed. */
   readonly place: () => Place | undefined
-  /** What a list's pull secrets say of an image, the likelier first; empty where they say nothing. */
-  readonly loginsFor: (list: ImageList, image: DeclaredImage, options: Abortable) => Promise<readonly Credentials[]>
+  readonly means: Means
   /** Of bytes or inodes, whichever is scarcer. */
   readonly freePercent: (dir: string) => Promise<number>
   readonly maxParallel: number
@@ -30,16 +30,6 @@ const REFRESH_MS = 3_600_000
 const LOOK_MS = 60_000
 const ROOM_MS = 30_000
 
-type Entry = {
-  readonly list: ImageList
-  readonly image: DeclaredImage
-  state: ImageState
-  due: number
-  /** When the registry is asked again, where it is. */
-  refresh: number
-  attempts: number
-}
-
 export class Prepuller {
   readonly #parts: PrepullerParts
   readonly #random: () => number
@@ -49,8 +39,9 @@ export class Prepuller {
   #mustRelease = false
   #changed = Promise.withResolvers<void>()
   #isFirst = true
+  readonly #watchers = new Set<() => void>()
   #watched: Place['puller'] | undefined
-  #complaint: string | undefined
+  #held: string | undefined
 
   constructor(parts: PrepullerParts) {
     this.#parts = parts
@@ -65,7 +56,7 @@ export class Prepuller {
     this.#entries = new Map()
     for (const list of declared.lists)
       for (const image of list.images) {
-        const key = `${list.name} ${image.name}`
+        const key = keyOf({ list, image })
         const known = before.get(key)
         const isSame = isDeepStrictEqual(known?.image, image) && isDeepStrictEqual(known?.list.secrets, list.secrets)
         if (known !== undefined && isSame) this.#entries.set(key, Object.assign(known, { list }))
@@ -80,16 +71,38 @@ export class Prepuller {
   wake(): void {
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
+    this.#tell()
   }
 
-  /** What is declared and how far it is, first what goes first. */
-  queue(): readonly QueuedImage[] {
-    return this.#inOrder().map(({ list, image, state }) => ({
-      list: list.name,
-      name: image.name,
-      priority: list.priority,
-      state,
-    }))
+  /** What is declared and how far it is. */
+  queue(): Omit<DeclaredQueue, 'problems'> {
+    return {
+      lists: this.#declared.lists.map(({ name }) => name),
+      images: this.#inOrder().map(({ list, image, state }) => ({
+        list: list.name,
+        name: image.name,
+        priority: list.priority,
+        state,
+      })),
+      ...(this.#held === undefined ? {} : { held: this.#held }),
+    }
+  }
+
+  /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
+  watch(onChange: () => void, { signal }: Abortable): void {
+    if (signal.aborted) return
+    this.#watchers.add(onChange)
+    signal.addEventListener('abort', () => this.#watchers.delete(onChange), { once: true })
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+
+  #hold(why: string | undefined): void {
+    if (this.#held === why) return
+    this.#held = why
+    this.#tell()
   }
 
   /** Until the signal aborts; then once every pull has ended. */
@@ -117,7 +130,10 @@ export class Prepuller {
   /** Begins what may begin; returns after how long there is more to do by the clock. */
   async #step(signal: AbortSignal): Promise<number | undefined> {
     const place = this.#parts.place()
-    if (place === undefined) return undefined
+    if (place === undefined) {
+      this.#hold('pulls are the runtime’s just now')
+      return undefined
+    }
     this.#watch(place.puller, signal)
     if (this.#mustRelease) await this.#release(place)
     const now = Date.now()
@@ -125,10 +141,14 @@ export class Prepuller {
       if (entry.due > now || entry.state.kind === 'pulling') continue
       if (this.#running.size >= this.#parts.maxParallel) return undefined
       // Whoever waits for a pod goes first; the end of that pull wakes us.
-      if (isPodWaiting(place)) return undefined
+      if (isPodWaiting(place)) {
+        this.#hold('pulls that somebody waits for go first')
+        return undefined
+      }
       if (!(await this.#isHere(entry, place)) && !(await this.#hasRoom(place))) return ROOM_MS
       if (this.#entries.get(keyOf(entry)) === entry) this.#begin(entry, place, signal)
     }
+    this.#hold(undefined)
     const next = Math.min(...[...this.#entries.values()].filter(({ state }) => state.kind !== 'pulling').map(({ due }) => due))
     return Number.isFinite(next) ? next - Date.now() : undefined
   }
@@ -151,16 +171,17 @@ export class Prepuller {
   async #hasRoom({ store }: Place): Promise<boolean> {
     const { freePercent, minFreePercent, log } = this.#parts
     const free = await freePercent(store.overlayDir)
-    const complaint =
-      free < minFreePercent ? `less than ${minFreePercent} % of the disk is free; nothing is pulled ahead` : undefined
-    if (complaint !== undefined && complaint !== this.#complaint) log.warn({ freePercent: Math.floor(free) }, complaint)
-    this.#complaint = complaint
-    return complaint === undefined
+    if (free >= minFreePercent) return true
+    const why = `less than ${minFreePercent} % of the disk is free`
+    if (why !== this.#held) log.warn({ freePercent: Math.floor(free) }, `${why}; nothing is pulled ahead`)
+    this.#hold(why)
+    return false
   }
 
   #begin(entry: Entry, place: Place, signal: AbortSignal): void {
     const before = entry.state
-    entry.state = { kind: 'pulling', since: new Date() }
+    entry.state = { kind: 'pulling', since: new Date(), ...failedIn(before) }
+    this.#tell()
     const work = this.#bring(entry, before, place, signal).finally(() => {
       this.#running.delete(work)
       this.wake()
@@ -174,12 +195,13 @@ export class Prepuller {
     const options = { signal: AbortSignal.any([signal, deadline]) }
     try {
       const mustAsk = image.policy === 'Always' && Date.now() >= entry.refresh
-      const kept = await keep(place, list, image, mustAsk, () => this.#parts.loginsFor(list, image, options), options)
+      const kept = await keep(place, this.#parts.means, list, image, mustAsk, options)
       if (kept.isPulled) entry.refresh = Date.now() + jittered(image.refreshMs ?? REFRESH_MS, this.#random)
       entry.attempts = 0
       entry.due = Date.now() + jittered(LOOK_MS, this.#random)
       const at = before.kind === 'here' && !kept.isPulled ? before.at : new Date()
-      entry.state = { kind: 'here', image: kept.id, at, isProtected: kept.isProtected }
+      const next = image.policy === 'Always' ? { next: new Date(entry.refresh) } : {}
+      entry.state = { kind: 'here', image: kept.id, at, isProtected: kept.isProtected, ...next }
       if (before.kind !== 'here' && !kept.isProtected)
         this.#parts.log.warn(
           { list: list.name, reference: image.name },
@@ -220,17 +242,6 @@ export class Prepuller {
     }
   }
 }
-
-const keyOf = ({ list, image }: Entry): string => `${list.name} ${image.name}`
-
-const waiting = (list: ImageList, image: DeclaredImage, due: number): Entry => ({
-  list,
-  image,
-  state: { kind: 'waiting', ...(due > Date.now() ? { until: new Date(due) } : {}) },
-  due,
-  refresh: 0,
-  attempts: 0,
-})
 
 const isPodWaiting = ({ puller }: Place): boolean =>
   puller.inFlight().some(({ clients }) => clients.some((client) => client !== 'prepull'))

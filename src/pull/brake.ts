@@ -86,6 +86,11 @@ export class Brake {
     }
   }
 
+  /** Whether the layer would have to stand still for a pull that somebody waits for. */
+  mayStop(layer: string): boolean {
+    return this.#limits.layers > 0 && !this.#isUrgent(layer)
+  }
+
   /** Counts bytes of a layer that came; a promise where the next must wait. It resolves at the latest when the signal aborts. */
   take(layer: string, bytes: number, signal: AbortSignal): Promise<void> | undefined {
     if (this.#isUrgent(layer)) return undefined
@@ -119,6 +124,11 @@ export class Brake {
     this.#changed.promise.then(end)
     await promise
     signal.removeEventListener('abort', end)
+  }
+
+  /** Nobody waits for it but pulls ahead of any pod. */
+  isAhead(layer: string): boolean {
+    return !this.#isUrgent(layer)
   }
 
   #mustYield(): boolean {

@@ -18,7 +18,6 @@ import type { ProxyFor } from './proxy.ts'
 import {
   type Credentials,
   type Document,
-  type From,
   type Keyring,
   newTrail,
   type Registry,
@@ -54,7 +53,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   return new Client(options)
 }
 
-const MAX_HEADERS_WAIT_MS = 30_000
+const MAX_HEAD_WAIT_MS = 30_000
 /** A transfer that brings less than 1 KiB a second for so long stands still, though now and then a byte comes. */
 const SLOW_MS = 60_000
 
@@ -68,13 +67,13 @@ class Client implements Registry {
   constructor(options: RegistryOptions) {
     const { progressTimeoutMs, userAgent, proxyFor } = options
     this.#options = options
-    const timeouts = { headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs }
-    this.#agents = new Agents(timeouts, proxyFor)
+    this.#agents = new Agents(progressTimeoutMs, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
     const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
     this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
     const slowMs = Math.min(progressTimeoutMs, SLOW_MS)
-    this.#pace = { slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
+    const headMs = Math.min(progressTimeoutMs, MAX_HEAD_WAIT_MS)
+    this.#pace = { headMs, slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {
@@ -183,13 +182,19 @@ class RemoteRepository implements Repository {
   async fetch(
     descriptor: Descriptor,
     sink: ByteSink,
-    { signal, from, trail = newTrail() }: Abortable & { readonly from?: From; readonly trail?: Trail },
+    { signal, from, trail = newTrail(), isPatient }: Parameters<Repository['fetch']>[2],
   ): Promise<Transfer> {
     const { means } = this.#parts
     const question = this.#question(descriptorPath('blobs', descriptor))
     const asking = await this.#walk(question, ['pull'], this.#blobUnknown(descriptor), signal)
     const hosts = unsuspected(asking.hosts, trail)
-    const transfer = new BlobTransfer(means, { blob: descriptor, sink, trail, ...(from === undefined ? {} : { from }) })
+    const transfer = new BlobTransfer(means, {
+      blob: descriptor,
+      sink,
+      trail,
+      ...(from === undefined ? {} : { from }),
+      ...(isPatient === undefined ? {} : { isPatient }),
+    })
     const admitted: Walk = { ...asking, hosts, admit: (host, options) => means.throttle.admit(host, options) }
     try {
       return await walk(admitted, (host, attempt) => transfer.attempt(host, question, attempt), transfer.progress)

@@ -1,4 +1,4 @@
-/** What the client tells a log. Hosts and paths below a repository only: no headers, no queries, no secrets. */
+/** What the client tells a log: hosts, paths below a repository, and what hosts said, without what they were sent and without queries. */
 export type RegistryEvent =
   | {
       readonly type: 'answer'
@@ -6,6 +6,10 @@ export type RegistryEvent =
       readonly method: string
       readonly path: string
       readonly result: string
+      /** The HTTP status, or in its place what kept it from coming: a closed set. */
+      readonly code: string
+      /** To the head of the answer, logins included; to the end of it. */
+      readonly headMs: number
       readonly ms: number
     }
   /** HTTPS did not work, and this host may be asked over plain HTTP. */

@@ -8,22 +8,34 @@ import type { Consumer, Head } from './exchange.ts'
 import { Gauge } from './gauge.ts'
 import type { Host } from './hosts.ts'
 import type { Attempt } from './patience.ts'
+import { Pieces } from './pieces.ts'
 import { Beginning, type Placement, placementOf, type Span, Validators } from './range.ts'
 import type { From, Trail, Transfer } from './registry.ts'
 import type { Question } from './request.ts'
+import { WORTH_A_TRY } from './retry.ts'
 import { type Ending, type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
 
-/** A try that brings less is one without progress: a peer that hands out bytes one by one is not waited for. */
-const WORTH_A_TRY = 64 * 1024
-
 /** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
-export type Wish = { readonly blob: Descriptor; readonly sink: ByteSink; readonly from?: From; readonly trail: Trail }
+export type Wish = {
+  readonly blob: Descriptor
+  readonly sink: ByteSink
+  readonly from?: From
+  readonly trail: Trail
+  readonly isPatient?: () => boolean
+}
 
 type Unfit = Exclude<Placement, { from: number }>
 
 /** What is found out about one answer while it comes: why it is of no use, or how slow it is. */
-type Seen = { readonly asked: Span | undefined; readonly gauge: Gauge | undefined; unfit?: Unfit; rate?: number }
+type Seen = {
+  readonly asked: Span | undefined
+  readonly gauge: Gauge | undefined
+  unfit?: Unfit
+  rate?: number
+  /** When its head came. */
+  since?: number
+}
 
 type Deliver = (chunk: Buffer) => Promise<void> | undefined
 
@@ -39,6 +51,7 @@ export class BlobTransfer {
   readonly #rangeless = new Set<string>()
   readonly #validators = new Validators()
   readonly #beginning = new Beginning()
+  readonly #pieces = new Pieces()
   /** Where this host last ended an answer as if the blob were complete. */
   #endedAt: number | undefined
 
@@ -64,6 +77,7 @@ export class BlobTransfer {
   async #bring(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer>> {
     for (;;) {
       const streamed = await this.#stream(host, question, attempt)
+      if (streamed === 'piece') continue
       if (!('rate' in streamed)) return streamed
       const { trouble, rangeless } = await this.#share(host, question, attempt, streamed.rate)
       if (rangeless === true) this.#rangeless.add(host.name)
@@ -72,16 +86,27 @@ export class BlobTransfer {
     }
   }
 
-  /** One answer, to its end, or until several connections are worth trying: then with the rate of this one. */
-  async #stream(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer> | { readonly rate: number }> {
+  /** One answer, to its end, or until several connections are worth trying: then with the rate of this one. `piece`: there is more to ask for. */
+  async #stream(
+    host: Host,
+    question: Question,
+    attempt: Attempt,
+  ): Promise<Result<Transfer> | { readonly rate: number } | 'piece'> {
     const { size } = this.#wish.blob
-    const isWhole = this.#offset === 0 || this.#rangeless.has(host.name)
-    const asked: Span | undefined = isWhole ? undefined : { from: this.#offset, end: size }
-    const seen: Seen = { gauge: this.#gaugeFor(host), asked }
-    const headers: Record<string, string> = asked === undefined ? {} : { range: `bytes=${asked.from}-` }
+    const from = this.#offset
+    const isPiecewise = this.#wish.isPatient?.() === true && !this.#rangeless.has(host.name)
+    const end = isPiecewise ? this.#pieces.end(from, size) : size
+    const isWhole = (from === 0 && end === size) || this.#rangeless.has(host.name)
+    const asked: Span | undefined = isWhole ? undefined : { from, end }
+    const seen: Seen = { gauge: isPiecewise ? undefined : this.#gaugeFor(host), asked }
+    const headers: Record<string, string> = asked === undefined ? {} : { range: rangeOf(asked, size) }
     const receive = this.#receiver(host, attempt, seen)
     const answer = await this.#means.requests.send(host, { ...question, headers }, receive, attempt)
     if (seen.rate !== undefined && 'value' in answer) return { rate: seen.rate }
+    if (end < size && this.#offset === end && seen.unfit === undefined) {
+      this.#pieces.came(end - from, performance.now() - (seen.since ?? 0))
+      return 'piece'
+    }
     // A cut after the last byte cuts nothing off.
     const isDone = this.#offset === size && (size > 0 || 'value' in answer) && seen.unfit === undefined
     if (isDone) return { value: this.#report(host) }
@@ -98,7 +123,8 @@ export class BlobTransfer {
       if (!('from' in placement)) seen.unfit = placement
       else if (!isSame && seen.asked !== undefined) seen.unfit = { unfit: 'its ETag is another than before' }
       else {
-        this.#firstByteMs ??= performance.now() - started
+        seen.since = performance.now()
+        this.#firstByteMs ??= seen.since - started
         const deliver = this.#gauged(host, this.#deliver(host, attempt), seen)
         return placement.from === this.#offset ? deliver : this.#passOver(this.#offset, deliver, seen)
       }
@@ -199,6 +225,8 @@ export class BlobTransfer {
 }
 
 const failed = (failure: Failure, result: string): Result<Transfer> => ({ trouble: { kind: 'failed', result, failure } })
+
+const rangeOf = ({ from, end }: Span, size: number): string => `bytes=${from}-${end === size ? '' : end - 1}`
 
 /** Full where either is. */
 function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {

@@ -2,9 +2,8 @@
  * Reads one `hosts.toml` (containerd, docs/hosts.md). A file that does not say what it must is a `bad-config` with its line: pulling
  * from somewhere else than the node's owner wrote down is the one thing that must not happen quietly.
  */
-import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
-import { fail } from '../failure/failure.ts'
+import { readToml } from './toml.ts'
 
 export type Capability = 'pull' | 'resolve' | 'push' | 'referrers'
 
@@ -49,13 +48,17 @@ const clientFiles = z.union([
   z.tuple([z.string(), z.string()]).transform(([cert, key]): ClientFiles => ({ cert, key: key === '' ? cert : key })),
 ])
 
+/** RFC 9110 §5.1 and §5.5: what else is in them, a line end above all, no request can carry. */
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a name of a header')
+const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'holds what a header cannot, such as a line end')
+
 const fieldsShape = {
   capabilities: z.array(z.enum(['pull', 'resolve', 'push', 'referrers'])).optional(),
   ca: list(z.string()).default([]),
   client: z.union([z.string().transform((file) => [{ cert: file, key: file }]), z.array(clientFiles)]).default([]),
   skip_verify: z.boolean().default(false),
   override_path: z.boolean().default(false),
-  header: z.record(z.string(), list(z.string())).default({}),
+  header: z.record(headerName, list(headerValue)).default({}),
   dial_timeout: duration.optional(),
 }
 
@@ -68,15 +71,7 @@ export const withScheme = (text: string): string => (/^https?:\/\//i.test(text) 
 
 /** What the text of a file says; relative paths in it are left as they are. Throws bad-config. */
 export function parseHostsToml(text: string, file: string): HostsFile {
-  const parsed = fileSchema.safeParse(tables(text, file))
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const path = issue?.path ?? []
-    const line = lineOf(text, path)
-    const where = { file, ...(line === undefined ? {} : { line }), ...(path.length === 0 ? {} : { field: path.join('.') }) }
-    fail({ kind: 'bad-config', ...where, reason: issue?.message ?? 'is not a hosts.toml' })
-  }
-  const { server, host, ...root } = parsed.data
+  const { server, host, ...root } = readToml(fileSchema, text, file, lineOf)
   return {
     server,
     root: fieldsOf(root),
@@ -93,17 +88,6 @@ function fieldsOf(fields: z.output<typeof hostSchema>): HostFields {
     overridePath: fields.override_path,
     headers: Object.fromEntries(Object.entries(fields.header).map(([name, value]) => [name.toLowerCase(), value])),
     ...(fields.dial_timeout === undefined ? {} : { dialTimeoutMs: fields.dial_timeout }),
-  }
-}
-
-function tables(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const reason = error.message.split('\n', 1)[0] ?? 'is not TOML'
-    // Not with its cause, which quotes the lines around: a header may hold a secret.
-    fail({ kind: 'bad-config', file, line: error.line, reason })
   }
 }
 

@@ -8,15 +8,17 @@
  * `client.ts` makes one. A request goes down through
  *
  *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
- *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them (health.ts)
+ *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them
+ *                  (health.ts, pauses.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
- *                  faster (gauge.ts, shares.ts), within this node's limits (throttle.ts)
- *     request.ts   https or http, as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
+ *                  faster (gauge.ts, shares.ts), piece by piece where it may have to stand still (pieces.ts), within this node's limits (throttle.ts)
+ *     request.ts   https or http (schemes.ts), as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
  *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is
- *                  meant (proxy.ts, through-proxy.ts)
+ *                  meant (proxy.ts, through-proxy.ts), and an answer whose fields are each one value (fields.ts)
  *
- * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
+ * and what went wrong comes back up as a `Trouble` of one host (errors.ts), without the secrets it was sent (secrets.ts); `walk` makes one
+ * failure of them.
  */
 
 import { WindlassError } from '../failure/failure.ts'
@@ -115,13 +117,14 @@ export interface Repository {
   /**
    * Streams a blob into `sink`, in order and each byte once: a broken connection is resumed by Range behind the sink's back. Stops with
    * size-mismatch one byte after the descriptor's size. Whatever `sink.write` throws ends the transfer and is thrown on unchanged.
-   * What is more than one connection's worth may come over several.
+   * What is more than one connection's worth may come over several; while `isPatient`, over one, and no more is asked for at once than comes in
+   * a tenth of a second, so that a sink that stands still soon stills the network too.
    * Throws: blob-unknown, unauthorized, denied, rate-limited, registry-unavailable, size-mismatch, malformed.
    */
   fetch(
     descriptor: Descriptor,
     sink: ByteSink,
-    options: Abortable & { readonly from?: From; readonly trail?: Trail },
+    options: Abortable & { readonly from?: From; readonly trail?: Trail; readonly isPatient?: () => boolean },
   ): Promise<Transfer>
 }
 

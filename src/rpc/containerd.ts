@@ -9,7 +9,7 @@ import type { Abortable } from '../task/task.ts'
 import { calls, cancelled, clientOf, isReady, metadataOf, RECONNECT, rpcError, waitForReady } from './client.ts'
 import { type ContentToWrite, type ContentWriter, contentWriter } from './content-writer.ts'
 import { containerdDefinitions } from './proto.ts'
-import type { CallOptions, ContainerdImageCalls, ContentCalls, LeaseCalls, SnapshotCalls } from './services.ts'
+import type { CallOptions, ContainerCalls, ContainerdImageCalls, ContentCalls, LeaseCalls, SnapshotCalls } from './services.ts'
 
 /** A whole document for the content store. `ref` names the write while it is under way. */
 export type ContentWrite = {
@@ -25,6 +25,7 @@ export interface Containerd extends Disposable {
   readonly content: ContentCalls
   readonly snapshots: SnapshotCalls
   readonly images: ContainerdImageCalls
+  readonly containers: ContainerCalls
   /** Writes and commits a document of at most a few MiB; resolves to its size. Rejects with ALREADY_EXISTS where it is there already. */
   writeContent(write: ContentWrite, options: CallOptions): Promise<number>
   /** The same for content of any size, in pieces. */
@@ -45,6 +46,7 @@ export function connectContainerd(socket: string, namespace: string): Containerd
     content: calls<ContentCalls>(client, definitions.content, closing.signal),
     snapshots: calls<SnapshotCalls>(client, definitions.snapshots, closing.signal),
     images: calls<ContainerdImageCalls>(client, definitions.images, closing.signal),
+    containers: calls<ContainerCalls>(client, definitions.containers, closing.signal),
     writeContent: (write, options) => writeContent(client, definitions.content, write, options),
     openContent: (content, options) => contentWriter(client, writeMethod(definitions.content), content, options),
     reach: async (ms, options) => isReady(client) || (await waitForReady(client, ms, options)),

@@ -7,6 +7,37 @@ import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import type { Connection } from './client.ts'
 import { RpcError } from './status.ts'
 
+/** A label on a record reaches the CRI plugin by an event. */
+const SHOWN_AFTER_MS = [50, 250] as const
+
+/** Whether the runtime tells kubelet that the image is pinned; one that was pinned a moment ago is asked for more than once. Throws runtime, cancelled. */
+export async function isShownPinned(
+  cri: Pick<Connection, 'image'>,
+  id: string,
+  { runtime, socket, signal = new AbortController().signal, patienceMs = PATIENCE_MS }: Wanted,
+  isNew: boolean,
+): Promise<boolean> {
+  for (const after of [0, ...(isNew ? SHOWN_AFTER_MS : [])]) {
+    await delay(after, undefined, { signal }).catch(() => {})
+    if (signal.aborted) throw asWindlassError(signal.reason)
+    try {
+      const { image } = await cri.image.imageStatus(
+        { image: { image: id } },
+        { signal, deadline: new Date(Date.now() + patienceMs) },
+      )
+      if (image?.pinned === true) return true
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error
+      const { code, message: detail } = error
+      throw new WindlassError(
+        { kind: 'runtime', runtime, socket, operation: `tell whether ${id} is pinned`, code, detail },
+        error,
+      )
+    }
+  }
+  return false
+}
+
 /** Who is asked, for its failure, and how long. */
 export type Wanted = {
   readonly runtime: string

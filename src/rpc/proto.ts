@@ -16,6 +16,7 @@ export type ContainerdDefinitions = {
   readonly content: ServiceDefinition
   readonly snapshots: ServiceDefinition
   readonly images: ServiceDefinition
+  readonly containers: ServiceDefinition
 }
 
 export const serviceDefinitions = once((): ServiceDefinitions => {
@@ -28,12 +29,13 @@ export const serviceDefinitions = once((): ServiceDefinitions => {
 })
 
 export const containerdDefinitions = once((): ContainerdDefinitions => {
-  const service = load(...['leases', 'content', 'snapshots', 'images'].map((name) => `containerd/v1/${name}.proto`))
+  const service = load(...['leases', 'content', 'snapshots', 'images', 'containers'].map((name) => `containerd/v1/${name}.proto`))
   return {
     leases: service('containerd.services.leases.v1.Leases'),
     content: service('containerd.services.content.v1.Content'),
     snapshots: service('containerd.services.snapshots.v1.Snapshots'),
     images: service('containerd.services.images.v1.Images'),
+    containers: service('containerd.services.containers.v1.Containers'),
   }
 })
 

@@ -5,6 +5,7 @@
 import type { Metadata } from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { Abortable } from '../task/task.ts'
+import type { ContainersDefinition } from './generated/containerd/services/containers/v1/Containers.ts'
 import type { ContentDefinition } from './generated/containerd/services/content/v1/Content.ts'
 import type { ImagesDefinition } from './generated/containerd/services/images/v1/Images.ts'
 import type { LeasesDefinition } from './generated/containerd/services/leases/v1/Leases.ts'
@@ -18,6 +19,8 @@ import type { StatusOf } from './status.ts'
 export type CallContext = Abortable & {
   /** When the caller stops waiting; absent where it waits for ever. */
   readonly deadline?: Date
+  /** Its trace, as W3C Trace Context writes it; nobody has parsed it. */
+  readonly traceparent?: string
 }
 
 /** What a caller says about a call beside its request. */
@@ -63,17 +66,18 @@ export type Calls<Definition, Streams extends keyof Definition = never, Both ext
 
 export type ImageHandlers = Handlers<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeHandlers = Handlers<RuntimeServiceDefinition>
-export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
+export type WindlassHandlers = Handlers<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'WatchQueue' | 'Verify', 'Load'>
 
 export type LeaseCalls = Calls<LeasesDefinition>
 /** `write` is not among them: a stream in both directions (see `containerd.ts`). */
 export type ContentCalls = Omit<Calls<ContentDefinition, 'Read'>, 'write'>
 export type SnapshotCalls = Calls<SnapshotsDefinition, 'List'>
 export type ContainerdImageCalls = Calls<ImagesDefinition>
+export type ContainerCalls = Calls<ContainersDefinition, 'ListStream'>
 
 export type ImageCalls = Calls<ImageServiceDefinition, 'StreamImages'>
 export type RuntimeCalls = Calls<RuntimeServiceDefinition>
-export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'Verify', 'Load'>
+export type WindlassCalls = Calls<WindlassDefinition, 'Pull' | 'Hold' | 'WatchPulls' | 'WatchQueue' | 'Verify', 'Load'>
 
 /** An implemented service and its way of saying failures. */
 export type Service<H> = { readonly handlers: H; readonly statusOf: StatusOf }

@@ -3,8 +3,10 @@
  * one socket, a blob's bytes by a ring in shared memory; the local copy a job is made from comes as open descriptors with the job.
  */
 import { closeSync, statfsSync, writeSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { isMainThread } from 'node:worker_threads'
 import { type Failure, fail, failureOf } from '../failure/failure.ts'
+import { shrink } from '../sys/footprint.ts'
 import { forbidCalls } from '../sys/forbid.ts'
 import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
@@ -22,12 +24,15 @@ const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
 if (isMainThread) await serve()
 
 async function serve(): Promise<void> {
+  // The heap grows in small steps from here on. Before, it would have cost the start more than it saves, and the compile cache.
+  setFlagsFromString('--optimize-for-size')
   // Modes are given when an entry is made.
   umask(0)
   const forbidden = forbidCalls()
   say({ refused: [...(forbidden < 0 ? [`seccomp: ${errnoName(forbidden)}`] : []), ...limitProcess(MAX_DESCRIPTORS)] })
   const ring = new RingReader(RING_FD, () => write('\n'))
   for (let order = nextJob(); order !== undefined; order = nextJob()) {
+    shrink()
     say(await run(order, ring))
     ring.reset()
   }

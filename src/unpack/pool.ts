@@ -4,6 +4,8 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
+import { shrink } from '../sys/footprint.ts'
+import type { Rank } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -128,11 +130,12 @@ class Pool implements Unpacker, Verifier {
     this.#resting = setTimeout(() => this.#letGo(), IDLE_MS).unref()
   }
 
-  /** Idle processes hold memory that pods could use. */
+  /** Idle processes hold memory that pods could use, and so does what the last pulls needed here. */
   #letGo(): void {
     for (const extractor of this.#idle.splice(0)) {
       void extractor.close().then(() => this.#all.delete(extractor))
     }
+    shrink()
   }
 }
 
@@ -154,6 +157,7 @@ class Extraction implements Unpacking {
     this.#result = extractor.run(job, fds).then((end) => {
       signal.removeEventListener('abort', this.#onAbort)
       this.#ended = true
+      extractor.rank('usual')
       this.#blockedMs = this.#ring.blockedMs
       release()
       if (end.ok && 'layer' in end) return end.layer
@@ -169,6 +173,10 @@ class Extraction implements Unpacking {
 
   get blockedMs(): number {
     return this.#ended ? this.#blockedMs : this.#ring.blockedMs
+  }
+
+  rank(rank: Rank): void {
+    if (!this.#ended) this.#extractor.rank(rank)
   }
 
   get unread(): number {

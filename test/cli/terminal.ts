@@ -4,8 +4,10 @@ import type { Deps, InForce } from '../../src/cli/deps.ts'
 import type { Io, StopSignal } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/run.ts'
 import type { Config } from '../../src/config/config.ts'
+import { readImageLists } from '../../src/config/image-list.ts'
 import { checkFlags, loadConfig, salvageConfig } from '../../src/config/load.ts'
 import { configDocument } from '../../src/config/print.ts'
+import { openChecker } from '../../src/main/check.ts'
 
 type Tty = { readonly columns: number; readonly rows: number }
 
@@ -60,6 +62,9 @@ export const depsWith = (parts: Partial<Deps<Config>> = {}): Deps<Config> => ({
     throw broken ?? unreachable()
   },
   examine: unreachable,
+  prove: unreachable,
+  readLists: readImageLists,
+  openChecker: async (config, ask, onProblem) => openChecker(config, '1.2.3', ask, onProblem),
   openEmbedded: unreachable,
   ...parts,
 })

@@ -31,7 +31,7 @@ describe('a file of lists', () => {
   priority: 100
   imagePullSecrets: [{name: regcred}]
   images:
-  - {image: "r.example/ml@${digest}", pin: {ttl: 72h}}
+  - {image: "r.example/ml@${digest}", archive: ml.tar.zst, pin: {ttl: 72h}}
   - {image: "debian", imagePullPolicy: Always, refreshInterval: 1h, pullDeadline: 30m}
 ---
 apiVersion: windlass.dev/v1alpha1
@@ -45,7 +45,12 @@ spec: {images: []}
         priority: 100,
         secrets: ['regcred'],
         images: [
-          expect.objectContaining({ name: `r.example/ml@${digest}`, policy: 'IfNotPresent', pinMs: 259_200_000 }),
+          expect.objectContaining({
+            name: `r.example/ml@${digest}`,
+            policy: 'IfNotPresent',
+            archive: 'ml.tar.zst',
+            pinMs: 259_200_000,
+          }),
           expect.objectContaining({
             name: 'docker.io/library/debian:latest',
             policy: 'Always',
@@ -85,6 +90,11 @@ spec: {images: []}
       'an image twice',
       `${HEAD}spec: {images: [{image: debian}, {image: "docker.io/library/debian:latest"}]}\n`,
       expect.stringContaining('already'),
+    ],
+    [
+      'an archive that is a path',
+      `${HEAD}spec: {images: [{image: a, archive: ../a.tar}]}\n`,
+      expect.stringContaining('without a directory'),
     ],
     ['a list twice', `${HEAD}spec: {images: []}\n---\n${HEAD}spec: {images: []}\n`, expect.stringContaining('another list base')],
     [

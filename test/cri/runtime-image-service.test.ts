@@ -263,6 +263,8 @@ const samples = {
   'layer-in-use': [{ kind: 'layer-in-use', layer: 'l', mounts: ['/m'] }, true],
   damaged: [{ kind: 'damaged', damaged: 1, unknown: 0, unverifiable: 0 }, false],
   unhealthy: [{ kind: 'unhealthy', failed: 1 }, false],
+  unpullable: [{ kind: 'unpullable', failed: 1 }, false],
+  'not-here-yet': [{ kind: 'not-here-yet', afterSeconds: 1, waiting: [], more: 0 }, false],
   'no-daemon': [{ kind: 'no-daemon', socket: '/s', reason: 'r' }, true],
   'socket-denied': [{ kind: 'socket-denied', socket: '/s' }, true],
   'runtime-down': [{ kind: 'runtime-down', runtime: 'containerd', socket: '/s', reason: 'r' }, true],

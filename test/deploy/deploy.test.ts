@@ -9,6 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
 import { depsWith, windlass } from '../cli/terminal.ts'
 import { lacking } from '../integration/lacking.ts'
+import { nodeFlags } from '../integration/windlass.ts'
 
 const top = join(import.meta.dirname, '..', '..')
 const at = (path: string): string => join(top, 'deploy', path)
@@ -57,9 +58,9 @@ describe('the service', () => {
   const service = text('systemd/windlass.service')
 
   it('is started as the image is', () => {
-    const [, ...words] = /^ExecStart=(\S+) (\S+) /m.exec(service) ?? []
-    expect(words).toEqual(['/opt/windlass/bin/node', '/opt/windlass/lib/main.js'])
-    expect(readFileSync(join(top, 'Dockerfile'), 'utf8')).toContain(`ENTRYPOINT ${JSON.stringify(words).replace(',', ', ')}`)
+    const [, ...words] = /^ExecStart=(\S+) (--\S+) (\S+) /m.exec(service) ?? []
+    expect([words[0], words.at(-1)]).toEqual(['/opt/windlass/bin/node', '/opt/windlass/lib/main.js'])
+    expect(readFileSync(join(top, 'Dockerfile'), 'utf8')).toContain(`ENTRYPOINT [${words.map((word) => `"${word}"`).join(', ')}]`)
   })
 
   it('never has its socket taken away by itself', () => {
@@ -115,4 +116,14 @@ describe('the guide', () => {
     expect(links.length).toBeGreaterThan(3)
     for (const path of [...files, ...links]) expect(existsSync(join(top, path.replace(/\/[\w.]*\*$/, ''))), path).toBe(true)
   })
+})
+
+it('Node is told the same wherever the daemon is started, so that its memory is what the tests measure', () => {
+  const flags = nodeFlags.join(' ')
+  const read = (path: string): string => readFileSync(join(top, path), 'utf8')
+  expect(read('windlass')).toContain(`exec "$WINDLASS_NODE" ${flags} "$top/src/main.ts"`)
+  expect(read('bin/windlass')).toContain(`exec "$node" ${flags} "$top/lib/main.js"`)
+  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/lib/main.js serve`)
+  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/lib/main.js"]`)
+  expect(read('demo/daemon.ts')).toContain(`[${nodeFlags.map((flag) => `'${flag}'`).join(', ')}]`)
 })

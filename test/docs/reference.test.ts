@@ -133,17 +133,25 @@ describe('docs/metrics.md', () => {
       host: '127.0.0.1',
       port: 0,
       version: '1',
-      pullsInFlight: () => 0,
+      pulls: () => ({ inFlight: 0, queued: 0 }),
+      disk: async () => ({ usedBytes: 1, totalBytes: 1, availableBytes: 1, totalInodes: 1, availableInodes: 1 }),
+      damagedLayers: () => 0,
       prepull: () => ({ images: [{ list: 'base', state: 'here' }], problems: 0 }),
       whyNotReady: async () => undefined,
       isRuntimeUp: async () => true,
       onError: () => {},
     })
     metrics.forwarded('x')
-    metrics.pull('r', 'pulled')
+    const phases = { queue: 0, resolve: 0, layers: 0, seal: 0, whole: 0 }
+    metrics.pull({ registry: 'r', result: 'pulled', reason: '', bytesHere: 0, phases })
+    metrics.layer({ source: 'r', codec: 'gzip', bytes: 1, unpackMs: 1 })
+    metrics.request({ host: 'r', method: 'GET', code: '200', headMs: 1 })
+    metrics.retried('r')
+    metrics.gaveUp('r')
+    metrics.call({ method: '/a.B/C', type: 'unary', code: 'OK', ms: 1 })
     const text = await (await fetch(`http://127.0.0.1:${metrics.port}/metrics`)).text()
     const shown = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => {
-      const labels = new RegExp(`^${name}\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? ''
+      const labels = new RegExp(`^${name}(?:_count)?\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? ''
       return { name, type, labels: [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label) }
     })
     const documented = rows(page('metrics.md')).filter(([name = '']) => /^`[a-z]+_\w+`$/.test(name))

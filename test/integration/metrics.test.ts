@@ -17,12 +17,12 @@ describe.skipIf(lacking('root'))('metrics of the daemon', () => {
     const port = (await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal }))[1]
     const ask = async (path: string) => await fetch(`http://127.0.0.1:${port}${path}`, { signal })
     await windlass.daemon.line(/"msg":"ready"/, { signal })
-    expect((await ask('/readyz')).status).toBe(200)
+    for (const probe of ['/livez', '/readyz', '/healthz']) expect((await ask(probe)).status).toBe(200)
     // Nobody listens on this port.
     const lost = windlass.cri.image.pullImage({ image: { image: '127.0.0.1:1/x:1' } }, { signal })
     await expect(lost).rejects.toThrow('no registry could be reached')
     expect(await (await ask('/metrics')).text()).toContain(
-      'windlass_image_pulls_total{registry="127.0.0.1:1",result="registry-unavailable"} 1',
+      'windlass_image_pulls_total{registry="127.0.0.1:1",result="failed",reason="registry-unavailable"} 1',
     )
   })
 

@@ -1,6 +1,7 @@
 /** Every secret there is passes through a daemon at once; then all that it leaves behind is searched for them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
+import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -10,20 +11,31 @@ import { basicAuthorization, login, startDockerRegistry } from '../registry/dock
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { startProxy } from '../registry/proxy-server.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
+import { startCollector } from '../trace/collector.ts'
 import { lacking } from './lacking.ts'
 import { push } from './push.ts'
 import { startWindlass } from './windlass.ts'
 
 const here = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' } as const
 
-/** As they are typed, as they are sent, and as they stand in URLs. */
+/** As they are typed, as they are sent, and as they stand in URLs and in JSON. */
 function formsOf(secrets: Readonly<Record<string, string>>, users: readonly string[]): ReadonlyMap<string, string> {
   const forms = Object.entries(secrets).flatMap(([name, secret]) => [
     [secret, name] as const,
     [encodeURIComponent(secret), name] as const,
+    [JSON.stringify(secret).slice(1, -1), name] as const,
     ...users.map((user) => [Buffer.from(`${user}:${secret}`).toString('base64'), name] as const),
   ])
   return new Map(forms)
+}
+
+/** What a careless registry says. The logins first: what is long is cut. */
+function echo(headers: IncomingHttpHeaders): string {
+  const { authorization = '', 'x-key': key } = headers
+  const decoded = Buffer.from(authorization.replace(/^Basic /, ''), 'base64').toString('utf8')
+  return JSON.stringify({
+    errors: [{ code: 'DENIED', message: `sent: ${JSON.stringify([authorization, key, decoded, headers])}` }],
+  })
 }
 
 /** The processes below one, by what /proc tells of their parents. */
@@ -46,7 +58,7 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
   it('are in no log, error, metric, file below the root, argument or environment of a child', async ({ signal }) => {
     const secrets = {
       htpasswd: login.password,
-      file: 'canary-file?&=',
+      file: 'canary-file?&="',
       refused: 'canary-refused',
       helper: 'canary-helper',
       plugin: 'canary-plugin',
@@ -58,6 +70,7 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
       issued: 'canary-issued',
       presigned: 'canary-presigned',
       environment: 'canary-environment',
+      collector: 'canary-collector',
     }
     const forms = formsOf(secrets, ['windlass', 'alice', 'helped', 'plugged', 'puller', 'carol'])
     const found: string[] = []
@@ -78,13 +91,15 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
           : {
               kind: 'status',
               status: 403,
-              body: JSON.stringify({ errors: [{ code: 'DENIED', message: `sent: ${headers.authorization}` }] }),
+              body: echo(headers),
             },
     })
     await using tokens = await startRegistry({
       auth: { kind: 'bearer', users: {}, refreshTokens: [] },
-      fault: ({ path }) =>
-        path === '/token' ? { kind: 'status', status: 200, body: JSON.stringify({ token: secrets.issued }) } : undefined,
+      fault: ({ path, headers, authorization }) => {
+        if (path === '/token') return { kind: 'status', status: 200, body: JSON.stringify({ token: secrets.issued }) }
+        return authorization === 'none' ? undefined : { kind: 'status', status: 403, body: echo(headers) }
+      },
     })
     await using signing = await startRegistry({
       fault: () => ({ kind: 'redirect', location: `http://127.0.0.1:1/blob?X-Signature=${secrets.presigned}` }),
@@ -132,10 +147,15 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
         logging: { format: 'json', level: 'trace' },
       }),
     )
+    await using collector = await startCollector()
+    const traced = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${secrets.collector}`,
+    }
     const windlassDir = join(dir.path, 'w')
     await using windlass = await startWindlass(windlassDir, {
       signal,
-      env: { WINDLASS_CONFIG: config, PATH: `${at.path}:${process.env.PATH}`, SOME_TOKEN: secrets.environment },
+      env: { WINDLASS_CONFIG: config, PATH: `${at.path}:${process.env.PATH}`, SOME_TOKEN: secrets.environment, ...traced },
     })
     const hosts = join(windlassDir, 'hosts', certsName(echoing.host))
     mkdirSync(hosts, { recursive: true })
@@ -176,12 +196,21 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
     expect(await pull('proxied.test/x/y:1')).toMatch(/407/)
     expect(await pull('broken.test/x/y:1')).toMatch(/hosts\.toml:3/)
     // Each of them was really sent or read.
-    const seen = JSON.stringify([echoing.requests.map(({ headers }) => headers), proxy.logins])
-    for (const sent of [secrets.header, secrets.bearer, ...['helped', 'plugged', 'alice'].map((user) => basicOf(user, secrets))])
+    const seen = JSON.stringify([[...echoing.requests, ...tokens.requests].map(({ headers }) => headers), proxy.logins])
+    for (const sent of [
+      secrets.header,
+      secrets.bearer,
+      secrets.issued,
+      ...['helped', 'plugged', 'alice'].map((user) => basicOf(user, secrets)),
+    ])
       expect(seen).toContain(sent)
 
     const [, port] = await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal })
     search('the metrics', await (await fetch(`http://127.0.0.1:${port}/metrics`, { signal })).text())
+    // Both pulls that were let in, and those that were not, are spans there.
+    await collector.until('PullImage', 8)
+    for (const { body } of collector.requests) search('a trace', body)
+    expect(collector.requests[0]?.headers.authorization).toBe(`Bearer ${secrets.collector}`)
     search('the log', windlass.daemon.output())
     for (const entry of readdirSync(windlass.root, { recursive: true, withFileTypes: true }))
       if (entry.isFile()) search(join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name)))

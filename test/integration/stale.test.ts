@@ -35,7 +35,7 @@ describe.skipIf(!isRoot)('a daemon that may answer with stale tags', () => {
     expect(await list()).toMatch(/team\/app +1 \(stale\) /)
     const port = /"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/.exec(windlass.daemon.output())?.[1]
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`, { signal })).text()
-    expect(metrics).toContain(`windlass_image_pulls_total{registry="${registry.host}",result="stale"} 1`)
+    expect(metrics).toContain(`windlass_image_pulls_total{registry="${registry.host}",result="stale",reason=""} 1`)
     expect(windlass.daemon.output()).toContain('answered with what this tag named last')
     const { tags } = await windlass.cri.windlass.listStale({}, { signal })
     expect(tags).toMatchObject([{ reference: name, digest: built.descriptor.digest }])

@@ -1,9 +1,14 @@
 /** Pulls ahead of any pod, beside pulls that a pod waits for. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { PullRequest } from '../../src/pull/pull.ts'
-import { buildImage, buildLayer } from '../support/image.ts'
+import { descendantsOf } from '../../src/sys/cost.ts'
+import { usualNice } from '../../src/sys/rank.ts'
+import { lacking } from '../integration/lacking.ts'
+import { type BuiltLayer, buildImage, buildLayer } from '../support/image.ts'
 import { type Lab, openLab } from './lab.ts'
 
 const layerOf = (bytes: number) => buildLayer({ tar: [{ name: 'file', content: randomBytes(bytes) }], compression: 'none' })
@@ -16,6 +21,13 @@ const bytesOf = ({ puller }: Lab, name: string): number =>
     .inFlight()
     .filter(({ reference }) => reference.includes(name))
     .reduce((sum, { layers }) => sum + layers.reduce((all, { bytes }) => all + bytes, 0), 0)
+
+/** How many bytes of a layer were asked for; of what came by ranges, those of all of them. */
+function asked({ registry }: Lab, { descriptor: { digest, size } }: BuiltLayer): number {
+  const ranges = registry.requests.filter(({ path }) => path.endsWith(digest)).map(({ range }) => range ?? 'bytes=0-')
+  const spans = ranges.map((range) => /^bytes=(\d+)-(\d*)$/.exec(range) ?? [])
+  return spans.reduce((sum, [, from, last]) => sum + (last === '' ? size - 1 : Number(last)) - Number(from) + 1, 0)
+}
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await delay(5)
@@ -39,7 +51,7 @@ test('a layer that is brought ahead stands still while a pod’s pull runs, and 
   hold.resolve()
   await pod
   await warm
-  expect(lab.registry.blobGets(large.descriptor.digest)).toBe(1)
+  expect(asked(lab, large)).toBe(large.descriptor.size)
 })
 
 test('a pod that wants the image itself, or a layer of it, does not wait for others', async () => {
@@ -54,7 +66,7 @@ test('a pod that wants the image itself, or a layer of it, does not wait for oth
   await lab.pull(forPod(both))
   expect(performance.now() - started).toBeLessThan(10_000)
   await warm
-  expect([shared, another].map(({ descriptor }) => lab.registry.blobGets(descriptor.digest))).toEqual([1, 1])
+  for (const layer of [shared, another]) expect(asked(lab, layer)).toBe(layer.descriptor.size)
 })
 
 test('pulls ahead take no place among those that pods wait for', async () => {
@@ -74,3 +86,33 @@ test('what is brought ahead keeps within its rate', async () => {
   const [report] = events.flatMap((event) => (event.type === 'layer' ? [event.report] : []))
   expect(report?.networkMs).toBeGreaterThan(1_200)
 })
+
+test.skipIf(lacking('root', 'ionice'))(
+  'what is brought ahead is unpacked behind everybody else, until a pod wants it',
+  async () => {
+    await using lab = await openLab({ ahead: { layers: 1, maxBytesPerSecond: 200_000 } })
+    const request = lab.publish('warm:1', buildImage({ layers: [layerOf(3_000_000)] }))
+    const before = new Set(extractors())
+    const warm = lab.pull(ahead(request))
+    await until(() => bytesOf(lab, 'warm') > 0)
+    const mine = (): readonly number[] => extractors().filter((pid) => !before.has(pid))
+    await until(() => mine().some((pid) => niceOf(pid) === 19))
+    const [pid = -1] = mine().filter((each) => niceOf(each) === 19)
+    expect(ioClassOf(pid)).toMatch(/^idle/)
+    const pod = lab.pull(forPod(request))
+    await until(() => niceOf(pid) === usualNice())
+    expect(ioClassOf(pid)).not.toMatch(/^idle/)
+    await Promise.all([warm, pod])
+  },
+)
+
+const extractors = (): readonly number[] =>
+  descendantsOf(process.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('extractor.ts'))
+/** proc_pid_stat(5): the name may hold spaces. */
+const niceOf = (pid: number): number =>
+  Number(
+    readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')[16],
+  )
+const ioClassOf = (pid: number): string => execFileSync('ionice', ['-p', String(pid)], { encoding: 'utf8' }).trim()

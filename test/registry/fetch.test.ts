@@ -52,6 +52,36 @@ describe('fetch', () => {
     expect(registry.requests.at(-1)?.sent).toBe(true)
   })
 
+  it('that may have to stand still asks for pieces, each byte once, and for the rest when it need not any more', async () => {
+    await using registry = await startRegistry()
+    await using client = newClient()
+    const bytes = pattern(30_000_000)
+    const digest = registry.putBlob(bytes)
+    const sink = new Keeper()
+    let pieces = 0
+    const transfer = await client
+      .open(registry.host)
+      .fetch(layerOf(digest, bytes), sink, { signal: signal(), isPatient: () => ++pieces < 4 })
+    expect(sink.bytes.equals(bytes)).toBe(true)
+    expect(transfer).toMatchObject({ bytes: bytes.length, attempts: 1 })
+    const spans = registry.requests.flatMap(({ range }) => /^bytes=(\d+)-(\d*)$/.exec(range ?? '')?.slice(1) ?? [])
+    const [first, ends] = [spans.filter((_, at) => at % 2 === 0), spans.filter((_, at) => at % 2 === 1)]
+    expect(ends.map((end) => end === '')).toEqual([false, false, false, true])
+    expect(first).toEqual(['0', ...ends.slice(0, -1).map((end) => String(Number(end) + 1))])
+    for (const at of [0, 1, 2]) expect(Number(ends[at]) - Number(first[at])).toBeLessThan(4 * 1024 * 1024)
+  })
+
+  it('in pieces is one answer from a host that knows no ranges', async () => {
+    await using registry = await startRegistry({ fault: blobs(() => ({ kind: 'ignore-range' })) })
+    await using client = newClient()
+    const bytes = pattern(5_000_000)
+    const digest = registry.putBlob(bytes)
+    const sink = new Keeper()
+    await client.open(registry.host).fetch(layerOf(digest, bytes), sink, { signal: signal(), isPatient: () => true })
+    expect(sink.bytes.equals(bytes)).toBe(true)
+    expect(registry.blobGets(digest)).toBe(1)
+  })
+
   it('goes on with Range where a connection was cut, again and again', async () => {
     await using registry = await startRegistry({ fault: blobs(() => ({ kind: 'cut', afterBytes: 300_000 })) })
     await using client = newClient()

@@ -3,6 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createControlService } from '../../src/control/control-service.ts'
+import type { ControlledLists } from '../../src/control/queue.ts'
 import { createImageService } from '../../src/cri/image-service.ts'
 import { createRuntimeService } from '../../src/cri/runtime-service.ts'
 import { type Disk, measureDisk } from '../../src/gc/disk.ts'
@@ -24,7 +25,10 @@ export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** The services over a store of these images and a driven puller. */
-export function testServices(...images: StoredImage[]) {
+export const testServices = (...images: StoredImage[]) => testServicesWith(undefined, ...images)
+
+/** The same with lists. */
+export function testServicesWith(lists: ControlledLists | undefined, ...images: StoredImage[]) {
   const { store, calls } = memoryStore(...images)
   const driven = drivenPuller()
   const { puller } = driven
@@ -38,6 +42,7 @@ export function testServices(...images: StoredImage[]) {
     windlass: createControlService({
       node: () => ({ puller, store, collector, housekeeper, looker: noLooker, verifier: noVerifier, history: noHistory }),
       log,
+      ...(lists === undefined ? {} : { lists }),
       root: store.root,
       platform: { os: 'linux', architecture: 'arm64', variant: 'v9' },
       version: '1.2.3',

@@ -215,6 +215,23 @@ it('hands what a handler threw to the log, with its cause, and tells every call'
   ])
 })
 
+it('gives a pull its caller’s trace, and tells what kind of call it was', async () => {
+  const { services, driven } = testServices()
+  await using daemon = await startDaemon(services)
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+  const image = storedImage('one')
+  const byKubelet = daemon.client.image.pullImage(pull, { signal, metadata: { traceparent } })
+  const first = await driven.next()
+  first.succeed(image)
+  await byKubelet
+  const byUs = collect(daemon.client.windlass.pull({ reference: 'r.example/app:1' }, { signal, metadata: { traceparent } }))
+  const second = await driven.next()
+  second.succeed(image)
+  await byUs
+  expect([first, second].map(({ request }) => request.traceparent)).toEqual([traceparent, traceparent])
+  await vi.waitFor(() => expect(daemon.records.map(({ type }) => type)).toEqual(['unary', 'server_stream']))
+})
+
 it('serves beside a thousand idle connections', async () => {
   await using daemon = await startDaemon(testServices().services)
   const idle = Array.from({ length: 1_000 }, () => connectSocket(daemon.path))

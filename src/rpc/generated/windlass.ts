@@ -7,6 +7,7 @@ import type { CollectedImage as _windlass_v1_CollectedImage, CollectedImage__Out
 import type { Credentials as _windlass_v1_Credentials, Credentials__Output as _windlass_v1_Credentials__Output } from './windlass/v1/Credentials.ts';
 import type { Damage as _windlass_v1_Damage, Damage__Output as _windlass_v1_Damage__Output } from './windlass/v1/Damage.ts';
 import type { DamagedLayer as _windlass_v1_DamagedLayer, DamagedLayer__Output as _windlass_v1_DamagedLayer__Output } from './windlass/v1/DamagedLayer.ts';
+import type { DeclaredQueue as _windlass_v1_DeclaredQueue, DeclaredQueue__Output as _windlass_v1_DeclaredQueue__Output } from './windlass/v1/DeclaredQueue.ts';
 import type { Descriptor as _windlass_v1_Descriptor, Descriptor__Output as _windlass_v1_Descriptor__Output } from './windlass/v1/Descriptor.ts';
 import type { Difference as _windlass_v1_Difference, Difference__Output as _windlass_v1_Difference__Output } from './windlass/v1/Difference.ts';
 import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from './windlass/v1/Disk.ts';
@@ -34,6 +35,8 @@ import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPla
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from './windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from './windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from './windlass/v1/ListPullsResponse.ts';
+import type { ListQueueRequest as _windlass_v1_ListQueueRequest, ListQueueRequest__Output as _windlass_v1_ListQueueRequest__Output } from './windlass/v1/ListQueueRequest.ts';
+import type { ListQueueResponse as _windlass_v1_ListQueueResponse, ListQueueResponse__Output as _windlass_v1_ListQueueResponse__Output } from './windlass/v1/ListQueueResponse.ts';
 import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from './windlass/v1/ListStaleRequest.ts';
 import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from './windlass/v1/ListStaleResponse.ts';
 import type { LoadRequest as _windlass_v1_LoadRequest, LoadRequest__Output as _windlass_v1_LoadRequest__Output } from './windlass/v1/LoadRequest.ts';
@@ -57,6 +60,7 @@ import type { PullEvent as _windlass_v1_PullEvent, PullEvent__Output as _windlas
 import type { PullInFlight as _windlass_v1_PullInFlight, PullInFlight__Output as _windlass_v1_PullInFlight__Output } from './windlass/v1/PullInFlight.ts';
 import type { PullReport as _windlass_v1_PullReport, PullReport__Output as _windlass_v1_PullReport__Output } from './windlass/v1/PullReport.ts';
 import type { PullRequest as _windlass_v1_PullRequest, PullRequest__Output as _windlass_v1_PullRequest__Output } from './windlass/v1/PullRequest.ts';
+import type { QueuedImage as _windlass_v1_QueuedImage, QueuedImage__Output as _windlass_v1_QueuedImage__Output } from './windlass/v1/QueuedImage.ts';
 import type { Receipt as _windlass_v1_Receipt, Receipt__Output as _windlass_v1_Receipt__Output } from './windlass/v1/Receipt.ts';
 import type { RemoveImageRequest as _windlass_v1_RemoveImageRequest, RemoveImageRequest__Output as _windlass_v1_RemoveImageRequest__Output } from './windlass/v1/RemoveImageRequest.ts';
 import type { RemoveImageResponse as _windlass_v1_RemoveImageResponse, RemoveImageResponse__Output as _windlass_v1_RemoveImageResponse__Output } from './windlass/v1/RemoveImageResponse.ts';
@@ -94,6 +98,7 @@ export interface ProtoGrpcType {
       Credentials: MessageTypeDefinition<_windlass_v1_Credentials, _windlass_v1_Credentials__Output>
       Damage: MessageTypeDefinition<_windlass_v1_Damage, _windlass_v1_Damage__Output>
       DamagedLayer: MessageTypeDefinition<_windlass_v1_DamagedLayer, _windlass_v1_DamagedLayer__Output>
+      DeclaredQueue: MessageTypeDefinition<_windlass_v1_DeclaredQueue, _windlass_v1_DeclaredQueue__Output>
       Descriptor: MessageTypeDefinition<_windlass_v1_Descriptor, _windlass_v1_Descriptor__Output>
       Difference: MessageTypeDefinition<_windlass_v1_Difference, _windlass_v1_Difference__Output>
       Disk: MessageTypeDefinition<_windlass_v1_Disk, _windlass_v1_Disk__Output>
@@ -121,6 +126,8 @@ export interface ProtoGrpcType {
       ListPlatformsResponse: MessageTypeDefinition<_windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsResponse__Output>
       ListPullsRequest: MessageTypeDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsRequest__Output>
       ListPullsResponse: MessageTypeDefinition<_windlass_v1_ListPullsResponse, _windlass_v1_ListPullsResponse__Output>
+      ListQueueRequest: MessageTypeDefinition<_windlass_v1_ListQueueRequest, _windlass_v1_ListQueueRequest__Output>
+      ListQueueResponse: MessageTypeDefinition<_windlass_v1_ListQueueResponse, _windlass_v1_ListQueueResponse__Output>
       ListStaleRequest: MessageTypeDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleRequest__Output>
       ListStaleResponse: MessageTypeDefinition<_windlass_v1_ListStaleResponse, _windlass_v1_ListStaleResponse__Output>
       LoadRequest: MessageTypeDefinition<_windlass_v1_LoadRequest, _windlass_v1_LoadRequest__Output>
@@ -144,6 +151,7 @@ export interface ProtoGrpcType {
       PullInFlight: MessageTypeDefinition<_windlass_v1_PullInFlight, _windlass_v1_PullInFlight__Output>
       PullReport: MessageTypeDefinition<_windlass_v1_PullReport, _windlass_v1_PullReport__Output>
       PullRequest: MessageTypeDefinition<_windlass_v1_PullRequest, _windlass_v1_PullRequest__Output>
+      QueuedImage: MessageTypeDefinition<_windlass_v1_QueuedImage, _windlass_v1_QueuedImage__Output>
       Receipt: MessageTypeDefinition<_windlass_v1_Receipt, _windlass_v1_Receipt__Output>
       RemoveImageRequest: MessageTypeDefinition<_windlass_v1_RemoveImageRequest, _windlass_v1_RemoveImageRequest__Output>
       RemoveImageResponse: MessageTypeDefinition<_windlass_v1_RemoveImageResponse, _windlass_v1_RemoveImageResponse__Output>

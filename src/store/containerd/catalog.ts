@@ -10,10 +10,12 @@ import { selectManifest } from '../../platform/platform.ts'
 import type { Image__Output } from '../../rpc/generated/containerd/services/images/v1/Image.ts'
 import { Limiter } from '../../task/limiter.ts'
 import type { Expiry } from '../expiry.ts'
+import type { Pin } from '../pins.ts'
 import type { StoredImage } from '../store.ts'
 import { isUnreadable, readDocument } from './content.ts'
 import type { Daemon } from './daemon.ts'
-import { gc, layerIdsOf, PINNED } from './names.ts'
+import { gc, layerIdsOf } from './names.ts'
+import { pinsIn, pinsOf } from './pin-labels.ts'
 
 /** What a record's target leads to on this node's platform. */
 type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'>
@@ -23,7 +25,9 @@ export type Named = {
   readonly name: string
   readonly target: Descriptor
   readonly madeAt: number
+  /** By somebody else: containerd's configuration, or whoever labels records. */
   readonly pinned: boolean
+  readonly pins: readonly Pin[]
   /** From then on containerd may remove the record. */
   readonly expiresAt?: Date
 }
@@ -136,7 +140,7 @@ export class Catalog {
       layerIds: layerIdsOf(documents.config.diffIds),
       pulledAt,
       usedAt: pulledAt,
-      pins: own.some(({ pinned }) => pinned) ? [{ owner: 'containerd', reason: 'its record says so', since: pulledAt }] : [],
+      pins: pinsOf(own),
       ...(expiry === undefined ? {} : { expiry }),
     }
   }
@@ -203,14 +207,15 @@ function expiryOf(records: readonly Named[]): Expiry | undefined {
 function namedOf({ name, target, createdAt, labels }: Image__Output): Named | undefined {
   if (target === null || !isDigest(target.digest)) return undefined
   const { mediaType, digest, size } = target
-  const [pinned] = Object.entries(PINNED)
+  const { pins, others } = pinsIn(labels)
   // What somebody has written there that is no time does nothing.
   const expires = new Date(labels[gc.expire] ?? '')
   return {
     name,
     target: { mediaType, digest, size },
     madeAt: (createdAt?.seconds ?? 0) * 1000 + (createdAt?.nanos ?? 0) / 1e6,
-    pinned: pinned !== undefined && labels[pinned[0]] === pinned[1],
+    pinned: others,
+    pins,
     ...(Number.isNaN(expires.getTime()) ? {} : { expiresAt: expires }),
   }
 }

@@ -49,11 +49,13 @@ import type { MoverDuties } from './mover.ts'
 import { chainIdOf, layerIdsOf } from './names.ts'
 import { Names } from './naming.ts'
 import { Pending } from './pending.ts'
+import { RecordPins } from './pins.ts'
 import { ReceiptFiles } from './receipts.ts'
 import { Snapshots } from './snapshots.ts'
 import { StagedLayers } from './staged-layers.ts'
 import { Staging } from './staging.ts'
 import { TarSplits } from './tar-splits.ts'
+import { Upkeep } from './upkeep.ts'
 
 export type ContainerdStoreOptions = {
   /** Our own root: tells this store's leases from others'. */
@@ -64,18 +66,16 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** Where its images go, in place of the CRI plugin's namespace: that plugin then knows nothing of them, and is not waited for. */
+  readonly namespace?: string
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** containerd's own root; else it is taken to be where its snapshots are. */
   readonly containerdRoot?: string
   readonly log: StoreLog
   /** Called once if the store can no longer change anything: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
-
-const pinsAreContainerds = {
-  kind: 'invalid-argument',
-  what: 'pin',
-  reason: 'images in containerd are pinned by its own label: ctr -n k8s.io images label NAME io.cri-containerd.pinned=pinned',
-} as const
 
 /** How long the CRI plugin may take to tell what the disk holds. */
 const USAGE_MS = 10_000
@@ -86,12 +86,12 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, namespace, containerdRoot, log, onLost, pinned, keepBlobs = false, isLazy = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
   open.use(lockRoot(root, join(root, LOCK)))
-  const daemon = open.use(new Daemon(socket))
+  const daemon = open.use(new Daemon(socket, undefined, namespace))
   // Whoever gives up while it is opened need not wait for its calls.
   const stop = (): void => daemon[Symbol.dispose]()
   signal.addEventListener('abort', stop, { once: true })
@@ -118,10 +118,23 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   log.info({ containerd: socket, staging: staging.incoming }, 'store open')
   const expiries = new RecordExpiries(catalog, names)
   if (pinned !== undefined) await expiries.pin(pinned)
+  const pins = new RecordPins(catalog, names, expiries)
+  open.use(new Upkeep({ daemon, catalog, expiries, pins, log }))
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const kept = { pending, holds, tarSplits, pinned, blobs }
-  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
-  return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, receipts }, open.move())
+  const kept = { pending, holds, tarSplits, pinned, blobs, isLazy }
+  const landing = {
+    daemon,
+    cri,
+    isShownByCri: namespace === undefined,
+    contentDir,
+    sweeper,
+    mover,
+    snapshots,
+    catalog,
+    names,
+    ...kept,
+  }
+  return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, pins, receipts }, open.move())
 }
 
 /** Where blobs and documents lie, by their digests. */
@@ -141,6 +154,7 @@ type StoreParts = LandingParts & {
   readonly staged: StagedLayers
   readonly evictions: Evictions
   readonly expiries: Expiries
+  readonly pins: RecordPins
   readonly receipts: ReceiptFiles
 }
 
@@ -253,12 +267,12 @@ class LandingStore implements ContainerdStore {
     return true
   }
 
-  async pin(): Promise<boolean> {
-    return fail(pinsAreContainerds)
+  async pin(id: Digest, pin: Pin): Promise<boolean> {
+    return await this.#parts.pins.pin(id, pin)
   }
 
-  async unpin(): Promise<readonly Pin[]> {
-    return fail(pinsAreContainerds)
+  async unpin(id: Digest, owner?: string): Promise<readonly Pin[]> {
+    return await this.#parts.pins.unpin(id, owner)
   }
 
   /**

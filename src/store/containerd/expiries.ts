@@ -51,6 +51,21 @@ export class RecordExpiries implements Expiries {
     return isHere
   }
 
+  /** An image that goes by itself does not go before that, or does not at all. False where it has gone. */
+  async atLeast(id: Digest, until: Date | undefined): Promise<boolean> {
+    using _turn = await this.#turn()
+    const own = await this.#catalog.recordsOf(id)
+    if (own.length === 0) return false
+    const times = own.flatMap(({ expiresAt }) => expiresAt?.getTime() ?? [])
+    const isLater = times.length > 0 && (until === undefined || Math.max(...times) < until.getTime())
+    return isLater
+      ? await this.#label(
+          own.filter(({ expiresAt }) => expiresAt !== undefined),
+          until,
+        )
+      : true
+  }
+
   /** Marks an image that is here already, whoever pulled it, as one that must stay. */
   async pin(name: string): Promise<void> {
     await this.#names.label(name, PINNED)

@@ -26,6 +26,8 @@ export const sourceLabel = (host: string): string => `containerd.io/distribution
 export const MANAGED = { 'io.cri-containerd.image': 'managed' } as const
 export const PINNED = { 'io.cri-containerd.pinned': 'pinned' } as const
 
+/** Ours, before an owner's name: a pin, as JSON. */
+export const PIN = 'windlass.dev/pin.'
 /** Ours: whose lease it is; what a layer turned out to be, as JSON. */
 export const OWNER = 'windlass.dev/owner'
 export const FACTS = 'windlass.dev/layer'

@@ -52,6 +52,8 @@ export type LocalStoreOptions = {
   readonly primaryGraphRoots?: readonly string[]
   /** What is pinned by name; by default nothing. */
   readonly pinRules?: readonly PinRule[]
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
@@ -61,7 +63,7 @@ export type LocalStoreOptions = {
  * aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
-  { root, primaryGraphRoots, pinRules, log = silent, onLost }: LocalStoreOptions,
+  { root, primaryGraphRoots, pinRules, isLazy = false, log = silent, onLost }: LocalStoreOptions,
   { signal }: Abortable,
 ): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -69,7 +71,7 @@ export async function openLocalStore(
   await using open = new AsyncDisposableStack()
   makeRoot(at.root, log)
   open.use(lockRoot(at.root, at.lock))
-  const data: KeeperData = { root: at.root, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
+  const data: KeeperData = { root: at.root, isLazy, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
   const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', data, log, onLost))
   const sweeper = open.use(new Sweeper(at.trash, log))
   const { layers, images } = await keeper.call('open', null)

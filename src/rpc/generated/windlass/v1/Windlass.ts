@@ -18,6 +18,8 @@ import type { ListPlatformsRequest as _windlass_v1_ListPlatformsRequest, ListPla
 import type { ListPlatformsResponse as _windlass_v1_ListPlatformsResponse, ListPlatformsResponse__Output as _windlass_v1_ListPlatformsResponse__Output } from '../../windlass/v1/ListPlatformsResponse.ts';
 import type { ListPullsRequest as _windlass_v1_ListPullsRequest, ListPullsRequest__Output as _windlass_v1_ListPullsRequest__Output } from '../../windlass/v1/ListPullsRequest.ts';
 import type { ListPullsResponse as _windlass_v1_ListPullsResponse, ListPullsResponse__Output as _windlass_v1_ListPullsResponse__Output } from '../../windlass/v1/ListPullsResponse.ts';
+import type { ListQueueRequest as _windlass_v1_ListQueueRequest, ListQueueRequest__Output as _windlass_v1_ListQueueRequest__Output } from '../../windlass/v1/ListQueueRequest.ts';
+import type { ListQueueResponse as _windlass_v1_ListQueueResponse, ListQueueResponse__Output as _windlass_v1_ListQueueResponse__Output } from '../../windlass/v1/ListQueueResponse.ts';
 import type { ListStaleRequest as _windlass_v1_ListStaleRequest, ListStaleRequest__Output as _windlass_v1_ListStaleRequest__Output } from '../../windlass/v1/ListStaleRequest.ts';
 import type { ListStaleResponse as _windlass_v1_ListStaleResponse, ListStaleResponse__Output as _windlass_v1_ListStaleResponse__Output } from '../../windlass/v1/ListStaleResponse.ts';
 import type { LoadRequest as _windlass_v1_LoadRequest, LoadRequest__Output as _windlass_v1_LoadRequest__Output } from '../../windlass/v1/LoadRequest.ts';
@@ -158,6 +160,21 @@ export interface WindlassClient extends grpc.Client {
   listPulls(argument: _windlass_v1_ListPullsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
   listPulls(argument: _windlass_v1_ListPullsRequest, callback: grpc.requestCallback<_windlass_v1_ListPullsResponse__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * What this node has to pull: the pulls in flight, and what image lists declare.
+   */
+  ListQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  ListQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  ListQueue(argument: _windlass_v1_ListQueueRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  ListQueue(argument: _windlass_v1_ListQueueRequest, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  /**
+   * What this node has to pull: the pulls in flight, and what image lists declare.
+   */
+  listQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  listQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  listQueue(argument: _windlass_v1_ListQueueRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
+  listQueue(argument: _windlass_v1_ListQueueRequest, callback: grpc.requestCallback<_windlass_v1_ListQueueResponse__Output>): grpc.ClientUnaryCall;
   
   /**
    * The tags that were last answered with what they had named before, because their registry could not be reached.
@@ -317,6 +334,17 @@ export interface WindlassClient extends grpc.Client {
   watchPulls(argument: _windlass_v1_ListPullsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListPullsResponse__Output>;
   
   /**
+   * The same, again whenever it changes, until the call is cancelled.
+   */
+  WatchQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListQueueResponse__Output>;
+  WatchQueue(argument: _windlass_v1_ListQueueRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListQueueResponse__Output>;
+  /**
+   * The same, again whenever it changes, until the call is cancelled.
+   */
+  watchQueue(argument: _windlass_v1_ListQueueRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListQueueResponse__Output>;
+  watchQueue(argument: _windlass_v1_ListQueueRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_windlass_v1_ListQueueResponse__Output>;
+  
+  /**
    * What holds an image, a layer or a document.
    */
   Why(argument: _windlass_v1_WhyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_windlass_v1_WhyResponse__Output>): grpc.ClientUnaryCall;
@@ -374,6 +402,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
    * The pulls in flight, whoever started them.
    */
   ListPulls: grpc.handleUnaryCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
+  
+  /**
+   * What this node has to pull: the pulls in flight, and what image lists declare.
+   */
+  ListQueue: grpc.handleUnaryCall<_windlass_v1_ListQueueRequest__Output, _windlass_v1_ListQueueResponse>;
   
   /**
    * The tags that were last answered with what they had named before, because their registry could not be reached.
@@ -435,6 +468,11 @@ export interface WindlassHandlers extends grpc.UntypedServiceImplementation {
   WatchPulls: grpc.handleServerStreamingCall<_windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse>;
   
   /**
+   * The same, again whenever it changes, until the call is cancelled.
+   */
+  WatchQueue: grpc.handleServerStreamingCall<_windlass_v1_ListQueueRequest__Output, _windlass_v1_ListQueueResponse>;
+  
+  /**
    * What holds an image, a layer or a document.
    */
   Why: grpc.handleUnaryCall<_windlass_v1_WhyRequest__Output, _windlass_v1_WhyResponse>;
@@ -450,6 +488,7 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   ListHistory: MethodDefinition<_windlass_v1_ListHistoryRequest, _windlass_v1_ListHistoryResponse, _windlass_v1_ListHistoryRequest__Output, _windlass_v1_ListHistoryResponse__Output>
   ListPlatforms: MethodDefinition<_windlass_v1_ListPlatformsRequest, _windlass_v1_ListPlatformsResponse, _windlass_v1_ListPlatformsRequest__Output, _windlass_v1_ListPlatformsResponse__Output>
   ListPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  ListQueue: MethodDefinition<_windlass_v1_ListQueueRequest, _windlass_v1_ListQueueResponse, _windlass_v1_ListQueueRequest__Output, _windlass_v1_ListQueueResponse__Output>
   ListStale: MethodDefinition<_windlass_v1_ListStaleRequest, _windlass_v1_ListStaleResponse, _windlass_v1_ListStaleRequest__Output, _windlass_v1_ListStaleResponse__Output>
   Load: MethodDefinition<_windlass_v1_LoadRequest, _windlass_v1_LoadResponse, _windlass_v1_LoadRequest__Output, _windlass_v1_LoadResponse__Output>
   LookUp: MethodDefinition<_windlass_v1_LookUpRequest, _windlass_v1_LookUpResponse, _windlass_v1_LookUpRequest__Output, _windlass_v1_LookUpResponse__Output>
@@ -461,5 +500,6 @@ export interface WindlassDefinition extends grpc.ServiceDefinition {
   Unpin: MethodDefinition<_windlass_v1_UnpinRequest, _windlass_v1_PinResponse, _windlass_v1_UnpinRequest__Output, _windlass_v1_PinResponse__Output>
   Verify: MethodDefinition<_windlass_v1_VerifyRequest, _windlass_v1_VerifyEvent, _windlass_v1_VerifyRequest__Output, _windlass_v1_VerifyEvent__Output>
   WatchPulls: MethodDefinition<_windlass_v1_ListPullsRequest, _windlass_v1_ListPullsResponse, _windlass_v1_ListPullsRequest__Output, _windlass_v1_ListPullsResponse__Output>
+  WatchQueue: MethodDefinition<_windlass_v1_ListQueueRequest, _windlass_v1_ListQueueResponse, _windlass_v1_ListQueueRequest__Output, _windlass_v1_ListQueueResponse__Output>
   Why: MethodDefinition<_windlass_v1_WhyRequest, _windlass_v1_WhyResponse, _windlass_v1_WhyRequest__Output, _windlass_v1_WhyResponse__Output>
 }
