@@ -47,13 +47,8 @@ export type ArrivalCrew = {
 }
 
 /**
-<<<<<<< HEAD
  * `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. `isAhead`: no pod waits for the layer, as far
  * as is known now.
-=======
- * `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. `isAhead`: no pod waits for the layer, as
- * far as is known now.
->>>>>>> main
  */
 type Held = {
   readonly hold: (bytes: number) => Promise<void> | undefined

@@ -122,14 +122,8 @@ it('Node is told the same wherever the daemon is started, so that its memory is 
   const flags = nodeFlags.join(' ')
   const read = (path: string): string => readFileSync(join(top, path), 'utf8')
   expect(read('windlass')).toContain(`exec "$WINDLASS_NODE" ${flags} "$top/src/main.ts"`)
-<<<<<<< HEAD
-  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/lib/main.js serve`)
-  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/lib/main.js"]`)
-  expect(read('bin/windlass').split(`${flags} "$top/lib/main.js"`)).toHaveLength(3)
-=======
   expect(read('bin/windlass')).toContain(`exec "$node" ${flags} "$top/lib/main.js"`)
   expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/lib/main.js serve`)
   expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/lib/main.js"]`)
->>>>>>> main
   expect(read('demo/daemon.ts')).toContain(`[${nodeFlags.map((flag) => `'${flag}'`).join(', ')}]`)
 })
