@@ -1,133 +1,135 @@
 /**
- * `npm run bench`: a cold pull of one real image, Windlass and Debian's containerd in turn, each on a fresh file system.
+ * `npm run bench`: cold pulls of images that are hard in different ways, Windlass and Debian's containerd and podman in turn, each run on a
+ * fresh file system.
  *
- *     npm run bench -- [--runs N] [--peer containerd|none] [--fs tmpfs|ext4] [--into own|containerd] [--rebuild] [--write]
+ *     npm run bench -- [--quick] [--image NAME]... [--compression gzip|zstd] [--fs tmpfs|ext4] [--peer containerd|podman|none]
+ *                      [--into own|containerd] [--runs N] [--rebuild] [--write]
  *
- * Both daemons are up and empty before the clock starts; the registry is Debian's, on loopback; a warm-up pull of each comes first.
+ * Without any it runs everything, three rounds each: an hour on two quiet cores. `--quick` is one round of what matters most, in six
+ * minutes once the images are there. `--write` is for the record, RESULTS.md and results.svg. The daemons are up and empty before the clock
+ * starts; the registry is Debian's, on loopback.
  */
-import { mkdir, mkdtempDisposable, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { installMissing, isal, isRoot, missingOf, type Part } from '../scripts/machine.ts'
 import type { Abortable } from '../src/task/task.ts'
-import { mounted, run } from '../test/integration/process.ts'
+import { run } from '../test/integration/process.ts'
 import { startDockerRegistry } from '../test/registry/docker-registry.ts'
-import { type Contender, containerd, windlass, windlassInContainerd } from './contender.ts'
-import { type BenchImage, benchCache, benchImage, pushBenchImage } from './image.ts'
-import { type Measured, type Pair, results, summary } from './report.ts'
+import { barChart, colour } from './chart.ts'
+import { CONTENDERS, type ContenderName, contenders } from './contender.ts'
+import { type CaseFigures, type Measured, medianOf, type Round } from './figures.ts'
+import { freshFileSystem } from './file-system.ts'
+import { type Floor, floorSeconds, measureFloor } from './floor.ts'
+import { type BenchImage, benchCache, benchImage, pushBenchImage } from './images/images.ts'
+import { type Case, type Plan, planOf } from './plan.ts'
+import { results, summary, titleOf } from './report.ts'
 import { enterSandbox, inSandbox } from './sandbox.ts'
 
 const parts: readonly Part[] = [
-  { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'serving the image' },
-  { package: 'mmdebstrap', shownBy: 'mmdebstrap', neededBy: 'making the image' },
+  { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'serving the images' },
+  { package: 'mmdebstrap', shownBy: 'mmdebstrap', neededBy: 'making the Debian image' },
   { package: 'containerd', shownBy: 'containerd', neededBy: 'the comparison' },
-  { package: 'pigz', shownBy: 'unpigz', neededBy: 'containerd at its best' },
-  isal,
+  { package: 'podman', shownBy: 'podman', neededBy: 'the comparison' },
+  { package: 'pigz', shownBy: 'unpigz', neededBy: 'the peers at their best' },
+  { package: 'isal', shownBy: 'igzip', neededBy: 'the floor' },
+  { package: 'zstd', shownBy: 'zstd', neededBy: 'the floor of zstd layers' },
+  { package: 'curl', shownBy: 'curl', neededBy: 'the floor' },
+  { package: 'openssl', shownBy: 'openssl', neededBy: 'the floor' },
 ]
-
-type FileSystem = 'tmpfs' | 'ext4'
-type Choice = {
-  readonly runs: number
-  readonly peer: boolean
-  readonly fs: FileSystem
-  /** Whether Windlass keeps what it pulls, or lands it in a containerd of its own. */
-  readonly into: 'own' | 'containerd'
-  readonly rebuild: boolean
-  readonly write: boolean
-}
 
 const say = (topic: string, text: string) => console.error(`${topic.padEnd(10)} ${text}`)
 
-function choose(): Choice {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '3' },
-      peer: { type: 'string', default: 'containerd' },
-      fs: { type: 'string', default: 'tmpfs' },
-      into: { type: 'string', default: 'own' },
-      rebuild: { type: 'boolean', default: false },
-      write: { type: 'boolean', default: false },
-    },
-  })
-  const { peer, fs, into } = values
-  const runs = Number(values.runs)
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: want a number of at least 1`)
-  if (peer !== 'containerd' && peer !== 'none') throw new Error(`--peer ${peer}: want containerd or none`)
-  if (fs !== 'tmpfs' && fs !== 'ext4') throw new Error(`--fs ${fs}: want tmpfs or ext4`)
-  if (into !== 'own' && into !== 'containerd') throw new Error(`--into ${into}: want own or containerd`)
-  if (into === 'containerd' && values.write) throw new Error('--write: the record is of a store of our own')
-  return { runs, into, peer: peer === 'containerd', fs, rebuild: values.rebuild, write: values.write }
-}
+type Served = { readonly image: BenchImage; readonly reference: string }
+type Bench = Abortable & { readonly scratch: string }
 
 /** One cold pull: fresh file system, daemon up, then the clock. */
-async function measure(contender: Contender, image: BenchImage, reference: string, at: Bench): Promise<Measured> {
-  const { signal } = at
-  await using fs = await freshFileSystem(at)
-  await using ready = await contender.start(join(fs.path, contender.name), { signal })
+async function measure(name: ContenderName, { image, reference }: Served, fs: Case['fs'], at: Bench): Promise<Measured> {
+  const { signal, scratch } = at
+  await using disk = await freshFileSystem(fs, scratch, { signal })
+  await using ready = await contenders[name].start(join(disk.path, name), { signal })
   const before = ready.cost()
   const started = performance.now()
-  const { imageRef } = await ready.cri.image.pullImage({ image: { image: reference } }, { signal })
+  const imageId = await ready.pull(reference, { signal })
   const seconds = (performance.now() - started) / 1000
   const after = ready.cost()
-  if (imageRef !== image.imageId) throw new Error(`${contender.name} pulled ${imageRef}, wanted ${image.imageId}`)
-  return { seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakRssBytes: after.peakRssBytes }
+  if (imageId !== image.imageId) throw new Error(`${name} pulled ${imageId}, wanted ${image.imageId}`)
+  const writtenBytes = await disk.written({ signal })
+  return { seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakRssBytes: after.peakRssBytes, writtenBytes }
 }
 
-type Bench = Abortable & { readonly fs: FileSystem; readonly scratch: string }
-
-/**
- * Never the same file system twice: after a large delete ext4's inode allocator skips freed inodes for minutes, and creating a file
- * takes ten times as long.
- */
-async function freshFileSystem({ fs, scratch, signal }: Bench): Promise<AsyncDisposable & { readonly path: string }> {
-  const [path, device] = [join(scratch, 'fs'), join(scratch, 'ext4.img')]
-  await mkdir(path, { recursive: true })
-  if (fs === 'ext4') {
-    await writeFile(device, '')
-    await truncate(device, 12 * 2 ** 30)
-    await run('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', device], { signal })
+async function runCase(each: Case, served: Served, floor: Floor, runs: number, at: Bench): Promise<CaseFigures> {
+  const rounds: Round[] = []
+  const [before = 0] = loadavg()
+  for (let round = 1; round <= runs; round++) {
+    const measured = new Map<ContenderName, Measured>()
+    for (const name of each.contenders) measured.set(name, await measure(name, served, each.fs, at))
+    rounds.push(measured)
+    const told = [...measured].map(([name, { seconds }]) => `${name} ${seconds.toFixed(2)} s`)
+    say(`round ${round}`, told.join('   '))
   }
-  const mount = mounted(path, fs === 'tmpfs' ? ['-t', 'tmpfs', '-o', 'size=80%,nr_inodes=0', 'tmpfs'] : ['-o', 'loop', device])
-  return {
-    path,
-    [Symbol.asyncDispose]: async () => {
-      mount[Symbol.dispose]()
-      await rm(device, { force: true })
-    },
-  }
+  const [after = 0] = loadavg()
+  return { case: each, image: served.image, floor, rounds, load: [before, after] }
 }
 
-async function compare(choice: Choice, { signal }: Abortable): Promise<void> {
-  if (choice.rebuild) await rm(benchCache, { recursive: true, force: true })
-  const image = await benchImage((text) => say('image', text), { signal })
+async function runPlan(plan: Plan, { signal }: Abortable): Promise<void> {
+  if (plan.rebuild) await rm(benchCache, { recursive: true, force: true })
+  const started = performance.now()
+  const images = new Map<string, BenchImage>()
+  const keyOf = ({ image, compression }: Case): string => `${image} ${compression}`
+  for (const each of plan.cases)
+    images.set(keyOf(each), await benchImage(each.image, each.compression, (text) => say('image', text), { signal }))
   await using registry = await startDockerRegistry({ dir: join(benchCache, 'registry') })
-  const reference = await pushBenchImage(registry.host, image, { signal })
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-bench-run-'))
-  const at: Bench = { fs: choice.fs, scratch: scratch.path, signal }
-
-  say('warm-up', choice.peer ? 'windlass, containerd' : 'windlass')
-  const our = choice.into === 'own' ? windlass : windlassInContainerd
-  await measure(our, image, reference, at)
-  if (choice.peer) await measure(containerd, image, reference, at)
-  const pairs: Pair[] = []
-  for (let index = 1; index <= choice.runs; index++) {
-    const ours = await measure(our, image, reference, at)
-    const theirs = choice.peer ? await measure(containerd, image, reference, at) : undefined
-    pairs.push({ ours, theirs })
-    const against = theirs === undefined ? '' : `   containerd ${theirs.seconds.toFixed(2)} s`
-    say(`pair ${index}`, `windlass ${ours.seconds.toFixed(2)} s${against}`)
+  const at: Bench = { scratch: scratch.path, signal }
+  const all: CaseFigures[] = []
+  const floors = new Map<BenchImage, Floor>()
+  for (const each of plan.cases) {
+    const image = images.get(keyOf(each))
+    if (image === undefined) throw new Error(`no image for ${keyOf(each)}`)
+    const served = { image, reference: await pushBenchImage(registry.host, image, { signal }) }
+    say('case', `${keyOf(each)} ${each.fs}`)
+    // Memory and caches that nobody has touched yet are slow.
+    if (plan.warmUp && all.length === 0) for (const name of each.contenders) await measure(name, served, each.fs, at)
+    const floor = floors.get(image) ?? (await measureFloor(image, served.reference, scratch.path, { signal }))
+    floors.set(image, floor)
+    const figures = await runCase(each, served, floor, plan.runs, at)
+    all.push(figures)
+    console.log(`\n${summary(figures)}\n`)
+    // As far as it came: a run of an hour may be interrupted.
+    if (plan.write) await record(all, { signal })
   }
-  console.log(summary(image, choice.fs, pairs))
-  if (choice.write) await writeFile(join(import.meta.dirname, 'RESULTS.md'), await results(image, choice.fs, pairs, { signal }))
+  say('done', `${Math.round((performance.now() - started) / 1000)} s in all`)
+}
+
+async function record(all: readonly CaseFigures[], options: Abortable): Promise<void> {
+  const versionOf = async (program: string) => (await run(program, ['--version'], options)).trim().split(' ')[2] ?? 'unknown'
+  const [containerd, podman] = await Promise.all([versionOf('containerd'), versionOf('podman')])
+  const args = process.argv.slice(2)
+  const command = `npm run bench -- ${args.join(' ')}`
+  await writeFile(join(import.meta.dirname, 'RESULTS.md'), results(all, { command, containerd, podman }))
+  await writeFile(join(import.meta.dirname, 'results.svg'), drawn(all))
+}
+
+function drawn(all: readonly CaseFigures[]): string {
+  const groups = all.map((figures) => {
+    const bars = figures.case.contenders.map((name) => ({
+      name: contenders[name].title,
+      value: medianOf(figures.rounds, name, 'seconds') ?? 0,
+      colour: colour(CONTENDERS.indexOf(name)),
+    }))
+    const floor = { name: 'floor', value: floorSeconds(figures.floor), colour: colour(CONTENDERS.length) }
+    return { title: titleOf(figures), bars: [...bars, floor].map((bar) => ({ ...bar, label: `${bar.value.toFixed(1)} s` })) }
+  })
+  return barChart('Seconds of a cold pull, medians', groups)
 }
 
 async function main(): Promise<number> {
-  const choice = choose()
+  const plan = planOf(process.argv.slice(2))
   if (!isRoot()) throw new Error('the benchmark mounts file systems and runs containerd: it needs root')
   if (!inSandbox()) {
-    const obstacle = installMissing(parts)
-    const needed = missingOf(parts).filter((part) => part !== isal)
+    const obstacle = installMissing([...parts, isal])
+    const needed = missingOf(parts)
     if (needed.length > 0)
       throw new Error(`missing: ${needed.map((part) => part.package).join(', ')} (${obstacle ?? 'no reason known'})`)
     return enterSandbox()
@@ -135,7 +137,7 @@ async function main(): Promise<number> {
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
   try {
-    await compare(choice, { signal: stop.signal })
+    await runPlan(plan, { signal: stop.signal })
     return 0
   } catch (error) {
     // What breaks while everything is being stopped is no news.

@@ -1,8 +1,7 @@
 /**
  * What several connections for one layer are worth: a blob from Debian's nginx, which limits each connection (`limit_rate`), over one
- * connection and over as many as the configuration allows by default, in turn. `npm run ranges`.
+ * connection and over as many as the configuration allows by default, in turn. `npm run ranges`, `-- --megabytes 500 --rate 20 --runs 3`.
  */
-
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,15 +10,25 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { installMissing, which } from '../scripts/machine.ts'
 import { defaults } from '../src/config/config.ts'
 import { digestOfHex, sha256 } from '../src/oci/digest.ts'
 import { createRegistry } from '../src/registry/client.ts'
 
 const MB = 1_000_000
-const SIZE = 96 * MB
-const RATE = 8 * MB
-const ROUNDS = 3
+const { values } = parseArgs({
+  options: {
+    megabytes: { type: 'string', default: '500' },
+    rate: { type: 'string', default: '20' },
+    runs: { type: 'string', default: '3' },
+  },
+})
+const SIZE = Number(values.megabytes) * MB
+/** Bytes a second of each connection. */
+const RATE = Number(values.rate) * MB
+const ROUNDS = Number(values.runs)
+
 const nginx = { package: 'nginx-light', shownBy: 'nginx', neededBy: 'a server that limits each connection' }
 
 async function freePort(): Promise<number> {

@@ -1,84 +1,83 @@
-/** What a benchmark says: pair by pair, medians, ratio, cost. */
+/** What a benchmark says: for each case medians, ratios pair by pair, costs; and the record of all of them. */
 import { cpus, release, totalmem } from 'node:os'
-import type { Abortable } from '../src/task/task.ts'
-import { run } from '../test/integration/process.ts'
-import type { BenchImage } from './image.ts'
+import { type ContenderName, contenders } from './contender.ts'
+import { type CaseFigures, type Measure, median, medianOf, ratios } from './figures.ts'
+import { floorCpu, floorSeconds } from './floor.ts'
+import type { BenchImage } from './images/images.ts'
 
-/** One cold pull. CPU and memory are the daemon's and its children's. */
-export type Measured = { readonly seconds: number; readonly cpuSeconds: number; readonly peakRssBytes: number }
-export type Pair = { readonly ours: Measured; readonly theirs: Measured | undefined }
+const seconds = (value: number): string => `${value.toFixed(2)} s`
+const bytes = (value: number): string => (value < 1e9 ? `${Math.round(value / 1e6)} MB` : `${(value / 1e9).toFixed(2)} GB`)
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? Number.NaN, sorted[sorted.length >> 1] ?? Number.NaN]
-  return (low + high) / 2
-}
-
-const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
-const describeImage = (image: BenchImage): string =>
-  `${image.layers.length} layers, ${image.entries} entries, ${megabytes(image.size)} → ${(image.unpackedSize / 1e9).toFixed(2)} GB`
-
-type Row = { readonly name: string; of(pair: Pair): readonly [number, number | undefined]; show(value: number): string }
-
-const rows: readonly Row[] = [
-  { name: 'wall', of: ({ ours, theirs }) => [ours.seconds, theirs?.seconds], show: (value) => `${value.toFixed(2)} s` },
-  { name: 'CPU', of: ({ ours, theirs }) => [ours.cpuSeconds, theirs?.cpuSeconds], show: (value) => `${value.toFixed(1)} s` },
-  { name: 'peak RSS', of: ({ ours, theirs }) => [ours.peakRssBytes, theirs?.peakRssBytes], show: megabytes },
+const columns: readonly { readonly name: string; readonly measure: Measure; show(value: number): string }[] = [
+  { name: 'wall', measure: 'seconds', show: seconds },
+  { name: 'CPU', measure: 'cpuSeconds', show: (value) => `${value.toFixed(1)} s` },
+  { name: 'peak memory', measure: 'peakRssBytes', show: bytes },
+  { name: 'written', measure: 'writtenBytes', show: bytes },
 ]
 
-/** The medians of one row, and of the ratio within each pair. */
-function medians(row: Row, pairs: readonly Pair[]): { readonly ours: number; readonly theirs?: number; readonly ratio?: number } {
-  const values = pairs.map(row.of)
-  const ours = median(values.map(([mine]) => mine))
-  const both = values.flatMap(([mine, other]) => (other === undefined ? [] : [{ mine, other }]))
-  if (both.length === 0) return { ours }
-  return { ours, theirs: median(both.map(({ other }) => other)), ratio: median(both.map(({ mine, other }) => other / mine)) }
+export const titleOf = ({ case: { image, compression, fs } }: CaseFigures): string => `${image}, ${compression}, ${fs}`
+
+const describeImage = ({ about, layers, entries, size, unpackedSize }: BenchImage): string =>
+  `${about}; ${layers.length} layers, ${entries} entries, ${bytes(size)} → ${bytes(unpackedSize)}`
+
+type Line = readonly string[]
+const header: Line = ['', ...columns.map(({ name }) => name), 'times as long', 'pair by pair']
+
+/** One line for each who took part, and the floor. */
+function lines({ case: { contenders: names }, rounds, floor }: CaseFigures): Line[] {
+  const [first] = names
+  const costs = (name: ContenderName): Line =>
+    columns.map(({ measure, show }) => {
+      const value = medianOf(rounds, name, measure)
+      return value === undefined ? '–' : show(value)
+    })
+  const each = names.map((name): Line => {
+    const pairs = first === undefined || name === first ? [] : ratios(rounds, first, name, 'seconds')
+    const told = pairs.length === 0 ? ['', ''] : [median(pairs).toFixed(2), pairs.map((pair) => pair.toFixed(2)).join(' ')]
+    return [contenders[name].title, ...costs(name), ...told]
+  })
+  const fastest = first === undefined ? undefined : medianOf(rounds, first, 'seconds')
+  const share = fastest === undefined ? '' : (floorSeconds(floor) / fastest).toFixed(2)
+  return [...each, ['floor', seconds(floorSeconds(floor)), `${floorCpu(floor).toFixed(1)} s`, '', '', share, '']]
 }
 
 /** A table for the terminal. */
-export function summary(image: BenchImage, fs: string, pairs: readonly Pair[]): string {
-  const lines = [`cold pull · ${describeImage(image)} · ${fs} · ${cpus().length} CPUs · median of ${pairs.length}`]
-  lines.push(`${''.padEnd(10)}${'windlass'.padStart(12)}${'containerd'.padStart(14)}${'ratio'.padStart(10)}`)
-  for (const row of rows) {
-    const { ours, theirs, ratio } = medians(row, pairs)
-    const other = theirs === undefined ? '–' : row.show(theirs)
-    lines.push(
-      `${row.name.padEnd(10)}${row.show(ours).padStart(12)}${other.padStart(14)}${(ratio === undefined ? '–' : `${ratio.toFixed(2)} ×`).padStart(10)}`,
-    )
-  }
-  return lines.join('\n')
+export function summary(figures: CaseFigures): string {
+  const rows = [header, ...lines(figures)]
+  const widths = header.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
+  const text = rows.map((row) =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  '),
+  )
+  return [`${titleOf(figures)} · ${describeImage(figures.image)} · load ${loadOf(figures)}`, ...text].join('\n')
 }
 
-/** bench/RESULTS.md: the same figures with what they were measured on. */
-export async function results(image: BenchImage, fs: string, pairs: readonly Pair[], options: Abortable): Promise<string> {
-  const version = (await run('containerd', ['--version'], options)).trim().split(' ')[2] ?? 'unknown'
-  const table = rows.map((row) => {
-    const { ours, theirs, ratio } = medians(row, pairs)
-    return `| ${row.name} | ${row.show(ours)} | ${theirs === undefined ? '–' : row.show(theirs)} | ${ratio === undefined ? '–' : `${ratio.toFixed(2)} ×`} |`
-  })
-  const each = pairs.map(({ ours, theirs }, index) =>
-    theirs === undefined
-      ? `| ${index + 1} | ${ours.seconds.toFixed(2)} s | – | – |`
-      : `| ${index + 1} | ${ours.seconds.toFixed(2)} s | ${theirs.seconds.toFixed(2)} s | ${(theirs.seconds / ours.seconds).toFixed(2)} × |`,
-  )
+const loadOf = ({ load }: CaseFigures): string => load.map((each) => each.toFixed(1)).join(' to ')
+
+export type Machine = { readonly command: string; readonly containerd: string; readonly podman: string }
+
+/** bench/RESULTS.md, beside which results.svg lies. */
+export function results(all: readonly CaseFigures[], { command, containerd, podman }: Machine): string {
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`
-  return `# Cold pull, compared
+  const row = (cells: Line) => `| ${cells.join(' | ')} |`
+  const cases = all.map((figures) => {
+    const table = [header, header.map((_, at) => (at === 0 ? '---' : '--:')), ...lines(figures)].map(row).join('\n')
+    return `## ${titleOf(figures)}\n\n${describeImage(figures.image)}; load of the machine ${loadOf(figures)}.\n\n${table}\n`
+  })
+  return `# Cold pulls, compared
 
-\`npm run bench -- --runs ${pairs.length} --fs ${fs} --write\` wrote this file on ${new Date().toISOString().slice(0, 10)}.
+\`${command}\` wrote this file on ${new Date().toISOString().slice(0, 10)}.
 
-- Image: a Debian bookworm root and four layers of packages; ${describeImage(image)}, gzip.
+![Seconds of each pull](results.svg)
+
 - Machine: ${machine}; Node ${process.versions.node}.
-- Registry: Debian's docker-registry on loopback. File system: a fresh ${fs} for every run.
-- Peer: Debian's containerd ${version}, CRI plugin, overlayfs, max_concurrent_downloads 8, unpigz on PATH.
-- Daemons up and empty before the clock, one warm-up pull each, then in turn. CPU and memory are the daemon's with its
-  living children, whose shared pages count once for each; of containerd's unpigz processes, which have ended, the CPU alone. Ratio: containerd ÷ Windlass within a pair.
+- Registry: Debian's docker-registry on loopback. A fresh file system for every run: a tmpfs, or a new ext4 on a loop device.
+- Peers: Debian's containerd ${containerd} (CRI plugin, overlayfs, max_concurrent_downloads 8) and podman ${podman} (its service, overlay, eight
+  copies at once), both with unpigz on PATH. Neither unpacks layers in parallel in these versions, and neither syncs; Windlass syncs before it answers.
+- Daemons up and empty before the clock, then in turn A B A B; medians. CPU and memory are the daemon's with its living children,
+  whose shared pages count once for each; of children that have ended, the CPU alone.
+- Written: bytes that reached the device until everything was on it, whenever that was. A tmpfs has none.
+- Times as long: of the first in the table, within a round; of the floor, its part of the first's time.
+- Floor: CPU seconds of curl, igzip or zstd, \`openssl dgst -sha256\` of blob and tar, and GNU tar making the files on a tmpfs, divided by the CPUs.
 
-| median | Windlass | containerd | ratio |
-|---|---|---|---|
-${table.join('\n')}
-
-| pair | Windlass | containerd | ratio |
-|---|---|---|---|
-${each.join('\n')}
-`
+${cases.join('\n')}`
 }

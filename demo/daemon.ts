@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline'
 import type { Abortable } from '../src/task/task.ts'
 
 export const MAIN = join(import.meta.dirname, '../src/main.ts')
+/** As in the unit file. */
+const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size']
 /** How long a daemon may take to put things away before it is killed. */
 const STOP_MS = 10_000
 
@@ -26,10 +28,14 @@ export const cleanEnv = (): NodeJS.ProcessEnv =>
 /** Starts `windlass serve` and waits until it is ready. Rejects with the last lines it wrote where it ends before. */
 export async function startDaemon({ root, socket, hostsDir }: Places, { signal }: Abortable): Promise<Daemon> {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [MAIN, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hostsDir], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: cleanEnv(),
-  })
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, MAIN, 'serve', '--root', root, '--socket', socket, '--hosts-dir', hostsDir],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: cleanEnv(),
+    },
+  )
   const exited = once(child, 'exit')
   // Should this process end in a way that puts nothing away, the daemon ends with it.
   const killWithUs = () => child.kill('SIGKILL')

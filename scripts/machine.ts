@@ -24,6 +24,7 @@ export const testParts: readonly Part[] = [
   { package: 'containerd', shownBy: 'containerd', neededBy: 'the comparison with containerd' },
   { package: 'podman', shownBy: 'podman', neededBy: 'podman reading our store as an additional image store' },
   { package: 'skopeo', shownBy: 'skopeo', neededBy: 'images as skopeo pushes them' },
+  { package: 'buildah', shownBy: 'buildah', neededBy: 'the image, built from the Dockerfile' },
   { package: 'runc', shownBy: 'runc', neededBy: 'starting containers from pulled images' },
   { package: 'mmdebstrap', shownBy: 'mmdebstrap', neededBy: 'a Debian root to compare with containerd' },
   { package: 'busybox-static', shownBy: 'busybox', neededBy: 'images whose processes run' },
@@ -32,6 +33,7 @@ export const testParts: readonly Part[] = [
   { package: 'strace', shownBy: 'strace', neededBy: 'disks that fail: calls answered with an error, or not made' },
   { package: 'iproute2', shownBy: 'tc', neededBy: 'a link of so many bytes a second, which a pull ahead leaves to a pod’s' },
   { package: 'systemd', shownBy: '/lib/systemd/systemd', neededBy: 'the units of deploy/, checked and started' },
+  { package: 'prometheus', shownBy: 'promtool', neededBy: 'alerts, checked and tried by promtool' },
   isal,
 ]
 

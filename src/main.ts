@@ -3,13 +3,16 @@
  * needs it, so that `--help` answers at once.
  */
 
-import manifest from '../package.json' with { type: 'json' }
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import { run } from './cli/run.ts'
 import { readImageLists } from './config/image-list.ts'
 import { checkFlags, loadConfig, salvageConfig } from './config/load.ts'
 import { configDocument } from './config/print.ts'
 
-const { version } = manifest
+// Beside src/ in a clone, and beside lib/ where it is compiled.
+const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+const { version } = z.object({ version: z.string() }).parse(JSON.parse(manifest))
 
 process.exitCode = await run(process.argv.slice(2), {
   version,
@@ -27,6 +30,10 @@ process.exitCode = await run(process.argv.slice(2), {
       import('./store/local/glance.ts'),
     ])
     return await examine(config, { ...options, damagedIn: damagedLayersIn })
+  },
+  prove: async (config, ask, options) => {
+    const { proveHere } = await import('./main/prove.ts')
+    return await proveHere(config, version, ask, options)
   },
   readLists: readImageLists,
   openChecker: async (config, ask, onProblem) => {

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest'
 const GROUPS: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'config'],
-  ['cri', 'control', 'prepull', 'doctor'],
+  ['cri', 'control', 'prepull', 'doctor', 'prove'],
   ['pull', 'gc', 'verify', 'credentials', 'archive'],
-  ['registry', 'unpack', 'store', 'bundle', 'runtime'],
-  ['sys', 'rpc', 'metrics', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
+  ['registry', 'unpack', 'store', 'bundle', 'runtime', 'kube'],
+  ['sys', 'rpc', 'metrics', 'trace', 'reference', 'oci', 'platform', 'failure', 'task', 'units', 'version'],
 ]
 /** Leaves do not import each other, except so. */
 const LEAVES: Readonly<Partial<Record<string, readonly string[]>>> = {
@@ -26,13 +26,15 @@ const top = resolve(import.meta.dirname, '..')
 const src = join(top, 'src')
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
 
-/** `from '…'`, `import '…'`, `import('…')` and `new URL('…', import.meta.url)`, where a worker's file is named. */
-const IMPORT = /(?:\bfrom\s+|\bimport\s+|(?<dynamic>\bimport\(\s*|\bnew URL\(\s*))'(?<path>\.{1,2}\/[^']+)'/g
+/** `from '…'`, `import '…'`, `import('…')`, and `beside(import.meta.url, '…')`, where a worker's file is named. */
+const IMPORT =
+  /(?:\bfrom\s+|\bimport\s+|(?<dynamic>\bimport\(\s*))'(?<path>\.{1,2}\/[^']+)'|\bbeside\(import\.meta\.url, '(?<program>[^']+)'/g
 
 const edges: readonly Edge[] = files.flatMap((from) =>
   [...withoutComments(readFileSync(join(src, from), 'utf8')).matchAll(IMPORT)].flatMap(({ groups }) => {
-    const to = relative(src, resolve(src, dirname(from), groups?.path ?? ''))
-    return to.endsWith('.ts') ? [{ from, to, dynamic: groups?.dynamic !== undefined }] : []
+    const { path, program, dynamic } = groups ?? {}
+    const to = relative(src, resolve(src, dirname(from), path ?? `${program}.ts`))
+    return to.endsWith('.ts') ? [{ from, to, dynamic: dynamic !== undefined || program !== undefined }] : []
   }),
 )
 
@@ -58,6 +60,9 @@ describe('imports in src/', () => {
   it('finds the files and their imports', () => {
     expect(files.length).toBeGreaterThan(20)
     expect(edges.map(show)).toContain('oci/digest.ts → failure/failure.ts')
+    expect(edges.map(show)).toContain('unpack/warden.ts → unpack/warden-thread.ts')
+    // A name with an extension in it would be there in a clone, and nowhere else.
+    expect(files.filter((file) => /new URL\('[^']*\.ts'/.test(readFileSync(join(src, file), 'utf8')))).toEqual([])
   })
 
   it('knows every room', () => {

@@ -11,7 +11,7 @@ import { silent } from '../../src/store/common/log.ts'
 import { Thread } from '../../src/store/common/thread.ts'
 import { layoutOf } from '../../src/store/local/layout.ts'
 import type { LayerRecord } from '../../src/store/local/records.ts'
-import { usableCpus } from '../../src/sys/cpus.ts'
+import { shareOfMachine } from '../../src/sys/cgroup.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
 import type { UnpackedLayer, Unpacker } from '../../src/unpack/unpack.ts'
@@ -49,7 +49,7 @@ export async function pull(
   const keeper = open.use(new Thread<BenchKeeperDuties>(new URL('./keeper.ts', import.meta.url), 'keeper', data, silent))
   const starter = open.use(new Thread<StarterDuties>(new URL('./starter.ts', import.meta.url), 'starter', null, silent))
   await keeper.call('open', null)
-  const workers = Math.ceil(usableCpus()) + 1
+  const workers = Math.ceil(shareOfMachine().cpus) + 1
   const unpacker = open.use(
     createUnpacker({ workers, limits: defaults.limits, staging: at.staging, layers: at.overlay, warn: () => {} }),
   )

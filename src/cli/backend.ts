@@ -79,6 +79,8 @@ export type DaemonInfo = {
   readonly version: string
   readonly pid: number
   readonly root: string
+  /** The file system that images are on, and what they take up of it; absent while nothing can be pulled there. */
+  readonly disk?: Collection['disk'] & { readonly imageBytes: number }
   readonly runtime?: {
     readonly kind: string
     readonly socket: string

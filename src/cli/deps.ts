@@ -8,6 +8,7 @@ import type { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
 import type { Checked } from '../prepull/check.ts'
 import type { ImageList } from '../prepull/prepull.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { History } from '../pull/history.ts'
 import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
@@ -80,6 +81,8 @@ export type Deps<C extends InForce = InForce> = {
   readonly salvageConfig: (sources: Sources) => C
   /** Looks this node over; with `ownRoot` for work without a daemon. */
   readonly examine: (config: C, options: Abortable & { readonly ownRoot: boolean }) => Promise<readonly Finding[]>
+  /** Pulls an image with Windlass and with this node's containerd, and compares. */
+  readonly prove: (config: C, ask: ProveAsk, options: ProveOptions) => Promise<Proof>
   /** The image lists of a file. Throws bad-config. */
   readonly readLists: (file: string) => readonly ImageList[]
   /** `onProblem` hears why a login could not be looked for. */

@@ -10,10 +10,12 @@ import { addLoad } from './commands/load.ts'
 import { addManifest, addPlatforms } from './commands/look.ts'
 import { addConfig, addServe, addVersion } from './commands/node.ts'
 import { addPassthrough } from './commands/passthrough.ts'
+import { addProve } from './commands/prove.ts'
 import { addPs } from './commands/ps.ts'
 import { addPlan, addPull } from './commands/pull.ts'
 import { addQueue } from './commands/queue.ts'
 import { addSave } from './commands/save.ts'
+import { addTop } from './commands/top.ts'
 import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
 import { addWait } from './commands/wait.ts'
@@ -90,7 +92,7 @@ const inOurWords = (text: string): string =>
 /** Adds the commands, which find everything they need in `session`. */
 export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Pull:')
-  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addWait, addHistory, addCheck]) add(program, session)
+  for (const add of [addPull, addPlan, addLoad, addPs, addQueue, addTop, addWait, addHistory, addCheck]) add(program, session)
   program.commandsGroup('Images:')
   for (const add of [addImages, addInspect, addRmi, addPin, addUnpin, addWhy, addGc, addVerify]) add(program, session)
   program.commandsGroup('Look:')
@@ -98,7 +100,7 @@ export function addCommands(program: Command, session: Session): void {
   program.commandsGroup('Use:')
   for (const add of [addMount, addBundle, addUnmount, addSave]) add(program, session)
   program.commandsGroup('Node:')
-  for (const add of [addServe, addDoctor, addPassthrough, addConfig, addVersion, addCompletion]) add(program, session)
+  for (const add of [addServe, addDoctor, addPassthrough, addProve, addConfig, addVersion, addCompletion]) add(program, session)
   addHelp(program)
   for (const command of program.commands) command.showHelpAfterError(`(windlass ${command.name()} --help shows how it is used)`)
 }

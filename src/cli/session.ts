@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { Finding } from '../doctor/finding.ts'
 import { asWindlassError, fail, failureOf, WindlassError } from '../failure/failure.ts'
 import type { ImageList } from '../prepull/prepull.ts'
+import type { Proof, ProveAsk, ProveOptions } from '../prove/prove.ts'
 import type { Backend } from './backend.ts'
 import type { CheckAsk, Checker, Deps, InForce, Sources } from './deps.ts'
 import { linesOf } from './failures.ts'
@@ -39,6 +40,8 @@ export type Session = {
   checker(ask: CheckAsk, onProblem: (problem: string) => void): Promise<Checker>
   /** Looks this node over. `runtime` are flags as typed. */
   examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
+  /** `runtime` are flags as typed. */
+  prove(runtime: RuntimeFlags, ask: ProveAsk, onRound: NonNullable<ProveOptions['onRound']>): Promise<Proof>
   /** `runtime` are flags as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
@@ -114,6 +117,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
       const salvaged = deps.salvageConfig(sourcesOf(options(), io.env, runtime))
       return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
     },
+    prove: async (runtime, ask, onRound) => await deps.prove(await load(runtime), ask, { signal, onRound }),
     serve: async (runtime, onReady) => {
       // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
       deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)

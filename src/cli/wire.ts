@@ -208,11 +208,13 @@ export const heldOf = ({ kind, holds, ...thing }: HeldThing__Output): HeldThing 
   holds: holds.map((hold) => ({ ...hold, kind: oneOf(HOLDS, hold.kind, 'kind of hold') })),
 })
 
-export function infoOf({ version, pid, root, runtime, passthrough }: InfoResponse__Output): DaemonInfo {
-  if (runtime === null) return { version, pid, root }
+export function infoOf(wire: InfoResponse__Output): DaemonInfo {
+  const { version, pid, root, runtime, passthrough, disk, imageBytes } = wire
+  const own = { version, pid, root, ...(disk === null ? {} : { disk: { ...disk, imageBytes } }) }
+  if (runtime === null) return own
   const { kind, socket, obstacles, missing, down, version: runtimeVersion } = runtime
   const { on = false, reason = '', sinceMs = 0 } = passthrough ?? {}
   const state = { on, reason, ...(on ? { since: new Date(sinceMs) } : {}) }
   const said = { kind, socket, version: runtimeVersion, obstacles, missing, down }
-  return { version, pid, root, runtime: { ...said, passthrough: state } }
+  return { ...own, runtime: { ...said, passthrough: state } }
 }

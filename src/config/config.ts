@@ -53,7 +53,8 @@ export type Config = {
   readonly maxParallelImagePulls: number
   /** 0: as many as the cgroup's CPU quota allows. */
   readonly unpackWorkers: number
-  readonly durability: 'Sync'
+  /** `Lazy` shows an image before its layers are on disk: for nodes that are thrown away. */
+  readonly durability: Durability
   /** Beside containerd alone: layers' blobs stay in its content store. */
   readonly keepBlobs: boolean
   /** What came of large layers stays for the next start, until they are complete. */
@@ -100,6 +101,7 @@ export type Config = {
   readonly warnings: readonly string[]
 }
 
+export type Durability = 'Sync' | 'Lazy'
 export type RuntimeKind = 'auto' | 'containerd' | 'crio' | 'none'
 export type FailurePolicy = 'Forward' | 'Fail'
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'

@@ -58,7 +58,7 @@ const declared = z
     'refreshInterval is for imagePullPolicy Always: what is here is not asked for again otherwise',
   )
 
-const imageListSchema = z.strictObject({
+export const imageListSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION),
   kind: z.literal('ImageList'),
   metadata: z.strictObject({ name }),

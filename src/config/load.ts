@@ -171,7 +171,7 @@ function complete(
     registry: registryOf(c.registry),
     maxParallelImagePulls: c.maxParallelImagePulls ?? defaults.maxParallelImagePulls,
     unpackWorkers: c.unpackWorkers ?? defaults.unpackWorkers,
-    durability: 'Sync',
+    durability: c.durability ?? 'Sync',
     keepBlobs: c.keepBlobs ?? false,
     keepPartials: c.keepPartials ?? false,
     gc: watermarksOf(c.gc),

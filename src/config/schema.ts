@@ -124,8 +124,6 @@ const repositoryPrefix = z
   .max(512)
   .regex(/^[a-z0-9][a-z0-9.-]*(?::\d+)?(?:\/[a-z0-9._-]+)*\/?$/, 'want a repository such as registry.example/team, without a tag')
 
-const notYet = 'is not in this version'
-
 /** A WindlassConfiguration document, every setting optional. */
 export const configurationSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION),
@@ -160,10 +158,7 @@ export const configurationSchema = z.strictObject({
     .optional(),
   maxParallelImagePulls: whole(1, MAX_PULLS).optional(),
   unpackWorkers: whole(0, MAX_WORKERS).optional(),
-  durability: z
-    .enum(['Sync', 'Lazy'])
-    .refine((durability) => durability === 'Sync', `Lazy ${notYet}; every published image is synced`)
-    .optional(),
+  durability: z.enum(['Sync', 'Lazy'], 'want Sync or Lazy').optional(),
   keepBlobs: z.boolean().optional(),
   keepPartials: z.boolean().optional(),
   limits: z

@@ -29,6 +29,7 @@ import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
+import { diskOf } from './disk.ts'
 import { loadFrom } from './load.ts'
 import { createMailbox } from './mailbox.ts'
 import {
@@ -71,6 +72,7 @@ export type ControlledNode = {
     | 'holdings'
     | 'health'
     | 'receipts'
+    | 'usage'
   >
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
@@ -98,7 +100,7 @@ export type ControlServiceParts = {
 export function createControlService(parts: ControlServiceParts): Service<WindlassHandlers> {
   const { node, runtime, platform, version, root, log } = parts
   const handlers: WindlassHandlers = {
-    async *pull(request, { signal }) {
+    async *pull(request, { signal, traceparent }) {
       // A switch first: it is what the caller can do something about.
       if (runtime !== undefined) checkOurs(runtime)
       const { puller, store, confirm } = node()
@@ -109,7 +111,11 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
         const bring = async (): Promise<boolean> => {
-          const { image } = await puller.pull(pullRequest(request), { signal, onEvent: (event) => events.put(event) })
+          const traced = traceparent === undefined ? {} : { traceparent }
+          const { image } = await puller.pull(
+            { ...pullRequest(request), ...traced },
+            { signal, onEvent: (event) => events.put(event) },
+          )
           await confirm?.(image.id, { signal })
           if (ahead === undefined) return (await expiries?.stays(image)) ?? true
           const expires = await ahead.give(image.id, new Date(Date.now() + ms))
@@ -245,7 +251,8 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
 
     async info(_request, { signal }) {
       const own = { version, nodeVersion: process.version, root, pid: process.pid, platform: formatPlatform(platform) }
-      return runtime === undefined ? own : { ...own, ...(await runtimeMessages(runtime, { signal })) }
+      const disk = await diskOf(node, log)
+      return runtime === undefined ? { ...own, ...disk } : { ...own, ...disk, ...(await runtimeMessages(runtime, { signal })) }
     },
 
     async setPassthrough({ on, reason }) {

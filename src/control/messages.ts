@@ -29,6 +29,7 @@ import type { ImageDetail } from '../store/detail.ts'
 import type { Pin } from '../store/pins.ts'
 import type { StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import { diskMessage } from './disk.ts'
 import { damageMessage } from './verify-messages.ts'
 
 /** The runtime whose images these are. */
@@ -132,12 +133,7 @@ export const removalMessage = ({ untagged, kept, ...removal }: Removal): RemoveI
 })
 
 export const sweptMessage = ({ disk, images, stays, keptLayers, layers, bytes }: Swept): CollectResponse => ({
-  disk: {
-    path: disk.path,
-    totalBytes: disk.totalBytes,
-    availableBytes: disk.availableBytes,
-    usedPercent: disk.usedPercent,
-  },
+  disk: diskMessage(disk),
   images: images.map(({ image, reason, bytes }) => ({
     id: image.id,
     names: namesOf(image),

@@ -1,12 +1,18 @@
 /** `Pin` and `Unpin`. */
 import { fail } from '../failure/failure.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Log } from '../pull/log.ts'
 import type { WindlassHandlers } from '../rpc/services.ts'
-import type { ControlledNode } from './control-service.ts'
+import type { Store } from '../store/store.ts'
+import type { Abortable } from '../task/task.ts'
 import { pinMessage } from './messages.ts'
 
-type Pinning = Pick<ControlledNode, 'store' | 'showsPin'>
+/** As `ControlledNode` has them. */
+type Pinning = {
+  readonly store: Pick<Store, 'find' | 'pin' | 'unpin'>
+  readonly showsPin?: (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
+}
 
 export function pinHandlers(node: () => Pinning, log: Log): Pick<WindlassHandlers, 'pin' | 'unpin'> {
   return {

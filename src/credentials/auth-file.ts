@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { describe, failureOf } from '../failure/failure.ts'
 import { readSmall } from '../registry/bounded.ts'
-import { basicIn } from '../registry/credentials.ts'
+import { basicIn, isToken } from '../registry/credentials.ts'
 import type { Candidates, LoginTarget } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 import { type Login, nobody, type Source } from './credentials.ts'
@@ -14,22 +14,16 @@ import { lineOfMistake } from './json-line.ts'
 import { fitting } from './matching.ts'
 import { passedOn } from './run.ts'
 
-const text = z.string().default('')
+const text = z.string().nullish()
 const entrySchema = z.object({ auth: text, username: text, password: text, identitytoken: text, registrytoken: text })
-type Entry = z.output<typeof entrySchema>
 
-const configSchema = z.object({
-  auths: z.record(z.string(), entrySchema).nullish(),
-  credHelpers: z.record(z.string(), z.string()).nullish(),
-  credsStore: z.string().nullish(),
-})
+/** What stands under one key is looked at where it is for somebody: one that is wrong takes nothing from the others. */
+const table = z.record(z.string(), z.unknown()).nullish()
+const configSchema = z.object({ auths: table, credHelpers: table, credsStore: z.string().nullish() })
 const legacySchema = z.record(z.string(), z.unknown())
 
-type AuthFile = {
-  readonly auths: Readonly<Record<string, Entry>>
-  readonly credHelpers: Readonly<Record<string, string>>
-  readonly credsStore: string
-}
+type Table = Readonly<Record<string, unknown>>
+type AuthFile = { readonly auths: Table; readonly credHelpers: Table; readonly credsStore: string }
 
 export type AuthFileOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -56,31 +50,57 @@ export function authFileSource(file: string, { env, mustExist }: AuthFileOptions
 }
 
 async function candidatesIn(
-  { auths, credHelpers, credsStore }: AuthFile,
+  content: AuthFile,
   file: string,
   target: LoginTarget,
   env: Readonly<Record<string, string>>,
   options: Abortable,
 ): Promise<Candidates> {
-  const [named] = fitting(Object.entries(credHelpers), target)
-  const helper = named?.[1] ?? credsStore
-  const stored = helper === '' ? nobody : await askHelper(helper, target.registry, env, options)
-  const entries = fitting(Object.entries(auths), target).map(([key, entry]) => ({ key, login: loginIn(entry) }))
-  const unreadable = entries.flatMap(({ key, login }) =>
-    login === 'unreadable' ? [`${file}: auths ${key}: its auth is not base64 of username:password`] : [],
-  )
+  const helper = helperFor(target, content)
+  const ask = async (name: string): Promise<Candidates> =>
+    name === '' ? nobody : await askHelper(name, target.registry, env, options)
+  const stored = 'problem' in helper ? { logins: [], problems: [`${file}: ${helper.problem}`] } : await ask(helper.name)
+  const entries = fitting(Object.entries(content.auths), target).map(([key, entry]) => ({ key, found: loginIn(entry) }))
+  const problems = entries.flatMap(({ key, found }) => ('problem' in found ? [`${file}: auths ${key}: ${found.problem}`] : []))
   return {
-    logins: [...stored.logins, ...entries.flatMap(({ login }) => (typeof login === 'object' ? [login] : []))],
-    problems: [...stored.problems, ...unreadable],
+    logins: [...stored.logins, ...entries.flatMap(({ found }) => ('login' in found ? [found.login] : []))],
+    problems: [...stored.problems, ...problems],
   }
 }
 
+/** The one that is named for the registry, else the store of all; an empty name is none. */
+function helperFor(
+  target: LoginTarget,
+  { credHelpers, credsStore }: AuthFile,
+): { readonly name: string } | { readonly problem: string } {
+  const [[key, name] = ['', credsStore]] = fitting(Object.entries(credHelpers), target)
+  if (name === null) return { name: '' }
+  return typeof name === 'string' ? { name } : { problem: `credHelpers ${key}: it is not a string` }
+}
+
+type Found = { readonly login: Login } | { readonly problem: string } | Record<string, never>
+
 /** docker leaves an empty entry where a store has the login. */
-function loginIn({ auth, username, password, identitytoken, registrytoken }: Entry): Login | 'none' | 'unreadable' {
-  if (registrytoken !== '') return { kind: 'registry-token', token: registrytoken }
-  if (identitytoken !== '') return { kind: 'identity-token', token: identitytoken }
-  if (username !== '') return { kind: 'basic', username, password }
-  return auth === '' ? 'none' : (basicIn(auth) ?? 'unreadable')
+function loginIn(entry: unknown): Found {
+  if (entry === null) return {}
+  const read = entrySchema.safeParse(entry)
+  if (!read.success) {
+    const [field] = read.error.issues[0]?.path ?? []
+    return { problem: field === undefined ? 'it is not an object' : `its ${String(field)} is not a string` }
+  }
+  const { auth, username, password, identitytoken, registrytoken } = read.data
+  if (registrytoken)
+    return isToken(registrytoken)
+      ? { login: { kind: 'registry-token', token: registrytoken } }
+      : { problem: 'its registrytoken holds other than printable ASCII characters' }
+  if (identitytoken)
+    return isToken(identitytoken)
+      ? { login: { kind: 'identity-token', token: identitytoken } }
+      : { problem: 'its identitytoken holds other than printable ASCII characters' }
+  if (username) return { login: { kind: 'basic', username, password: password ?? '' } }
+  if (!auth) return {}
+  const login = basicIn(auth)
+  return login === undefined ? { problem: 'its auth is not base64 of username:password' } : { login }
 }
 
 /** What is wrong with a file, behind its name; never a part of its text. */
@@ -99,11 +119,7 @@ function parseAuthFile(json: string): AuthFile {
   // .dockercfg: the entries alone. Settings of docker's that stand among them are none.
   const legacy = legacySchema.safeParse(document)
   if (!legacy.success) throw new AuthFileError(': want a JSON object such as {"auths": {}}')
-  const entries = Object.entries(legacy.data).flatMap(([key, value]) => {
-    const entry = entrySchema.safeParse(value)
-    return entry.success ? [[key, entry.data] as const] : []
-  })
-  return { auths: Object.fromEntries(entries), credHelpers: {}, credsStore: '' }
+  return { auths: legacy.data, credHelpers: {}, credsStore: '' }
 }
 
 const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -10,6 +10,7 @@
  *
  * What is wrong in one place is told beside what the others have: most images need no login, and who is refused is told both.
  */
+import { registryName } from '../reference/registry-name.ts'
 import type { Candidates, Credentials, Keyring, LoginTarget } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 
@@ -46,11 +47,10 @@ function distinct(logins: readonly Login[]): readonly Login[] {
 
 /** Logins that stand in a configuration, by host. */
 export function fixedSource(logins: Readonly<Record<string, Login>>): Source {
-  const of = (name: string): string => (name === 'registry-1.docker.io' ? 'docker.io' : name)
-  const byHost = new Map(Object.entries(logins).map(([host, login]) => [of(host), login]))
+  const byHost = new Map(Object.entries(logins).map(([host, login]) => [registryName(host), login]))
   return {
     candidates: async ({ registry }) => {
-      const login = byHost.get(of(registry))
+      const login = byHost.get(registryName(registry))
       return login === undefined ? nobody : { logins: [login], problems: [] }
     },
   }

@@ -1,12 +1,14 @@
 /** docker-credential-NAME, docker's protocol for stores of logins (docker-credential-helpers, "Development"). */
 import { z } from 'zod'
 import { jsonOrUndefined } from '../oci/json.ts'
+import { isDockerHub } from '../reference/registry-name.ts'
 import type { Candidates } from '../registry/registry.ts'
 import type { Abortable } from '../task/task.ts'
 import { nobody } from './credentials.ts'
 import { run } from './run.ts'
 
 const TIMEOUT_MS = 30_000
+/** What docker calls Docker Hub to its helpers. */
 const HUB_URL = 'https://index.docker.io/v1/'
 /** What helpers say where they have none; with it they exit as if they had failed. */
 const NONE = 'credentials not found in native keychain'
@@ -23,7 +25,7 @@ export async function askHelper(
   const program = `docker-credential-${name}`
   const problem = (reason: string): Candidates => ({ logins: [], problems: [`${program}: ${reason}`] })
   if (!/^[\w.-]+$/.test(name)) return problem('that is no name of a credential helper')
-  const input = registry === 'docker.io' ? HUB_URL : registry
+  const input = isDockerHub(registry) ? HUB_URL : registry
   const { timeoutMs = TIMEOUT_MS } = options
   const answer = await run({ program, args: ['get'], input: `${input}\n`, env, timeoutMs }, options)
   if (answer.kind === 'failed') return problem(answer.reason)

@@ -1,8 +1,6 @@
 /** Which keys of a list of logins are for a repository. docker writes hosts and URLs, podman adds paths, Kubernetes wildcards. */
+import { DOCKER_HUB, isDockerHub } from '../reference/registry-name.ts'
 import type { LoginTarget } from '../registry/registry.ts'
-
-/** The names Docker Hub goes by in such files. */
-const HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
 type Pattern = { readonly labels: readonly string[]; readonly port: string; readonly path: readonly string[] }
 
@@ -31,7 +29,7 @@ function patternOf(key: string): Pattern {
   const [, authority = '', rest = ''] = /^(?:[a-z]+:\/\/)?([^/]*)\/?(.*?)\/*$/i.exec(key) ?? []
   const [, host = authority, port = ''] = /^(.*?)(?::(\d+))?$/.exec(authority.toLowerCase()) ?? []
   const path = rest.replace(/^v[12](?:\/|$)/, '')
-  return { labels: (HUB.has(host) ? 'docker.io' : host).split('.'), port, path: path === '' ? [] : path.split('/') }
+  return { labels: (isDockerHub(host) ? DOCKER_HUB : host).split('.'), port, path: path === '' ? [] : path.split('/') }
 }
 
 /** A wildcard stands for a part of one label, as in kubelet. */

@@ -29,10 +29,13 @@ const batchSize = 3_000
 export function createImageService(parts: ImageServiceParts): Service<ImageHandlers> {
   const { puller, store } = parts
   const handlers: ImageHandlers = {
-    async pullImage({ image, auth }, { signal }) {
+    async pullImage({ image, auth }, { signal, traceparent }) {
       const reference = parseReference(nameIn(image))
       const credentials = credentialsOf(auth, reference)
-      const pulled = await puller.pull({ reference, credentials, client: 'cri' }, { signal })
+      const pulled = await puller.pull(
+        { reference, credentials, client: 'cri', ...(traceparent === undefined ? {} : { traceparent }) },
+        { signal },
+      )
       // kubelet 1.36 refuses the pod where this and Image.id differ.
       return { imageRef: pulled.image.id }
     },

@@ -189,13 +189,14 @@ function handlerOf({ image, sandboxConfig }: PullImageRequest__Output): string {
 async function pullOurs(
   runtime: RuntimeKind,
   { path: { puller, confirm }, request: { image, auth } }: OurPull,
-  { signal }: RawContext,
+  { signal, traceparent }: RawContext,
 ): Promise<{ readonly image: StoredImage; readonly imageRef: string }> {
   if (image === null || image.image === '')
     fail({ kind: 'invalid-argument', what: 'image', reason: 'the request names no image' })
   const reference = parseReference(image.image)
   const credentials = credentialsOf(auth, reference)
-  const pulled = await puller.pull({ reference, credentials, client: 'cri' }, { signal })
+  const traced = traceparent === undefined ? {} : { traceparent }
+  const pulled = await puller.pull({ reference, credentials, client: 'cri', ...traced }, { signal })
   // kubelet compares it with the id the runtime gives its containers: CRI-O's has no algorithm.
   const imageRef = runtime === 'crio' ? hexOf(pulled.image.id) : pulled.image.id
   await confirm?.(imageRef, { signal })

@@ -4,12 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { landlockVersion } from '../sys/confine.ts'
+import { beside } from '../task/beside.ts'
 import type { Abortable } from '../task/task.ts'
 import { type Finding, ok, warn } from './finding.ts'
 
 const PATIENCE_MS = 20_000
 const MAX_BYTES = 64 * 1024
-const program = fileURLToPath(new URL('./confinement-trial.ts', import.meta.url))
+const program = fileURLToPath(beside(import.meta.url, 'confinement-trial'))
 const answer = z.array(z.string().max(1_000)).max(100)
 
 export async function confinementFindings({ signal }: Abortable): Promise<readonly Finding[]> {

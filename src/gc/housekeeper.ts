@@ -36,6 +36,8 @@ export type HousekeeperParts = {
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
   /** What came of layers whose transfer has not ended: it goes before any image does. */
   readonly partials?: Leftovers | undefined
+  /** Told of every image that had to go, and why; must not throw. */
+  readonly onRemoved?: (reason: Going['reason']) => void
   /** By default the file system the store is on. */
   readonly measure?: (path: string) => Promise<Disk>
 }
@@ -136,7 +138,7 @@ export class Housekeeper {
   }
 
   async #sweep(needOn: (disk: Disk) => Need, dryRun: boolean): Promise<Swept> {
-    const { collector, watermarks, log } = this.#parts
+    const { collector, watermarks, log, onRemoved } = this.#parts
     const holdings = this.#holdings()
     const scene = await this.#scene(holdings)
     const need = needOn(scene.disk)
@@ -150,6 +152,7 @@ export class Housekeeper {
       // A pull may have asked for it meanwhile, or somebody pinned it.
       if (!(await holdings.removeIdle(image))) continue
       gone.push(going)
+      onRemoved?.(reason)
       const { id, tags, digests, usedAt } = image
       log.info({ image: id, names: [...tags, ...digests], usedAt, reason }, 'removed to make room')
     }

@@ -1,23 +1,22 @@
 /** The daemon: a node's pull path behind a unix socket. */
 import type { Config } from '../config/config.ts'
-import { describe, WindlassError } from '../failure/failure.ts'
-import { type Metrics, uncounted } from '../metrics/metrics.ts'
-import type { MetricsOptions } from '../metrics/serve.ts'
+import { WindlassError } from '../failure/failure.ts'
 import { type Inherited, inheritedSocket } from '../rpc/activation.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
 import { createUpstream } from '../rpc/upstream.ts'
-import { whyAway } from '../runtime/away.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
+import { shrink } from '../sys/footprint.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { forgetRuntime, keepRuntime, lastRuntime } from './last-runtime.ts'
 import { createLogger, type Logger } from './log.ts'
-import { openNode } from './node.ts'
+import { openNode, type PullNode } from './node.ts'
 import { OwnPath } from './own-path.ts'
 import { figuresOf, openPrepull, type Prepull } from './prepull.ts'
+import { openSeen, type Seen } from './seen.ts'
 import { placeBeside, servicesBeside, servicesOf } from './services.ts'
 import { keepSwitch, readSwitch } from './switch.ts'
 
@@ -60,17 +59,17 @@ type Door = { readonly manager: Notifier; readonly inherited?: Inherited; isOpen
 /** With a store of its own. */
 async function serveOwn(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
-  let pulls = (): number => 0
-  const figures = { pullsInFlight: () => pulls(), prepull: () => figuresOf(prepull) }
+  let opened: PullNode | undefined
   let prepull: Prepull | undefined
-  await using metrics = await openMetrics(config, version, log, door, figures)
+  const sights = { node: () => opened, prepull: () => figuresOf(prepull), isOpen: () => door.isOpen }
+  await using seen = await openSeen(config, version, log, sights)
   await using node = await openNode(config, version, log, {
     signal: options.signal,
     mustPull: true,
-    onPullEnd: metrics.pull,
+    observers: seen.observers,
     onLost: (error) => lost.abort(error),
   })
-  pulls = () => node.puller.inFlight().length
+  opened = node
   forgetRuntime(config.rootDir)
   // What a crash, or a removal cut short, left behind; nobody waits for it.
   node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
@@ -79,7 +78,7 @@ async function serveOwn(config: Config, version: string, log: Logger, door: Door
   await using lists = openPrepull(config, log, () => node)
   prepull = lists
   if (lists !== undefined) options.onReload?.(() => lists.reload())
-  await serveUntil(end, servicesOf(config, version, log, node, lists), config, log, door, options, async () => {
+  await serveUntil(end, servicesOf(config, version, log, node, lists), config, log, door, seen, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
   })
@@ -100,14 +99,15 @@ async function serveBeside(
   await using open = new AsyncDisposableStack()
   let prepull: Prepull | undefined
   const upstream = open.use(createUpstream(address.kind, address.socket))
-  const pulls = (): number => {
+  const node = (): PullNode | undefined => {
     const state = own?.state
-    return state === undefined || 'missing' in state ? 0 : state.node.puller.inFlight().length
+    return state === undefined || 'missing' in state ? undefined : state.node
   }
-  const figures = { pullsInFlight: pulls, prepull: () => figuresOf(prepull) }
-  const metrics = open.use(await openMetrics(config, version, log, door, figures, address))
+  const sights = { node, prepull: () => figuresOf(prepull), isOpen: () => door.isOpen, runtime: address }
+  const seen = open.use(await openSeen(config, version, log, sights))
+  const { metrics, observers } = seen
   const onSwitch = (state: PassthroughState): void => {
-    log.warn({ ...address, ...state }, 'passthrough')
+    log.info({ ...address, ...state }, 'passthrough')
     metrics.passthrough(state.on, 'switched')
     prepull?.wake()
     door.manager.notify(status(state.on ? `passthrough: ${state.reason}` : 'answering'))
@@ -120,7 +120,7 @@ async function serveBeside(
     prepull?.wake()
     if (isOpen) remember(address, config, log)
   }
-  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, metrics.pull, onOpen)) : undefined
+  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, observers, onOpen)) : undefined
   if (own !== undefined) prepull = openPrepull(config, log, () => placeBeside(address, passthrough, own.state))
   if (prepull !== undefined) {
     const { reload } = open.use(prepull)
@@ -134,7 +134,7 @@ async function serveBeside(
     lists: prepull,
     onForwarded: metrics.forwarded,
   })
-  await serveUntil(signal, services, config, log, door, options, async () => {
+  await serveUntil(signal, services, config, log, door, seen, options, async () => {
     await prepull?.[Symbol.asyncDispose]()
     await own?.[Symbol.asyncDispose]()
   })
@@ -162,6 +162,7 @@ async function serveUntil(
   { socket, rootDir }: Config,
   log: Logger,
   door: Door,
+  { metrics }: Seen,
   { signal, onReady, broken }: DaemonOptions,
   stop: () => Promise<void>,
 ): Promise<void> {
@@ -170,7 +171,10 @@ async function serveUntil(
     path: socket.path,
     mode: socket.mode,
     ...(inherited === undefined ? {} : { inherited }),
-    onCall: (record) => logCall(log, record),
+    onCall: (record) => {
+      metrics.call(record)
+      logCall(log, record)
+    },
     onError: (error) => log.error({ err: error }, 'a connection could not be accepted'),
     signal,
   })
@@ -178,45 +182,12 @@ async function serveUntil(
   door.isOpen = true
   manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
+  shrink()
   await aborted(end)
   log.info({}, 'stopping')
   door.isOpen = false
   manager.notify('STOPPING=1')
   await Promise.all([server.close(GRACE_MS), stop()])
-}
-
-/** Figures and probes, where an address is configured. One that is taken must not keep images from the node. */
-async function openMetrics(
-  { metrics, prepull }: Config,
-  version: string,
-  log: Logger,
-  door: Door,
-  figures: Required<Pick<MetricsOptions, 'pullsInFlight' | 'prepull'>>,
-  runtime?: RuntimeAddress,
-): Promise<Metrics & AsyncDisposable> {
-  const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
-  if (metrics === undefined) return none
-  const { serveMetrics } = await import('../metrics/serve.ts')
-  try {
-    const served = await serveMetrics({
-      ...metrics,
-      version,
-      pullsInFlight: figures.pullsInFlight,
-      ...(prepull === undefined ? {} : { prepull: figures.prepull }),
-      whyNotReady: async (options) => {
-        if (!door.isOpen) return 'the socket is not answered'
-        const failure = runtime && (await whyAway(runtime, options))
-        return failure && describe(failure)
-      },
-      ...(runtime === undefined ? {} : { isRuntimeUp: async (options) => (await whyAway(runtime, options)) === undefined }),
-      onError: (error) => log.error({ err: error }, 'a connection for metrics could not be accepted'),
-    })
-    log.info({ metrics: { host: metrics.host, port: served.port } }, 'metrics are served')
-    return served
-  } catch (error) {
-    log.error({ ...metrics, err: error }, 'metrics are not served')
-    return none
-  }
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

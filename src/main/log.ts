@@ -1,23 +1,41 @@
 /** The daemon's log: pino on stderr, JSON for machines or lines for people. */
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { WindlassError } from '../failure/failure.ts'
 import { ForeignStatus, RpcError } from '../rpc/status.ts'
+import { Repeats, subjectOf } from './repeats.ts'
 
 export type { Logger } from 'pino'
 
+/** pino's number for it. */
+const WARN = 40
+
 /** Writes without a worker in between, so that the last line before an exit is there. */
-export function createLogger({ format, level }: Config['logging']): Logger {
-  const destination = pino.destination({ dest: 2, sync: true })
+export function createLogger({ format, level }: Config['logging'], to?: DestinationStream): Logger {
+  const destination = to ?? pino.destination({ dest: 2, sync: true })
   const err = level === 'debug' || level === 'trace' ? wholeError : (error: unknown) => errorFields(error)
-  const settings = {
+  const settings: LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err },
-    formatters: { level: (label: string) => ({ level: label }) },
+    formatters: { level: (label) => ({ level: label }) },
+    hooks: { logMethod: onceAMinute() },
   }
   return format === 'json' ? pino(settings, destination) : pino(settings, { write: (line) => destination.write(readable(line)) })
+}
+
+type LogMethod = NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']>
+
+/** Warnings and errors that repeat themselves would bury the others. */
+function onceAMinute(): LogMethod {
+  const repeats = new Repeats()
+  return function (args, write, level) {
+    const [fields, text = ''] = args
+    const subject = level < WARN || typeof fields !== 'object' || fields === null ? undefined : subjectOf(level, fields, text)
+    const writeLater = (times: number): void => write.call(this, { ...Object(fields), times }, text)
+    if (subject === undefined || repeats.admit(subject, writeLater)) write.apply(this, args)
+  }
 }
 
 /** Everything there is, for who looks for a mistake of ours. */

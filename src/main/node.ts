@@ -12,7 +12,7 @@ import { identifier } from '../pull/identity.ts'
 import { createLooker, type Looker } from '../pull/look.ts'
 import { Partials } from '../pull/partials.ts'
 import type { Puller } from '../pull/pull.ts'
-import { createPuller, type PullerOptions } from '../pull/puller.ts'
+import { createPuller } from '../pull/puller.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { createRegistry } from '../registry/client.ts'
 import { placesFor } from '../registry/places.ts'
@@ -22,7 +22,7 @@ import { openContainerdStore } from '../store/containerd/containerd.ts'
 import { layoutOf } from '../store/local/layout.ts'
 import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
-import { usableCpus } from '../sys/cpus.ts'
+import { shareOfMachine } from '../sys/cgroup.ts'
 import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
@@ -30,7 +30,9 @@ import type { LayerVerifier } from '../verify/verify.ts'
 import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
+import { countedStore, type Observers } from './observers.ts'
 import { aheadLimits } from './prepull.ts'
+import { workersFor } from './workers.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -48,10 +50,12 @@ export type PullFor = { readonly address: RuntimeAddress; readonly facts: Runtim
 
 type NodeOptions = Abortable & {
   readonly runtime?: PullFor
+  /** Of containerd, in place of the one that its CRI plugin shows. */
+  readonly namespace?: string
   /** Pulling is what it is for: without the rights it takes it is not opened. */
   readonly mustPull?: boolean
-  /** Told how each pull ended; must not throw. */
-  readonly onPullEnd?: PullerOptions['onEnd']
+  /** By default nobody counts or traces. */
+  readonly observers?: Observers
   /** Called once if the store can change nothing any more. */
   readonly onLost?: (error: Error) => void
 }
@@ -62,12 +66,14 @@ type OpenStore = { readonly store: Store; readonly staging: string; readonly lay
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. Throws not-permitted. */
 export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
+  const { observers } = options
   const platform = hostPlatform()
   const { store, ...places } = await openStore(config, platform, log, options)
   opened.use(store)
+  const workers = workersFor(config, shareOfMachine())
   const unpacker = opened.use(
     createUnpacker({
-      workers: workersFor(config),
+      workers,
       limits: config.limits,
       ...places,
       warn: (fields, message) => log.warn(fields, message),
@@ -83,21 +89,26 @@ export async function openNode(config: Config, version: string, log: Logger, opt
       progressTimeoutMs: config.registry.progressTimeoutMs,
       transfers: config.registry.transfers,
       userAgent: `windlass/${version}`,
-      log: ({ type, ...fields }) => log.debug(fields, `registry: ${type}`),
+      log: (event) => {
+        observers?.onRequest(event)
+        const { type, ...fields } = event
+        log.debug(fields, `registry: ${type}`)
+      },
     }),
   )
-  const onEnd = options.onPullEnd === undefined ? {} : { onEnd: options.onPullEnd }
   const maxParallelPulls = config.maxParallelImagePulls
-  const collector = createCollector(store)
+  const collector = createCollector(observers === undefined ? store : countedStore(store, observers.onCollected))
   const partials = await openPartials(config, log)
-  const housekeeper = new Housekeeper({ store, collector, watermarks: config.gc, log, partials })
+  const onRemoved = observers === undefined ? {} : { onRemoved: observers.onImageRemoved }
+  const housekeeper = new Housekeeper({ store, collector, watermarks: config.gc, log, partials, ...onRemoved })
   const { recheckAccess, staleTagsFor } = config.registry
   const identify = identifier(identityKey(config.rootDir, log))
   const access = { identify, recheckAccess, staleTagsFor }
   const history = opened.use(new History(join(config.rootDir, 'history.jsonl'), log))
   const common = { registry, store, unpacker, platform, room: housekeeper.room, history, log }
-  const ahead = aheadLimits(config, workersFor(config))
-  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...onEnd })
+  const observed = observers === undefined ? {} : { observer: observers.pulls }
+  const ahead = aheadLimits(config, workers)
+  const puller = createPuller({ ...common, ahead, maxParallelPulls, partials, ...access, ...observed })
   opened.defer(() => {
     store.stopping?.()
     return puller.close()
@@ -123,15 +134,18 @@ async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Pro
 
 /** In containerd, or on this node's own disk, where CRI-O reads it too. */
 async function openStore(
-  { rootDir: root, pins, keepBlobs }: Config,
+  { rootDir: root, pins, keepBlobs, durability }: Config,
   platform: Platform,
   log: Logger,
-  { runtime, onLost, signal }: NodeOptions,
+  { runtime, namespace, onLost, signal }: NodeOptions,
 ): Promise<OpenStore> {
-  const lost = onLost === undefined ? {} : { onLost }
+  const isLazy = durability === 'Lazy'
+  const common = { isLazy, ...(onLost === undefined ? {} : { onLost }) }
+  if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
   if (runtime?.address.kind === 'containerd') {
     const { address, facts } = runtime
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...pinnedOf(facts), ...rootOf(facts), ...lost }
+    const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
+    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...common }
     if (pins.length > 0)
       log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
     const store = await openContainerdStore(options, { signal })
@@ -142,7 +156,7 @@ async function openStore(
     fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
   }
   const { staging, overlay } = layoutOf(root)
-  return { store: await openLocalStore({ root, pinRules: pins, log, ...lost }, { signal }), staging, layers: overlay }
+  return { store: await openLocalStore({ root, pinRules: pins, log, ...common }, { signal }), staging, layers: overlay }
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */
@@ -162,9 +176,4 @@ export function proxiesFor({ httpProxy: http, httpsProxy: https, noProxy }: Conf
     ...(noProxy === undefined ? {} : { noProxy }),
   }
   return proxiesFrom(proxySettings(said, process.env))
-}
-
-/** One more than there are CPUs: while one worker waits for bytes, another uses its core. */
-function workersFor({ unpackWorkers }: Config): number {
-  return unpackWorkers > 0 ? unpackWorkers : Math.ceil(usableCpus()) + 1
 }

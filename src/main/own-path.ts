@@ -7,12 +7,12 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { describe, type Failure, failureOf } from '../failure/failure.ts'
 import { pullAgain } from '../pull/again.ts'
-import type { PullerOptions } from '../pull/puller.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import type { Logger } from './log.ts'
 import { openNode, type PullNode } from './node.ts'
+import type { Observers } from './observers.ts'
 
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 15_000
@@ -31,7 +31,7 @@ export class OwnPath implements AsyncDisposable {
   readonly #config: Config
   readonly #version: string
   readonly #log: Logger
-  readonly #onPullEnd: PullerOptions['onEnd']
+  readonly #observers: Observers
   readonly #onOpen: (isOpen: boolean) => void
   readonly #closing = new AbortController()
   readonly #kept: Promise<void>
@@ -43,13 +43,13 @@ export class OwnPath implements AsyncDisposable {
     version: string,
     log: Logger,
     address: RuntimeAddress,
-    onPullEnd: PullerOptions['onEnd'],
+    observers: Observers,
     onOpen: (isOpen: boolean) => void,
   ) {
     this.address = address
     this.#onOpen = onOpen
     onOpen(false)
-    this.#onPullEnd = onPullEnd
+    this.#observers = observers
     this.#config = config
     this.#version = version
     this.#log = log
@@ -98,7 +98,7 @@ export class OwnPath implements AsyncDisposable {
       signal,
       mustPull: true,
       runtime: { address: this.address, facts },
-      onPullEnd: this.#onPullEnd,
+      observers: this.#observers,
       onLost: ended.reject,
     })
     const built = builtFrom(facts)

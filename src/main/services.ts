@@ -44,6 +44,15 @@ export function servicesOf(
   }
 }
 
+type Policies = {
+  readonly registry: Pick<Config['registry'], 'recheckAccess'>
+  readonly runtime: Pick<Config['runtime'], 'failurePolicy'>
+}
+
+/** The runtime asks mirrors as they come: handed on, a pull would get past the registry's own word, whatever it was that failed before it. */
+export const failurePolicyOf = ({ registry, runtime }: Policies): Config['runtime']['failurePolicy'] =>
+  registry.recheckAccess ? 'Fail' : runtime.failurePolicy
+
 export type BesideRuntime = {
   readonly address: RuntimeAddress
   readonly upstream: Upstream
@@ -60,7 +69,7 @@ export function servicesBeside(config: Config, version: string, log: Logger, bes
     const state = path()
     if ('missing' in state) return state
     const { node, facts, cri } = state
-    const common = { puller: node.puller, facts, failurePolicy: config.runtime.failurePolicy }
+    const common = { puller: node.puller, facts, failurePolicy: failurePolicyOf(config) }
     if (address.kind === 'containerd') return { ...common, images: node.store }
     const confirm = confirmBy(cri, address)
     return { ...common, confirm, store: createImageService({ ...node, log }) }

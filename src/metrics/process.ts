@@ -1,6 +1,7 @@
 /** What the daemon's own process takes, and how late its loop is. */
+import { readdir } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 
 /** As often as a timer is looked at: rare enough to let an idle node sleep, often enough to see what a probe would wait for. */
 const RESOLUTION_MS = 10
@@ -24,6 +25,29 @@ export function measureProcess(registry: Registry): Disposable {
         this.set({ quantile }, late / 1000)
       }
       delay.reset()
+    },
+  })
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time of the daemon, without the processes that unpack.',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / 1e6)
+    },
+  })
+  new Gauge({
+    name: 'process_start_time_seconds',
+    help: 'When the daemon started, in seconds since 1970.',
+    registers,
+  }).set(performance.timeOrigin / 1000)
+  new Gauge({
+    name: 'process_open_fds',
+    help: 'Descriptors the daemon has open.',
+    registers,
+    async collect() {
+      this.set((await readdir('/proc/self/fd')).length)
     },
   })
   new Gauge({

@@ -4,10 +4,12 @@ import type { LayerId } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { type From, newTrail, type Repository, type Trail, type Transfer } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
-import type { CopyableLayer, StagedLayer, Store, StoredLayer } from '../store/store.ts'
+import type { CopyableLayer, StagedLayer, Store } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
-import type { LayerSource, UnpackedLayer, Unpacker, Unpacking } from '../unpack/unpack.ts'
+import type { LayerSource, Unpacker, Unpacking } from '../unpack/unpack.ts'
+import type { EarlyBlob, EarlyBlobs } from './early.ts'
+import { reportOf } from './layer-report.ts'
 import type { Log } from './log.ts'
 import type { Partials } from './partials.ts'
 import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
@@ -40,6 +42,7 @@ export type ArrivalCrew = {
   readonly room: Pick<Room, 'arrived' | 'due'>
   readonly log: Log
   readonly partials: Partials | undefined
+  readonly early: EarlyBlobs
 }
 
 /** `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. */
@@ -58,11 +61,12 @@ export class Arrival {
   readonly #signal: AbortSignal
   readonly #log: Log
   readonly #partials: Partials | undefined
+  readonly #early: EarlyBlobs
   #isReplayed = false
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room, log, partials, hold, isPatient }: ArrivalCrew & Held,
+    { store, unpacker, room, log, partials, early, hold, isPatient }: ArrivalCrew & Held,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -79,6 +83,7 @@ export class Arrival {
     this.#signal = signal
     this.#log = log
     this.#partials = partials
+    this.#early = early
   }
 
   /** From the registry, in one pass; in a second one where what came was wrong and other hosts, or one answer alone, may be right. */
@@ -101,38 +106,50 @@ export class Arrival {
     }
   }
 
-  async #downloadOnce({ remote, host }: Origin, trail: Trail): Promise<Obtained> {
+  async #downloadOnce(origin: Origin, trail: Trail): Promise<Obtained> {
+    const { blob } = this.#planned
+    if (!this.#early.isFor(blob)) return await this.#unpackFrom(origin, trail, undefined)
+    const progress = this.#progress
+    progress.state = 'downloading'
+    progress.unpacking = {
+      unpacked: 0,
+      get unread() {
+        return progress.bytes
+      },
+    }
+    const arrived = (bytes: number): Promise<void> | undefined => {
+      progress.bytes += bytes
+      return both(this.#room.arrived(bytes), this.#hold(bytes))
+    }
+    using early = await this.#early.fetch(origin.remote, blob, arrived, { signal: this.#signal, trail })
+    return await this.#unpackFrom(origin, trail, early)
+  }
+
+  /** What is not `early` here comes while it is unpacked. */
+  async #unpackFrom({ remote, host }: Origin, trail: Trail, early: EarlyBlob | undefined): Promise<Obtained> {
     const { blob } = this.#planned
     const asked = performance.now()
     return await this.#staging(async (staged) => {
-      const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host }
+      const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host: early?.transfer.host ?? host }
       await using unpacking = await this.#open(staged, source)
       await using kept = await this.#store.blobs?.keep(blob, this.#id, { signal: this.#signal })
-      await using partial = await this.#partials?.open(blob)
+      await using partial = early === undefined ? await this.#partials?.open(blob) : undefined
       const started = performance.now()
       this.#progress.state = 'downloading'
       this.#progress.unpacking = unpacking
+      const unpack = (chunk: Uint8Array) => both(unpacking.write(chunk), kept?.write(chunk))
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
-        return both(both(unpacking.write(chunk), kept?.write(chunk)), this.#room.arrived(chunk.length))
+        return both(unpack(chunk), this.#room.arrived(chunk.length))
       }
+      for (const chunk of early?.chunks ?? []) await unpack(chunk)
       const from = await partial?.replay({ write: take }, { signal: this.#signal })
       this.#isReplayed = from !== undefined
       const bring = (chunk: Uint8Array) => both(take(chunk), this.#hold(chunk.length))
       const write = partial === undefined ? bring : (chunk: Uint8Array) => both(bring(chunk), partial.write(chunk))
-      const transfer = await fetchRest(
-        remote,
-        blob,
-        { write },
-        {
-          signal: this.#signal,
-          isPatient: this.#isPatient,
-          trail,
-          host,
-          from,
-        },
-      )
-      const networkMs = Math.max(0, performance.now() - started - unpacking.blockedMs)
+      const rest = { signal: this.#signal, isPatient: this.#isPatient, trail, host, from }
+      const transfer = early?.transfer ?? (await fetchRest(remote, blob, { write }, rest))
+      const networkMs = early?.ms ?? Math.max(0, performance.now() - started - unpacking.blockedMs)
       this.#progress.state = 'unpacking'
       const facts = await unpacking.finish().catch((error: unknown) => {
         throw blaming(transfer.host, error)
@@ -140,11 +157,10 @@ export class Arrival {
       await kept?.commit()
       await partial?.drop()
       const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
-      return {
-        staged,
-        facts: { ...facts, blob },
-        report: { ...reportOf('registry', this.#planned, facts, times), host: transfer.host },
-      }
+      const report = reportOf('registry', this.#planned, facts, times)
+      // What came before there was a worker kept it waiting all the same.
+      const waitMs = report.waitMs + (early?.ms ?? 0)
+      return { staged, facts: { ...facts, blob }, report: { ...report, waitMs, host: transfer.host } }
     })
   }
 
@@ -229,49 +245,6 @@ export const sourceIn = ({ dir }: StagedLayer): LayerSource => ({
   kind: 'local',
   diff: `${dir}/diff`,
   tarSplit: `${dir}/tar-split.gz`,
-})
-
-/** The report of a layer that was here already, with the figures there are of it. */
-export const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): LayerReport => ({
-  origin: 'here',
-  blobSize: blob.size,
-  diffSize: facts?.diffSize ?? 0,
-  entries: facts?.entries ?? 0,
-  whiteouts: facts?.whiteouts ?? 0,
-  queuedMs: 0,
-  networkMs: 0,
-  unpackMs: 0,
-  waitMs: 0,
-  inflateMs: 0,
-  hashMs: 0,
-  writeMs: 0,
-  belowMs: 0,
-  commitMs: 0,
-  attempts: 0,
-  warnings: [],
-})
-
-const reportOf = (
-  origin: 'registry' | 'copy',
-  { blob }: PlannedLayer,
-  facts: UnpackedLayer,
-  times: Pick<LayerReport, 'queuedMs' | 'networkMs' | 'attempts'>,
-): LayerReport => ({
-  origin,
-  blobSize: blob.size,
-  diffSize: facts.diffSize,
-  entries: facts.entries,
-  whiteouts: facts.whiteouts,
-  unpackMs: facts.workMs,
-  waitMs: facts.waitMs,
-  inflateMs: facts.inflateMs,
-  hashMs: facts.hashMs,
-  writeMs: Math.max(0, facts.workMs - facts.inflateMs - facts.hashMs),
-  // Both are known when it has its place.
-  belowMs: 0,
-  commitMs: 0,
-  warnings: facts.warnings,
-  ...times,
 })
 
 /** Bytes that are not the layer's, whoever finds it out. */

@@ -6,6 +6,7 @@ import { formatReference } from '../reference/parse.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerProgress } from './arrival.ts'
 import type { LayerWork } from './layers.ts'
+import type { PullEnd, PullListener, PullObserver } from './observer.ts'
 import type { Planned } from './plan.ts'
 import type { PullEvent, PullRequest, PullResult, PullStatus } from './pull.ts'
 import type { Audience } from './run.ts'
@@ -21,6 +22,7 @@ export class PullInFlight implements Audience {
   readonly #controller = new AbortController()
   readonly #work: LayerWork
   readonly #changed: () => void
+  readonly #observed: PullListener
   readonly #callers = new Set<Caller>()
   /** What a joiner is told first; progress is not history. */
   readonly #history: PullEvent[] = []
@@ -29,11 +31,13 @@ export class PullInFlight implements Audience {
   #planned: Planned | undefined
   #last: LayerProgress[] = []
 
-  constructor(request: PullRequest, platform: Platform, work: LayerWork, changed: () => void) {
+  constructor(request: PullRequest, platform: Platform, work: LayerWork, observer: PullObserver, changed: () => void) {
     this.request = request
     this.#platform = platform
     this.#work = work
     this.#changed = changed
+    const { id, startedAt } = this
+    this.#observed = observer.begun({ ...request, id, startedAt })
   }
 
   isUrgent(): boolean {
@@ -58,12 +62,13 @@ export class PullInFlight implements Audience {
   /** Waits with the others; leaves when the signal aborts. The last one to leave stops the pull. */
   async join(
     result: Promise<PullResult>,
-    client: PullRequest['client'],
+    { client, traceparent }: Pick<PullRequest, 'client' | 'traceparent'>,
     listener: Listener | undefined,
     signal: AbortSignal,
   ): Promise<PullResult> {
     const caller: Caller = { client, listener }
     this.#callers.add(caller)
+    if (traceparent !== undefined && traceparent !== this.request.traceparent) this.#observed.joined(traceparent)
     this.#changed()
     for (const event of this.#history) listener?.(event)
     try {
@@ -73,6 +78,10 @@ export class PullInFlight implements Audience {
       this.#changed()
       if (this.#callers.size === 0) this.stop(new WindlassError({ kind: 'cancelled', reason: 'cancelled' }))
     }
+  }
+
+  ended(end: PullEnd): void {
+    this.#observed.ended(end)
   }
 
   phase(phase: PullStatus['phase']): void {
@@ -91,6 +100,7 @@ export class PullInFlight implements Audience {
       this.#done.add(event.layer)
     }
     this.#tell(event)
+    this.#observed.event(event)
     this.#changed()
   }
 

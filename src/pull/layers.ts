@@ -14,18 +14,12 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import {
-  Arrival,
-  type ArrivalCrew,
-  type LayerProgress,
-  type Obtained,
-  type Origin,
-  type Ready,
-  reportHere,
-  sourceIn,
-} from './arrival.ts'
+import { Arrival, type ArrivalCrew, type LayerProgress, type Obtained, type Origin, type Ready, sourceIn } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
+import { EarlyBlobs } from './early.ts'
+import { reportHere } from './layer-report.ts'
 import type { Log } from './log.ts'
+import type { PullObserver } from './observer.ts'
 import type { LayerReport, PlannedLayer } from './pull.ts'
 
 /** An image's layers, base first, where missing ones come from, and whether a pod waits for them. */
@@ -33,6 +27,7 @@ export type Chain = Origin & {
   readonly layers: readonly PlannedLayer[]
   readonly ids: readonly LayerId[]
   readonly isUrgent: IsUrgent
+  readonly isArchive: boolean
 }
 
 export type Arrived = { readonly layer: StoredLayer; readonly report: LayerReport }
@@ -42,13 +37,15 @@ export class LayerWork {
   readonly #store: Store
   readonly #log: Log
   readonly #brake: Brake
+  readonly #brought: PullObserver['brought']
   readonly #flights = new Flights<string, Arrived>()
   readonly #progress = new Map<LayerId, LayerProgress>()
   readonly #unpacking = new Map<string, Set<Ready>>()
 
-  constructor(crew: ArrivalCrew, brake: Brake) {
+  constructor(crew: Omit<ArrivalCrew, 'early'>, brake: Brake, brought: PullObserver['brought']) {
+    this.#brought = brought
     this.#brake = brake
-    this.#crew = crew
+    this.#crew = { ...crew, early: new EarlyBlobs() }
     this.#store = crew.store
     this.#log = crew.log
   }
@@ -121,7 +118,9 @@ export class LayerWork {
       const began = performance.now()
       const layer = await this.#store.commit(obtained.value.staged, obtained.value.facts, parent.value?.layer)
       const times = { belowMs: began - obtainedAt, commitMs: performance.now() - began }
-      return { layer, report: { ...obtained.value.report, ...times } }
+      const report = { ...obtained.value.report, ...times }
+      this.#brought(planned, report, chain.isArchive)
+      return { layer, report }
     } finally {
       this.#progress.delete(id)
     }

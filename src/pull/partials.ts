@@ -7,13 +7,12 @@
  *
  * A layer that is complete takes its file with it. Files nobody went on with for a day go, and the oldest ones where room is needed.
  */
-import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, hexOf } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci.ts'
-import type { From } from '../registry/registry.ts'
-import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Log } from './log.ts'
+import { PartialBlob } from './partial-blob.ts'
 
 export type PartialsOptions = {
   /** Made where it is not there. */
@@ -28,10 +27,6 @@ export type PartialsOptions = {
 
 const MIN_SIZE = 16 * 1024 * 1024
 const MAX_AGE_MS = 24 * 3_600_000
-/** Bytes are written, and replayed, so many at a time. */
-const PIECE = 1024 * 1024
-/** Of a blob's beginning, as much as an answer is compared by. */
-const BEGINNING = 1024 * 1024
 
 type Kept = { readonly name: string; readonly size: number; readonly usedMs: number }
 
@@ -137,111 +132,6 @@ export class Partials {
       if (found?.isFile() === true) kept.push({ name, size: found.size, usedMs: found.mtimeMs })
     }
     return kept
-  }
-}
-
-/** One blob's file. Disposing it keeps what was written. */
-export class PartialBlob implements ByteSink, AsyncDisposable {
-  readonly #file: FileHandle
-  readonly #path: string
-  readonly #blob: Descriptor
-  readonly #log: Log
-  readonly #release: () => void
-  /** Bytes in the file. */
-  #length: number
-  #buffer = Buffer.allocUnsafe(PIECE)
-  #filled = 0
-  #writing: Promise<void> = Promise.resolve()
-  /** Pieces that are being written. */
-  #behind = 0
-  #isGivenUp = false
-
-  private constructor(file: FileHandle, path: string, length: number, blob: Descriptor, log: Log, release: () => void) {
-    this.#file = file
-    this.#path = path
-    this.#length = length
-    this.#blob = blob
-    this.#log = log
-    this.#release = release
-  }
-
-  static async open(path: string, blob: Descriptor, log: Log, release: () => void): Promise<PartialBlob> {
-    const file = await open(path, 'a+', 0o600)
-    const { size } = await file.stat()
-    // More than the blob has is nothing of it.
-    if (size > blob.size) await file.truncate(0)
-    return new PartialBlob(file, path, size > blob.size ? 0 : size, blob, log, release)
-  }
-
-  /** Hands on what is here; undefined where nothing is. */
-  async replay(sink: ByteSink, { signal }: Abortable): Promise<From | undefined> {
-    if (this.#length === 0) return undefined
-    const beginning = Buffer.alloc(Math.min(this.#length, BEGINNING))
-    const piece = Buffer.allocUnsafe(PIECE)
-    let offset = 0
-    while (offset < this.#length) {
-      signal.throwIfAborted()
-      const { bytesRead } = await this.#file.read(piece, 0, Math.min(PIECE, this.#length - offset), offset)
-      if (bytesRead === 0) break
-      const chunk = piece.subarray(0, bytesRead)
-      if (offset < BEGINNING) chunk.copy(beginning, offset)
-      await sink.write(chunk)
-      offset += bytesRead
-    }
-    this.#log.info({ layer: this.#blob.digest, bytes: offset, size: this.#blob.size }, 'this layer goes on where it was left')
-    return { offset, beginning }
-  }
-
-  /** Keeps the next bytes. Full while the disk is two pieces behind. */
-  write(chunk: Uint8Array): Promise<void> | undefined {
-    for (let at = 0; at < chunk.length && !this.#isGivenUp; ) {
-      const part = chunk.subarray(at, at + PIECE - this.#filled)
-      this.#buffer.set(part, this.#filled)
-      this.#filled += part.length
-      at += part.length
-      if (this.#filled === PIECE) this.#flush()
-    }
-    return this.#behind < 2 ? undefined : this.#writing
-  }
-
-  /** The layer is here, or these are not its bytes. */
-  async drop(): Promise<void> {
-    this.#isGivenUp = true
-    await this.#writing
-    await rm(this.#path, { force: true })
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isGivenUp) this.#flush()
-    await this.#writing
-    await this.#file.close()
-    this.#release()
-  }
-
-  #flush(): void {
-    const piece = this.#buffer.subarray(0, this.#filled)
-    if (piece.length === 0) return
-    this.#buffer = Buffer.allocUnsafe(PIECE)
-    this.#filled = 0
-    this.#behind++
-    this.#writing = this.#append(this.#writing, piece)
-  }
-
-  async #append(before: Promise<void>, piece: Buffer): Promise<void> {
-    await before
-    try {
-      for (let at = 0; at < piece.length && !this.#isGivenUp; ) {
-        const { bytesWritten } = await this.#file.write(piece, at)
-        at += bytesWritten
-      }
-    } catch (error) {
-      // A full disk, say: the room is more use to the layer itself.
-      this.#isGivenUp = true
-      this.#log.warn({ layer: this.#blob.digest, err: error }, 'what comes of this layer is no longer kept for a restart')
-      await rm(this.#path, { force: true })
-    } finally {
-      this.#behind--
-    }
   }
 }
 

@@ -70,7 +70,7 @@ async function staleOrThrow(
   return { ...last, stale: error }
 }
 
-/** Nothing that could hand the pull on comes before the registry's word, where that is wanted: it would be a way past it. */
+/** Where the registry's word is wanted it is had before anything else is looked at, and that nobody could be asked is told as its lack. */
 async function resolved(
   { remote, recheckAccess }: PlanContext,
   known: Digest | undefined,

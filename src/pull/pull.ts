@@ -27,6 +27,8 @@ export type PullRequest = {
   readonly client: (typeof CLIENTS)[number]
   /** Asked in place of the reference's registry: an archive of the caller's. Such a pull is shared with nobody and leaves no receipt. */
   readonly source?: Repository
+  /** The caller's trace, as W3C Trace Context writes it; nobody has parsed it. */
+  readonly traceparent?: string
 }
 
 /** Where the bytes of one layer come from. */

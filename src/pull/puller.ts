@@ -1,6 +1,6 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
 import { createHash, randomUUID } from 'node:crypto'
-import { asWindlassError, type Failure, WindlassError } from '../failure/failure.ts'
+import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import { errorAbout } from '../failure/of-reference.ts'
 import type { Platform } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
@@ -17,6 +17,7 @@ import { canonical, type Identify } from './identity.ts'
 import { PullInFlight } from './in-flight.ts'
 import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
+import { type PullObserver, unobserved } from './observer.ts'
 import type { Partials } from './partials.ts'
 import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import { type PullReport, reportOf } from './report.ts'
@@ -38,8 +39,8 @@ export type PullerOptions = {
   readonly room: Room
   /** What pulls ahead of any pod may take; by default as many layers as others. */
   readonly ahead?: AheadLimits
-  /** Called once for every pull that has ended, however many waited for it; `pulled`, `stale`, or the failure's kind. Must not throw. */
-  readonly onEnd?: (registry: string, result: 'pulled' | 'stale' | Failure['kind']) => void
+  /** By default nobody. */
+  readonly observer?: PullObserver
   /** Says who a caller is, for receipts; by default none are kept. */
   readonly identify?: Identify
   /** With each pull the registry itself must say that its caller may read the image; by default a mirror's answer, or a HEAD, will do. */
@@ -63,7 +64,7 @@ class NodePuller implements Puller {
   readonly #brake: Brake
   readonly #log: Log
   readonly #history: Pick<History, 'add'> | undefined
-  readonly #onEnd: NonNullable<PullerOptions['onEnd']>
+  readonly #observer: PullObserver
   readonly #entries = new Map<string, Entry>()
   /** Every pull that has not let go of everything yet, those nobody waits for any more included. */
   readonly #running = new Set<Entry>()
@@ -72,16 +73,16 @@ class NodePuller implements Puller {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor({ registry, store, unpacker, platform, maxParallelPulls, room, onEnd, ...rest }: PullerOptions) {
+  constructor({ registry, store, unpacker, platform, maxParallelPulls, room, observer = unobserved, ...rest }: PullerOptions) {
     const { log = silent, identify, recheckAccess = false, partials, staleTagsFor, history, ahead = { layers: 0 } } = rest
+    this.#observer = observer
     this.#history = history
     this.#brake = new Brake(ahead)
-    const layers = new LayerWork({ store, unpacker, room, log, partials }, this.#brake)
+    const layers = new LayerWork({ store, unpacker, room, log, partials }, this.#brake, observer.brought)
     const stale = new StaleTags(staleTagsFor)
     this.#crew = { registry, store, platform, room, stale, identify, recheckAccess, layers }
     this.#limiter = new Limiter(maxParallelPulls)
     this.#log = log
-    this.#onEnd = onEnd ?? (() => {})
   }
 
   async pull(
@@ -92,7 +93,7 @@ class NodePuller implements Puller {
     if (this.#isClosed) throw shutdown()
     const { pull, result } = this.#entryFor(request)
     try {
-      return await pull.join(result, request.client, onEvent, signal)
+      return await pull.join(result, request, onEvent, signal)
     } catch (error) {
       throw asWindlassError(error)
     }
@@ -143,7 +144,8 @@ class NodePuller implements Puller {
     const key = keyOf(request, this.#crew.platform)
     const entry = this.#entries.get(key)
     if (entry !== undefined && !entry.pull.signal.aborted) return entry
-    const pull = new PullInFlight(request, request.platform ?? this.#crew.platform, this.#crew.layers, () => this.#change())
+    const { platform, layers } = this.#crew
+    const pull = new PullInFlight(request, request.platform ?? platform, layers, this.#observer, () => this.#change())
     const started: Entry = { pull, result: this.#run(pull, key) }
     this.#entries.set(key, started)
     this.#running.add(started)
@@ -169,7 +171,7 @@ class NodePuller implements Puller {
       const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
       const report = this.#told(pull, performance.now() - asked, { kind: failure.failure.kind, message: failure.message })
       this.#log.warn({ pull: id, reference, failure: failure.failure.kind, verdict: report.verdict, err: failure }, 'pull failed')
-      this.#onEnd(request.reference.registry, failure.failure.kind)
+      pull.ended({ reference: request.reference, result: 'failed', report })
       // Whatever else runs for this pull has lost its purpose.
       pull.stop(failure)
       throw failure
@@ -181,8 +183,8 @@ class NodePuller implements Puller {
 
   #ended(pull: PullInFlight, { image, plan, stale }: PullResult, ms: number): void {
     const { reference } = pull.request
-    const { verdict } = this.#told(pull, ms)
-    const fields = { pull: pull.id, reference: plan.reference, image: image.id, ms, verdict }
+    const report = this.#told(pull, ms)
+    const fields = { pull: pull.id, reference: plan.reference, image: image.id, ms, verdict: report.verdict }
     if (stale === undefined) {
       this.#crew.stale.refreshed(reference)
       this.#log.info(fields, 'pulled')
@@ -191,7 +193,8 @@ class NodePuller implements Puller {
       this.#crew.stale.answered(reference, digest)
       this.#log.warn({ ...fields, digest, stale: true, err: stale }, 'answered with what this tag named last')
     }
-    this.#onEnd(reference.registry, stale === undefined ? 'pulled' : 'stale')
+    const isHere = report.layers.every(({ origin }) => origin === 'here')
+    pull.ended({ reference, result: stale !== undefined ? 'stale' : isHere ? 'here' : 'pulled', report })
   }
 
   /** What there is to say of a pull that has ended, written down. */

@@ -88,7 +88,14 @@ export async function runPull(
   using _before = layers.expect(plan.layers)
   using _room = await crew.room.reserve(() => expected.coming(), options)
   audience.phase('pulling')
-  const chain: Chain = { layers: plan.layers, ids: planned.layerIds, remote, host, isUrgent: () => audience.isUrgent() }
+  const chain: Chain = {
+    layers: plan.layers,
+    ids: planned.layerIds,
+    remote,
+    host,
+    isUrgent: () => audience.isUrgent(),
+    isArchive: request.source !== undefined,
+  }
   const done = (at: number): void => expected.done(at)
   const tell = (layer: number, report: LayerReport): void => audience.event({ type: 'layer', layer, report })
   const reports = await bringLayers(layers, chain, plan, { ...options, done, tell })

@@ -6,8 +6,8 @@ import { isIPv6 } from 'node:net'
 import { fail } from '../failure/failure.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import type { Reference } from './reference.ts'
+import { DOCKER_HUB } from './registry-name.ts'
 
-const DEFAULT_REGISTRY = 'docker.io'
 const DEFAULT_TAG = 'latest'
 const MAX_REPOSITORY = 255
 const MAX_TAG = 128
@@ -81,10 +81,10 @@ function splitName(name: string): { registry: string; repository: string } {
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)
   const isHost = first === 'localhost' || /[.:[A-Z]/.test(first)
-  const host = isHost ? first : DEFAULT_REGISTRY
-  const registry = host === 'index.docker.io' ? DEFAULT_REGISTRY : host
+  const host = isHost ? first : DOCKER_HUB
+  const registry = host === 'index.docker.io' ? DOCKER_HUB : host
   const path = isHost ? name.slice(slash + 1) : name
-  return { registry, repository: registry === DEFAULT_REGISTRY && !path.includes('/') ? `library/${path}` : path }
+  return { registry, repository: registry === DOCKER_HUB && !path.includes('/') ? `library/${path}` : path }
 }
 
 function checkRegistry(registry: string, refuse: Refuse): void {

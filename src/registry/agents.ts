@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { onread, readingInto } from './arena.ts'
 import { guardedLookup, type Kept, keptFrom } from './guard.ts'
 import type { Host } from './hosts.ts'
 import { type HttpProxy, noProxies, type ProxyFor } from './proxy.ts'
@@ -17,13 +18,6 @@ const CONNECTIONS_PER_ORIGIN = 64
 const MAX_AGENTS = 64
 const PROXY_DIAL_TIMEOUT_MS = 30_000
 
-export type Timeouts = {
-  /** From the request to the head of the answer. */
-  readonly headersMs: number
-  /** Between two pieces of a body, while we are ready to take one. */
-  readonly bodyMs: number
-}
-
 /** What sends a request. */
 export type Sender = Pick<Dispatcher, 'dispatch'>
 
@@ -32,17 +26,20 @@ export type Way = { readonly host: Host; readonly registry: URL; readonly target
 
 export class Agents implements AsyncDisposable {
   readonly #agents = new Map<string, Agent>()
-  readonly #timeouts: Timeouts
+  /** Between two pieces of a body, while we are ready to take one. */
+  readonly #bodyTimeoutMs: number
   readonly #proxyFor: ProxyFor
   #proxies: Agent | undefined
 
-  constructor(timeouts: Timeouts, proxyFor: ProxyFor = noProxies) {
-    this.#timeouts = timeouts
+  constructor(bodyTimeoutMs: number, proxyFor: ProxyFor = noProxies) {
+    this.#bodyTimeoutMs = bodyTimeoutMs
     this.#proxyFor = proxyFor
   }
 
   /** The redirects a host gives are asked as it is asked itself, but not at addresses that are none of its business. */
-  for({ host: { tls, dialTimeoutMs }, registry, target }: Way): Sender {
+  for({ host, registry, target }: Way): Sender {
+    const { dialTimeoutMs } = host
+    const tls = tlsAt(target, registry, host.tls)
     const proxy = this.#proxyFor(target)
     if (proxy !== undefined && target.protocol === 'http:') return this.#throughProxy(proxy)
     const kept = target.hostname === registry.hostname ? undefined : keptFrom(registry)
@@ -71,18 +68,21 @@ export class Agents implements AsyncDisposable {
 
   #create(tls: TlsSettings, dialTimeoutMs: number, kept: Kept | undefined): Agent {
     const lookup = kept === undefined ? {} : { lookup: guardedLookup(kept) }
-    const plain = buildConnector({ allowH2: false, timeout: dialTimeoutMs, ...lookup })
+    const plain = readingInto(buildConnector({ allowH2: false, timeout: dialTimeoutMs, onread, ...lookup }))
     // Made at the first HTTPS connection and once: reading the system's certificates takes tens of milliseconds.
     let secure: buildConnector.connector | undefined
     return this.#agentOver((options, callback) => {
       if (options.protocol !== 'https:') return plain(options, callback)
-      secure ??= buildConnector({
-        allowH2: false,
-        timeout: dialTimeoutMs,
-        rejectUnauthorized: !tls.skipVerify,
-        secureContext: secureContextOf(tls),
-        ...lookup,
-      })
+      secure ??= readingInto(
+        buildConnector({
+          allowH2: false,
+          timeout: dialTimeoutMs,
+          rejectUnauthorized: !tls.skipVerify,
+          secureContext: secureContextOf(tls),
+          onread,
+          ...lookup,
+        }),
+      )
       const target = hostAndPort(options)
       const proxy = this.#proxyFor(new URL(`https://${target}`))
       if (proxy === undefined) return secure(options, callback)
@@ -118,8 +118,8 @@ export class Agents implements AsyncDisposable {
       allowH2: false, // over one HTTP/2 connection, all layers would share one TCP window
       pipelining: 1,
       connections: CONNECTIONS_PER_ORIGIN,
-      headersTimeout: this.#timeouts.headersMs,
-      bodyTimeout: this.#timeouts.bodyMs,
+      headersTimeout: 0, // every interim answer would begin it anew: who asks has a time of his own (pace.ts)
+      bodyTimeout: this.#bodyTimeoutMs,
       connect,
     })
   }
@@ -132,6 +132,15 @@ export class Agents implements AsyncDisposable {
     // Graceful: what is under way ends first; nobody waits for it.
     void oldest[1].close().catch(() => undefined)
   }
+}
+
+/**
+ * A client certificate is a login and stays at the origin it is for. Who need not show a certificate of its own is this host alone, at any
+ * port; where it sends us, somebody else may listen. Authorities count everywhere: they can only let in whom they vouch for.
+ */
+function tlsAt(target: URL, registry: URL, tls: TlsSettings): TlsSettings {
+  if (target.origin === registry.origin) return tls
+  return { ca: tls.ca, clients: [], skipVerify: tls.skipVerify && target.hostname === registry.hostname }
 }
 
 const hostAndPort = ({ hostname, port }: { readonly hostname: string; readonly port: string }): string =>

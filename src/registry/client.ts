@@ -53,7 +53,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   return new Client(options)
 }
 
-const MAX_HEADERS_WAIT_MS = 30_000
+const MAX_HEAD_WAIT_MS = 30_000
 /** A transfer that brings less than 1 KiB a second for so long stands still, though now and then a byte comes. */
 const SLOW_MS = 60_000
 
@@ -67,13 +67,13 @@ class Client implements Registry {
   constructor(options: RegistryOptions) {
     const { progressTimeoutMs, userAgent, proxyFor } = options
     this.#options = options
-    const timeouts = { headersMs: Math.min(progressTimeoutMs, MAX_HEADERS_WAIT_MS), bodyMs: progressTimeoutMs }
-    this.#agents = new Agents(timeouts, proxyFor)
+    this.#agents = new Agents(progressTimeoutMs, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
     const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
     this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
     const slowMs = Math.min(progressTimeoutMs, SLOW_MS)
-    this.#pace = { slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
+    const headMs = Math.min(progressTimeoutMs, MAX_HEAD_WAIT_MS)
+    this.#pace = { headMs, slow: { bytes: (slowMs * 1024) / 1000, ms: slowMs } }
   }
 
   connect(reference: Reference, credentials: Credentials): Repository {

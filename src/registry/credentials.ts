@@ -21,8 +21,10 @@ export function sentCredentials({ username, password, identityToken, registryTok
 }
 
 /** A token goes into a header (RFC 6750, section 2.1), where a line end would start another one. */
+export const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text)
+
 function checkToken(field: string, token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token
+  if (isToken(token)) return token
   return fail({ kind: 'invalid-argument', what: field, reason: 'a token holds only printable ASCII characters without spaces' })
 }
 

@@ -1,44 +1,56 @@
 /**
  * From what one host did to the failure a caller gets. A `Trouble` is one host's; when no host delivers, `failureFor` makes one failure
- * of them that names each host. Nothing here may hold a secret: URLs lose their query, and what a registry echoes is cleaned.
+ * of them that names each host. What a registry says is shown without what it was sent (secrets.ts), URLs without their query.
  */
 import { z } from 'zod'
 import { type Failure, type HostAttempt, WindlassError } from '../failure/failure.ts'
 import { ofReference } from '../failure/of-reference.ts'
 import { jsonOrUndefined } from '../oci/json.ts'
 import { TooSlow } from './pace.ts'
-import type { Credentials } from './registry.ts'
+import { hide, type Secrets } from './secrets.ts'
 
 /** Why one host did not deliver. `result` is for people: "404 MANIFEST_UNKNOWN: …", "connection refused". */
-export type Trouble =
+export type Trouble = Answered &
   /**
    * No whole answer. `definite`: asking again at once is pointless (refused, unknown name, bad certificate). `silent`: bytes came too slowly,
    * or none at all.
    */
-  | {
-      readonly kind: 'unreachable'
-      readonly result: string
-      readonly definite: boolean
-      readonly silent?: true
-      readonly cause: Error
-    }
-  | {
-      readonly kind: 'server-error'
-      readonly status?: number
-      readonly result: string
-      readonly retryAfterMs: number | undefined
-    }
-  | { readonly kind: 'rate-limited'; readonly result: string; readonly retryAfterMs: number | undefined }
-  | { readonly kind: 'absent'; readonly result: string }
-  /** It was understood, and the answer is no. */
-  | {
-      readonly kind: 'refused'
-      readonly result: string
-      readonly as: 'unauthorized' | 'denied'
-      readonly user: string | undefined
-    }
-  /** It will not deliver, however often it is asked. */
-  | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  (
+    | {
+        readonly kind: 'unreachable'
+        readonly result: string
+        readonly definite: boolean
+        readonly silent?: true
+        readonly cause: Error
+      }
+    | {
+        readonly kind: 'server-error'
+        readonly status?: number
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+        /** Who says so, where that is not the host itself: its token server, or whom a redirect led to. */
+        readonly saidBy?: string
+      }
+    | {
+        readonly kind: 'rate-limited'
+        readonly result: string
+        readonly retryAfterMs: number | undefined
+        readonly saidBy?: string
+      }
+    | { readonly kind: 'absent'; readonly result: string }
+    /** It was understood, and the answer is no. */
+    | {
+        readonly kind: 'refused'
+        readonly result: string
+        readonly as: 'unauthorized' | 'denied'
+        readonly user: string | undefined
+      }
+    /** It will not deliver, however often it is asked. */
+    | { readonly kind: 'failed'; readonly result: string; readonly failure: Failure }
+  )
+
+/** The status of the answer it was made of, where there was one. */
+type Answered = { readonly httpStatus?: number }
 
 /** A value, or one host's trouble. */
 export type Result<T> = { readonly value: T } | { readonly trouble: Trouble }
@@ -47,6 +59,7 @@ export type TriedHost = { readonly host: string; readonly trouble: Trouble }
 
 /** An error body may be anything; no more of it than this is read. */
 export const MAX_ERROR_BODY = 64 * 1024
+const MAX_SEARCHED = 4096
 const MAX_SHOWN = 300
 
 const bodySchema = z.object({ errors: z.array(z.object({ code: z.string().default(''), message: z.string().nullish() })).min(1) })
@@ -59,42 +72,28 @@ const tokenBodySchema = z.object({
 export type ErrorBody = { readonly code: string | undefined; readonly text: string }
 
 /** The code and message of an error answer (distribution-spec, "Error codes"), or the start of its text. */
-export function parseErrorBody(body: Buffer, credentials: Credentials): ErrorBody {
+export function parseErrorBody(body: Buffer, secrets: Secrets): ErrorBody {
   const text = body.toString('utf8')
   const json = jsonOrUndefined(text)
   const errors = bodySchema.safeParse(json)
   if (errors.success) {
     const [first] = errors.data.errors
-    return { code: first?.code, text: clean([first?.code, first?.message].filter(Boolean).join(': '), credentials) }
+    return { code: first?.code, text: clean([first?.code, first?.message].filter(Boolean).join(': '), secrets) }
   }
   const other = tokenBodySchema.safeParse(json)
   const said = other.success ? (other.data.details ?? other.data.message ?? other.data.error_description) : undefined
-  return { code: undefined, text: clean(said ?? (/^\s*</.test(text) ? '' : text), credentials) }
+  return { code: undefined, text: clean(said ?? (/^\s*</.test(text) ? '' : text), secrets) }
 }
 
-/** One short printable line without the caller's secrets and without the queries of URLs, which may be signed. */
-export function clean(text: string, credentials: Credentials): string {
+/** One short printable line without secrets and without the queries of URLs, which may be signed. */
+export function clean(text: string, secrets: Secrets): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 4096)
-  const shown = secretsOf(credentials).reduce((rest, secret) => rest.replaceAll(secret, '***'), line)
-  return shown
+  const line = hide(text, secrets).replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+  return line
+    .slice(0, MAX_SEARCHED)
     .replace(/(https?:\/\/[^\s"'?]*)\?[^\s"']*/gi, '$1?***')
     .trim()
     .slice(0, MAX_SHOWN)
-}
-
-function secretsOf(credentials: Credentials): string[] {
-  switch (credentials.kind) {
-    case 'anonymous':
-      return []
-    case 'basic': {
-      const pair = Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')
-      return [credentials.password, encodeURIComponent(credentials.password), pair].filter((secret) => secret !== '')
-    }
-    case 'identity-token':
-    case 'registry-token':
-      return [credentials.token, encodeURIComponent(credentials.token)].filter((secret) => secret !== '')
-  }
 }
 
 /** Errors of which a second try, at once, would only see the same. */
@@ -111,7 +110,6 @@ const KNOWN: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed',
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout while waiting for an answer',
   UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
 }
 
@@ -124,9 +122,9 @@ export function codeOf(error: unknown): string {
 }
 
 /** The trouble of a connection that broke. */
-export function unreachable(error: Error, credentials: Credentials): Trouble {
+export function unreachable(error: Error, secrets: Secrets): Trouble {
   const code = codeOf(error)
-  const reason = KNOWN[code] ?? clean(error.message.split('\n', 1)[0] ?? '', credentials)
+  const reason = KNOWN[code] ?? clean(error.message.split('\n', 1)[0] ?? '', secrets)
   const silent = error instanceof TooSlow ? ({ silent: true } as const) : {}
   return { kind: 'unreachable', result: reason === '' ? code : reason, definite: DEFINITE.test(code), ...silent, cause: error }
 }
@@ -154,7 +152,7 @@ export function failureFor(wanted: Wanted, tried: readonly TriedHost[]): Windlas
       }
       case 'rate-limited': {
         const retryAfter = trouble.retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(trouble.retryAfterMs / 1000) }
-        return new WindlassError({ kind: 'rate-limited', reference, host, ...retryAfter, ...besides })
+        return new WindlassError({ kind: 'rate-limited', reference, host: trouble.saidBy ?? host, ...retryAfter, ...besides })
       }
     }
   }

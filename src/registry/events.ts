@@ -6,6 +6,10 @@ export type RegistryEvent =
       readonly method: string
       readonly path: string
       readonly result: string
+      /** The HTTP status, or in its place what kept it from coming: a closed set. */
+      readonly code: string
+      /** To the head of the answer, logins included; to the end of it. */
+      readonly headMs: number
       readonly ms: number
     }
   /** HTTPS did not work, and this host may be asked over plain HTTP. */

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { Sender } from './agents.ts'
 import { cancelledBy } from './errors.ts'
+import { type Fields, fieldsOf } from './fields.ts'
 import { Pace, type PaceLimits } from './pace.ts'
 
 export type WireRequest = {
@@ -16,7 +17,7 @@ export type WireRequest = {
 }
 
 /** `origin` is of whom gave it, which after a redirect is another than who was asked. */
-export type Head = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly origin: string }
+export type Head = { readonly status: number; readonly headers: Fields; readonly origin: string }
 
 /** Takes one chunk. A promise: full, go on once it resolves. `stop`: enough, the rest is not wanted. What it throws ends the exchange. */
 export type Consumer = (chunk: Buffer) => Promise<void> | 'stop' | undefined
@@ -102,7 +103,13 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#settled) return
-    this.#head = { status, headers, origin: this.#origin }
+    this.#pace.heard()
+    const fields = fieldsOf(headers)
+    if (fields instanceof Error) {
+      this.give(() => ({ kind: 'broken', head: undefined, error: fields }))
+      return
+    }
+    this.#head = { status, headers: fields, origin: this.#origin }
     try {
       this.#consume = this.#receive(this.#head)
     } catch (error) {
@@ -113,7 +120,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
     this.#pace.took(chunk.length)
-    if (this.#blocked) this.#queue.push(chunk)
+    if (this.#blocked) this.#queue.push(Buffer.from(chunk))
     else this.#take(controller, chunk)
   }
 
@@ -178,12 +185,24 @@ class Receiver implements Dispatcher.DispatchHandler {
   }
 }
 
-/** A consumer that keeps up to `limit` bytes in `into` and stops there. */
-export const collect =
-  (into: Buffer[], limit: number): Consumer =>
-  (chunk) => {
-    const room = limit - into.reduce((sum, { length }) => sum + length, 0)
+/** A consumer that keeps up to `limit` bytes, as the one piece in `into`, and stops there. */
+export function collect(into: Buffer[], limit: number): Consumer {
+  // Grown by doubling: an answer may come in chunks of one byte, each of which must cost no more than the first.
+  let held: Buffer = Buffer.alloc(0)
+  let length = 0
+  return (chunk) => {
+    const part = chunk.subarray(0, limit - length)
     // Copied: a small answer must not keep the whole socket buffer it came in.
-    into.push(Buffer.from(chunk.subarray(0, room)))
-    return chunk.length > room ? 'stop' : undefined
+    if (length + part.length > held.length) held = grown(held, Math.min(limit, 2 * (length + part.length)))
+    part.copy(held, length)
+    length += part.length
+    into[0] = held.subarray(0, length)
+    return chunk.length > part.length ? 'stop' : undefined
   }
+}
+
+function grown(bytes: Buffer, size: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(size)
+  bytes.copy(larger)
+  return larger
+}

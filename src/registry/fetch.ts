@@ -12,11 +12,9 @@ import { Pieces } from './pieces.ts'
 import { Beginning, type Placement, placementOf, type Span, Validators } from './range.ts'
 import type { From, Trail, Transfer } from './registry.ts'
 import type { Question } from './request.ts'
+import { WORTH_A_TRY } from './retry.ts'
 import { type Ending, type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
-
-/** A try that brings less is one without progress: a peer that hands out bytes one by one is not waited for. */
-const WORTH_A_TRY = 64 * 1024
 
 /** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
 export type Wish = {

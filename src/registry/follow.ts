@@ -2,6 +2,7 @@
 import type { Agents } from './agents.ts'
 import { MAX_ERROR_BODY } from './errors.ts'
 import { type Consumer, collect, exchange, type Head, type WireRequest } from './exchange.ts'
+import { Ambiguous } from './fields.ts'
 import { ForbiddenAddress, forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
 import type { PaceLimits } from './pace.ts'
@@ -39,8 +40,10 @@ export async function follow(asked: Asked, first: WireRequest, receive: (head: H
       asked.signal,
       asked.pace,
     )
-    if (outcome.kind === 'broken')
-      return outcome.error instanceof ForbiddenAddress ? { kind: 'forbidden', reason: outcome.error.message } : outcome
+    if (outcome.kind === 'broken') {
+      const isForbidden = outcome.error instanceof ForbiddenAddress || outcome.error instanceof Ambiguous
+      return isForbidden ? { kind: 'forbidden', reason: outcome.error.message } : outcome
+    }
     const { head } = outcome
     if (isSuccess(head)) return { kind: 'success', head }
     const location = head.headers.location

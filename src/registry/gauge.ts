@@ -4,6 +4,8 @@
 export const TRIAL_MS = 1_000
 /** Below this share of the time the sink, or a limit of our own, was not what the bytes waited for. */
 const MAX_BLOCKED = 0.1
+/** Above this share of the time this thread was busy: it is what the bytes waited for, and more connections give it more to do. */
+const MAX_BUSY = 0.8
 /** Less is there before more connections have come up to speed. */
 const WORTH_BYTES = 16 * 1024 * 1024
 const WORTH_SECONDS = 2
@@ -14,6 +16,7 @@ export class Gauge {
   #bytes = 0
   #blockedMs = 0
   #since: number | undefined
+  #loop = performance.eventLoopUtilization()
 
   /** After each chunk, of which `full` is what the sink said; true where several connections are worth trying for what remains. */
   pays(bytes: number, full: Promise<void> | undefined, remaining: number): boolean {
@@ -30,7 +33,8 @@ export class Gauge {
     const ms = now - this.#since
     if (ms < TRIAL_MS) return false
     this.rate = (this.#bytes / ms) * 1000
-    const isNetwork = this.#blockedMs < ms * MAX_BLOCKED
+    const isNetwork = this.#blockedMs < ms * MAX_BLOCKED && performance.eventLoopUtilization(this.#loop).utilization < MAX_BUSY
+    this.#loop = performance.eventLoopUtilization()
     this.#since = now
     this.#bytes = 0
     this.#blockedMs = 0

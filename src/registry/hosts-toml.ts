@@ -49,13 +49,17 @@ const clientFiles = z.union([
   z.tuple([z.string(), z.string()]).transform(([cert, key]): ClientFiles => ({ cert, key: key === '' ? cert : key })),
 ])
 
+/** RFC 9110 §5.1 and §5.5: what else is in them, a line end above all, no request can carry. */
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a name of a header')
+const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'holds what a header cannot, such as a line end')
+
 const fieldsShape = {
   capabilities: z.array(z.enum(['pull', 'resolve', 'push', 'referrers'])).optional(),
   ca: list(z.string()).default([]),
   client: z.union([z.string().transform((file) => [{ cert: file, key: file }]), z.array(clientFiles)]).default([]),
   skip_verify: z.boolean().default(false),
   override_path: z.boolean().default(false),
-  header: z.record(z.string(), list(z.string())).default({}),
+  header: z.record(headerName, list(headerValue)).default({}),
   dial_timeout: duration.optional(),
 }
 
@@ -73,7 +77,7 @@ export function parseHostsToml(text: string, file: string): HostsFile {
     const issue = parsed.error.issues[0]
     const path = issue?.path ?? []
     const line = lineOf(text, path)
-    const where = { file, ...(line === undefined ? {} : { line }), ...(path.length === 0 ? {} : { field: path.join('.') }) }
+    const where = { file, ...(line === undefined ? {} : { line }), ...(path.length === 0 ? {} : { field: fieldOf(path) }) }
     fail({ kind: 'bad-config', ...where, reason: issue?.message ?? 'is not a hosts.toml' })
   }
   const { server, host, ...root } = parsed.data
@@ -106,6 +110,10 @@ function tables(text: string, file: string): unknown {
     fail({ kind: 'bad-config', file, line: error.line, reason })
   }
 }
+
+/** Addresses are keys here, and may hold a login. */
+const fieldOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => String(part).replace(/^(https?:\/\/)?[^/]*@/i, '$1***@')).join('.')
 
 /** The line a value stands on, found by its table and key: a schema knows paths, not lines. */
 function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {

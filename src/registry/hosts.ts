@@ -4,6 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
+import { DOCKER_HUB_HOST, isDockerHub, isSameRegistry } from '../reference/registry-name.ts'
 import { isAbsent, readSmall } from './bounded.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
 import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
@@ -20,7 +21,10 @@ export type Host = {
   /** Before `/<repository>/…`; `/v2` unless the configuration says otherwise. */
   readonly path: string
   readonly capabilities: ReadonlySet<Capability>
-  /** This is the registry named in the reference: only it may see credentials. */
+  /**
+   * This is the registry named in the reference, and no mirror, which may be on the same host below another path or as another repository:
+   * only it may see a caller's login, and say whether they may have what they ask for.
+   */
   readonly named: boolean
   /** What this host calls the repository, where that is another name than the reference has. */
   readonly repository?: string
@@ -43,9 +47,9 @@ export async function hostsOf(registry: string, roots: string | undefined, conne
   const dir = await directoryOf(registry, roots)
   const file = dir === undefined ? undefined : await readHostsFile(dir)
   const from: Source = { registry, dir: dir ?? '', connectTimeoutMs }
-  const mirrors = (file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from))
+  const mirrors = (file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from, 'mirror'))
   const root = file?.root ?? NO_FIELDS
-  const server = file?.server === undefined ? ownHost(root, from) : configuredHost(file.server, root, from)
+  const server = file?.server === undefined ? ownHost(root, from) : configuredHost(file.server, root, from, 'server')
   return [...mirrors, server]
 }
 
@@ -63,7 +67,7 @@ export function isLoopback(host: string): boolean {
 
 const hostnameOf = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
 const portOf = (host: string): string => /:(\d+)$/.exec(host.replace(/^\[[^\]]*\]/, ''))?.[1] ?? ''
-export const ownName = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)
+export const ownName = (registry: string): string => (isDockerHub(registry) ? DOCKER_HUB_HOST : registry)
 
 async function directoryOf(registry: string, roots: string | undefined): Promise<string | undefined> {
   const port = portOf(registry)
@@ -104,19 +108,21 @@ function ownHost(fields: HostFields, from: Source): Host {
   const name = ownName(from.registry)
   const { capabilities: _, ...rest } = fields
   const tls = tlsOf(fields, from)
-  if (!isLoopback(name)) return { ...base(name, rest, from), schemes: ['https'], path: '/v2', tls }
+  if (!isLoopback(name)) return { ...base(name, true, rest, from), schemes: ['https'], path: '/v2', tls }
   const port = portOf(name)
   const schemes: Host['schemes'] = port === '80' ? ['http'] : port === '' || port === '443' ? ['https'] : ['https', 'http']
-  return { ...base(name, rest, from), schemes, path: '/v2', tls: { ...tls, skipVerify: true } }
+  return { ...base(name, true, rest, from), schemes, path: '/v2', tls: { ...tls, skipVerify: true } }
 }
 
-function configuredHost(address: string, fields: HostFields, from: Source): Host {
+function configuredHost(address: string, fields: HostFields, from: Source, as: 'mirror' | 'server'): Host {
   const url = new URL(withScheme(address))
   const tls = tlsOf(fields, from)
   const hasTls = fields.ca.length > 0 || fields.client.length > 0 || fields.skipVerify
   const fallsBack = url.protocol === 'http:' && hasTls && url.port !== ''
   const schemes: Host['schemes'] = fallsBack ? ['https', 'http'] : url.protocol === 'http:' ? ['http'] : ['https']
-  return { ...base(url.host, fields, from), schemes, path: pathOf(url, fields.overridePath), tls }
+  const path = pathOf(url, fields.overridePath)
+  const named = isSameRegistry(url.host, from.registry) && (as === 'server' || path === '/v2')
+  return { ...base(url.host, named, fields, from), schemes, path, tls }
 }
 
 function pathOf(url: URL, override: boolean): string {
@@ -124,8 +130,12 @@ function pathOf(url: URL, override: boolean): string {
   return override || path.endsWith('/v2') ? path : `${path}/v2`
 }
 
-function base(name: string, fields: HostFields, { registry, connectTimeoutMs }: Source): Omit<Host, 'schemes' | 'path' | 'tls'> {
-  const named = name === ownName(registry) || name === registry
+function base(
+  name: string,
+  named: boolean,
+  fields: HostFields,
+  { registry, connectTimeoutMs }: Source,
+): Omit<Host, 'schemes' | 'path' | 'tls'> {
   return {
     name,
     named,

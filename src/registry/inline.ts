@@ -4,6 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { fail } from '../failure/failure.ts'
+import { isSameRegistry } from '../reference/registry-name.ts'
 import { type Host, isLoopback, ownName } from './hosts.ts'
 import { readTls, type TlsFiles } from './tls-files.ts'
 
@@ -25,20 +26,24 @@ export function inlineHosts(registry: string, inline: InlineRegistries, dialTime
   const { file, mirrors, headers } = inline
   const own = ownName(registry)
   const listed = (mirrors[registry] ?? mirrors['*'] ?? []).map((text) => endpointIn(text, file))
-  const isNamed = ({ host }: URL): boolean => host === own || host === registry
-  const endpoints = listed.some(isNamed) ? listed : [...listed, endpointIn(own, file)]
+  const isOwn = ({ host }: URL): boolean => isSameRegistry(host, registry)
+  const endpoints = listed.some(isOwn) ? listed : [...listed, endpointIn(own, file)]
+  // Below other paths of its host are mirrors, unless that is all there is of it.
+  const named = endpoints.find((url) => isOwn(url) && pathOf(url) === '/v2') ?? endpoints.findLast(isOwn)
   return endpoints.map((url) => ({
     name: url.host,
     schemes: [url.protocol === 'http:' ? 'http' : 'https'],
-    path: url.pathname === '/' ? '/v2' : url.pathname.replace(/\/$/, ''),
+    path: pathOf(url),
     capabilities: new Set(['pull', 'resolve']),
-    named: isNamed(url),
-    namespace: isNamed(url) ? undefined : registry,
+    named: url === named,
+    namespace: url === named ? undefined : registry,
     headers,
     tls: readTls(inline.tls[url.host] ?? NO_TLS, { dir: dirname(file), file }),
     dialTimeoutMs,
   }))
 }
+
+const pathOf = ({ pathname }: URL): string => (pathname === '/' ? '/v2' : pathname.replace(/\/$/, ''))
 
 /** Without a scheme https is meant, on loopback http. */
 function endpointIn(text: string, file: string): URL {

@@ -2,6 +2,10 @@
  * Who logs in where, for one caller and one repository: as whom they said, at the registry they named, and nowhere else; else, and at
  * mirrors, as whom the node's own keyring has, one after the other; where it has nobody, anonymously.
  */
+import { DOCKER_HUB, isDockerHub } from '../reference/registry-name.ts'
+import { Flights } from '../task/flights.ts'
+import type { Abortable } from '../task/task.ts'
+import { cancelledBy } from './errors.ts'
 import type { Host } from './hosts.ts'
 import type { Candidates, Credentials, Keyring } from './registry.ts'
 
@@ -10,7 +14,9 @@ const anonymous: Credentials = { kind: 'anonymous' }
 export class Logins {
   readonly #given: Credentials
   readonly #keyring: Keyring | undefined
-  readonly #found = new Map<string, Promise<Candidates>>()
+  readonly #found = new Map<string, Candidates>()
+  /** Layers ask at the same time, and who leaves takes nothing from the others. */
+  readonly #asking = new Flights<string, Candidates>()
   /** What was let in. */
   readonly #good = new Map<string, Credentials>()
   /** Milliseconds that requests have waited for what shows who logs in. */
@@ -22,11 +28,11 @@ export class Logins {
   }
 
   /** At least one, in the order to try. Throws cancelled. */
-  async at(host: Host, repository: string, signal: AbortSignal): Promise<readonly Credentials[]> {
+  async at(host: Host, repository: string, options: Abortable): Promise<readonly Credentials[]> {
     if (host.named && this.#given.kind !== 'anonymous') return [this.#given]
     const good = this.#good.get(keyOf(host, repository))
     if (good !== undefined) return [good]
-    const { logins } = await this.#candidates(host, repository, signal)
+    const { logins } = await this.#candidates(host, repository, options)
     return logins.length === 0 ? [anonymous] : logins
   }
 
@@ -42,21 +48,27 @@ export class Logins {
   }
 
   /** What kept a login from being found, for who is refused without it. */
-  async problems(host: Host, repository: string): Promise<readonly string[]> {
-    return (await this.#found.get(keyOf(host, repository)))?.problems ?? []
+  problems(host: Host, repository: string): readonly string[] {
+    return this.#found.get(keyOf(host, repository))?.problems ?? []
   }
 
-  #candidates(host: Host, repository: string, signal: AbortSignal): Promise<Candidates> {
-    if (this.#keyring === undefined) return Promise.resolve({ logins: [], problems: [] })
+  async #candidates(host: Host, repository: string, options: Abortable): Promise<Candidates> {
+    const keyring = this.#keyring
+    if (keyring === undefined) return { logins: [], problems: [] }
     const key = keyOf(host, repository)
     const known = this.#found.get(key)
     if (known !== undefined) return known
-    const registry = host.name === 'registry-1.docker.io' ? 'docker.io' : host.name
-    const asked = this.#keyring.candidates({ registry, repository }, { signal })
-    this.#found.set(key, asked)
-    // The one who asked has left; whoever needs it still asks again.
-    asked.catch(() => this.#found.delete(key))
-    return asked
+    const registry = isDockerHub(host.name) ? DOCKER_HUB : host.name
+    const ask = async (signal: AbortSignal): Promise<Candidates> => {
+      const found = await keyring.candidates({ registry, repository }, { signal })
+      this.#found.set(key, found)
+      return found
+    }
+    try {
+      return await this.#asking.join(key, ask, options)
+    } catch (error) {
+      throw options.signal.aborted ? cancelledBy(options.signal) : error
+    }
   }
 }
 

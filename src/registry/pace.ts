@@ -4,6 +4,8 @@
  */
 
 export type PaceLimits = {
+  /** So long an answer may take to begin, from the request on: with its status, for interim answers (RFC 9110 §15.2) begin nothing. */
+  readonly headMs?: number
   /** So long nothing may come, from the request on. */
   readonly silentMs?: number
   /** In so long at least so many bytes, once there is one: a peer that hands them out singly stands still too. */
@@ -18,6 +20,7 @@ export class Pace implements Disposable {
   readonly #limits: PaceLimits
   readonly #onSlow: (error: TooSlow) => void
   readonly #timer: NodeJS.Timeout | undefined
+  #hasHead = false
   #bytes = 0
   #activeMs = 0
   #since: number | undefined
@@ -28,9 +31,14 @@ export class Pace implements Disposable {
   constructor(limits: PaceLimits, onSlow: (error: TooSlow) => void) {
     this.#limits = limits
     this.#onSlow = onSlow
-    const shortest = Math.min(limits.silentMs ?? Number.POSITIVE_INFINITY, limits.slow?.ms ?? Number.POSITIVE_INFINITY)
+    const spans = [limits.headMs, limits.silentMs, limits.slow?.ms]
+    const shortest = Math.min(...spans.map((ms) => ms ?? Number.POSITIVE_INFINITY))
     if (shortest === Number.POSITIVE_INFINITY) return
     this.#timer = setInterval(() => this.#look(), Math.max(10, shortest / 8)).unref()
+  }
+
+  heard(): void {
+    this.#hasHead = true
   }
 
   took(bytes: number): void {
@@ -56,7 +64,11 @@ export class Pace implements Disposable {
 
   #look(): void {
     const now = { bytes: this.#bytes, activeMs: this.#active() }
-    const { silentMs, slow } = this.#limits
+    const { headMs, silentMs, slow } = this.#limits
+    if (!this.#hasHead && headMs !== undefined && now.activeMs >= headMs) {
+      this.#tell('timeout while waiting for an answer')
+      return
+    }
     if (now.bytes !== this.#last.bytes) this.#last = now
     else if (silentMs !== undefined && now.activeMs - this.#last.activeMs >= silentMs) {
       this.#tell(`no byte for ${seconds(silentMs)}`)

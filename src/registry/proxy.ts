@@ -56,11 +56,20 @@ function proxyAt(text: string, what: string): HttpProxy | undefined {
     const reason = 'want the address of an HTTP proxy such as http://proxy.example:3128'
     return fail({ kind: 'invalid-argument', what, reason })
   }
-  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const login = `${unescaped(url.username, what)}:${unescaped(url.password, what)}`
   return {
     origin: new URL(url.origin),
     label: url.host,
     authorization: login === ':' ? undefined : `Basic ${Buffer.from(login).toString('base64')}`,
+  }
+}
+
+function unescaped(text: string, what: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    const reason = 'in its user or password a % stands without two hex digits of UTF-8: write %25 for it'
+    return fail({ kind: 'invalid-argument', what, reason })
   }
 }
 

@@ -20,7 +20,7 @@ export function placementOf({ status, headers }: Head, size: number, asked: Span
   if (status === 200)
     return length === undefined || length === size ? { from: 0 } : { unfit: `it has ${length} bytes of ${size}`, size: length }
   if (status !== 206 || asked === undefined) return { unfit: `it answered ${status} where 200 was expected` }
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec([headers['content-range'] ?? []].flat().join(', '))
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '')
   const [, first, last, total] = range ?? []
   const isAsked = Number(first) === asked.from && Number(last) === asked.end - 1 && (total === '*' || Number(total) === size)
   if (!isAsked) return { unfit: 'its Content-Range is not the range that was asked for' }

@@ -1,8 +1,9 @@
 /** The hosts of a reference as registries.conf has them: the mirrors of the longest prefix that fits, then the registry's own location. */
 import { join } from 'node:path'
 import { fail } from '../failure/failure.ts'
-import { formatReference } from '../reference/parse.ts'
+import { formatReference, formatRepository } from '../reference/parse.ts'
 import type { Reference } from '../reference/reference.ts'
+import { hostName, isSameRegistry, registryName } from '../reference/registry-name.ts'
 import { ALL, dockerLayout, type Host, ownName } from './hosts.ts'
 import { type Endpoint, type RegistryEntry, readRegistriesConf } from './registries-conf.ts'
 import { readTls, type TlsSettings } from './tls-files.ts'
@@ -30,12 +31,13 @@ export async function registriesHosts(
 }
 
 async function hostAt(
-  { location, insecure }: Endpoint,
+  endpoint: Endpoint,
   reference: Reference,
   entry: RegistryEntry,
   certs: readonly string[],
   dialTimeoutMs: number,
 ): Promise<Host> {
+  const { location, insecure } = endpoint
   const { registry, repository } = moved(reference, entry.prefix, location)
   if (repository === '') {
     const reason = `the location ${location} leaves no repository of ${formatReference(reference)}: write one behind its host`
@@ -51,7 +53,7 @@ async function hostAt(
     path: '/v2',
     repository,
     capabilities: ALL,
-    named: registry === reference.registry,
+    named: isSameRegistry(registry, reference.registry) && (endpoint === entry.own || repository === reference.repository),
     // A mirror of this kind knows a repository by its location alone.
     namespace: undefined,
     headers: {},
@@ -60,32 +62,40 @@ async function hostAt(
   }
 }
 
-/** The entry with the longest prefix that fits; the wire's own forms count as well, as `library/` of Docker Hub does. */
+/**
+ * The entry with the longest prefix that fits, however host and port are spelt; the wire's own forms count as well, as `library/` of
+ * Docker Hub does.
+ */
 export function entryFor(reference: Reference, entries: readonly RegistryEntry[]): RegistryEntry | undefined {
   const name = formatReference(reference)
   return entries
-    .filter(({ prefix }) => fitting(name, prefix) !== undefined)
-    .toSorted((a, b) => b.prefix.length - a.prefix.length)[0]
+    .flatMap((entry) => {
+      const rest = behind(name, entry.prefix)
+      return rest === undefined ? [] : [{ entry, left: rest.length }]
+    })
+    .toSorted((a, b) => a.left - b.left || b.entry.prefix.length - a.entry.prefix.length)[0]?.entry
 }
 
-/** How much of `name` the prefix covers; it ends where a part of the name does. */
-function fitting(name: string, prefix: string): number | undefined {
-  const suffix = prefix.startsWith('*.') ? prefix.slice(1) : undefined
-  const host = name.slice(0, name.indexOf('/'))
-  const end = suffix === undefined ? (name.startsWith(prefix) ? prefix.length : -1) : endOf(host, suffix)
-  return end !== -1 && (end === name.length || ':/@'.includes(name.charAt(end))) ? end : undefined
+/** What of `name` comes after what the prefix covers, which ends where a part of the name does; undefined where it does not fit. */
+function behind(name: string, prefix: string): string | undefined {
+  if (prefix.startsWith('*.')) {
+    const spelt = withHost(name, hostName)
+    const suffix = prefix.slice(1).toLowerCase()
+    const at = spelt.slice(0, spelt.indexOf('/')).indexOf(suffix)
+    return at < 1 ? undefined : wholeParts(spelt.slice(at + suffix.length))
+  }
+  const [spelt, covered] = [withHost(name, registryName), withHost(prefix, registryName)]
+  return spelt.startsWith(covered) ? wholeParts(spelt.slice(covered.length)) : undefined
 }
 
-const endOf = (host: string, suffix: string): number => {
-  const at = host.indexOf(suffix)
-  return at < 1 ? -1 : at + suffix.length
-}
+const wholeParts = (rest: string): string | undefined => (/^(?:[:/@]|$)/.test(rest) ? rest : undefined)
+
+const withHost = (name: string, spelling: (host: string) => string): string => name.replace(/^[^/]*/, (host) => spelling(host))
 
 /** The reference with `location` in place of what the prefix covers; an empty one leaves it as it is. */
 function moved(reference: Reference, prefix: string, location: string): Pick<Reference, 'registry' | 'repository'> {
-  const name = `${reference.registry}/${reference.repository}`
   if (location === '') return reference
-  const [registry = '', ...path] = `${location}${name.slice(fitting(formatReference(reference), prefix))}`.split('/')
+  const [registry = '', ...path] = `${location}${behind(formatRepository(reference), prefix) ?? ''}`.split('/')
   return { registry, repository: path.join('/') }
 }
 

@@ -8,15 +8,17 @@
  * `client.ts` makes one. A request goes down through
  *
  *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
- *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them (health.ts)
+ *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them
+ *                  (health.ts, pauses.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
  *                  faster (gauge.ts, shares.ts), piece by piece where it may have to stand still (pieces.ts), within this node's limits (throttle.ts)
- *     request.ts   https or http, as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
+ *     request.ts   https or http (schemes.ts), as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
  *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is
- *                  meant (proxy.ts, through-proxy.ts)
+ *                  meant (proxy.ts, through-proxy.ts), and an answer whose fields are each one value (fields.ts)
  *
- * and what went wrong comes back up as a `Trouble` of one host (errors.ts), of which `walk` makes one failure.
+ * and what went wrong comes back up as a `Trouble` of one host (errors.ts), without the secrets it was sent (secrets.ts); `walk` makes one
+ * failure of them.
  */
 
 import { WindlassError } from '../failure/failure.ts'

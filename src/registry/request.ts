@@ -2,7 +2,7 @@
 import type { Agents } from './agents.ts'
 import type { Authenticator, Party } from './authenticator.ts'
 import { chooseChallenge } from './challenge.ts'
-import { clean, codeOf, type ErrorBody, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
+import { clean, type ErrorBody, parseErrorBody, type Result, type Trouble, unreachable } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { follow, type Reply } from './follow.ts'
@@ -10,6 +10,8 @@ import type { Host, Scheme } from './hosts.ts'
 import type { Logins } from './logins.ts'
 import type { Attempt } from './patience.ts'
 import { parseRetryAfter } from './retry.ts'
+import { Schemes } from './schemes.ts'
+import { secretsOf } from './secrets.ts'
 import { userOf } from './token.ts'
 
 /** What is asked of whichever host. `path` comes after `/v2/<repository>/`. */
@@ -24,22 +26,19 @@ export type Question = {
 const MAX_TOKEN_REFRESHES = 2
 /** Timeouts of the server's own, too early, and a range it cannot serve: asked for in another way. */
 const WORTH_ANOTHER_TRY: ReadonlySet<number> = new Set([408, 416, 425])
-const MAX_REMEMBERED_SCHEMES = 1_000
-/** What OpenSSL says when the other side answers the handshake with HTTP. */
-const NOT_TLS = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST)$/
 
 export class Requests {
   readonly #agents: Agents
   readonly #authenticator: Authenticator
   readonly #userAgent: string
   readonly #log: (event: RegistryEvent) => void
-  /** The scheme that worked, for hosts that may speak either. */
-  readonly #schemes = new Map<string, Scheme>()
+  readonly #schemes: Schemes
 
   constructor(agents: Agents, authenticator: Authenticator, userAgent: string, log: (event: RegistryEvent) => void) {
     this.#agents = agents
     this.#authenticator = authenticator
     this.#userAgent = userAgent
+    this.#schemes = new Schemes(agents, userAgent)
     this.#log = log
   }
 
@@ -49,33 +48,33 @@ export class Requests {
    */
   async send(host: Host, question: Question, receive: (head: Head) => Consumer, attempt: Attempt): Promise<Result<Head>> {
     const started = performance.now()
-    const known = this.#schemes.get(host.name)
-    const schemes = known !== undefined && host.schemes.includes(known) ? [known] : host.schemes
+    const schemes = this.#schemes.of(host)
+    let headMs: number | undefined
     const hearing = (head: Head): Consumer => {
       attempt.heard()
+      headMs ??= performance.now() - started
       return receive(head)
     }
     let result: Result<Head> | undefined
     for (const scheme of schemes) {
       result = await this.#sendOver(scheme, host, question, hearing, attempt)
-      const isLast = scheme === schemes.at(-1)
-      if (!isLast && 'trouble' in result && result.trouble.kind === 'unreachable' && speaksNoTls(host, result.trouble.cause)) {
-        this.#log({ type: 'plain-http', host: host.name })
-        continue
-      }
-      if ('value' in result || result.trouble.kind !== 'unreachable') this.#rememberScheme(host, scheme)
-      else this.#schemes.delete(host.name)
-      break
+      const cause = 'trouble' in result && result.trouble.kind === 'unreachable' ? result.trouble.cause : undefined
+      if (cause === undefined) this.#schemes.answered(host, scheme)
+      else this.#schemes.broke(host, scheme, cause)
+      if (cause === undefined || scheme === schemes.at(-1) || !(await this.#schemes.mayBePlain(host, cause, attempt))) break
+      this.#log({ type: 'plain-http', host: host.name })
     }
     if (result === undefined) throw new Error('a host has at least one scheme')
-    const outcome = 'value' in result ? String(result.value.status) : result.trouble.result
+    const ms = performance.now() - started
     this.#log({
       type: 'answer',
       host: host.name,
       method: question.method,
       path: question.path,
-      result: outcome,
-      ms: performance.now() - started,
+      result: 'value' in result ? String(result.value.status) : result.trouble.result,
+      code: codeFor(result),
+      headMs: headMs ?? ms,
+      ms,
     })
     return result
   }
@@ -91,17 +90,18 @@ export class Requests {
   ): Promise<Result<Head>> {
     const { logins } = question
     const repository = host.repository ?? question.repository
-    const refused: Refused[] = []
-    for (const credentials of await logins.at(host, repository, attempt.signal)) {
+    const turnedAway: TurnedAway[] = []
+    for (const credentials of await attempt.aside(() => logins.at(host, repository, attempt))) {
       const party: Party = { host, origin: new URL(`${scheme}://${host.name}`), repository, credentials }
       const result = await this.#sendAs(party, question, receive, attempt)
       if ('value' in result) logins.letIn(host, repository, credentials)
-      if ('value' in result || result.trouble.kind !== 'refused') return result
-      refused.push(result.trouble)
+      if ('value' in result || !isTurnedAway(result)) return result
+      turnedAway.push({ trouble: result.trouble, user: userOf(credentials) })
     }
-    if (mayAskAgain && logins.forget(host, repository))
+    const isRefused = turnedAway.some(({ trouble }) => trouble.kind === 'refused')
+    if (isRefused && mayAskAgain && logins.forget(host, repository))
       return await this.#sendOver(scheme, host, question, receive, attempt, false)
-    return { trouble: refusedAll(refused, await logins.problems(host, repository)) }
+    return { trouble: withOthers(turnedAway, isRefused ? logins.problems(host, repository) : []) }
   }
 
   async #sendAs(
@@ -109,7 +109,7 @@ export class Requests {
     { method, path, headers, logins }: Question,
     receive: (head: Head) => Consumer,
     attempt: Attempt,
-  ): Promise<Result<Head>> {
+  ): Promise<Said> {
     const { signal, pace } = attempt
     const { host, origin, repository } = party
     const url = new URL(`${origin.origin}${host.path}/${repository}/${path}`)
@@ -129,7 +129,7 @@ export class Requests {
         return await this.#askAnonymously(party, reply, method, headers, receive, attempt)
       const isNews = isChallenged && refreshes < MAX_TOKEN_REFRESHES
       if (isNews && (await this.#authenticator.learn(party, reply.head, login.value))) continue
-      return { trouble: troubleOf(reply, party) }
+      return { trouble: troubleOf(reply, party, login.value), hasSeenLogin: login.value !== undefined }
     }
   }
 
@@ -154,62 +154,75 @@ export class Requests {
       repository: party.repository,
       credentials: { kind: 'anonymous' },
     }
-    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined))) return { trouble: troubleOf(refusal, party) }
+    if (!(await this.#authenticator.learn(stranger, refusal.head, undefined)))
+      return { trouble: troubleOf(refusal, party, undefined) }
     const login = await this.#authenticator.authorization(stranger, signal)
     if ('trouble' in login) return login
     const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, authorization: login.value ?? '' }
     const asked = { host, agents: this.#agents, registry: party.origin, signal, pace }
     const reply = await follow(asked, { method, url, headers: sent }, receive)
-    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party) }
-  }
-
-  #rememberScheme(host: Host, scheme: Scheme): void {
-    if (host.schemes.length === 1) return
-    if (this.#schemes.size >= MAX_REMEMBERED_SCHEMES) this.#schemes.clear()
-    this.#schemes.set(host.name, scheme)
+    return reply.kind === 'success' ? { value: reply.head } : { trouble: troubleOf(reply, party, login.value) }
   }
 }
 
-type Refused = Extract<Trouble, { kind: 'refused' }>
+/** An answer's status; a word for what became of the request where there was none. */
+function codeFor(result: Result<Head>): string {
+  if ('value' in result) return String(result.value.status)
+  const { kind, httpStatus } = result.trouble
+  return httpStatus === undefined ? kind : String(httpStatus)
+}
 
-/** The last refusal, with who else was refused, and why there were no others to try. */
-function refusedAll(refused: readonly Refused[], problems: readonly string[]): Trouble {
-  const last = refused.at(-1)
+type Said = Result<Head> & { readonly hasSeenLogin?: boolean }
+/** Refused, or told that there is nothing. */
+type TurnedAway = { readonly trouble: Trouble & { readonly kind: 'refused' | 'absent' }; readonly user: string | undefined }
+
+/** Another login may be let in. A registry hides what is private by a 404, too; where it has not seen a login, nothing is hidden. */
+const isTurnedAway = (said: Exclude<Said, { value: Head }>): said is Said & Pick<TurnedAway, 'trouble'> =>
+  said.trouble.kind === 'refused' || (said.trouble.kind === 'absent' && said.hasSeenLogin === true)
+
+/** The last refusal, or the last 404 where all said that, with what the others were told, and why there were no more of them to try. */
+function withOthers(turnedAway: readonly TurnedAway[], problems: readonly string[]): Trouble {
+  const last = turnedAway.findLast(({ trouble }) => trouble.kind === 'refused') ?? turnedAway.at(-1)
   if (last === undefined) throw new Error('there is at least one login to try')
-  const others = refused.slice(0, -1).map(({ user, result }) => `as user ${user ?? '(none)'}: ${result}`)
-  return { ...last, result: [last.result, ...others, ...problems].join('; ') }
+  const others = turnedAway
+    .filter((each) => each !== last)
+    .map(({ user, trouble }) => `as user ${user ?? '(none)'}: ${trouble.result}`)
+  return { ...last.trouble, result: [last.trouble.result, ...others, ...problems].join('; ') }
 }
 
-/** Whether HTTPS failing so is a reason to try plain HTTP, where the configuration allows that. */
-const speaksNoTls = ({ isInsecure }: Host, cause: Error): boolean => isInsecure === true || NOT_TLS.test(codeOf(cause))
-
-function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party): Trouble {
+/** `authorization` is what was sent at last. */
+function troubleOf(reply: Exclude<Reply, { kind: 'success' }>, party: Party, authorization: string | undefined): Trouble {
   const { host, credentials } = party
+  const secrets = secretsOf(credentials, { ...host.headers, authorization: authorization ?? [] })
   switch (reply.kind) {
     case 'broken':
-      return unreachable(reply.error, credentials)
+      return unreachable(reply.error, secrets)
     case 'forbidden': {
-      const reason = clean(reply.reason, credentials)
+      const reason = clean(reply.reason, secrets)
       return { kind: 'failed', result: reason, failure: { kind: 'malformed', what: 'answer', from: host.name, reason } }
     }
     case 'refusal':
-      return refusal(reply.head, parseErrorBody(reply.body, credentials), reply.foreign !== undefined, party)
+      return {
+        ...refusal(reply.head, parseErrorBody(reply.body, secrets), reply.foreign, party),
+        httpStatus: reply.head.status,
+      }
   }
 }
 
 /** The meaning of a status, with the code of the body where the status alone is not enough (distribution-spec, "Error codes"). */
-function refusal(head: Head, body: ErrorBody, foreign: boolean, { host, repository, credentials }: Party): Trouble {
+function refusal(head: Head, body: ErrorBody, foreign: URL | undefined, { host, repository, credentials }: Party): Trouble {
   const { status, headers } = head
   const result = `${status}${body.text === '' ? '' : ` ${body.text}`}`
   const retryAfterMs = parseRetryAfter(headers['retry-after'])
+  const away = foreign === undefined ? undefined : { result: `redirected, then ${result}`, saidBy: foreign.host }
   if (status === 407) {
     const wants = 'a proxy wants another login (407): put user and password into its address'
     return { kind: 'unreachable', result: wants, definite: true, cause: new Error(wants) }
   }
-  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs }
+  if (status === 429 || body.code === 'TOOMANYREQUESTS') return { kind: 'rate-limited', result, retryAfterMs, ...away }
   if (status === 404) return { kind: 'absent', result }
   // A presigned address that has expired, say: the registry gives another.
-  if (foreign) return { kind: 'server-error', result: `redirected, then ${result}`, retryAfterMs }
+  if (away !== undefined) return { kind: 'server-error', retryAfterMs, ...away }
   if (status === 401 || status === 403) {
     const challenge = chooseChallenge(headers['www-authenticate'])
     const scoped =

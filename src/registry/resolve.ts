@@ -92,7 +92,7 @@ export function contentEncoding(headers: Head['headers']): string | undefined {
 }
 
 function announcedDigest({ headers }: Head): string | undefined {
-  const digest = [headers['docker-content-digest'] ?? []].flat()[0]
+  const digest = headers['docker-content-digest']
   return digest?.startsWith('sha256:') === true ? digest : undefined
 }
 

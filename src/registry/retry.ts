@@ -1,6 +1,7 @@
 /** When to ask again, and how long to wait before it. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { cancelledBy, type Trouble } from './errors.ts'
+import type { PauseKind } from './pauses.ts'
 
 /** Tries without progress before the last host is given up. */
 export const MAX_TRIES = 5
@@ -8,6 +9,10 @@ export const MAX_TRIES = 5
 const MAX_TRIES_BEFORE_NEXT_HOST = 2
 /** Nobody waits longer than this for a registry that asks to wait: the failure says how long it wants. */
 export const MAX_RETRY_AFTER_MS = 60_000
+/** A try that brings less of a blob is one without progress: a peer that hands out bytes one by one is not waited for. */
+export const WORTH_A_TRY = 64 * 1024
+/** Whoever names a longer time means no time at all. */
+const MAX_MEANT_MS = 24 * 3_600_000
 const FIRST_BACKOFF_MS = 200
 const MAX_BACKOFF_MS = 5_000
 
@@ -35,11 +40,12 @@ export function retryDelay(
   }
 }
 
-/** How long this trouble keeps everybody from its host; undefined where it is nobody else's. */
-export function pauseAfter(trouble: Trouble, tries: number): number | undefined {
-  if (trouble.kind === 'rate-limited') return trouble.retryAfterMs ?? backoff(tries + 2)
-  if (trouble.kind !== 'server-error' || trouble.retryAfterMs === undefined || trouble.retryAfterMs === 0) return undefined
-  return trouble.retryAfterMs
+/** How long this trouble keeps everybody from its host, and as what; undefined where it is nobody else's. */
+export function pauseAfter(trouble: Trouble, tries: number): { readonly ms: number; readonly kind: PauseKind } | undefined {
+  if (trouble.kind !== 'rate-limited' && trouble.kind !== 'server-error') return undefined
+  const { kind, retryAfterMs, saidBy } = trouble
+  const ms = retryAfterMs ?? (kind === 'rate-limited' ? backoff(tries + 2) : 0)
+  return saidBy !== undefined || ms === 0 ? undefined : { ms, kind }
 }
 
 const waitAsked = (askedMs: number | undefined, tries: number): number | undefined => {
@@ -56,13 +62,13 @@ export const spread = (ms: number): number => ms + Math.random() * 250
 /** For spans that must not end for all at the same moment. */
 export const jitter = (): number => 0.75 + Math.random() / 2
 
-/** `Retry-After` in milliseconds from now: seconds or an HTTP date (RFC 9110 §10.2.3); undefined where it is neither. */
-export function parseRetryAfter(header: string | readonly string[] | undefined, now = Date.now()): number | undefined {
-  const text = [header ?? []].flat()[0]?.trim()
+/** `Retry-After` in milliseconds from now, a day at most: seconds or an HTTP date (RFC 9110 §10.2.3); undefined where it is neither. */
+export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
+  const text = header?.trim()
   if (text === undefined || text === '') return undefined
-  if (/^\d+$/.test(text)) return Number(text) * 1000
+  if (/^\d+$/.test(text)) return Math.min(MAX_MEANT_MS, Number(text) * 1000)
   const date = /^[A-Z][a-z]{2},/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+  return Number.isNaN(date) ? undefined : Math.min(MAX_MEANT_MS, Math.max(0, date - now))
 }
 
 /** Waits; throws `cancelled` when the signal aborts. */

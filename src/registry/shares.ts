@@ -1,7 +1,7 @@
 /**
  * The rest of a blob over several connections to one host: each brings one segment after the other by Range, and the segments are passed
- * on in order. What is early waits in memory, of which all layers together have a bounded amount. Connections are added for as long as
- * that brings more bytes a second.
+ * on in order. What is early waits in memory, of which all layers together have a bounded amount. Where that brings no more bytes a second,
+ * one connection goes on alone.
  */
 
 import { unlessAborted } from '../task/flights.ts'
@@ -14,7 +14,7 @@ import type { Host } from './hosts.ts'
 import type { Attempt } from './patience.ts'
 import { placementOf, type Span, type Validators } from './range.ts'
 import type { Question, Requests } from './request.ts'
-import { retryDelay, wait } from './retry.ts'
+import { retryDelay, WORTH_A_TRY, wait } from './retry.ts'
 import { SEGMENT, type Throttle } from './throttle.ts'
 
 /** What transfers share. */
@@ -117,27 +117,18 @@ export class Shares {
     this.#changed = Promise.withResolvers()
   }
 
-  /** Twice as many connections for as long as that is faster, and as there are places. */
+  /** As many as there are places, at once: whether two would do is not worth the time of finding out. */
   async #grow(): Promise<void> {
     const { throttle, health } = this.#means
     // The transfer's own place is the first one's.
     this.#hire({ [Symbol.dispose]: () => {} })
-    let before = this.#work.rate
-    while (this.#hired.length < throttle.maxConnectionsPerLayer) {
-      const from = this.#hired.length
-      this.#hireUpTo(Math.min(2 * from, throttle.maxConnectionsPerLayer))
-      if (this.#hired.length === from) return
-      const measured = await this.#measure()
-      if (measured === undefined) return
-      if (measured.rate < before * GAIN) {
-        if (from > 1 || measured.isBlocked) return
-        health.rangesWereUseless(this.#work.host)
-        this.#isClosing = true
-        this.#tell()
-        return
-      }
-      before = measured.rate
-    }
+    this.#hireUpTo(throttle.maxConnectionsPerLayer)
+    if (this.#hired.length === 1) return
+    const measured = await this.#measure()
+    if (measured === undefined || measured.isBlocked || measured.rate >= this.#work.rate * GAIN) return
+    health.rangesWereUseless(this.#work.host)
+    this.#isClosing = true
+    this.#tell()
   }
 
   /** Bytes a second of all connections, and whether the sink was what they waited for; undefined where it is over. */
@@ -212,7 +203,8 @@ export class Shares {
       if (segment.received === lengthOf(segment)) return undefined
       const trouble = ending.trouble ?? endedShort(segment)
       if (ending.rangeless === true) return { ...ending, trouble }
-      if (segment.received > before) tries = 0
+      // As over one connection: two tries in a row that bring less are the last ones.
+      if (segment.received - before >= WORTH_A_TRY) tries = 0
       const delayMs = retryDelay(trouble, Math.max(tries, 1), { last: false, begun: true })
       if (delayMs === undefined) return { trouble }
       await wait(delayMs, this.#signal)

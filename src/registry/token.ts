@@ -9,8 +9,10 @@ import { collect } from './exchange.ts'
 import { follow } from './follow.ts'
 import { forbiddenTarget } from './guard.ts'
 import type { Host } from './hosts.ts'
+import { Pauses, pauseLeft } from './pauses.ts'
 import type { Credentials } from './registry.ts'
 import { parseRetryAfter } from './retry.ts'
+import { type Secrets, secretsOf } from './secrets.ts'
 
 export type BearerChallenge = Extract<Challenge, { scheme: 'bearer' }>
 
@@ -28,12 +30,15 @@ const MAX_TOKEN_BODY = 64 * 1024
 const MAX_TOKENS = 2_000
 /** A token request is shared by all who wait for the token, so it has a bound of its own and no caller's signal. */
 const TOKEN_TIMEOUT_MS = 30_000
+/** What the specification says where the answer does not. */
+const DEFAULT_LIFETIME_S = 60
 const CLIENT_ID = 'windlass'
 
+/** Servers leave out what they have not, or send it empty, or null; of a lifetime that is no number nothing is known. */
 const answerSchema = z.object({
-  token: z.string().min(1).optional(),
-  access_token: z.string().min(1).optional(),
-  expires_in: z.number().optional(),
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z.coerce.number().catch(0),
 })
 
 type Kept = { readonly result: Promise<Result<string>>; staleAt: number }
@@ -43,6 +48,8 @@ export class Tokens {
   readonly #userAgent: string
   readonly #closing: AbortSignal
   readonly #kept = new Map<string, Kept>()
+  /** Of token servers, each for one login: whom one limits is no matter of the others. */
+  readonly #pauses = new Pauses(() => performance.now())
   /** Credentials are part of a key; a keyed hash, so that a heap dump's keys cannot be guessed at. */
   readonly #salt = randomBytes(32)
 
@@ -97,11 +104,17 @@ export class Tokens {
   }
 
   async #fetch(request: TokenRequest, staleAt: (ms: number) => void): Promise<Result<string>> {
-    const { challenge, origin, host, credentials } = request
+    const { challenge, origin, host } = request
     if (!URL.canParse(challenge.realm)) return unfit(request, `its token realm is not a URL: ${challenge.realm.slice(0, 200)}`)
     const realm = new URL(challenge.realm)
     const forbidden = forbiddenTarget(realm, origin)
     if (forbidden !== undefined) return unfit(request, `its token realm is refused: ${forbidden}`)
+    const visitor = JSON.stringify([challenge.realm, this.fingerprint(request.credentials)])
+    const pause = this.#pauses.enter(visitor)
+    if (pause !== undefined) {
+      const saidBy = `token server ${realm.host}`
+      return { trouble: { kind: pause.kind, result: `${saidBy}: ${pauseLeft(pause)}`, retryAfterMs: pause.leftMs, saidBy } }
+    }
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(TOKEN_TIMEOUT_MS)])
     const body: Buffer[] = []
     const asked = { host, agents: this.#agents, registry: request.sentBy ?? origin, signal }
@@ -113,13 +126,18 @@ export class Tokens {
     })
     switch (reply.kind) {
       case 'success':
+        this.#pauses.answered(visitor)
         return readToken(Buffer.concat(body), request, staleAt)
-      case 'refusal':
-        return { trouble: refusedToken(reply.head.status, reply.head.headers['retry-after'], reply.body, realm, request) }
+      case 'refusal': {
+        const trouble = refusedToken(reply.head.status, reply.head.headers['retry-after'], reply.body, realm, request)
+        if (trouble.kind === 'refused') this.#pauses.answered(visitor)
+        else if (trouble.retryAfterMs !== undefined) this.#pauses.begin(visitor, trouble.retryAfterMs, trouble.kind)
+        return { trouble }
+      }
       case 'forbidden':
         return unfit(request, `its token realm redirects, and that is refused: ${reply.reason}`)
       case 'broken': {
-        const trouble = unreachable(reply.error, credentials)
+        const trouble = unreachable(reply.error, secretsFor(request))
         return { trouble: { ...trouble, result: `token server ${realm.host}: ${trouble.result}` } }
       }
     }
@@ -173,22 +191,24 @@ export function userOf(credentials: Credentials): string | undefined {
 function readToken(body: Buffer, request: TokenRequest, staleAt: (ms: number) => void): Result<string> {
   if (body.length > MAX_TOKEN_BODY) return unfit(request, `its token answer is larger than ${MAX_TOKEN_BODY} bytes`)
   const parsed = answerSchema.safeParse(jsonOrUndefined(body.toString('utf8')))
-  const token = parsed.data?.token ?? parsed.data?.access_token
+  const token = parsed.data?.token || parsed.data?.access_token || undefined
   if (token === undefined || /[^\x21-\x7e]/.test(token)) return unfit(request, 'its token answer holds no token')
   // Counted from now, for clocks differ; renewed a little before the end, for requests take time.
-  const seconds = parsed.data?.expires_in ?? 60
-  const lifetimeMs = (seconds > 0 ? seconds : 60) * 1000
+  const seconds = parsed.data?.expires_in ?? 0
+  const lifetimeMs = (seconds > 0 ? seconds : DEFAULT_LIFETIME_S) * 1000
   staleAt(performance.now() + lifetimeMs - Math.min(10_000, lifetimeMs / 10))
   return { value: token }
 }
 
-function unfit({ host, credentials }: TokenRequest, why: string): Result<never> {
-  const reason = clean(why, credentials)
+const secretsFor = ({ credentials, host }: TokenRequest): Secrets => secretsOf(credentials, host.headers)
+
+function unfit(request: TokenRequest, why: string): Result<never> {
+  const reason = clean(why, secretsFor(request))
   return {
     trouble: {
       kind: 'failed',
       result: reason,
-      failure: { kind: 'malformed', what: 'authentication challenge', from: host.name, reason },
+      failure: { kind: 'malformed', what: 'authentication challenge', from: request.host.name, reason },
     },
   }
 }
@@ -198,13 +218,14 @@ function refusedToken(
   retryAfter: string | undefined,
   body: Buffer,
   realm: URL,
-  { credentials }: TokenRequest,
-): Trouble {
-  const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), credentials)
-  const result = `token server ${realm.host}: ${status}${text === '' ? '' : ` ${text}`}`
-  if (status === 429) return { kind: 'rate-limited', result, retryAfterMs: parseRetryAfter(retryAfter) }
-  if (status >= 500) return { kind: 'server-error', result, retryAfterMs: parseRetryAfter(retryAfter) }
-  return { kind: 'refused', as: 'unauthorized', result, user: userOf(credentials) }
+  request: TokenRequest,
+): Extract<Trouble, { kind: 'rate-limited' | 'server-error' | 'refused' }> {
+  const { text } = parseErrorBody(body.subarray(0, MAX_ERROR_BODY), secretsFor(request))
+  const saidBy = `token server ${realm.host}`
+  const result = `${saidBy}: ${status}${text === '' ? '' : ` ${text}`}`
+  const kind = status === 429 ? 'rate-limited' : status >= 500 ? 'server-error' : 'refused'
+  if (kind !== 'refused') return { kind, result, retryAfterMs: parseRetryAfter(retryAfter), saidBy }
+  return { kind: 'refused', as: 'unauthorized', result, user: userOf(request.credentials) }
 }
 
 /** Waits for shared work; leaves it to the others when the signal aborts. */

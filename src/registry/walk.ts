@@ -7,6 +7,7 @@ import type { HostHealth } from './health.ts'
 import type { Host } from './hosts.ts'
 import type { PaceLimits } from './pace.ts'
 import { type Attempt, PATIENCE_MS, Patience, patientAttempt, tooLate } from './patience.ts'
+import { pauseLeft } from './pauses.ts'
 import { MAX_RETRY_AFTER_MS, MAX_TRIES, pauseAfter, retryDelay, spread, wait } from './retry.ts'
 
 /** What is known of a transfer that spans tries and hosts. `mark` grows with each piece of progress worth the name. */
@@ -84,8 +85,9 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
     // Who delivers is waited for anew.
     patienceMs = hasProgress ? PATIENCE_MS : patienceMs - spentMs
     if (hasProgress) tries = 0
-    const pauseMs = pauseAfter(trouble, tries)
-    if (pauseMs !== undefined) health.close(host, pauseMs)
+    const pause = pauseAfter(trouble, tries)
+    if (pause !== undefined) health.pause(host, pause.ms, pause.kind)
+    else if (isAnswer(trouble)) health.answered(host)
     const begun = progress.mark > atStart
     const delayMs =
       hasProgress && trouble.kind === 'unreachable' ? 0 : retryDelay(trouble, Math.max(tries, 1), { last: patient, begun })
@@ -95,7 +97,7 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
       return result
     }
     // A pause that was asked for is sat out with everybody else's.
-    if (pauseMs !== undefined) continue
+    if (pause !== undefined) continue
     log({ type: 'retry', host: host.name, path, reason: trouble.result, delayMs })
     await wait(delayMs, signal)
   }
@@ -131,15 +133,16 @@ async function sitOutPause(
   patient: boolean,
   tries: number,
 ): Promise<Trouble | 'closed' | undefined> {
-  const closedMs = health.opensInMs(host)
-  if (closedMs === 0) return undefined
-  const result = `it has asked for a pause, of which ${Math.ceil(closedMs / 1000)} s are left`
-  const isTooLong = !patient || closedMs > MAX_RETRY_AFTER_MS || tries > MAX_TRIES
-  if (isTooLong) return { kind: 'rate-limited', result, retryAfterMs: closedMs }
-  const delayMs = spread(closedMs)
+  const pause = health.enter(host)
+  if (pause === undefined) return undefined
+  const { kind, leftMs } = pause
+  const result = pauseLeft(pause)
+  const isTooLong = !patient || leftMs > MAX_RETRY_AFTER_MS || tries > MAX_TRIES
+  if (isTooLong) return { kind, result, retryAfterMs: leftMs }
+  const delayMs = spread(leftMs)
   log({ type: 'retry', host: host.name, path, reason: result, delayMs })
   await wait(delayMs, signal)
-  return health.opensInMs(host) > 0 ? 'closed' : undefined
+  return health.enter(host) === undefined ? undefined : 'closed'
 }
 
 const isOutage = ({ kind }: Trouble): boolean => kind === 'unreachable' || kind === 'server-error'

@@ -11,7 +11,9 @@ import { ForeignStatus, kindTrailer, type RpcStatus, type StatusName, type Statu
 
 /** A call that has ended, for the log and the metrics. `error` holds what was thrown, with its causes. */
 export type CallRecord = {
+  /** `/package.Service/Method`. */
   readonly method: string
+  readonly type: 'unary' | 'server_stream' | 'bidi_stream'
   readonly code: StatusName
   readonly ms: number
   readonly error?: unknown
@@ -68,8 +70,8 @@ function implement(
     // `Service<H>` and `RawService<H>` hold the handlers to the generated types; gRPC gives them what those types say.
     const run = method.responseStream
       ? method.requestStream
-        ? streaming(method.path, (call: BothWays) => call, handler as Streaming, statusOf, adapter)
-        : streaming(method.path, (call: OneWay) => call.request, handler as Streaming, statusOf, adapter)
+        ? streaming(method.path, 'bidi_stream', (call: BothWays) => call, handler as Streaming, statusOf, adapter)
+        : streaming(method.path, 'server_stream', (call: OneWay) => call.request, handler as Streaming, statusOf, adapter)
       : unary(method.path, handler as Unary, statusOf, adapter)
     return [name, run]
   })
@@ -83,11 +85,11 @@ function unary(method: string, handler: Unary, statusOf: StatusOf, adapter: Adap
     try {
       const response = await handler(call.request, context)
       callback(null, response, context.trailers())
-      adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
+      adapter.onCall({ method, type: 'unary', code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
       callback(status)
-      adapter.onCall({ method, ms: performance.now() - start, ...record })
+      adapter.onCall({ method, type: 'unary', ms: performance.now() - start, ...record })
     }
   }
 }
@@ -98,6 +100,7 @@ type BothWays = grpc.ServerDuplexStream<unknown, unknown>
 /** `requestOf` gives what the handler is called with: one request, or those that come as they are read. */
 function streaming<C extends OneWay | BothWays>(
   method: string,
+  type: CallRecord['type'],
   requestOf: (call: C) => unknown,
   handler: Streaming,
   statusOf: StatusOf,
@@ -112,12 +115,12 @@ function streaming<C extends OneWay | BothWays>(
         if (!call.write(message)) await once(call, 'drain', { signal: context.signal })
       }
       call.end(context.trailers())
-      adapter.onCall({ method, code: 'OK', ms: performance.now() - start })
+      adapter.onCall({ method, type, code: 'OK', ms: performance.now() - start })
     } catch (error) {
       const { status, record } = ending(error, context.signal, statusOf)
       // gRPC takes an error event for the call's status.
       if (!call.destroyed) call.emit('error', status)
-      adapter.onCall({ method, ms: performance.now() - start, ...record })
+      adapter.onCall({ method, type, ms: performance.now() - start, ...record })
     }
   }
 }
@@ -139,6 +142,7 @@ function openContext(call: AnyCall, shutdown: AbortSignal): OpenContext {
   // The client's timer started before ours: a call cut this short before its deadline was cut by it.
   const left = () => abort(deadline !== undefined && deadline.getTime() - Date.now() <= clockSlack ? 'deadline' : 'cancelled')
   const stop = () => abort('shutdown')
+  const [traceparent] = call.metadata.get('traceparent')
   const timer =
     deadline === undefined ? undefined : setTimeout(() => abort('deadline'), Math.max(0, deadline.getTime() - Date.now()))
 
@@ -155,6 +159,7 @@ function openContext(call: AnyCall, shutdown: AbortSignal): OpenContext {
     },
     trailers: () => trailers,
     ...(deadline === undefined ? {} : { deadline }),
+    ...(typeof traceparent === 'string' ? { traceparent } : {}),
     [Symbol.dispose]: () => {
       clearTimeout(timer)
       call.off('cancelled', left)

@@ -19,6 +19,8 @@ import type { StatusOf } from './status.ts'
 export type CallContext = Abortable & {
   /** When the caller stops waiting; absent where it waits for ever. */
   readonly deadline?: Date
+  /** Its trace, as W3C Trace Context writes it; nobody has parsed it. */
+  readonly traceparent?: string
 }
 
 /** What a caller says about a call beside its request. */

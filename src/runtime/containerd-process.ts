@@ -19,7 +19,13 @@ export function configFileOf(socket: string, proc = '/proc'): string {
   return commands(proc).find((command) => resolved(socketOf(command)) === wanted)?.file ?? CONFIG_FILE
 }
 
-type Command = { readonly args: readonly string[]; readonly file: string }
+/** The process that serves `socket`; undefined where none is seen that does. */
+export function pidOf(socket: string, proc = '/proc'): number | undefined {
+  const wanted = resolved(socket)
+  return commands(proc).find((command) => resolved(socketOf(command)) === wanted)?.pid
+}
+
+type Command = { readonly pid: number; readonly args: readonly string[]; readonly file: string }
 
 function commands(proc: string): readonly Command[] {
   return readdirSync(proc)
@@ -29,7 +35,9 @@ function commands(proc: string): readonly Command[] {
         const args = readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0')
         if (!isContainerd(readFileSync(join(proc, pid, 'comm'), 'utf8').trim(), args)) return []
         const file = flag(args, '--config', '-c') ?? CONFIG_FILE
-        return [{ args, file: file.startsWith('/') ? file : resolve(readlinkSync(join(proc, pid, 'cwd')), file) }]
+        return [
+          { pid: Number(pid), args, file: file.startsWith('/') ? file : resolve(readlinkSync(join(proc, pid, 'cwd')), file) },
+        ]
       } catch {
         // It has ended, or is not for us to see.
         return []

@@ -1,6 +1,7 @@
 /** An extractor as the main thread sees it: the socket to a process, and the answer to the job it has. */
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { shrink } from '../sys/footprint.ts'
 import { createShared } from '../sys/shared.ts'
 import { sendWithFds, socketpair } from '../sys/socket.ts'
 import { parseAnswer, parseGreeting } from './answer.ts'
@@ -102,6 +103,8 @@ export class Extractor {
       if (greeting === undefined) this.#condemn('it does not know how to begin')
       else if (greeting.refused.length > 0)
         this.#warn({ refused: greeting.refused }, 'an extractor has more rights than it needs')
+      // What starting it took of the program is not needed again.
+      shrink()
       return
     }
     const answer = parseAnswer(line)

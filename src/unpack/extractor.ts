@@ -5,6 +5,7 @@
 import { closeSync, statfsSync, writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { type Failure, fail, failureOf } from '../failure/failure.ts'
+import { shrink } from '../sys/footprint.ts'
 import { forbidCalls } from '../sys/forbid.ts'
 import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
@@ -28,6 +29,7 @@ async function serve(): Promise<void> {
   say({ refused: [...(forbidden < 0 ? [`seccomp: ${errnoName(forbidden)}`] : []), ...limitProcess(MAX_DESCRIPTORS)] })
   const ring = new RingReader(RING_FD, () => write('\n'))
   for (let order = nextJob(); order !== undefined; order = nextJob()) {
+    shrink()
     say(await run(order, ring))
     ring.reset()
   }

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
+import { shrink } from '../sys/footprint.ts'
 import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -128,11 +129,12 @@ class Pool implements Unpacker, Verifier {
     this.#resting = setTimeout(() => this.#letGo(), IDLE_MS).unref()
   }
 
-  /** Idle processes hold memory that pods could use. */
+  /** Idle processes hold memory that pods could use, and so does what the last pulls needed here. */
   #letGo(): void {
     for (const extractor of this.#idle.splice(0)) {
       void extractor.close().then(() => this.#all.delete(extractor))
     }
+    shrink()
   }
 }
 
@@ -224,7 +226,7 @@ function territoryOf(staging: string, trees: readonly string[]): Territory {
   return {
     // The null device is what its standard input and output are.
     writable: [staging, '/dev/null'],
-    readable: [...trees, at('../../src'), at('../../package.json'), modules, '/etc/ld.so.cache'],
+    readable: [...trees, at('..'), at('../../package.json'), modules, '/etc/ld.so.cache'],
     executable: [realpathSync(process.execPath), '/lib', '/lib64', '/usr/lib', '/usr/lib64'],
   }
 }

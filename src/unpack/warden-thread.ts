@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import { confineThread } from '../sys/confine.ts'
 import type { Territory } from '../sys/territory.ts'
+import { beside } from '../task/beside.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**
@@ -14,7 +15,10 @@ import type { WardenNews, WardenOrder } from './warden.ts'
  * choice would let the nursery grow to 48 MiB, and in a smaller one more survives into the old heap than is saved. The system's OpenSSL
  * configuration is out of reach, and hashing needs none.
  */
-const FLAGS = ['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=4', '--openssl-config=/dev/null']
+const FLAGS = [
+  ...['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--optimize-for-size'],
+  '--openssl-config=/dev/null',
+]
 /**
  * Extractors take all the processor there is, the thread that answers very little, and it must not wait for their turns to end. This is
  * between the two of them: against other services a group of its own counts (cgroups(7)), not this (sched(7)).
@@ -23,7 +27,7 @@ const NICER = 5
 /** How much of what a dying extractor wrote is told. */
 const LAST_WORDS = 2_000
 
-const extractor = fileURLToPath(new URL('./extractor.ts', import.meta.url))
+const extractor = fileURLToPath(beside(import.meta.url, 'extractor'))
 // Node answers with the directory of this very version and these very flags, inside the one it was given.
 const versioned = getCompileCacheDir()
 const cache = versioned === undefined ? undefined : dirname(versioned)

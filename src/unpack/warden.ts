@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { stat, writeFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import type { Territory } from '../sys/territory.ts'
+import { beside } from '../task/beside.ts'
 
 /** Tells of what could not be taken away; once per thread. */
 export type Warn = (fields: object, message: string) => void
@@ -75,7 +76,7 @@ export class Warden implements AsyncDisposable {
     const generation = ++this.#generation
     // libuv's threads are made once, by whoever first needs one; made by the warden they would be confined, and every file with them.
     await stat('/')
-    const thread = new Worker(new URL('./warden-thread.ts', import.meta.url), {
+    const thread = new Worker(beside(import.meta.url, 'warden-thread'), {
       workerData: this.#territory,
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: 1 },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
@@ -148,6 +149,25 @@ describe('pull through a daemon', () => {
     expect(stderr).toBe('')
     expect(stdout).toContain(`imageId: ${app.id}\n`)
     expect(stdout).toContain('bytesFetched: 1001\n')
+  })
+
+  test('--trace: a file of trace events, of a pull that fails too; a name that cannot be written to costs no pull', async () => {
+    using at = place()
+    const file = join(at.path, 'pull.json')
+    const daemon = await start()
+    const names = () => JSON.parse(readFileSync(file, 'utf8')).traceEvents.map(({ name }: { name: string }) => name)
+    const traced = (...args: string[]) => daemon.call(['pull', '-q', '--trace', file, ...args])
+    const [{ code }] = await Promise.all([traced('r.example/app:1'), drive(daemon)])
+    expect(code).toBe(0)
+    expect(names()).toEqual(expect.arrayContaining(['resolve', 'here already', 'fetch and unpack', 'bytes fetched', 'sync']))
+
+    const failing = traced('r.example/none:1')
+    ;(await daemon.driven.next()).fail(new WindlassError({ kind: 'manifest-unknown', reference: 'r.example/none:1', tried: [] }))
+    expect((await failing).code).toBe(1)
+    expect(JSON.parse(readFileSync(file, 'utf8')).otherData.verdict).toMatch(/^failed after /)
+
+    const lost = await daemon.call(['pull', '--trace', join(at.path, 'none', 'pull.json'), 'r.example/app:1'])
+    expect(lost).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('none/pull.json') })
   })
 
   test('on a terminal: rows while it runs, gone when it is done, the report stays', async () => {

@@ -62,6 +62,7 @@ export const depsWith = (parts: Partial<Deps<Config>> = {}): Deps<Config> => ({
     throw broken ?? unreachable()
   },
   examine: unreachable,
+  prove: unreachable,
   readLists: readImageLists,
   openChecker: async (config, ask, onProblem) => openChecker(config, '1.2.3', ask, onProblem),
   openEmbedded: unreachable,

@@ -351,8 +351,7 @@ describe('what is refused, with line and field', () => {
       'want a whole name such as docker.io/library/debian:* or registry.example/base/**',
     ],
     ['another runtime', 'runtime:\n  kind: docker\n', 4, 'runtime.kind', 'want auto, containerd, crio or none'],
-    ['a lazy store', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
-    ['lazy durability', 'durability: Lazy\n', 3, 'durability', 'Lazy is not in this version; every published image is synced'],
+    ['a durability of its own kind', 'durability: lazy\n', 3, 'durability', 'want Sync or Lazy'],
     [
       'a key given twice',
       'unpackWorkers: 1\nunpackWorkers: 2\n',
@@ -382,7 +381,7 @@ describe('what is refused, with line and field', () => {
   })
 
   test('everything that is wrong is told, in the order of the file', () => {
-    const text = `durability: Lazy\nsocket: {mode: 660, group: x}\nunpackWorkers: -1\n---\n${HEAD}---\napiVersion: v1\nkind: Pod\n`
+    const text = `durability: lazy\nsocket: {mode: 660, group: x}\nunpackWorkers: -1\n---\n${HEAD}---\napiVersion: v1\nkind: Pod\n`
     const failure = refusal(text)
     if (failure.kind !== 'bad-config') throw new Error(failure.kind)
     expect([failure, ...(failure.more ?? [])].map(({ line, field }) => `${line} ${field}`)).toEqual([
@@ -397,9 +396,7 @@ describe('what is refused, with line and field', () => {
   })
 
   test('the text names file, line, field and what to do', () => {
-    expect(inWords(refusal('durability: Lazy\n'))).toBe(
-      `${file}:3: durability: Lazy is not in this version; every published image is synced`,
-    )
+    expect(inWords(refusal('durability: lazy\n'))).toBe(`${file}:3: durability: want Sync or Lazy`)
   })
 
   test.each([

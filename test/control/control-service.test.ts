@@ -296,6 +296,9 @@ it('says which daemon this is', async () => {
   const { windlass } = await start()
   expect(await windlass.info({}, { signal })).toEqual({
     version: '1.2.3',
+    // The store of this test is on no disk.
+    disk: null,
+    imageBytes: 0,
     nodeVersion: process.version,
     root: '/store',
     pid: process.pid,

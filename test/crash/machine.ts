@@ -8,10 +8,11 @@ import { connectContainerd } from '../../src/rpc/containerd.ts'
 import { RpcError } from '../../src/rpc/status.ts'
 import { directoriesOf } from '../../src/store/containerd/mounts.ts'
 import { chainIdOf, layerIdsOf, NAMESPACE, SNAPSHOTTER } from '../../src/store/containerd/names.ts'
+import { descendantsOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { type Containerd, startContainerd } from '../integration/containerd.ts'
 import { eventually } from '../integration/node.ts'
-import { type Daemon, descendantsOf } from '../integration/process.ts'
+import type { Daemon } from '../integration/process.ts'
 import { type Launch, launchWindlass, startWindlass, type Windlass } from '../integration/windlass.ts'
 
 /** Processes that die on their own; whichever is not named goes on. */

@@ -1,7 +1,8 @@
 /** The machine that is crashed again and again, what it had answered before, and whether it still stands by it. */
+
+import { descendantsOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { eventually } from '../integration/node.ts'
-import { descendantsOf } from '../integration/process.ts'
 import type { Windlass } from '../integration/windlass.ts'
 import type { Fleet, FleetImage } from './fleet.ts'
 import { killQuietly, type Machine, type Part, type StartOptions } from './machine.ts'

@@ -82,6 +82,27 @@ describe('an auth file', () => {
     expect(await users(at, file, 'other.example/x')).toEqual([])
   })
 
+  it('keeps its other logins where one is wrong, and takes null for nothing', async () => {
+    using at = place()
+    const file = at.file('config.json', {
+      auths: {
+        'bad.example': { auth: 5 },
+        'r.example/team': null,
+        'r.example': { auth: b64('u:p'), identitytoken: null, email: 1 },
+        'r.example/other': { username: [] },
+      },
+      credHelpers: { 'bad.example': {} },
+    })
+    expect(await ask(at, file, 'r.example/team/x')).toEqual({
+      logins: [{ kind: 'basic', username: 'u', password: 'p' }],
+      problems: [],
+    })
+    expect(await ask(at, file, 'r.example/other')).toEqual({
+      logins: [{ kind: 'basic', username: 'u', password: 'p' }],
+      problems: [`${file}: auths r.example/other: its username is not a string`],
+    })
+  })
+
   it('may be a .dockercfg, and is read anew each time', async () => {
     using at = place()
     const file = at.file('.dockercfg', { 'r.example': { auth: b64('old:o'), email: 'x@y' } })
@@ -94,7 +115,7 @@ describe('an auth file', () => {
 
   it.each([
     ['{"auths": {\n"r.example": {"auth": canary}}}', ':2: it is not JSON'],
-    ['{"auths": {"r.example": {"username": 7}}}', ': auths.r.example.username: it is not of the shape of a docker config.json'],
+    ['{"auths": {"r.example": {"username": 7}}}', ': auths r.example: its username is not a string'],
     ['{\n "auths": {\n  "r.example": {"auth": "canary"}\n  "s.example": {}\n }\n}\n', ':4: it is not JSON'],
     ['{"a": [1, 2.5e3, null],\n\n"canary": "\t"}', ':3: it is not JSON'],
     ['{"auths": {}}\n}', ':2: it is not JSON'],
@@ -104,6 +125,17 @@ describe('an auth file', () => {
       JSON.stringify({ auths: { 'r.example': { auth: 'canary!' } } }),
       ': auths r.example: its auth is not base64 of username:password',
     ],
+    ['{"auths": {"r.example": "canary"}}', ': auths r.example: it is not an object'],
+    [
+      '{"auths": {"r.example": {"registrytoken": "canary\\nb"}}}',
+      ': auths r.example: its registrytoken holds other than printable ASCII characters',
+    ],
+    [
+      '{"auths": {"r.example": {"identitytoken": "canary b"}}}',
+      ': auths r.example: its identitytoken holds other than printable ASCII characters',
+    ],
+    ['{"credHelpers": {"r.example": 5}}', ': credHelpers r.example: it is not a string'],
+    ['{"auths": ["canary"]}', ': auths: it is not of the shape of a docker config.json'],
     ['#'.repeat(2 ** 20 + 1), ': it is larger than 1048576 bytes'],
   ])('that is wrong is a problem with its place, and none of its text: %#', async (text, problem) => {
     using at = place()

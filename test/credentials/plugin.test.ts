@@ -86,6 +86,38 @@ describe('a credential provider plugin', () => {
     expect(at.calls('cloud')).toHaveLength(1)
   })
 
+  it('runs on for the others where the one who asked first leaves, and once for all that its answer is for', async () => {
+    using at = place()
+    config(at, { defaultCacheDuration: '1h' })
+    const go = `${at.path}/go`
+    at.program('cloud', `while [ ! -e ${go} ]; do sleep 0.05; done\n${response({})}`)
+    const source = sourceOf(at)
+    const leaving = new AbortController()
+    const first = source.candidates({ registry: 'a.r.example', repository: 'x' }, { signal: leaving.signal })
+    const others = Array.from({ length: 10 }, (_, at) => ask(source, `a.r.example/${at < 5 ? 'x' : `y${at}`}`))
+    await expect.poll(() => at.calls('cloud').length).toBe(1)
+    leaving.abort()
+    await expect(first).rejects.toMatchObject({ failure: { kind: 'cancelled' } })
+    at.file('go', '')
+    expect((await Promise.all(others)).map(({ logins }) => logins)).toEqual(others.map(() => [login]))
+    expect(at.calls('cloud')).toHaveLength(1)
+  })
+
+  it('whose answer is for one image, or is a problem, is asked for each of several at once', async () => {
+    using at = place()
+    config(at, { defaultCacheDuration: '1h' })
+    at.program('cloud', `case "$input" in *bad*) exit 1;; esac\nsleep 0.3\n${response({ cacheKeyType: 'Image' })}`)
+    const source = sourceOf(at)
+    const all = await Promise.all(['bad', 'x', 'y', 'x'].map((name) => ask(source, `a.r.example/${name}`)))
+    expect(all.map(({ logins, problems }) => [logins.length, problems.length])).toEqual([
+      [0, 1],
+      [1, 0],
+      [1, 0],
+      [1, 0],
+    ])
+    expect(at.calls('cloud')).toHaveLength(3)
+  })
+
   it('may stand in one of several files of a directory', async () => {
     using at = place()
     config(at, { name: 'cloud' }, 'conf/10.json')

@@ -1,4 +1,4 @@
-/** What deploy/ tells people to do: the units are sound, the files are ours to read, and every command is there. */
+/** What deploy/ and docs/operate.md tell people to do: the units are sound, the files are ours to read, and every command is there. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
 import { depsWith, windlass } from '../cli/terminal.ts'
 import { lacking } from '../integration/lacking.ts'
+import { nodeFlags } from '../integration/windlass.ts'
 
 const top = join(import.meta.dirname, '..', '..')
 const at = (path: string): string => join(top, 'deploy', path)
@@ -28,7 +29,10 @@ describe.skipIf(lacking('systemd-analyze'))('the units', () => {
     const dir = mkdtempDisposableSync(join(tmpdir(), 'windlass-units-'))
     const [socketUnit, serviceUnit] = [join(dir.path, 'windlass.socket'), join(dir.path, 'windlass.service')]
     writeFileSync(socketUnit, text('systemd/windlass.socket'))
-    writeFileSync(serviceUnit, service.replaceAll('/opt/windlass/', `${top}/`))
+    writeFileSync(
+      serviceUnit,
+      service.replaceAll('/opt/windlass/bin/node', process.execPath).replaceAll('/opt/windlass/', `${top}/`),
+    )
     return { units: [socketUnit, serviceUnit], [Symbol.dispose]: () => dir.remove() }
   }
 
@@ -45,7 +49,7 @@ describe.skipIf(lacking('systemd-analyze'))('the units', () => {
     const { status, said } = judge(at('systemd/windlass.service'))
     expect(said).toMatch(/Overall exposure level for windlass\.service: \d/)
     expect(status).toBe(0)
-    using open = copied('[Service]\nExecStart=/opt/windlass/node_modules/.bin/node\n')
+    using open = copied('[Service]\nExecStart=/opt/windlass/bin/node\n')
     expect(judge(open.units[1] ?? '').status).not.toBe(0)
   })
 })
@@ -53,10 +57,10 @@ describe.skipIf(lacking('systemd-analyze'))('the units', () => {
 describe('the service', () => {
   const service = text('systemd/windlass.service')
 
-  it('is started from files that are there', () => {
-    const [, ...words] = /^ExecStart=(\S+) (\S+) /m.exec(service) ?? []
-    expect(words.length).toBe(2)
-    for (const word of words) expect(existsSync(word.replace('/opt/windlass', top))).toBe(true)
+  it('is started as the image is', () => {
+    const [, ...words] = /^ExecStart=(\S+) (--\S+) (--\S+) (\S+) /m.exec(service) ?? []
+    expect([words[0], words.at(-1)]).toEqual(['/opt/windlass/bin/node', '/opt/windlass/lib/main.js'])
+    expect(readFileSync(join(top, 'Dockerfile'), 'utf8')).toContain(`ENTRYPOINT [${words.map((word) => `"${word}"`).join(', ')}]`)
   })
 
   it('never has its socket taken away by itself', () => {
@@ -90,7 +94,7 @@ describe('example configurations', () => {
 })
 
 describe('the guide', () => {
-  const guide = text('README.md')
+  const guide = readFileSync(join(top, 'docs/operate.md'), 'utf8')
   const code = [...guide.matchAll(/```\n([\s\S]*?)```|`([^`\n]+)`/g)].map(([, block, inline]) => block ?? inline ?? '').join('\n')
 
   it('names commands and options that are there', async () => {
@@ -107,9 +111,18 @@ describe('the guide', () => {
 
   it('names files that are there', () => {
     const files = [...code.matchAll(/\/opt\/windlass\/(deploy\/[\w./-]+[\w*])/g)].map(([, path]) => path ?? '')
-    const links = [...guide.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path]) => join('deploy', path ?? ''))
+    const links = [...guide.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path]) => join('docs', path ?? ''))
     expect(files.length).toBeGreaterThan(3)
     expect(links.length).toBeGreaterThan(3)
     for (const path of [...files, ...links]) expect(existsSync(join(top, path.replace(/\/[\w.]*\*$/, ''))), path).toBe(true)
   })
+})
+
+it('Node is told the same wherever the daemon is started, so that its memory is what the tests measure', () => {
+  const flags = nodeFlags.join(' ')
+  const read = (path: string): string => readFileSync(join(top, path), 'utf8')
+  expect(read('windlass')).toContain(`exec "$WINDLASS_NODE" ${flags} "$top/src/main.ts"`)
+  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/src/main.ts serve`)
+  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/src/main.ts"]`)
+  expect(read('demo/daemon.ts')).toContain(`[${nodeFlags.map((flag) => `'${flag}'`).join(', ')}]`)
 })

@@ -49,6 +49,53 @@ describe('docs/configuration.md', () => {
     }
   })
 
+  /** What each may be set to, so that it shows. */
+  const samples: Readonly<Record<string, string>> = {
+    rootDir: '/elsewhere',
+    'socket.path': '/elsewhere.sock',
+    'socket.mode': '0600',
+    'runtime.kind': 'crio',
+    'runtime.endpoint': '/elsewhere.sock',
+    'runtime.failurePolicy': 'Fail',
+    'registry.configPath': '/elsewhere',
+    'registry.registriesConf': '/elsewhere',
+    'registry.progressTimeout': '2s',
+    'metrics.bindAddress': '127.0.0.1:1',
+    'logging.format': 'text',
+    'logging.level': 'debug',
+  }
+  const flags = {
+    '--root': 'root',
+    '--socket': 'socket',
+    '--hosts-dir': 'hostsDir',
+    '--runtime': 'runtime',
+    '--runtime-endpoint': 'runtimeEndpoint',
+  } as const
+  const isFlag = (word: string): word is keyof typeof flags => Object.hasOwn(flags, word)
+
+  it('says of each variable and flag which key it is', () => {
+    const usual = { usual: '/not/there' }
+    const leaf = (document: unknown, key: string): unknown =>
+      key.split('.').reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], document)
+    const before = configDocument(loadConfig({ flags: {}, env: {}, ...usual }))
+    const said = table.flatMap(([key = '', , , how = '']) =>
+      [...how.matchAll(/`([^`]+)`/g)].map(([, word = '']) => [key.replaceAll('`', ''), word] as const),
+    )
+    expect(
+      said
+        .filter(([, word]) => isFlag(word))
+        .map(([, word]) => word)
+        .toSorted(),
+    ).toEqual(Object.keys(flags).toSorted())
+    for (const [key, word] of said) {
+      const sample = samples[key] ?? '7'
+      const sources = isFlag(word) ? { flags: { [flags[word]]: sample }, env: {} } : { flags: {}, env: { [word]: sample } }
+      const after = leaf(configDocument(loadConfig({ ...sources, ...usual })), key)
+      expect(after, `${word} sets ${key}`).not.toEqual(leaf(before, key))
+      expect(String(after), `${word} sets ${key}`).toContain(sample)
+    }
+  })
+
   it('has every variable', () => {
     const source = readFileSync(join(top, 'src/config/load.ts'), 'utf8')
     const variables = [...new Set(source.match(/WINDLASS_[A-Z_]+/g))].toSorted()
@@ -86,17 +133,25 @@ describe('docs/metrics.md', () => {
       host: '127.0.0.1',
       port: 0,
       version: '1',
-      pullsInFlight: () => 0,
+      pulls: () => ({ inFlight: 0, queued: 0 }),
+      disk: async () => ({ usedBytes: 1, totalBytes: 1, availableBytes: 1, totalInodes: 1, availableInodes: 1 }),
+      damagedLayers: () => 0,
       prepull: () => ({ images: [{ list: 'base', state: 'here' }], problems: 0 }),
       whyNotReady: async () => undefined,
       isRuntimeUp: async () => true,
       onError: () => {},
     })
     metrics.forwarded('x')
-    metrics.pull('r', 'pulled')
+    const phases = { queue: 0, resolve: 0, layers: 0, seal: 0, whole: 0 }
+    metrics.pull({ registry: 'r', result: 'pulled', reason: '', bytesHere: 0, phases })
+    metrics.layer({ source: 'r', codec: 'gzip', bytes: 1, unpackMs: 1 })
+    metrics.request({ host: 'r', method: 'GET', code: '200', headMs: 1 })
+    metrics.retried('r')
+    metrics.gaveUp('r')
+    metrics.call({ method: '/a.B/C', type: 'unary', code: 'OK', ms: 1 })
     const text = await (await fetch(`http://127.0.0.1:${metrics.port}/metrics`)).text()
     const shown = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => {
-      const labels = new RegExp(`^${name}\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? ''
+      const labels = new RegExp(`^${name}(?:_count)?\\{([^}]*)\\}`, 'm').exec(text)?.[1] ?? ''
       return { name, type, labels: [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label) }
     })
     const documented = rows(page('metrics.md')).filter(([name = '']) => /^`[a-z]+_\w+`$/.test(name))

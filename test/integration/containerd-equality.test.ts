@@ -3,6 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { differences, readTree } from '../../src/prove/tree.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { startDockerRegistry } from '../registry/docker-registry.ts'
 import { startContainerd } from './containerd.ts'
@@ -11,7 +12,6 @@ import { lacking } from './lacking.ts'
 import { impliedDirectories, nastyImage } from './nasty.ts'
 import { mounted } from './process.ts'
 import { push } from './push.ts'
-import { differences, readTree } from './tree.ts'
 import { startWindlass } from './windlass.ts'
 
 describe.skipIf(lacking('root', 'docker-registry', 'containerd'))('against containerd', () => {
@@ -54,7 +54,7 @@ async function compare(
 
   await using _theirMount = await containerd.mount(reference, at('theirs'), { signal })
   await using _ourMount = await windlass.mount(reference, at('ours'), { signal })
-  const [ourTree, theirTree] = [readTree(at('ours')), readTree(at('theirs'))]
+  const [ourTree, theirTree] = [await readTree(at('ours'), { signal }), await readTree(at('theirs'), { signal })]
   return {
     entries: ourTree.size,
     differing: differences(ourTree, theirTree).map((line) => line.split(': ').slice(0, 2).join(': ')),

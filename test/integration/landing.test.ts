@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import type { Digest } from '../../src/oci/digest.ts'
+import { differences, readTree } from '../../src/prove/tree.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
 import { buildImage, publish } from '../support/image.ts'
@@ -18,7 +19,6 @@ import { impliedDirectories, nastyImage } from './nasty.ts'
 import { eventually } from './node.ts'
 import { runPod } from './pod.ts'
 import { mounted, run } from './process.ts'
-import { differences, readTree } from './tree.ts'
 import { main, startWindlass, type Windlass } from './windlass.ts'
 
 interface Pair extends AsyncDisposable {
@@ -241,7 +241,10 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox'))('in containerd
     expect((await theirs.cri.image.pullImage({ image: { image: reference } }, { signal })).imageRef).toBe(id)
     await using _ourMount = await ours.containerd.mount(reference, ours.at('our-tree'), { signal })
     await using _theirMount = await theirs.mount(reference, ours.at('their-tree'), { signal })
-    const differing = differences(readTree(ours.at('our-tree')), readTree(ours.at('their-tree')))
+    const differing = differences(
+      await readTree(ours.at('our-tree'), { signal }),
+      await readTree(ours.at('their-tree'), { signal }),
+    )
     expect(differing.map((line) => line.split(': ').slice(0, 2).join(': ')).toSorted()).toEqual(
       ['.', ...impliedDirectories].map((path) => `${path}: mtime`).toSorted(),
     )

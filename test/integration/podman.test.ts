@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { hexOf } from '../../src/oci/digest.ts'
 import type { Compression } from '../../src/oci/oci.ts'
+import { differences, readTree } from '../../src/prove/tree.ts'
 import { startDockerRegistry } from '../registry/docker-registry.ts'
 import { buildImage, buildIndex, buildLayer, type Flavour } from '../support/image.ts'
 import type { TarPart } from '../support/tar.ts'
@@ -14,7 +15,6 @@ import { startNode } from './node.ts'
 import { privatePodman, recordsIn } from './podman.ts'
 import { mounted, run } from './process.ts'
 import { push } from './push.ts'
-import { differences, readTree } from './tree.ts'
 
 const needs = ['root', 'docker-registry', 'podman', 'runc', 'busybox'] as const
 const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
@@ -92,7 +92,7 @@ describe.skipIf(lacking(...needs))('podman, with our store as its additional ima
     const container = (await podman('create', '--pull=never', reference)).trim()
     const theirs = (await podman('mount', container)).trim()
     await using _ours = await node.windlass.mount(reference, node.at('ours'), { signal })
-    const [ourTree, theirTree] = [readTree(node.at('ours')), readTree(theirs)]
+    const [ourTree, theirTree] = [await readTree(node.at('ours'), { signal }), await readTree(theirs, { signal })]
     expect(ourTree.get('bin/ping')?.xattrs).toEqual([`security.capability=${capability.toString('hex')}`])
     // The root is the container's own directory.
     expect(differences(ourTree, theirTree).filter((line) => !line.startsWith('.: '))).toEqual([])

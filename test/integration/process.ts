@@ -1,12 +1,9 @@
 /** Real daemons as children of a test: their output can be awaited, their cost read, and they are gone when the scope ends. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { type Cost, costOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
-
-/** CPU of the process and of its children it has waited for, in seconds; the most memory it ever had resident, in bytes. */
-export type Cost = { readonly cpuSeconds: number; readonly peakRssBytes: number }
 
 export interface Daemon extends AsyncDisposable {
   readonly pid: number
@@ -73,49 +70,6 @@ export function start(command: string, args: readonly string[], env: Readonly<Re
     cost: () => costOf(child.pid ?? -1),
     stop,
     [Symbol.asyncDispose]: () => stop(),
-  }
-}
-
-/**
- * What a living process and its living descendants have cost so far, with the children they waited for (proc(5): stat fields 14 to 17 in
- * clock ticks of 10 ms, status VmHWM in kB). Peaks are added up, so pages that processes share count once for each.
- */
-function costOf(pid: number): Cost {
-  const own = ownCost(pid)
-  return childrenOf(pid)
-    .map(costOf)
-    .reduce(
-      (sum, { cpuSeconds, peakRssBytes }) => ({
-        cpuSeconds: sum.cpuSeconds + cpuSeconds,
-        peakRssBytes: sum.peakRssBytes + peakRssBytes,
-      }),
-      own,
-    )
-}
-
-function ownCost(pid: number): Cost {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The second field, the command's name, may hold spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
-  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return { cpuSeconds: ticks / 100, peakRssBytes: Number(peak?.[1] ?? 0) * 1024 }
-}
-
-/** Every thread has children of its own. */
-const childrenOf = (pid: number): number[] =>
-  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  )
-
-/** All processes that a living one has started, directly or not. */
-export function descendantsOf(pid: number): number[] {
-  try {
-    return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
-  } catch (error) {
-    // It ended while it was looked at (proc(5): ESRCH on reading, ENOENT on opening).
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return []
-    throw error
   }
 }
 

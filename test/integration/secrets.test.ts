@@ -1,6 +1,7 @@
 /** Every secret there is passes through a daemon at once; then all that it leaves behind is searched for them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
+import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -16,14 +17,24 @@ import { startWindlass } from './windlass.ts'
 
 const here = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' } as const
 
-/** As they are typed, as they are sent, and as they stand in URLs. */
+/** As they are typed, as they are sent, and as they stand in URLs and in JSON. */
 function formsOf(secrets: Readonly<Record<string, string>>, users: readonly string[]): ReadonlyMap<string, string> {
   const forms = Object.entries(secrets).flatMap(([name, secret]) => [
     [secret, name] as const,
     [encodeURIComponent(secret), name] as const,
+    [JSON.stringify(secret).slice(1, -1), name] as const,
     ...users.map((user) => [Buffer.from(`${user}:${secret}`).toString('base64'), name] as const),
   ])
   return new Map(forms)
+}
+
+/** What a careless registry says. The logins first: what is long is cut. */
+function echo(headers: IncomingHttpHeaders): string {
+  const { authorization = '', 'x-key': key } = headers
+  const decoded = Buffer.from(authorization.replace(/^Basic /, ''), 'base64').toString('utf8')
+  return JSON.stringify({
+    errors: [{ code: 'DENIED', message: `sent: ${JSON.stringify([authorization, key, decoded, headers])}` }],
+  })
 }
 
 /** The processes below one, by what /proc tells of their parents. */
@@ -46,7 +57,7 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
   it('are in no log, error, metric, file below the root, argument or environment of a child', async ({ signal }) => {
     const secrets = {
       htpasswd: login.password,
-      file: 'canary-file?&=',
+      file: 'canary-file?&="',
       refused: 'canary-refused',
       helper: 'canary-helper',
       plugin: 'canary-plugin',
@@ -78,13 +89,15 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
           : {
               kind: 'status',
               status: 403,
-              body: JSON.stringify({ errors: [{ code: 'DENIED', message: `sent: ${headers.authorization}` }] }),
+              body: echo(headers),
             },
     })
     await using tokens = await startRegistry({
       auth: { kind: 'bearer', users: {}, refreshTokens: [] },
-      fault: ({ path }) =>
-        path === '/token' ? { kind: 'status', status: 200, body: JSON.stringify({ token: secrets.issued }) } : undefined,
+      fault: ({ path, headers, authorization }) => {
+        if (path === '/token') return { kind: 'status', status: 200, body: JSON.stringify({ token: secrets.issued }) }
+        return authorization === 'none' ? undefined : { kind: 'status', status: 403, body: echo(headers) }
+      },
     })
     await using signing = await startRegistry({
       fault: () => ({ kind: 'redirect', location: `http://127.0.0.1:1/blob?X-Signature=${secrets.presigned}` }),
@@ -176,8 +189,13 @@ describe.skipIf(lacking('root', 'docker-registry'))('secrets', () => {
     expect(await pull('proxied.test/x/y:1')).toMatch(/407/)
     expect(await pull('broken.test/x/y:1')).toMatch(/hosts\.toml:3/)
     // Each of them was really sent or read.
-    const seen = JSON.stringify([echoing.requests.map(({ headers }) => headers), proxy.logins])
-    for (const sent of [secrets.header, secrets.bearer, ...['helped', 'plugged', 'alice'].map((user) => basicOf(user, secrets))])
+    const seen = JSON.stringify([[...echoing.requests, ...tokens.requests].map(({ headers }) => headers), proxy.logins])
+    for (const sent of [
+      secrets.header,
+      secrets.bearer,
+      secrets.issued,
+      ...['helped', 'plugged', 'alice'].map((user) => basicOf(user, secrets)),
+    ])
       expect(seen).toContain(sent)
 
     const [, port] = await windlass.daemon.line(/"metrics":\{"host":"127\.0\.0\.1","port":(\d+)\}/, { signal })

@@ -4,6 +4,8 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { processorHere } from '../../scripts/release/components.ts'
+import { copyModules, layOut } from '../../scripts/release/tree.ts'
 import { connect } from '../../src/rpc/client.ts'
 import { probe } from '../../src/rpc/socket.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
@@ -67,9 +69,11 @@ describe.skipIf(
     const disk = { name: 'disk', type: 'block', devMajor: 7, devMinor: 0 } as const
     publish(registry, 'test/devices', '1', buildImage({ platform: here, layers: [buildLayer({ tar: [disk] })] }))
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-systemd-'))
+    const release = join(dir.path, 'release')
+    layOut(release, { version: '0.0.0', processor: processorHere, seconds: 1 }, copyModules)
     await using machine = await bootSystemd(
       dir.path,
-      top,
+      release,
       files,
       ['containerd', 'windlass', 'kubelet'].map((name) => `${name}.service`),
       {
@@ -104,13 +108,7 @@ describe.skipIf(
       expect(opened).toContain('Operation not permitted')
 
       const doctor = await machine.run(
-        [
-          '/opt/windlass/node_modules/.bin/node',
-          '/opt/windlass/src/main.ts',
-          '--config',
-          '/etc/windlass/windlass.yaml',
-          'doctor',
-        ],
+        ['/opt/windlass/bin/node', '/opt/windlass/lib/main.js', '--config', '/etc/windlass/windlass.yaml', 'doctor'],
         { signal },
       )
       expect(doctor).toMatch(/^ok +socket +windlass \S+ answers on /m)

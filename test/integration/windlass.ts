@@ -9,6 +9,8 @@ import { mountOverlay, unmount } from '../../src/sys/mount.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { type Daemon, start } from './process.ts'
 
+/** What Node is told wherever the daemon is started; test/deploy holds them together. */
+export const nodeFlags = ['--max-semi-space-size=1', '--optimize-for-size'] as const
 export const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
 export interface Windlass extends AsyncDisposable {
@@ -65,7 +67,7 @@ export async function launchWindlass(
   await mkdir(hosts, { recursive: true })
   const beside = runtime === undefined ? [] : ['--runtime', runtime.kind, '--runtime-endpoint', runtime.socket]
   const hostsDir = runtimesHosts ? [] : ['--hosts-dir', hosts]
-  const args = [main, 'serve', '--root', root, '--socket', socket, ...hostsDir, ...beside]
+  const args = [...nodeFlags, main, 'serve', '--root', root, '--socket', socket, ...hostsDir, ...beside]
   const [program = process.execPath, ...before] = [...wrapper, process.execPath]
   return { root, socket, daemon: start(program, [...before, ...args], env) }
 }

@@ -18,6 +18,8 @@ export interface Link extends AsyncDisposable {
   /** Bytes that were handed on to whoever connects. */
   readonly bytes: number
   readonly cuts: number
+  /** That were made so far. */
+  readonly connections: number
 }
 
 /** Opens one on a free port of 127.0.0.1. */
@@ -31,6 +33,7 @@ class UserSpaceLink implements Link {
   host = ''
   bytes = 0
   cuts = 0
+  connections = 0
   readonly #options: LinkOptions
   readonly #sockets = new Set<Socket>()
   readonly #server = createServer({ allowHalfOpen: true }, (socket) => this.#join(socket))
@@ -58,6 +61,7 @@ class UserSpaceLink implements Link {
   }
 
   #join(near: Socket): void {
+    this.connections++
     const [host = '', port = ''] = this.#options.to.split(':')
     const far = createConnection({ host, port: Number(port), allowHalfOpen: true })
     for (const socket of [near, far]) {

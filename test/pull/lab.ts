@@ -52,14 +52,14 @@ export type LabOptions = RegistryOptions & {
   readonly maxParallelPulls?: number
   /** The registry's tags may be answered with what they named last. */
   readonly mayBeStale?: true
-  readonly onEnd?: NonNullable<PullerOptions['onEnd']>
+  readonly observer?: NonNullable<PullerOptions['observer']>
   readonly identify?: Identify
   readonly recheckAccess?: boolean
   readonly ahead?: NonNullable<PullerOptions['ahead']>
 }
 
 export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabOptions = {}): Promise<Lab> {
-  const { partials, log, history, maxParallelPulls = 4, onEnd, identify, recheckAccess, ahead, ...options } = more
+  const { partials, log, history, maxParallelPulls = 4, observer, identify, recheckAccess, ahead, ...options } = more
   await using resources = new AsyncDisposableStack()
   const temporary = resources.use(await mkdtempDisposable(join(tmpdir(), 'windlass-pull-')))
   const registry = resources.use(await startRegistry(options))
@@ -85,7 +85,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     ...(history === undefined ? {} : { history }),
     ...(mayBeStale === undefined ? {} : { staleTagsFor: [registry.host] }),
     ...(ahead === undefined ? {} : { ahead }),
-    ...(onEnd === undefined ? {} : { onEnd }),
+    ...(observer === undefined ? {} : { observer }),
   })
   resources.defer(() => puller.close())
   const pull: Lab['pull'] = async (request, signal = new AbortController().signal) => {

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -133,5 +143,41 @@ describe('kept parts', () => {
     const from = await kept?.replay({ write: (chunk) => void chunks.push(Buffer.from(chunk)) }, { signal })
     expect(from?.offset).toBe(5 * MB)
     expect(Buffer.concat(chunks).equals(layer.blob.subarray(0, 5 * MB))).toBe(true)
+  })
+
+  describe('that cannot be removed', () => {
+    async function openKept() {
+      const warnings: string[] = []
+      const here = await openDir({ log: { info: () => {}, warn: (_, text) => void warnings.push(text) } })
+      mkdirSync(here.dir)
+      symlinkSync('/dev/full', here.file)
+      const kept = await here.partials.open(descriptor)
+      if (kept === undefined) throw new Error('nothing is kept')
+      // In its place is now what rm refuses, as it does anything on a file system that has become read-only.
+      rmSync(here.file)
+      mkdirSync(here.file)
+      return { ...here, kept, warnings }
+    }
+
+    it('are logged after a failed write, and the transfer goes on', async () => {
+      await using here = await openKept()
+      {
+        await using kept = here.kept
+        await kept.write(layer.blob.subarray(0, 2 * MB))
+      }
+      expect(here.warnings).toEqual([
+        'what comes of this layer is no longer kept for a restart',
+        'what came of this layer cannot be removed; it goes with those that nobody goes on with',
+      ])
+    })
+
+    it('are logged where the layer is here, and that is whole', async () => {
+      await using here = await openKept()
+      {
+        await using kept = here.kept
+        await kept.drop()
+      }
+      expect(here.warnings).toEqual(['what came of this layer cannot be removed; it goes with those that nobody goes on with'])
+    })
   })
 })

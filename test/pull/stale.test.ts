@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { PullObserver } from '../../src/pull/observer.ts'
 import { StaleTags } from '../../src/pull/stale.ts'
 import { parseReference } from '../../src/reference/parse.ts'
 import type { Fault } from '../registry/embedded-registry.ts'
@@ -10,6 +11,10 @@ import { openLab } from './lab.ts'
 const image = buildImage({ layers: [buildLayer({ tar: [{ name: 'a', content: 'a' }] })] })
 const next = buildImage({ layers: [buildLayer({ tar: [{ name: 'b', content: 'b' }] })] })
 const { promise: never } = Promise.withResolvers<void>()
+const observing = (ends: string[]): PullObserver => ({
+  begun: () => ({ event: () => {}, joined: () => {}, ended: ({ result }) => ends.push(result) }),
+  brought: () => {},
+})
 const down: Fault = { kind: 'hang-up' }
 
 describe('a tag that may be stale', () => {
@@ -21,7 +26,7 @@ describe('a tag that may be stale', () => {
     const warnings: object[] = []
     const ends: string[] = []
     const log = { info: () => {}, warn: (fields: object) => void warnings.push(fields) }
-    await using lab = await openLab({ log, mayBeStale: true, onEnd: (_, result) => ends.push(result) })
+    await using lab = await openLab({ log, mayBeStale: true, observer: observing(ends) })
     const request = lab.publish('app:1', image)
     await lab.pull(request)
     lab.registry.fault = () => fault
@@ -39,6 +44,16 @@ describe('a tag that may be stale', () => {
     expect(ends).toEqual(['pulled', 'stale', 'pulled'])
   })
 
+  it('is answered so again while its registry, by 503, has asked for a pause', async () => {
+    await using lab = await openLab({ mayBeStale: true })
+    const request = lab.publish('app:1', image)
+    await lab.pull(request)
+    const asked = lab.registry.requests.length
+    lab.registry.fault = () => ({ kind: 'status', status: 503, headers: { 'retry-after': '20' } })
+    for (let time = 0; time < 2; time++) expect((await lab.pull(request)).id).toBe(image.id)
+    expect(lab.registry.requests.slice(asked).map(({ method }) => method)).toEqual(['HEAD', 'GET'])
+  })
+
   it('is not answered where a registry has answered: it is gone, or may not be read', async () => {
     await using lab = await openLab({ mayBeStale: true })
     const request = lab.publish('app:1', image)
@@ -47,6 +62,8 @@ describe('a tag that may be stale', () => {
     expect(await lab.refusal(request)).toMatchObject({ kind: 'manifest-unknown' })
     lab.registry.fault = () => ({ kind: 'status', status: 403 })
     expect(await lab.refusal(request)).toMatchObject({ kind: 'denied' })
+    lab.registry.fault = () => ({ kind: 'status', status: 429, headers: { 'retry-after': '20' } })
+    for (let time = 0; time < 2; time++) expect(await lab.refusal(request)).toMatchObject({ kind: 'rate-limited' })
   })
 
   it('is not answered where it, or a part of it, is not here', async () => {

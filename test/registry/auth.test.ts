@@ -156,9 +156,32 @@ describe('a bearer token', () => {
   })
 
   it.each([
+    { token: 'abc', access_token: '' },
+    { token: '', access_token: 'abc' },
+    { token: 'abc', access_token: null },
+    { token: 'abc', expires_in: null },
+    { token: 'abc', expires_in: '300' },
+    { token: 'abc', expires_in: 'soon' },
+    { access_token: 'abc', expires_in: [], issued_at: null },
+  ])('is taken from an answer such as %j, and kept', async (answer) => {
+    await using registry = await startRegistry({
+      auth: { kind: 'bearer' },
+      fault: ({ path, headers }) => {
+        if (path === '/token') return { kind: 'status', status: 200, body: JSON.stringify(answer) }
+        return headers.authorization === 'Bearer abc' ? { kind: 'status', status: 404 } : undefined
+      },
+    })
+    await using client = newClient()
+    for (let round = 0; round < 2; round++)
+      await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'manifest-unknown')
+    expect(log(registry).map((line) => line.split(' ').at(-1))).toEqual(['401', '200', '404', '404'])
+  })
+
+  it.each([
     ['too large', JSON.stringify({ token: 'x'.repeat(70_000) })],
     ['no JSON', 'welcome'],
     ['without a token', '{"expires_in":5}'],
+    ['with empty ones', '{"token":"","access_token":null}'],
     ['that would add a header', '{"token":"a\\r\\nx: y"}'],
   ])('is not taken from an answer %s', async (_, body) => {
     await using registry = await registryWith({ kind: 'bearer' }, ({ path }) =>
@@ -269,6 +292,22 @@ describe('credentials', () => {
       'unauthorized',
     )
     expect(failure.detail).toContain('no entry for alice:***')
+    expect(JSON.stringify([failure, client.events])).not.toContain('canary')
+  })
+  it('show in no event and no failure where they are the registry’s own, or a header of hosts.toml', async () => {
+    await using registry = await registryWith({ kind: 'bearer', users }, ({ path, headers, authorization }) => {
+      if (path === '/token') return { kind: 'status', status: 200, body: JSON.stringify({ token: 'canary-issued' }) }
+      if (authorization === 'none') return undefined
+      const message = `sent: ${JSON.stringify([headers.authorization, headers['x-key']])}`
+      return { kind: 'status', status: 403, body: JSON.stringify({ errors: [{ code: 'DENIED', message }] }) }
+    })
+    using dir = certsDir({
+      [`${certsName(registry.host)}/hosts.toml`]: `server = "${registry.origin}"\n[header]\nX-Key = "canary-\\"header"`,
+    })
+    await using client = newClient({ hostsDir: dir.path })
+    const failure = await failureFrom(client.open(registry.host, { credentials: alice }).resolve({ signal: signal() }), 'denied')
+    expect(registry.requests.at(-1)?.headers).toMatchObject({ authorization: 'Bearer canary-issued', 'x-key': 'canary-"header' })
+    expect(failure.detail).toContain('Bearer ***')
     expect(JSON.stringify([failure, client.events])).not.toContain('canary')
   })
 })

@@ -25,17 +25,18 @@ afterEach(() => vi.restoreAllMocks())
 
 const port = (host: string): string => host.split(':')[1] ?? ''
 
-it.each(['169.254.169.254', 'fe80::1', '0.0.0.0', '::', '127.0.0.1', '::1', '::ffff:169.254.169.254'])(
-  'a token realm whose name is %s is not asked',
-  async (address) => {
-    await using registry = await startRegistry({ auth: { kind: 'bearer', realm: 'http://auth.test:1/token' } })
-    resolving({ 'registry.test': ['127.0.0.1'], 'auth.test': [address] })
-    using dir = certsDir({ '_default/hosts.toml': `server = "http://registry.test:${port(registry.host)}"` })
-    await using client = newClient({ hostsDir: dir.path })
-    const failure = await failureFrom(client.open('registry.test').resolve({ signal: signal() }), 'malformed')
-    expect(failure.reason).toContain(`auth.test is ${address}`)
-  },
-)
+it.each([
+  ...['169.254.169.254', 'fe80::1', 'fe80::1%1', '0.0.0.0', '::', '127.0.0.1', '::1', '::ffff:169.254.169.254', '::a9fe:a9fe'],
+  ...['100.100.100.200', '168.63.129.16', '192.0.0.192', 'fd00:ec2::254', 'fd20:ce::254'],
+  ...['64:ff9b::a9fe:a9fe', '64:ff9b:1::7f00:1', '2002:a9fe:a9fe::', '::ffff:7f00:1'],
+])('a token realm whose name is %s is not asked', async (address) => {
+  await using registry = await startRegistry({ auth: { kind: 'bearer', realm: 'http://auth.test:1/token' } })
+  resolving({ 'registry.test': ['127.0.0.1'], 'auth.test': [address] })
+  using dir = certsDir({ '_default/hosts.toml': `server = "http://registry.test:${port(registry.host)}"` })
+  await using client = newClient({ hostsDir: dir.path })
+  const failure = await failureFrom(client.open('registry.test').resolve({ signal: signal() }), 'malformed')
+  expect(failure.reason).toContain(`auth.test is ${address}`)
+})
 
 it('a redirect by a name that changes its address between two looks is judged by the address that is connected to', async () => {
   await using registry = await startRegistry()

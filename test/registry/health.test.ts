@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../src/oci/oci.ts'
+import type { Result } from '../../src/registry/errors.ts'
 import { HostHealth } from '../../src/registry/health.ts'
 import type { Host } from '../../src/registry/hosts.ts'
+import { walk } from '../../src/registry/walk.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { type LoggedRequest, type RegistryOptions, startRegistry, type TestRegistry } from './embedded-registry.ts'
 
@@ -47,6 +49,69 @@ describe('the memory of hosts', () => {
     const hosts = [host('mirror'), host('registry')]
     for (const each of hosts) health.failed(each)
     expect(health.order(hosts)).toEqual({ up: hosts, down: [] })
+  })
+
+  it('has one caller try in the middle of a long pause, now and then, and ends it where that one is answered', () => {
+    let now = 0
+    const health = new HostHealth(() => now)
+    const registry = host('registry')
+    health.pause(registry, 3_600_000, 'rate-limited')
+    expect(health.enter(registry)).toEqual({ kind: 'rate-limited', leftMs: 3_600_000 })
+    // To a request from before the pause, say.
+    health.answered(registry)
+    now = 299_000
+    expect(health.enter(registry)?.leftMs).toBe(3_301_000)
+    for (now of [300_000, 330_000]) {
+      expect(health.enter(registry)).toBeUndefined()
+      expect(health.enter(registry)?.leftMs).toBe(3_600_000 - now)
+    }
+    health.pause(registry, 60_000, 'server-error')
+    expect(health.enter(registry)).toEqual({ kind: 'server-error', leftMs: 60_000 })
+    health.pause(registry, 3_600_000, 'rate-limited')
+    now = 700_000
+    expect(health.enter(registry)).toBeUndefined()
+    health.served(registry)
+    expect(health.enter(registry)).toBeUndefined()
+  })
+
+  it('has one pull of many try, and the others fail at once meanwhile', async () => {
+    let now = 0
+    let asked = 0
+    const health = new HostHealth(() => now)
+    const { promise, resolve } = Promise.withResolvers<Result<string>>()
+    const pull = (answer: Result<string> | Promise<Result<string>>) => {
+      const wanted = { reference: 'app', absent: () => ({ kind: 'internal', what: 'nobody said so' }) as const }
+      const options = { hosts: [host('registry')], path: '', wanted, health, pace: {}, log: () => {}, signal: signal() }
+      return walk(options, async () => {
+        asked++
+        return await answer
+      })
+    }
+    const limited: Result<string> = { trouble: { kind: 'rate-limited', result: '429', retryAfterMs: 3_600_000 } }
+    await failureFrom(pull(limited), 'rate-limited')
+    now = 300_000
+    const first = pull(promise)
+    for (let time = 0; time < 3; time++) expect((await failureFrom(pull(limited), 'rate-limited')).retryAfterSeconds).toBe(3_300)
+    expect(asked).toBe(2)
+    resolve({ value: 'the manifest' })
+    expect(await first).toBe('the manifest')
+    expect(await pull({ value: 'another' })).toBe('another')
+  })
+
+  it('keeps the host that is asked for, whatever names pods make up', () => {
+    const health = new HostHealth(() => 0)
+    const [mirror, registry] = [host('mirror'), host('registry')]
+    health.pause(registry, 60_000, 'rate-limited')
+    health.failed(mirror)
+    for (let at = 0; at < 3_000; at++) {
+      health.pause(host(`made-up-${at}`), 60_000, 'rate-limited')
+      health.failed(host(`made-up-${at}`))
+      if (at % 500 === 0) health.order([mirror, registry])
+      if (at % 500 === 0) health.enter(registry)
+    }
+    expect(health.enter(registry)).toBeDefined()
+    expect(health.order([mirror, registry]).up).toEqual([registry])
+    expect(health.enter(host('made-up-0'))).toBeUndefined()
   })
 })
 
@@ -156,6 +221,49 @@ describe('429', () => {
     const resolve = async () => (await client.open(registry.host).resolve({ signal: signal() }))?.host
     expect([await resolve(), await resolve()]).toEqual([registry.host, registry.host])
     expect(mirror.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['400 digits', '9'.repeat(400)],
+    ['the year 9999', 'Fri, 31 Dec 9999 23:59:59 GMT'],
+  ])('for longer than a day is for a day (Retry-After: %s)', async (_, text) => {
+    await using registry = await registryWithImage({
+      fault: () => ({ kind: 'status', status: 429, headers: { 'retry-after': text } }),
+    })
+    await using client = newClient()
+    const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'rate-limited')
+    expect(failure.retryAfterSeconds).toBe(86_400)
+  })
+
+  it('of a token server is for the login it was said to', async () => {
+    await using registry = await registryWithImage({ auth: { kind: 'bearer', users: { alice: 'a', bob: 'b' } } })
+    registry.fault = ({ path, query }) =>
+      path === '/token' && query.get('account') === 'alice'
+        ? { kind: 'status', status: 429, headers: { 'retry-after': '3600' } }
+        : undefined
+    await using client = newClient()
+    const as = (username: string, password: string, repository = 'team/app') =>
+      client.open(registry.host, { credentials: { kind: 'basic', username, password }, repository }).resolve({ signal: signal() })
+    expect((await failureFrom(as('alice', 'a'), 'rate-limited')).host).toBe(`token server ${registry.host}`)
+    expect((await as('bob', 'b'))?.host).toBe(registry.host)
+    const asked = registry.count('GET', '/token')
+    const failure = await failureFrom(as('alice', 'a', 'team/other'), 'rate-limited')
+    expect(failure.retryAfterSeconds).toBeGreaterThan(3590)
+    expect(registry.count('GET', '/token')).toBe(asked)
+  })
+
+  it.each([429, 503])('or %i of whom a redirect leads to keeps nobody from the registry', async (status) => {
+    await using storage = await startRegistry({
+      fault: () => ({ kind: 'status', status, headers: { 'retry-after': '3600' } }),
+    })
+    await using registry = await registryWithImage({
+      fault: ({ path }) => (path.includes('/blobs/') ? { kind: 'redirect', location: `${storage.origin}/blob` } : undefined),
+    })
+    await using client = newClient()
+    const layer = layerOf(registry.putBlob(bytes), bytes)
+    const refused = client.open(registry.host).fetch(layer, new Keeper(), { signal: signal() })
+    await failureFrom(refused, status === 429 ? 'rate-limited' : 'registry-unavailable')
+    expect((await client.open(registry.host).resolve({ signal: signal() }))?.host).toBe(registry.host)
   })
 
   it('for longer than a minute fails at once, for all, and says for how long', async () => {

@@ -73,6 +73,30 @@ ca = "root.pem"
     expect(own?.capabilities.has('resolve')).toBe(true)
   })
 
+  it('knows the registry itself by another spelling, as hosts have many', async () => {
+    using dir = certsDir({ '_default/hosts.toml': 'server = "https://r.example:0443"' })
+    for (const registry of ['r.example', 'R.example', 'r.example:443'])
+      expect((await hostsOf(registry, dir.path)).map(({ named }) => named)).toEqual([true])
+    expect((await hostsOf('r.example:5000', dir.path)).map(({ named }) => named)).toEqual([false])
+  })
+
+  it('takes other paths of the registry’s own host for mirrors, but not where it says that the registry itself is there', async () => {
+    const named = async (toml: string) => {
+      using dir = certsDir({ 'r.example/hosts.toml': toml })
+      return (await hostsOf('r.example', dir.path)).map(({ path, named, namespace }) => [path, named, namespace])
+    }
+    const mirror = '[host."https://r.example/cache/v2"]\noverride_path = true\n'
+    expect(await named(`${mirror}[host."https://r.example"]\n`)).toEqual([
+      ['/cache/v2', false, 'r.example'],
+      ['/v2', true, undefined],
+      ['/v2', true, undefined],
+    ])
+    expect(await named(`server = "https://r.example/own/v2"\noverride_path = true\n${mirror}`)).toEqual([
+      ['/cache/v2', false, 'r.example'],
+      ['/own/v2', true, undefined],
+    ])
+  })
+
   it('falls back to HTTP only where an http host has TLS settings and a port other than 80', async () => {
     using dir = certsDir({
       'r.example/hosts.toml':
@@ -131,6 +155,11 @@ ca = "root.pem"
   it.each([
     ['server = "https://x', 1, undefined],
     ['\n\nserver = 5', 3, 'server'],
+    ['[header]\nX-Key = "canary\\nb"', undefined, 'header.X-Key'],
+    ['[host."https://b".header]\nX-Key = ["a", "canary\u2028"]', 1, 'host.https://b.header.X-Key.1'],
+    ['[header]\n"X Key" = "canary"', undefined, 'header.X Key'],
+    ['[host."https://user:canary@b"]\ncapabilities = ["fly"]', 2, 'host.https://***@b.capabilities.0'],
+    ['[host."user:canary@b"]\nskip_verify = 1', 2, 'host.***@b.skip_verify'],
     [
       '[host."https://a"]\ncapabilities = ["pull"]\n[host."https://b"]\n  capabilities = ["fly"]',
       4,
@@ -142,7 +171,9 @@ ca = "root.pem"
   ])('that does not say what it must fails with its line: %j', async (text, line, field) => {
     using dir = certsDir({ 'r.example/hosts.toml': text })
     const failure = await failureFrom(hostsOf('r.example', dir.path), 'bad-config')
-    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, line, ...(field === undefined ? {} : { field }) })
+    expect(failure).toMatchObject({ file: `${dir.path}/r.example/hosts.toml`, ...(field === undefined ? {} : { field }) })
+    expect(failure.line).toBe(line)
+    expect(JSON.stringify(failure)).not.toContain('canary')
   })
 
   it('that names a file which is not there fails with that file', async () => {

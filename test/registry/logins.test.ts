@@ -1,13 +1,16 @@
 /** Several logins within one pull: which is tried where, and what is told of those that are refused. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { authFileSource } from '../../src/credentials/auth-file.ts'
 import { createKeyring, fixedSource } from '../../src/credentials/credentials.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
 import type { Keyring } from '../../src/registry/registry.ts'
+import { unlessAborted } from '../../src/task/flights.ts'
 import { b64, place } from '../credentials/places.ts'
 import { aManifest, certsDir, certsName, failureFrom, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { basicAuthorization, hasDockerRegistry, login, pushBlob, pushManifest, startDockerRegistry } from './docker-registry.ts'
-import { type Auth, startRegistry, type TestRegistry } from './embedded-registry.ts'
+import { type Auth, type Fault, startRegistry, type TestRegistry } from './embedded-registry.ts'
 
 const keyringOf = (logins: readonly (readonly [string, string])[], problems: readonly string[] = []): Keyring => ({
   candidates: async () => ({ logins: logins.map(([username, password]) => ({ kind: 'basic', username, password })), problems }),
@@ -36,6 +39,60 @@ describe('a pull without credentials', () => {
     const before = registry.requests.length
     await repository.fetch(layerOf(digest, bytes), new Keeper(), { signal: signal() })
     expect(registry.requests.slice(before).map(({ status }) => status)).toEqual([200])
+  })
+
+  it('goes on after a 404, by which registries hide what is private', async () => {
+    await using registry = await registryWith({ kind: 'none' })
+    const visibleTo =
+      (login: string) =>
+      ({ headers }: { headers: IncomingHttpHeaders }): Fault | undefined => {
+        if (headers.authorization === undefined)
+          return { kind: 'status', status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }
+        if (headers.authorization === `Basic ${b64('revoked:x')}`) return { kind: 'status', status: 403 }
+        return headers.authorization === `Basic ${b64(login)}` ? undefined : { kind: 'status', status: 404, code: 'NAME_UNKNOWN' }
+      }
+    registry.fault = visibleTo('bob:canary-new')
+    await using client = newClient({ keyring: keyringOf([wrong, right]) })
+    expect(await client.open(registry.host).resolve({ signal: signal() })).toBeDefined()
+    registry.fault = visibleTo('nobody')
+    const absent = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'manifest-unknown')
+    expect(absent.tried[0]?.result).toMatch(/^404 NAME_UNKNOWN.*; as user alice: 404 NAME_UNKNOWN/)
+    await using mixed = newClient({ keyring: keyringOf([['revoked', 'x'], right]) })
+    const denied = await failureFrom(mixed.open(registry.host).resolve({ signal: signal() }), 'denied')
+    expect(denied).toMatchObject({ user: 'revoked', detail: expect.stringMatching(/; as user bob: 404 NAME_UNKNOWN/) })
+  })
+
+  it('is told that there is nothing where nobody was asked to log in, once', async () => {
+    await using registry = await startRegistry()
+    await using client = newClient({ keyring: keyringOf([wrong, right]) })
+    await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'manifest-unknown')
+    expect(registry.requests).toHaveLength(1)
+  })
+
+  it('asks the keyring once for who ask at the same time, and goes on where the first of them leaves', async () => {
+    await using registry = await registryWith({ kind: 'basic', username: 'bob', password: 'canary-new' })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let asked = 0
+    const keyring: Keyring = {
+      candidates: async (target, options) => {
+        asked++
+        await unlessAborted(promise, options.signal)
+        return keyringOf([right]).candidates(target, options)
+      },
+    }
+    await using client = newClient({ keyring })
+    const repository = client.open(registry.host)
+    const leaving = new AbortController()
+    const leaver = repository.resolve({ signal: leaving.signal })
+    await expect.poll(() => asked).toBe(1)
+    const stayer = repository.resolve({ signal: signal() })
+    // It reads its hosts first; then it waits with the other.
+    await setImmediate()
+    leaving.abort()
+    await failureFrom(leaver, 'cancelled')
+    resolve()
+    expect(await stayer).toBeDefined()
+    expect(asked).toBe(1)
   })
 
   it('that lasts longer than a login asks the node for another, once', async () => {

@@ -15,6 +15,18 @@ describe('the pace of an answer', () => {
     expect((await slow).message).toBe('no byte for 0.2 s')
   })
 
+  it('is lost where no head comes in time, and not by a head that came', async () => {
+    const { pace, slow } = watched({ headMs: 200 })
+    using _pace = pace
+    pace.run()
+    expect((await slow).message).toBe('timeout while waiting for an answer')
+    const heard = watched({ headMs: 200 })
+    using _heard = heard.pace
+    heard.pace.run()
+    heard.pace.heard()
+    expect(await Promise.race([heard.slow, delay(600)])).toBeUndefined()
+  })
+
   it('is lost where bytes come one by one', async () => {
     const { pace, slow } = watched({ slow: { bytes: 1000, ms: 300 } })
     using _pace = pace

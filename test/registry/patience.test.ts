@@ -1,6 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { mediaTypes } from '../../src/oci/oci.ts'
+import { PATIENCE_MS } from '../../src/registry/patience.ts'
+import type { Keyring } from '../../src/registry/registry.ts'
 import { openLink } from '../network/link.ts'
-import { certsDir, certsName, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
+import { aManifest, certsDir, certsName, Keeper, layerOf, newClient, pattern, signal } from './client-under-test.ts'
 import { startRegistry } from './embedded-registry.ts'
 
 it('a mirror that delivers keeps its turn, however often its connections break and it is waited for', async () => {
@@ -17,4 +21,22 @@ it('a mirror that delivers keeps its turn, however often its connections break a
   expect(sink.bytes.equals(bytes)).toBe(true)
   expect([transfer.host, transfer.attempts]).toEqual([link.host, 8])
   expect(registry.requests).toHaveLength(0)
+})
+
+it('a mirror is not to blame for the time it takes to find out who logs in there', async () => {
+  await using registry = await startRegistry()
+  await using mirror = await startRegistry({ auth: { kind: 'basic', username: 'bob', password: 'b' } })
+  mirror.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+  using dir = certsDir({ [`${certsName(registry.host)}/hosts.toml`]: `[host."${mirror.origin}"]` })
+  const keyring: Keyring = {
+    candidates: async (_, { signal }) => {
+      // As long as that is what is tested: a helper has 30 s.
+      await delay(PATIENCE_MS + 500, undefined, { signal })
+      return { logins: [{ kind: 'basic', username: 'bob', password: 'b' }], problems: [] }
+    },
+  }
+  await using client = newClient({ hostsDir: dir.path, keyring })
+  const document = await client.open(registry.host).resolve({ signal: signal() })
+  expect(document?.host).toBe(mirror.host)
+  expect(client.events.filter(({ type }) => type === 'host-failed')).toEqual([])
 })

@@ -110,6 +110,14 @@ describe('mirrors in containerd’s own configuration', () => {
     expect(await asked('localhost:5000/x', {})).toEqual(['http://localhost:5000/v2 -'])
   })
 
+  it('may be below another path of the registry’s host, and then are no more than mirrors, unless nothing else is listed of it', async () => {
+    expect(await asked('r.example/x', { 'r.example': ['https://r.example/cache', 'https://r.example'] })).toEqual([
+      'https://r.example/cache r.example',
+      'https://r.example/v2 -',
+    ])
+    expect(await asked('r.example/x', { 'r.example': ['https://r.example/cache'] })).toEqual(['https://r.example/cache -'])
+  })
+
   it('that are no addresses are an error that names the file', async () => {
     const failure = await failureFrom(asked('r.example/x', { '*': ['ftp://m.example'] }), 'bad-config')
     expect(failure).toMatchObject({ file: inline.file, reason: expect.stringContaining('ftp://m.example') })

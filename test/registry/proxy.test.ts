@@ -51,6 +51,17 @@ describe('NO_PROXY', () => {
 })
 
 describe('a proxy', () => {
+  it('whose password has a % that escapes nothing stops the start, and shows no part of it', () => {
+    const proxies = () => proxiesFrom({ http: '', https: 'http://u:canary50%off@proxy.example:3128', noProxy: '' })
+    expect(proxies).toThrow(
+      expect.objectContaining({ failure: expect.objectContaining({ kind: 'invalid-argument', what: 'HTTPS_PROXY' }) }),
+    )
+    expect(proxies).not.toThrow(/canary/)
+    const right = proxiesFrom({ http: '', https: 'http://u:50%25off@proxy.example:3128', noProxy: '' })
+    const authorization = `Basic ${Buffer.from('u:50%off').toString('base64')}`
+    expect(right(new URL('https://r.example'))).toMatchObject({ authorization })
+  })
+
   it('is the one for the scheme; the configuration goes before the environment, upper case before lower', () => {
     const env = { HTTP_PROXY: 'one.example:1', https_proxy: 'https://two.example', HTTPS_PROXY: '', NO_PROXY: 'x.example' }
     expect(proxySettings({}, env)).toEqual({ http: 'one.example:1', https: 'https://two.example', noProxy: 'x.example' })

@@ -98,6 +98,34 @@ describe('registries.conf', () => {
     expect(failure).toMatchObject({ what: 'image bad.example/x:1', reason: expect.stringContaining(`is blocked in ${dir.file}`) })
   })
 
+  it.each([
+    ['docker.io', ['nginx', 'registry-1.docker.io/library/nginx', 'index.docker.io/library/nginx', 'Docker.io/library/nginx']],
+    ['registry-1.docker.io', ['nginx']],
+    ['bad.example:5000', ['bad.example:5000/x', 'Bad.Example:5000/x', 'bad.example:05000/x']],
+    ['Bad.example/team', ['bad.example/team/x', 'bad.example:443/team/x']],
+    ['*.Bad.example', ['a.bad.EXAMPLE/x']],
+    ['*.docker.io', ['registry-1.docker.io/library/nginx']],
+  ])('blocks %s however it is spelt', async (prefix, names) => {
+    using dir = etc(`[[registry]]\nprefix = "${prefix}"\nlocation = "r.example"\nblocked = true\n`)
+    for (const name of names) await failureFrom(hostsFor(parseReference(name), { registriesConf: dir.file }), 'invalid-argument')
+    const others = ['other.example/x', 'bad.example:5001/x', 'bad.example/other']
+    for (const name of others)
+      expect((await hostsFor(parseReference(name), { registriesConf: dir.file })).map(({ path }) => path)).toEqual(['/v2'])
+  })
+
+  it('has for a reference the prefix that covers most of it, not the one that is spelt longest', async () => {
+    const entry = (prefix: string, location: string) => `[[registry]]\nprefix = "${prefix}"\nlocation = "${location}"\n`
+    const conf = `${entry('registry-1.docker.io', 'host.example')}${entry('docker.io/library', 'path.example')}`
+    expect(await asked('nginx', conf)).toEqual(['https://path.example/v2/nginx'])
+    expect(await asked('team/nginx', conf)).toEqual(['https://host.example/v2/team/nginx'])
+  })
+
+  it('replaces what the prefix covers, and knows the registry itself, however the name is spelt', async () => {
+    const conf = (location: string) => `[[registry]]\nprefix = "r.example:5000/team"\nlocation = "${location}"\n`
+    expect(await asked('R.example:05000/team/x', conf('m.example/t'))).toEqual(['https://m.example/v2/t/x'])
+    expect(await asked('R.example:05000/team/x', conf('r.example:5000/team'))).toEqual(['https://r.example:5000/v2/team/x named'])
+  })
+
   it('is laid over by its drop-ins, in order of their names, entry by entry', async () => {
     using dir = etc('[[registry]]\nlocation = "r.example"\n[[registry.mirror]]\nlocation = "first.example"\n', {
       'registries.conf.d/90.conf': '[[registry]]\nprefix = "r.example"\nlocation = "ninety.example"\n',
@@ -155,6 +183,29 @@ describe('registries.conf', () => {
     using strict = etc(`[[registry]]\nlocation = "localhost:${port}"\n`)
     await using other = newClient({ registriesConf: strict.file })
     await failureFrom(other.open(`localhost:${port}`).resolve({ signal: signal() }), 'registry-unavailable')
+  })
+
+  it('has mirrors on the registry’s own host, too, which see no login of a caller and confirm nothing', async () => {
+    await using registry = await startRegistry({ auth: { kind: 'basic', username: 'alice', password: 'right' } })
+    const digest = registry.putManifest('pub/team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    const open: string[] = []
+    registry.fault = ({ path, authorization }) => {
+      if (!path.includes('/pub/')) return undefined
+      open.push(authorization)
+      return { kind: 'status', status: 200, headers: { 'content-type': mediaTypes.ociManifest }, body: aManifest }
+    }
+    const at = (path: string) => `location = "${registry.host}/${path}"\ninsecure = true\n`
+    using dir = etc(`[[registry]]\n${at('team')}[[registry.mirror]]\n${at('pub/team')}`)
+    await using client = newClient({ registriesConf: dir.file })
+    const as = (password: string) => client.open(registry.host, { credentials: { kind: 'basic', username: 'alice', password } })
+    const stranger = as('wrong')
+    expect(await stranger.resolve({ signal: signal() })).toBeDefined()
+    await failureFrom(stranger.confirm(digest, { signal: signal() }), 'unauthorized')
+    registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+    const alice = as('right')
+    expect(await alice.resolve({ signal: signal() })).toBeDefined()
+    await alice.confirm(digest, { signal: signal() })
+    expect(new Set(open)).toEqual(new Set(['none']))
   })
 
   it('is read for every pull; a mirror gets the repository it knows, no ns, and the registry what the mirror lacks', async () => {

@@ -4,6 +4,7 @@ import { chooseChallenge } from '../../src/registry/challenge.ts'
 import { clean, parseErrorBody } from '../../src/registry/errors.ts'
 import { forbiddenTarget } from '../../src/registry/guard.ts'
 import { parseRetryAfter, retryDelay } from '../../src/registry/retry.ts'
+import { secretsOf } from '../../src/registry/secrets.ts'
 
 describe('a challenge', () => {
   const bearer = {
@@ -69,6 +70,18 @@ describe('a target a registry names', () => {
     ['http://127.0.0.1:5001/', 'http://localhost:5000', true],
     ['file:///etc/passwd', registry, false],
     ['https://user:pw@cdn.example/', registry, false],
+    ['https://localhost./', registry, false],
+    ['https://100.100.100.200/', registry, false],
+    ['https://168.63.129.16/', registry, false],
+    ['https://192.0.0.192/', registry, false],
+    ['https://[fd20:ce::254]/', registry, false],
+    ['https://[fec0::1]/', registry, false],
+    ['https://[::169.254.169.254]/', registry, false],
+    ['https://[64:ff9b::a9fe:a9fe]/', registry, false],
+    ['https://[2002:7f00:1::]/', registry, false],
+    ['https://[2002:a00:1::1]/', registry, false],
+    ['https://[64:ff9b::cb00:7101]/', registry, true],
+    ['https://[2001:db8::1]/', registry, true],
   ])('%s for %s: %s', (target, from, allowed) => {
     expect(forbiddenTarget(new URL(target), new URL(from)) === undefined).toBe(allowed)
   })
@@ -81,6 +94,9 @@ describe('waiting', () => {
     ['0', 0],
     ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
     ['Thu, 01 Jan 2015 00:00:30 GMT', 0],
+    ['31536000', 86_400_000],
+    ['9'.repeat(400), 86_400_000],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', 86_400_000],
     ['soon', undefined],
     ['-5', undefined],
     ['', undefined],
@@ -113,10 +129,29 @@ describe('what a registry says', () => {
   it('is shown without secrets, signed queries and control characters', () => {
     const pair = Buffer.from('u:canary-1').toString('base64')
     const text = `bad canary-1\u001b[31m\n${pair} see https://s3.example/x?X-Amz-Signature=abc and`
-    expect(clean(text, login)).toBe('bad *** [31m *** see https://s3.example/x?*** and')
+    expect(clean(text, secretsOf(login, {}))).toBe('bad *** [31m *** see https://s3.example/x?*** and')
+  })
+  it.each([
+    ['p"<é&=/\\', JSON.stringify('p"<é&=/\\')],
+    ['p"<é&=/\\', '"p\\"\\u003cé\\u0026=/\\\\"'],
+    ['p"<é&=/\\', JSON.stringify(JSON.stringify('p"<é&=/\\'))],
+    ['p"<é&=/\\', encodeURIComponent('p"<é&=/\\')],
+    ['p"<é&=/\\', 'p&quot;&lt;é&amp;=/\\'],
+    ['p"<é&=/\\', 'p&#34;&lt;é&amp;=/\\'],
+    ['line\nend', 'line\nend'],
+    ['x'.repeat(5000), 'x'.repeat(5000)],
+  ])('is shown without a password in whichever way it is written: %j in %.20s', (password, written) => {
+    const secrets = secretsOf({ ...login, password }, {})
+    expect(clean(`sent: ${written} by u`, secrets)).toMatch(/^sent: "?\\?"?\*\*\*"?\\?"? by u$/)
+  })
+  it('is shown without the headers that went along, and what is in a login among them', () => {
+    const headers = { 'x-key': ['canary-2'], 'x-zone': ['eu'], proxied: `Basic ${Buffer.from('v:canary-3').toString('base64')}` }
+    const secrets = secretsOf({ kind: 'anonymous' }, { ...headers, authorization: 'Bearer canary-4' })
+    expect(clean('eu: canary-2 canary-3 canary-4', secrets)).toBe('eu: *** *** ***')
+    expect(clean('100% of \\n it', secrets)).toBe('100% of \\n it')
   })
   it('is the code and message of its JSON, or the text that it is', () => {
-    const body = (text: string) => parseErrorBody(Buffer.from(text), login)
+    const body = (text: string) => parseErrorBody(Buffer.from(text), secretsOf(login, {}))
     expect(body('{"errors":[{"code":"DENIED","message":"no"}]}')).toEqual({ code: 'DENIED', text: 'DENIED: no' })
     expect(body('{"details":"incorrect password"}')).toEqual({ code: undefined, text: 'incorrect password' })
     expect(body('plain words')).toEqual({ code: undefined, text: 'plain words' })

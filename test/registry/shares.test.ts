@@ -45,6 +45,16 @@ describe('a large layer from a registry that limits each connection', () => {
     expect(longest).toBe(SEGMENT)
   })
 
+  it('takes as many connections as it may have at once', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await using registry = await startRegistry({ ...each, fault: inRanges(() => ({ kind: 'hold', until: promise })) })
+    const fetching = fetchFrom(registry)
+    // None of the four has brought a byte.
+    await expect.poll(() => ranges(registry), { timeout: 5_000 }).toHaveLength(limits.maxConnectionsPerLayer)
+    resolve()
+    expect((await fetching).isRight).toBe(true)
+  })
+
   it('comes over one where only one is allowed, for the layer or to the host', async () => {
     const oneOf = async (some: Partial<TransferLimits>) => {
       await using registry = await startRegistry({ blobBytesPerSecond: 10 * MB })
@@ -75,6 +85,22 @@ describe('a large layer from a registry that limits each connection', () => {
   ])('comes over one from a registry that takes ranges and %s', async (_, fault) => {
     await using registry = await startRegistry({ blobBytesPerSecond: 10 * MB, fault: inRanges(() => fault) })
     expect((await fetchFrom(registry)).isRight).toBe(true)
+  })
+
+  it('is given up where each range brings a byte and no more', async () => {
+    await using registry = await startRegistry({
+      ...each,
+      fault: (request) =>
+        request.range !== undefined
+          ? { kind: 'cut', afterBytes: 1 }
+          : request.path.includes('/blobs/')
+            ? { kind: 'cut', afterBytes: 15 * MB }
+            : undefined,
+    })
+    await using client = newClient({ transfers: limits })
+    const work = client.open(registry.host).fetch(layerOf(registry.putBlob(bytes), bytes), new Keeper(), { signal: signal() })
+    await failureFrom(work, 'registry-unavailable')
+    expect(ranges(registry).length).toBeLessThan(20)
   })
 
   it('is not put together from what has another ETag', async () => {

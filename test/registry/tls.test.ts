@@ -42,6 +42,30 @@ describe.skipIf(!hasOpenssl)('TLS', () => {
     expect(await client.open(registry.host).resolve({ signal: signal() })).toBeDefined()
   })
 
+  it('takes the authorities of hosts.toml along where a registry sends us, no client certificate, and skip_verify to its own name alone', async () => {
+    await using wanting = await registryOver({ tls: { ...server, clientCa: ca } })
+    const stranger = makeCertificates()
+    await using other = await registryOver({ tls: stranger.server })
+    await using trusted = await registryOver({ tls: server })
+    const resolve = async (origin: string, text: string) => {
+      await using registry = await startRegistry({
+        tls: server,
+        fault: ({ path }) => ({ kind: 'redirect', location: `${origin}${path}` }),
+      })
+      using dir = withToml(registry.host, `server = "${registry.origin}"\nclient = [["client.pem", "client.key"]]\n${text}\n`)
+      await using client = newClient({ hostsDir: dir.path })
+      return await client.open(registry.host).resolve({ signal: signal() })
+    }
+    expect(await resolve(trusted.origin, 'ca = "ca.pem"')).toBeDefined()
+    const unshown = await failureFrom(resolve(wanting.origin, 'ca = "ca.pem"'), 'registry-unavailable')
+    expect(unshown.tried[0]?.result).toMatch(/certificate required|alert|closed|reset/)
+    expect(wanting.requests).toEqual([])
+    expect(await resolve(other.origin, 'skip_verify = true')).toBeDefined()
+    const byOtherName = other.origin.replace('127.0.0.1', 'localhost')
+    const unverified = await failureFrom(resolve(byOtherName, 'skip_verify = true'), 'registry-unavailable')
+    expect(unverified.tried[0]?.result).toMatch(/certificate/)
+  })
+
   it('shows the client certificate of hosts.toml to who asks for one', async () => {
     await using registry = await registryOver({ tls: { ...server, clientCa: ca } })
     const text = `server = "https://${registry.host}"\nca = "ca.pem"`

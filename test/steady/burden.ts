@@ -9,16 +9,18 @@ const SMALL_FILE = 8 * 1024
 const MIB = 2 ** 20
 const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }
 
-/** Each of four layers: one file of half its bytes, and small files. */
+/** Of four layers: one file of half its bytes, and small files. */
+export function largeImage(i: number, mib: number): Burden {
+  const half = (mib * MIB) / 2
+  const sizes = Array.from({ length: Math.floor(half / SMALL_FILE / 3) }, () => SMALL_FILE)
+  const layers = [[half], sizes, sizes, sizes].map((each, layer) =>
+    buildLayer({ tar: filesOf(`large${i}-${layer}`, each), compression: layer % 2 === 0 ? 'zstd' : 'gzip' }),
+  )
+  return { name: `steady/large${i}`, image: buildImage({ platform, layers }) }
+}
+
 export const largeImages = (count: number, mib: number): readonly Burden[] =>
-  Array.from({ length: count }, (_, i) => {
-    const half = (mib * MIB) / 2
-    const sizes = Array.from({ length: Math.floor(half / SMALL_FILE / 3) }, () => SMALL_FILE)
-    const layers = [[half], sizes, sizes, sizes].map((each, layer) =>
-      buildLayer({ tar: filesOf(`large${i}-${layer}`, each), compression: layer % 2 === 0 ? 'zstd' : 'gzip' }),
-    )
-    return { name: `steady/large${i}`, image: buildImage({ platform, layers }) }
-  })
+  Array.from({ length: count }, (_, i) => largeImage(i, mib))
 
 export const smallImages = (count: number): readonly Burden[] =>
   Array.from({ length: count }, (_, i) => {

@@ -1,7 +1,8 @@
 /** What a daemon holds at a moment, as the kernel counts it. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { descendantsOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
-import { descendantsOf, run } from '../integration/process.ts'
+import { run } from '../integration/process.ts'
 
 export type Reading = {
   readonly rss: number

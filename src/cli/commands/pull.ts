@@ -16,12 +16,14 @@ import { jsonView, silentView, viewFor } from '../progress/view.ts'
 import { reportForPeople } from '../pull-report.ts'
 import { note, type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
+import { TraceFile } from '../trace-file.ts'
 
 export function addPull(program: Command, session: Session): void {
   asking(program.command('pull').description('pull an image: verified layer by layer, visible once it is whole'))
     .option('--json', 'write every event to stdout as one line of JSON')
     .option('-q, --quiet', 'no progress, only the result')
     .option('--report', 'tell where the time went, layer by layer, once it has ended')
+    .option('--trace <file>', 'write where the time went as trace events, which ui.perfetto.dev opens')
     .option('--expires <duration>', 'let the image go by itself after this time, such as 24h; beside containerd', expiresOption)
     .addHelpText(
       'after',
@@ -33,6 +35,7 @@ helpers they name; where they have none for this registry, the daemon's own, if 
 later one; a pull without --expires, kubelet's or yours, takes the time away. A pod that finds the image there (IfNotPresent) does not
 pull: it takes nothing away. containerd 2.1.9 removes such an image with its first collection after the time; 1.6 and 1.7 leave it.
 --report goes to stderr; with -o json or yaml it is part of the result. windlass history has the same of every pull, later too.
+--trace writes the file for a pull that fails, too. Who joins a pull under way sees what went before as of the moment of joining.
 With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
@@ -42,6 +45,7 @@ Examples:
   windlass --root ./images pull debian:12        # no daemon needed
   windlass pull --expires 24h registry.example/tomorrow:v3
   windlass pull --report debian:12
+  windlass pull --trace pull.json debian:12      # open pull.json in ui.perfetto.dev
   windlass pull --json debian:12 | jq 'select(.type == "layer")'`,
     )
     .action(async (image: string, options: Options) => {
@@ -122,6 +126,8 @@ async function pull(session: Session, ask: PullAsk, options: Options): Promise<v
   const json = switchOption(options, 'json')
   const startedAt = new Date()
   const started = performance.now()
+  const traced = textOption(options, 'trace')
+  await using trace = traced === undefined ? undefined : await TraceFile.create(traced, started)
   await using backend = await session.backend()
   const seen: PullEvent[] = []
   const wantsReport = switchOption(options, 'report')
@@ -136,17 +142,23 @@ async function pull(session: Session, ask: PullAsk, options: Options): Promise<v
       signal,
       onEvent: (event) => {
         if (event.type !== 'progress') seen.push(event)
+        trace?.hear(event)
         view.event(event)
       },
     })
-  })().catch((error: unknown) => {
-    if (wantsReport) showReport(reported({ kind: kindOf(error) ?? 'unknown', message: textOf(error) }))
+  })().catch(async (error: unknown) => {
+    const failed = reported({ kind: kindOf(error) ?? 'unknown', message: textOf(error) })
+    if (wantsReport) showReport(failed)
+    // Why there is no image matters more than why there is no trace.
+    await trace?.write(failed).catch((lost: unknown) => warn(io, `no trace: ${textOf(lost)}`))
     throw error
   })
-  if (wantsReport && (json || session.format() === 'table')) showReport(reported())
+  const told = reported()
+  await trace?.write(told)
+  if (wantsReport && (json || session.format() === 'table')) showReport(told)
   if (json) return
   const expiry = ask.expiresAfterMs === undefined ? {} : await expiryOf(session, backend, imageId)
-  const report = wantsReport ? { report: historyDocument(reported()) } : {}
+  const report = wantsReport ? { report: historyDocument(told) } : {}
   await print(io, session.format(), { ...outcome(imageId, ask.reference, seen), ...report, ...expiry }, () => `${imageId}\n`)
 }
 

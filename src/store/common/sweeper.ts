@@ -4,13 +4,16 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failureOf } from '../../failure/failure.ts'
+import { beside } from '../../task/beside.ts'
 import type { JanitorData, JanitorDuties } from './janitor.ts'
 import type { StoreLog } from './log.ts'
-import { beside, Thread } from './thread.ts'
+import { Thread } from './thread.ts'
 
 /** How long the end of the store waits for the trash to be empty; the next start removes what is left. */
 const PATIENCE_MS = 2000
 const RETRY_MS = 60_000
+/** A thread that waits holds 9 MB. */
+const IDLE_MS = 10_000
 
 export class Sweeper implements AsyncDisposable {
   readonly #data: JanitorData
@@ -21,6 +24,7 @@ export class Sweeper implements AsyncDisposable {
   /** What could not be moved into the trash yet. */
   readonly #left = new Set<string>()
   #retry: NodeJS.Timeout | undefined
+  #resting: NodeJS.Timeout | undefined
 
   constructor(trash: string, log: StoreLog) {
     this.#data = { trash, stop: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT) }
@@ -36,9 +40,10 @@ export class Sweeper implements AsyncDisposable {
 
   /** Removes what is in the trash now. Throws system. */
   sweep(): Promise<boolean> {
+    clearTimeout(this.#resting)
     this.#janitor ??= new Thread<JanitorDuties>(beside(import.meta.url, 'janitor'), 'store janitor', this.#data, this.#log)
     const swept = this.#janitor.call('sweep', null)
-    this.#last = swept.catch(() => false)
+    this.#last = swept.catch(() => false).finally(() => this.#rest())
     return swept
   }
 
@@ -54,6 +59,17 @@ export class Sweeper implements AsyncDisposable {
   /** Resolves once the sweeps asked for until now are over, however they ended. */
   async idle(): Promise<void> {
     await this.#last
+  }
+
+  /** The thread goes when it has had nothing to do for a while, and the next sweep starts another. */
+  #rest(): void {
+    clearTimeout(this.#resting)
+    if (this.#ended) return
+    this.#resting = setTimeout(() => {
+      const janitor = this.#janitor
+      this.#janitor = undefined
+      void janitor?.[Symbol.asyncDispose]()
+    }, IDLE_MS).unref()
   }
 
   async #move(): Promise<void> {
@@ -83,6 +99,7 @@ export class Sweeper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#resting)
     if (this.#janitor === undefined) return
     const patience = new AbortController()
     await Promise.race([this.#last, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)])

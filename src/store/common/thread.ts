@@ -118,6 +118,3 @@ export class Thread<D extends Duties<D>> implements AsyncDisposable {
 }
 
 const write = ({ level, fields, message }: LogLine, log: StoreLog): void => log[level](fields, message)
-
-/** A worker's file beside the caller's, with the same extension: `.ts` from a clone, `.js` from a compiled package. */
-export const beside = (caller: string, name: string): URL => new URL(`./${name}${caller.slice(caller.lastIndexOf('.'))}`, caller)

@@ -15,7 +15,7 @@ import type { StoredImage } from '../store.ts'
 import { isUnreadable, readDocument } from './content.ts'
 import type { Daemon } from './daemon.ts'
 import { gc, layerIdsOf } from './names.ts'
-import { pinsIn, pinsOf } from './pins.ts'
+import { pinsIn, pinsOf } from './pin-labels.ts'
 
 /** What a record's target leads to on this node's platform. */
 type Documents = Pick<StoredImage, 'id' | 'manifest' | 'config' | 'configBytes' | 'manifestBytes' | 'indexBytes' | 'layers'>

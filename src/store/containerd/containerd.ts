@@ -13,12 +13,13 @@ import { asWindlassError, fail } from '../../failure/failure.ts'
 import { type DiffId, type Digest, hexOf, type LayerId, sha256 } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/oci.ts'
 import { connect } from '../../rpc/client.ts'
+import { beside } from '../../task/beside.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import type { StoreLog } from '../common/log.ts'
 import { LOCK, makeRoot, RECEIPTS } from '../common/root.ts'
 import { Sweeper } from '../common/sweeper.ts'
-import { beside, Thread } from '../common/thread.ts'
+import { Thread } from '../common/thread.ts'
 import type { Expiries } from '../expiry.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { Pin } from '../pins.ts'
@@ -65,6 +66,10 @@ export type ContainerdStoreOptions = {
   readonly pinned?: string
   /** Keeps layers' blobs in containerd's content store, for peers and for `ctr image export`. */
   readonly keepBlobs?: boolean
+  /** Where its images go, in place of the CRI plugin's namespace: that plugin then knows nothing of them, and is not waited for. */
+  readonly namespace?: string
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** containerd's own root; else it is taken to be where its snapshots are. */
   readonly containerdRoot?: string
   readonly log: StoreLog
@@ -81,12 +86,12 @@ export type ContainerdStore = Store & { readonly stagingDir: string; readonly la
 /** Opens the store. Throws runtime-down where containerd does not answer, unsupported for a snapshotter we cannot land in, invalid-argument for a root of another program's. */
 export async function openContainerdStore(options: ContainerdStoreOptions, { signal }: Abortable): Promise<ContainerdStore> {
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const { root, socket, platform, containerdRoot, log, onLost, pinned, keepBlobs = false } = options
+  const { root, socket, platform, namespace, containerdRoot, log, onLost, pinned, keepBlobs = false, isLazy = false } = options
   await using open = new AsyncDisposableStack()
   // One process a root: the next thing we do is to drop the leases of whoever had it before.
   makeRoot(root, log)
   open.use(lockRoot(root, join(root, LOCK)))
-  const daemon = open.use(new Daemon(socket))
+  const daemon = open.use(new Daemon(socket, undefined, namespace))
   // Whoever gives up while it is opened need not wait for its calls.
   const stop = (): void => daemon[Symbol.dispose]()
   signal.addEventListener('abort', stop, { once: true })
@@ -116,8 +121,19 @@ export async function openContainerdStore(options: ContainerdStoreOptions, { sig
   const pins = new RecordPins(catalog, names, expiries)
   open.use(new Upkeep({ daemon, catalog, expiries, pins, log }))
   if (signal.aborted) throw asWindlassError(signal.reason)
-  const kept = { pending, holds, tarSplits, pinned, blobs }
-  const landing = { daemon, cri, contentDir, sweeper, mover, snapshots, catalog, names, ...kept }
+  const kept = { pending, holds, tarSplits, pinned, blobs, isLazy }
+  const landing = {
+    daemon,
+    cri,
+    isShownByCri: namespace === undefined,
+    contentDir,
+    sweeper,
+    mover,
+    snapshots,
+    catalog,
+    names,
+    ...kept,
+  }
   return new LandingStore(options, { ...landing, staging, staged, evictions, expiries, pins, receipts }, open.move())
 }
 

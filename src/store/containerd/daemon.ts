@@ -26,9 +26,9 @@ export class Daemon implements Disposable {
   readonly #deadlineMs: number
   #ending: NodeJS.Timeout | undefined
 
-  constructor(socket: string, deadlineMs = DEADLINE_MS) {
+  constructor(socket: string, deadlineMs = DEADLINE_MS, namespace = NAMESPACE) {
     this.socket = socket
-    this.#containerd = connectContainerd(socket, NAMESPACE)
+    this.#containerd = connectContainerd(socket, namespace)
     this.#deadlineMs = deadlineMs
   }
 

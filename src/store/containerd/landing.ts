@@ -27,6 +27,8 @@ import type { TarSplits } from './tar-splits.ts'
 export type LandingParts = {
   readonly daemon: Daemon
   readonly cri: Connection
+  /** Whether the CRI plugin is to show what has landed. */
+  readonly isShownByCri: boolean
   /** Where containerd's content is found, if that is known. */
   readonly contentDir: string | undefined
   readonly sweeper: Sweeper
@@ -40,6 +42,8 @@ export type LandingParts = {
   readonly pinned: string | undefined
   /** Where blobs are kept. */
   readonly blobs: BlobKeeper | undefined
+  /** Nothing is synced. */
+  readonly isLazy: boolean
 }
 
 /** An image to land, and what holds it until it has. */
@@ -72,7 +76,7 @@ export class Lander {
     await using hold = holds.add(layerIdsOf(image.config.diffIds))
     const { landed, named, syncMs, publishMs } = await this.#sealer.add({ image, hold }, signal)
     // Outside the sealer: one image that is not taken in keeps no other waiting.
-    await this.#untilAdopted(landed, named, signal)
+    if (this.#parts.isShownByCri) await this.#untilAdopted(landed, named, signal)
     named.keep()
     return { image: landed, syncMs, publishMs }
   }
@@ -95,7 +99,7 @@ export class Lander {
   }
 
   async #seal(landings: readonly Landing[]): Promise<readonly (Sealed | WindlassError)[]> {
-    const { mover, sweeper, pending, tarSplits, contentDir } = this.#parts
+    const { mover, sweeper, pending, tarSplits, contentDir, isLazy } = this.#parts
     // Documents and tar-splits before the sync: containerd syncs its database, but not the directory in which that finds them.
     const written = await inTurn(landings, (landing) => this.#write(landing))
     const failed = written.filter((each) => each instanceof WindlassError)
@@ -103,7 +107,7 @@ export class Lander {
     const layers = new Set(landings.flatMap(({ hold }) => [...hold.ids].flatMap((id) => pending.get(id) ?? [])))
     using _kept = await tarSplits.keep([...layers])
     const started = performance.now()
-    const unsynced = await mover.call('sync', { directory: contentDir })
+    const unsynced = isLazy ? null : await mover.call('sync', { directory: contentDir })
     if (unsynced !== null) {
       for (const { dir } of pending.takeAll(unsynced)) await sweeper.discard(dir)
       return landings.map(() => new WindlassError(unsynced))

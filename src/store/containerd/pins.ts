@@ -3,55 +3,14 @@
  * it knows no owners, and so each owner has a label of ours beside it, on every record of the image. The plugin's goes with the last of ours, unless
  * somebody else had set it.
  */
-import { z } from 'zod'
 import { fail } from '../../failure/failure.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { MAX_PINS, type Pin, standing } from '../pins.ts'
+import { MAX_PINS, type Pin } from '../pins.ts'
 import type { Catalog, Named } from './catalog.ts'
 import type { RecordExpiries } from './expiries.ts'
 import { PIN, PINNED } from './names.ts'
 import type { Names } from './naming.ts'
-
-type Labels = Readonly<Record<string, string>>
-
-const time = z.iso.datetime().transform((text) => new Date(text))
-/** `others`: the record was pinned by somebody else. */
-const written = z.object({ reason: z.string(), since: time, until: time.optional(), others: z.boolean().optional() })
-
-/** What a record's labels say: ours, and whether somebody else pinned it. What is no pin of ours counts as nobody's. */
-export function pinsIn(labels: Labels): { readonly pins: readonly Pin[]; readonly others: boolean } {
-  const ours = Object.entries(labels).flatMap(([label, text]) => {
-    const pin = label.startsWith(PIN) ? pinOf(label.slice(PIN.length), text) : undefined
-    return pin === undefined ? [] : [pin]
-  })
-  const isMarked = Object.entries(PINNED).every(([label, value]) => labels[label] === value)
-  const others = isMarked && (ours.length === 0 || ours.some(({ others }) => others === true))
-  return { pins: ours.map(({ others: _, ...pin }) => pin), others }
-}
-
-function pinOf(owner: string, text: string): (Pin & { readonly others?: boolean | undefined }) | undefined {
-  try {
-    const { reason, since, until, others } = written.parse(JSON.parse(text))
-    return { owner, reason, since, ...(until === undefined ? {} : { until }), others }
-  } catch {
-    return undefined
-  }
-}
-
-/** Of an image's records, each owner's latest. */
-export function pinsOf(records: readonly Pick<Named, 'pins' | 'pinned' | 'madeAt'>[]): readonly Pin[] {
-  const ours = records.flatMap(({ pins }) => pins).toSorted(byTime)
-  const others = records.find(({ pinned }) => pinned)
-  return [
-    ...(others === undefined ? [] : [{ owner: OTHERS, reason: 'its record says so', since: new Date(others.madeAt) }]),
-    ...standing([...new Map(ours.map((pin) => [pin.owner, pin])).values()]),
-  ]
-}
-
-const byTime = (a: Pin, b: Pin): number => a.since.getTime() - b.since.getTime() || (a.owner < b.owner ? -1 : 1)
-
-/** Whoever set the plugin's label, if it was not we. */
-const OTHERS = 'containerd'
+import { OTHERS, pinsOf } from './pin-labels.ts'
 
 export class RecordPins {
   readonly #catalog: Catalog

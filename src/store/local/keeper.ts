@@ -26,8 +26,8 @@ import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
 import { type PublishOrder, type Sealed, seal, syncAdded } from './seal.ts'
 
-/** What local.ts starts the thread with; `primaryGraphRoots` is its option. */
-export type KeeperData = { readonly root: string; readonly primaryGraphRoots?: readonly string[] }
+/** What local.ts starts the thread with; `primaryGraphRoots` and `isLazy` are its options. */
+export type KeeperData = { readonly root: string; readonly isLazy: boolean; readonly primaryGraphRoots?: readonly string[] }
 
 export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failure: Failure }
 
@@ -63,7 +63,7 @@ export type KeeperDuties = {
   close(_: null): null
 }
 
-function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
+function keep({ root, isLazy, primaryGraphRoots }: KeeperData): KeeperDuties {
   const at = layoutOf(root)
   // Held open from the start: syncfs reports write-back errors since the descriptor was opened (syncfs(2)).
   const mount = new Descriptor(check(openat(AT.FDCWD, cstr(root), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0), 'openat', root))
@@ -99,6 +99,10 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
     return answer
   }
 
+  const syncOrders = (orders: readonly PublishOrder[]): void => {
+    if (!isLazy) syncAdded(at, orders, sync)
+  }
+
   const recovery = { at, ledger, catalogue, guard, sync, log: logToMain }
   let recovered: Recovered = { layers: [], images: [] }
 
@@ -124,7 +128,7 @@ function keep({ root, primaryGraphRoots }: KeeperData): KeeperDuties {
       ledger.transaction(() => ledger.mark(id, damage))
       return null
     },
-    seal: (orders) => seal({ at, ledger, books, sync: (added) => syncAdded(at, added, sync), log: logToMain }, orders),
+    seal: (orders) => seal({ at, ledger, books, sync: syncOrders, log: logToMain }, orders),
     remove: (id) => unname(() => ledger.remove(id)),
     removeIdle: ({ image, usedAt }) => unname(() => ledger.removeIdle(image, usedAt, new Date())),
     untag: (tag) => unname(() => ledger.untag(tag)),

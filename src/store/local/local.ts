@@ -5,13 +5,14 @@
 import { resolve } from 'node:path'
 import { asWindlassError, failureOf, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
+import { beside } from '../../task/beside.ts'
 import type { Abortable } from '../../task/task.ts'
 import { lockRoot } from '../common/lock.ts'
 import { type StoreLog, silent } from '../common/log.ts'
 import { makeRoot } from '../common/root.ts'
 import { Sealer } from '../common/sealer.ts'
 import { Sweeper } from '../common/sweeper.ts'
-import { beside, Thread } from '../common/thread.ts'
+import { Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import { type Pin, type PinRule, standing } from '../pins.ts'
 import type { ReceiptBook } from '../receipts.ts'
@@ -51,6 +52,8 @@ export type LocalStoreOptions = {
   readonly primaryGraphRoots?: readonly string[]
   /** What is pinned by name; by default nothing. */
   readonly pinRules?: readonly PinRule[]
+  /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
+  readonly isLazy?: boolean
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
@@ -60,7 +63,7 @@ export type LocalStoreOptions = {
  * aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
-  { root, primaryGraphRoots, pinRules, log = silent, onLost }: LocalStoreOptions,
+  { root, primaryGraphRoots, pinRules, isLazy = false, log = silent, onLost }: LocalStoreOptions,
   { signal }: Abortable,
 ): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -68,7 +71,7 @@ export async function openLocalStore(
   await using open = new AsyncDisposableStack()
   makeRoot(at.root, log)
   open.use(lockRoot(at.root, at.lock))
-  const data: KeeperData = { root: at.root, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
+  const data: KeeperData = { root: at.root, isLazy, ...(primaryGraphRoots === undefined ? {} : { primaryGraphRoots }) }
   const keeper = open.use(new Thread<KeeperDuties>(beside(import.meta.url, 'keeper'), 'store keeper', data, log, onLost))
   const sweeper = open.use(new Sweeper(at.trash, log))
   const { layers, images } = await keeper.call('open', null)

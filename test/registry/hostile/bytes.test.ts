@@ -134,6 +134,20 @@ describe('the hostile registry', () => {
     expect(asked.registry.requests).toHaveLength(2)
   })
 
+  it('R24 says over and over that it is at work: given up after the timeout, and not the only try', async () => {
+    const busy: Fault = {
+      kind: 'raw',
+      answer: (socket) => {
+        const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50)
+        socket.once('close', () => clearInterval(timer)).on('error', () => {})
+      },
+    }
+    await using asked = await fetchFrom(rounds(busy), { progressTimeoutMs: 1_000 })
+    await asked.work
+    expect(asked.sink.bytes.equals(bytes)).toBe(true)
+    expect(asked.registry.requests).toHaveLength(2)
+  })
+
   it('R24 hands out a body byte by byte: left, and resumed where it was', async () => {
     const trickle = raw(['HTTP/1.1 200 OK', `content-length: ${bytes.length}`], (write) => {
       let at = 0

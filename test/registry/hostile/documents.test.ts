@@ -1,5 +1,7 @@
 /** The hostile registry, rows R1 to R15 and R26 to R30: challenges, redirects, documents. Rows tested elsewhere are in rows.test.ts. */
 import { describe, expect, it } from 'vitest'
+import { failureOf } from '../../../src/failure/failure.ts'
+import { sha256 } from '../../../src/oci/digest.ts'
 import { mediaTypes } from '../../../src/oci/oci.ts'
 import { chooseChallenge } from '../../../src/registry/challenge.ts'
 import type { Credentials } from '../../../src/registry/registry.ts'
@@ -11,6 +13,7 @@ import { startRegistry } from '../embedded-registry.ts'
 
 const alice: Credentials = { kind: 'basic', username: 'alice', password: 'canary-pw' }
 const bytes = pattern(1_000)
+const CHUNKS = 200_000
 
 describe('the hostile registry', () => {
   it('R3 redirects in 1,000 random chains: no other origin ever sees the login', async () => {
@@ -117,6 +120,90 @@ describe('the hostile registry', () => {
     const failure = await failureFrom(client.open(registry.host).resolve({ signal: signal() }), 'denied')
     expect(failure.detail.length).toBeLessThan(400)
     expect(written).toBeLessThan(1_000)
+  })
+
+  it.each<[string, string, number, number | string]>([
+    ['R8', 'a manifest', 200, CHUNKS],
+    ['R9', 'an error', 400, 'malformed'],
+  ])('%s sends %s in chunks of one byte: each costs no more than the first', async (_, __, status, expected) => {
+    await using registry = await startRegistry({
+      fault: () => ({
+        kind: 'raw',
+        answer: (socket) => {
+          socket.on('error', () => {})
+          socket.write(`HTTP/1.1 ${status} As it is\r\ntransfer-encoding: chunked\r\n\r\n`)
+          socket.end(`${'1\r\nx\r\n'.repeat(CHUNKS)}0\r\n\r\n`)
+        },
+      }),
+    })
+    await using client = newClient()
+    const started = performance.now()
+    const outcome = client.open(registry.host).resolve({ signal: signal() })
+    expect(
+      await outcome.then(
+        (document) => document?.bytes.length,
+        (error: unknown) => failureOf(error).kind,
+      ),
+    ).toBe(expected)
+    expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
+  describe('R12 sends a field twice', () => {
+    async function answeredWith(status: number, fields: string, body: string | Uint8Array) {
+      const registry = await startRegistry({
+        fault: () => ({
+          kind: 'raw',
+          answer: (socket) => {
+            socket.write(`HTTP/1.1 ${status} As it is\r\ncontent-length: ${body.length}\r\n${fields}\r\n`)
+            socket.write(body)
+          },
+        }),
+      })
+      const client = newClient()
+      return {
+        repository: client.open(registry.host),
+        async [Symbol.asyncDispose]() {
+          await client[Symbol.asyncDispose]()
+          await registry[Symbol.asyncDispose]()
+        },
+      }
+    }
+
+    it.each([
+      [
+        'the same',
+        'content-type: a/b\r\ncontent-type: a/b\r\ncontent-encoding: identity\r\ncontent-encoding: identity\r\n',
+        'a/b',
+      ],
+      ['another', 'content-type: a/b\r\ncontent-type: c/d\r\n', 'a/b, c/d'],
+    ])('and %s: a type is what it is twice, or none that anybody knows', async (_, fields, mediaType) => {
+      await using asked = await answeredWith(200, fields, '{}')
+      expect((await asked.repository.resolve({ signal: signal() }))?.descriptor.mediaType).toBe(mediaType)
+    })
+
+    it('and another: what is encoded may not be', async () => {
+      await using asked = await answeredWith(200, 'content-encoding: identity\r\ncontent-encoding: gzip\r\n', '{}')
+      await failureFrom(asked.repository.resolve({ signal: signal() }), 'malformed')
+    })
+
+    it('and another: digests are not believed', async () => {
+      const digests = ['a', 'b'].map((digit) => `docker-content-digest: sha256:${digit.repeat(64)}\r\n`)
+      await using asked = await answeredWith(200, digests.join(''), '{}')
+      await failureFrom(asked.repository.resolve({ signal: signal() }), 'digest-mismatch')
+    })
+
+    it('and another: ETags are one of two parts', async () => {
+      await using asked = await answeredWith(200, 'etag: "a"\r\netag: "b"\r\n', bytes)
+      const sink = new Keeper()
+      await asked.repository.fetch(layerOf(sha256(bytes), bytes), sink, { signal: signal() })
+      expect(sink.bytes.equals(bytes)).toBe(true)
+    })
+
+    it('and another: Locations lead nowhere', async () => {
+      await using asked = await answeredWith(307, 'location: /a\r\nlocation: /b\r\n', '')
+      const failure = await failureFrom(asked.repository.resolve({ signal: signal() }), 'malformed')
+      expect(failure.reason).toContain('two Locations')
+    })
   })
 
   it('R9 names a config of more than 4 MiB: not asked for', async () => {

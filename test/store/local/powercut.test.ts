@@ -69,7 +69,7 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     flags.writeUInt32LE(NOLOGFLUSH)
     check(ioctl(root.fd, FS_IOC_SHUTDOWN, flags), 'ioctl FS_IOC_SHUTDOWN')
   }
-  const open = (): Promise<Store> => openLocalStore({ root: join(disk, 'root') }, { signal })
+  const open = (isLazy = false): Promise<Store> => openLocalStore({ root: join(disk, 'root'), isLazy }, { signal })
   /** After the cut nothing can be written, a clean end not either. */
   const abandon = async (store: Store): Promise<void> => {
     await Promise.allSettled([store[Symbol.asyncDispose]()])
@@ -107,6 +107,19 @@ describe.skipIf(!ready)('power cuts (need root and loop devices)', () => {
     expect(image?.layerIds).toHaveLength(1)
     expect(badFiles((await after.layer(image?.layerIds[0] ?? imageless()))?.diff ?? '', 'base')).toBe(0)
     expect(readdirSync(after.overlayDir).toSorted()).toEqual([...(image?.layerIds ?? []), 'l'].toSorted())
+  })
+
+  test('a lazy store syncs nothing: an image is shown that has lost its files', async () => {
+    const store = await open(true)
+    await using lease = store.lease()
+    await lease.retain([(await commitLayer(store, many('base'))).id])
+    await store.publish(imageOver(['base'], { tag }), { signal })
+    cut()
+    await abandon(store)
+    await using after = await open()
+    const image = await after.find(tag)
+    const layer = await after.layer(image?.layerIds[0] ?? imageless())
+    expect(badFiles(layer?.diff ?? '', 'base')).toBeGreaterThan(0)
   })
 
   test('few files are on disk when their image is published, and what a neighbour has not synced is left to it', async () => {

@@ -2,6 +2,8 @@
 
 import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_Runtime__Output } from '../../windlass/v1/Runtime.ts';
 import type { Passthrough as _windlass_v1_Passthrough, Passthrough__Output as _windlass_v1_Passthrough__Output } from '../../windlass/v1/Passthrough.ts';
+import type { Disk as _windlass_v1_Disk, Disk__Output as _windlass_v1_Disk__Output } from '../../windlass/v1/Disk.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface InfoResponse {
   'version'?: (string);
@@ -14,6 +16,14 @@ export interface InfoResponse {
    */
   'runtime'?: (_windlass_v1_Runtime | null);
   'passthrough'?: (_windlass_v1_Passthrough | null);
+  /**
+   * Of the file system that images are on. Unset while the daemon's own way of pulling is not open.
+   */
+  'disk'?: (_windlass_v1_Disk | null);
+  /**
+   * What images take up of it.
+   */
+  'imageBytes'?: (number | string | Long);
 }
 
 export interface InfoResponse__Output {
@@ -27,4 +37,12 @@ export interface InfoResponse__Output {
    */
   'runtime': (_windlass_v1_Runtime__Output | null);
   'passthrough': (_windlass_v1_Passthrough__Output | null);
+  /**
+   * Of the file system that images are on. Unset while the daemon's own way of pulling is not open.
+   */
+  'disk': (_windlass_v1_Disk__Output | null);
+  /**
+   * What images take up of it.
+   */
+  'imageBytes': (number);
 }

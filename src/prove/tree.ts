@@ -1,7 +1,9 @@
 /** A directory tree as comparable text: one record for every entry, with everything a container could notice about it. */
 import { createHash } from 'node:crypto'
 import { type BigIntStats, closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
-import { check, cstr, lgetxattr, llistxattr, S } from '../../src/sys/libc.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { check, cstr, lgetxattr, llistxattr, S } from '../sys/libc.ts'
+import type { Abortable } from '../task/task.ts'
 
 /** Paths are relative to the root, as latin1 of their raw bytes; the root is `.`. */
 export type Tree = ReadonlyMap<string, Entry>
@@ -34,20 +36,25 @@ const types: ReadonlyMap<number, Entry['type']> = new Map([
   [S.IFIFO, 'fifo'],
 ])
 
+/** Signals are seen so often. */
+const ENTRIES_A_TURN = 200
+
 /** Reads the whole tree below `root`. */
-export function readTree(root: string): Tree {
+export async function readTree(root: string, { signal }: Abortable): Promise<Tree> {
   const tree = new Map<string, Entry>()
   const firstNames = new Map<bigint, string>()
-  const visit = (path: Buffer, name: string) => {
+  const visit = async (path: Buffer, name: string): Promise<void> => {
     const entry = readEntry(path, name, firstNames)
     tree.set(name, entry)
+    if (tree.size % ENTRIES_A_TURN === 0) await turn()
+    signal.throwIfAborted()
     if (entry.type !== 'dir') return
     // A name that is no UTF-8 survives in latin1 alone.
     for (const child of readdirSync(path, 'latin1').toSorted()) {
-      visit(Buffer.concat([path, Buffer.from(`/${child}`, 'latin1')]), name === '.' ? child : `${name}/${child}`)
+      await visit(Buffer.concat([path, Buffer.from(`/${child}`, 'latin1')]), name === '.' ? child : `${name}/${child}`)
     }
   }
-  visit(Buffer.from(root), '.')
+  await visit(Buffer.from(root), '.')
   return tree
 }
 
@@ -115,4 +122,30 @@ export function differences(ours: Tree, theirs: Tree): readonly string[] {
       .filter((key) => String(left.get(key)) !== String(right.get(key)))
       .map((key) => `${path}: ${key}: ${left.get(key)} ≠ ${right.get(key)}`)
   })
+}
+
+/** How two trees compare; `differences` are the first of `count`. */
+export type Comparison = {
+  readonly entries: number
+  readonly count: number
+  readonly differences: readonly string[]
+  /** Directories that differ in their time alone: those that no layer lists have the time of their making in containerd. */
+  readonly directoryTimes: number
+}
+
+const TOLD = 20
+
+export function compare(ours: Tree, theirs: Tree): Comparison {
+  const all = differences(ours, theirs)
+  const isTime = (line: string): boolean => {
+    const [path] = line.split(': mtime: ')
+    return line.includes(': mtime: ') && ours.get(path ?? '')?.type === 'dir'
+  }
+  const others = all.filter((line) => !isTime(line))
+  return {
+    entries: ours.size,
+    count: others.length,
+    differences: others.slice(0, TOLD),
+    directoryTimes: all.length - others.length,
+  }
 }

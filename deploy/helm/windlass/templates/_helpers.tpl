@@ -1,0 +1,32 @@
+{{- define "windlass.selector" -}}
+app.kubernetes.io/name: windlass
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "windlass.labels" -}}
+{{ include "windlass.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "windlass.config" -}}
+apiVersion: windlass.dev/v1alpha1
+kind: WindlassConfiguration
+rootDir: {{ .Values.rootDir }}
+runtime:
+  kind: {{ .Values.runtime.kind }}
+  endpoint: {{ .Values.runtime.endpoint }}
+metrics:
+  bindAddress: 0.0.0.0:{{ .Values.metrics.port }}
+prepull:
+  listDir: /etc/windlass/lists
+  {{- if .Values.pullSecrets }}
+  secretsDir: /etc/windlass/secrets
+  {{- end }}
+  {{- with .Values.config.prepull }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with omit .Values.config "prepull" }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,41 @@
+/**
+ * `npm run chart`: what deploy/ has of the chart's making: values.schema.json from the program's schema, and the kustomize base, which is the
+ * chart with its defaults. A test holds that both are current.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { renderChart } from './render.ts'
+import { valuesJsonSchema } from './values.ts'
+
+const top = resolve(import.meta.dirname, '..', '..')
+export const chartDir = join(top, 'deploy', 'helm', 'windlass')
+const base = 'deploy/kubernetes'
+const HEAD = '# Made from the chart in deploy/helm by npm run chart.\n'
+
+export const defaultValues = (): Readonly<Record<string, unknown>> =>
+  z.record(z.string(), z.unknown()).parse(parse(readFileSync(join(chartDir, 'values.yaml'), 'utf8')))
+
+/** The files it writes, by their path in the project. */
+export function made(): ReadonlyMap<string, string> {
+  const release = { name: 'windlass', namespace: 'windlass', service: 'kustomize' }
+  const rendered = renderChart(chartDir, { values: defaultValues(), release })
+  const resources = ['serviceaccount.yaml', 'daemonset.yaml', 'networkpolicy.yaml'].map(
+    (name) => [`${base}/${name}`, `${HEAD}${plain(rendered.get(name))}`] as const,
+  )
+  const configMap = z.object({ data: z.object({ 'windlass.yaml': z.string() }) }).parse(parse(rendered.get('config.yaml') ?? ''))
+  return new Map([
+    ['deploy/helm/windlass/values.schema.json', valuesJsonSchema()],
+    ...resources,
+    [`${base}/windlass.yaml`, `${HEAD}${configMap.data['windlass.yaml']}`],
+  ])
+}
+
+/** kustomize names the config map by its content, which starts the pods anew as the chart's annotation does. */
+function plain(yaml: string | undefined): string {
+  if (yaml === undefined) throw new Error('the chart renders nothing of it by default')
+  return yaml.replace(/^ {6}annotations:\n {8}windlass\.dev\/config: \S+\n/m, '')
+}
+
+if (import.meta.main) for (const [path, text] of made()) writeFileSync(join(top, path), text)

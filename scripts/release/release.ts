@@ -1,0 +1,54 @@
+/**
+ * `npm run release`: for amd64 and arm64 a tarball, a Debian package and a list of what is inside, and SHA256SUMS over all, in dist/.
+ * `-- --arch amd64` makes one of them; `-- --tree DIR` lays out this machine's alone, of the packages that are here, for an image. SOURCE_DATE_EPOCH dates it, else the
+ * last commit: the same commit gives the same bytes.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, mkdirSync, mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { top } from './compile.ts'
+import { type Processor, processorHere } from './components.ts'
+import { makeDeb } from './deb.ts'
+import { makeTarball } from './tarball.ts'
+import { copyModules, layOut, versionHere } from './tree.ts'
+
+const { values } = parseArgs({
+  options: { arch: { type: 'string' }, out: { type: 'string', default: join(top, 'dist') }, tree: { type: 'string' } },
+})
+const wanted = z.array(z.enum(['amd64', 'arm64'], 'want --arch amd64, arm64, or both with a comma'))
+
+function dated(): number {
+  const said =
+    process.env.SOURCE_DATE_EPOCH ?? spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: top, encoding: 'utf8' }).stdout
+  const seconds = z.coerce.number().int().positive().safeParse(said?.trim())
+  if (!seconds.success) throw new Error('no commit says when this is from; set SOURCE_DATE_EPOCH to seconds since 1970')
+  return seconds.data
+}
+
+/** What is made for one processor, by name. */
+function make(processor: Processor, outDir: string): readonly string[] {
+  const release = { version: versionHere(), processor, seconds: dated() }
+  using made = mkdtempDisposableSync(join(outDir, '.tree-'))
+  const tree = join(made.path, `windlass-${release.version}`)
+  layOut(tree, release)
+  const sbom = `windlass-${release.version}-linux-${processor}.cdx.json`
+  copyFileSync(join(tree, 'sbom.cdx.json'), join(outDir, sbom))
+  return [makeTarball(tree, outDir, release), makeDeb(tree, outDir, release, 'xz'), sbom]
+}
+
+const sumOf = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex')
+
+if (values.tree !== undefined)
+  layOut(resolve(values.tree), { version: versionHere(), processor: processorHere, seconds: dated() }, copyModules)
+else {
+  const outDir = resolve(values.out)
+  rmSync(outDir, { recursive: true, force: true })
+  mkdirSync(outDir, { recursive: true })
+  const names = wanted.parse((values.arch ?? 'amd64,arm64').split(',')).flatMap((processor) => make(processor, outDir))
+  const sums = names.toSorted().map((name) => `${sumOf(join(outDir, name))}  ${name}\n`)
+  writeFileSync(join(outDir, 'SHA256SUMS'), sums.join(''))
+  process.stdout.write(sums.join(''))
+}

@@ -1,0 +1,26 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+
+/** In a process of its own: what it has mapped before, right after, and that it works on, with code it has run and code it has not. */
+const program = `
+  const { shrink } = await import(process.argv[1])
+  const { readFileSync } = await import('node:fs')
+  const mapped = () => Number(/^RssFile:\\s+(\\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1])
+  const work = () => require('node:crypto').createHash('sha256').update(require('node:zlib').gzipSync('x'.repeat(1e6))).digest('hex')
+  const before = [mapped(), work()]
+  shrink()
+  const after = [mapped(), work()]
+  for (let i = 0; i < 20; i++) { shrink(); JSON.parse(JSON.stringify(Array.from({ length: 1e4 }, (_, i) => ({ i, f: () => i })))) }
+  console.log(JSON.stringify({ before, after }))
+`
+
+it('shrinking leaves the program working, with less of it mapped', () => {
+  const file = join(import.meta.dirname, '../../src/sys/footprint.ts')
+  const said = execFileSync(process.execPath, ['--input-type=commonjs', '-e', `(async () => {${program}})()`, file], {
+    encoding: 'utf8',
+  })
+  const { before, after } = JSON.parse(said)
+  expect(after[0]).toBeLessThan(before[0] / 2)
+  expect(after[1]).toBe(before[1])
+})
