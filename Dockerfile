@@ -31,5 +31,5 @@ COPY --from=build /made /
 # Mount the node's directories here: images must outlive the container, and clients (crictl) need the socket. The cache makes starts faster.
 VOLUME ["/var/lib/windlass", "/run/windlass", "/var/cache/windlass"]
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/var/cache/windlass
-ENTRYPOINT ["/opt/windlass/bin/node", "--max-semi-space-size=1", "--optimize-for-size", "/opt/windlass/lib/main.js"]
+ENTRYPOINT ["/opt/windlass/bin/node", "--max-semi-space-size=1", "/opt/windlass/lib/main.js"]
 CMD ["serve"]

@@ -104,7 +104,10 @@ async function runPlan(plan: Plan, { signal }: Abortable): Promise<void> {
 
 async function record(all: readonly CaseFigures[], options: Abortable): Promise<void> {
   const versionOf = async (program: string) => (await run(program, ['--version'], options)).trim().split(' ')[2] ?? 'unknown'
-  const [containerd, podman] = await Promise.all([versionOf('containerd'), versionOf('podman')])
+  // The one that test/integration/containerd.ts starts.
+  const programs = process.env.WINDLASS_TEST_CONTAINERD
+  const peer = programs === undefined ? 'containerd' : join(programs, 'containerd')
+  const [containerd, podman] = await Promise.all([versionOf(peer), versionOf('podman')])
   const args = process.argv.slice(2)
   const command = `npm run bench -- ${args.join(' ')}`
   await writeFile(join(import.meta.dirname, 'RESULTS.md'), results(all, { command, containerd, podman }))

@@ -71,8 +71,9 @@ export function results(all: readonly CaseFigures[], { command, containerd, podm
 
 - Machine: ${machine}; Node ${process.versions.node}.
 - Registry: Debian's docker-registry on loopback. A fresh file system for every run: a tmpfs, or a new ext4 on a loop device.
-- Peers: Debian's containerd ${containerd} (CRI plugin, overlayfs, max_concurrent_downloads 8) and podman ${podman} (its service, overlay, eight
-  copies at once), both with unpigz on PATH. Neither unpacks layers in parallel in these versions, and neither syncs; Windlass syncs before it answers.
+- Peers: containerd ${containerd} (CRI plugin, overlayfs, max_concurrent_downloads 8) and podman ${podman} (its service, overlay, six copies at
+  once, which is its default), both with unpigz and igzip on PATH, which they take where their version knows it. Windlass has everything on
+  disk before it answers; they leave that to the kernel.
 - Daemons up and empty before the clock, then in turn A B A B; medians. CPU and memory are the daemon's with its living children,
   whose shared pages count once for each; of children that have ended, the CPU alone.
 - Written: bytes that reached the device until everything was on it, whenever that was. A tmpfs has none.

@@ -7,7 +7,7 @@ import type { Abortable } from '../src/task/task.ts'
 
 export const MAIN = join(import.meta.dirname, '../src/main.ts')
 /** As in the unit file. */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size']
+const NODE_FLAGS = ['--max-semi-space-size=1']
 /** How long a daemon may take to put things away before it is killed. */
 const STOP_MS = 10_000
 

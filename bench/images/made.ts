@@ -7,12 +7,14 @@ import type { Maker } from './images.ts'
 
 const KB = 1_000
 const MB = 1_000_000
+/** Longer than the windows of compressors, which would find a shorter one again. */
+const TEXT = 16 * MB
 
 /** 60,000 files of 0.5 to 6 KB in 600 directories: a tree of scripts and their sources. */
 export const smallFiles: Maker = async (dir, say, { signal }) => {
   say('60,000 files')
   const random = createRandom(1)
-  const text = prose(random, MB)
+  const text = prose(random, TEXT)
   for (let folder = 0; folder < 600; folder++) {
     const at = join(dir, 'tree', `package-${folder % 40}`, `part-${folder}`)
     mkdirSync(at, { recursive: true })
@@ -28,7 +30,7 @@ export const smallFiles: Maker = async (dir, say, { signal }) => {
 export const bigLayer: Maker = async (dir, say, { signal }) => {
   say('1 GB in twelve files')
   const random = createRandom(2)
-  const text = prose(random, MB)
+  const text = prose(random, TEXT)
   const noise = random.bytes(8 * MB)
   for (let file = 0; file < 12; file++) {
     const content = Buffer.alloc(90 * MB)
@@ -47,7 +49,7 @@ export const bigLayer: Maker = async (dir, say, { signal }) => {
 export const fortyLayers: Maker = async (dir, say, { signal }) => {
   say('40 layers of 100 files')
   const random = createRandom(3)
-  const text = prose(random, MB)
+  const text = prose(random, TEXT)
   const layers: string[] = []
   for (let layer = 0; layer < 40; layer++) {
     const top = join(dir, `layer-${layer}`)
@@ -74,10 +76,10 @@ function prose(random: Random, length: number): Buffer {
   return Buffer.from(parts.join('')).subarray(0, length)
 }
 
-/** So many bytes from somewhere in `text`, around its end to its beginning. */
-function cut(random: Random, text: Buffer, length: number): Buffer {
-  const from = random.below(text.length)
-  return Buffer.concat([text.subarray(from), text.subarray(0, from)]).subarray(0, length)
+/** So many bytes from somewhere in `text`. */
+const cut = (random: Random, text: Buffer, length: number): Buffer => {
+  const from = random.below(text.length - length)
+  return text.subarray(from, from + length)
 }
 
 /** Noise that was not there before: a piece of `noise` with every word changed alike, too far from its like for any window. */

@@ -7,7 +7,8 @@ import { tar } from '../../test/support/tar.ts'
 
 export type LayerFile = { readonly file: string; readonly digest: Digest; readonly size: number; readonly diffId: Digest }
 
-const PIECE = 32 * 1024 * 1024
+const PIECE = 4 * 1024 * 1024
+const PIECES_A_FILE = 240
 const FILES_A_MEMBER = 1_000
 
 class LayerWriter implements Disposable {
@@ -49,8 +50,8 @@ export function layerOfBytes(file: string, bytes: number): LayerFile {
   for (let at = 0; at < PIECE; at += 2 * 65_536) randomBytes(65_536).copy(piece, at)
   const packed = gzipSync(piece, { level: 1 })
   const pieces = Math.max(1, Math.round(bytes / PIECE))
-  for (let from = 0, name = 0; from < pieces; from += 30, name++) {
-    const count = Math.min(30, pieces - from)
+  for (let from = 0, name = 0; from < pieces; from += PIECES_A_FILE, name++) {
+    const count = Math.min(PIECES_A_FILE, pieces - from)
     writer.add(tar([{ name: `large-${name}`, size: count * PIECE }], { end: false }))
     for (let at = 0; at < count; at++) writer.add(piece, packed)
   }

@@ -48,6 +48,10 @@ export const shortDigest = (digest: string): string => digest.replace(/^sha256:/
 
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
+/** A reason beside the name that it is about, which most begin with. */
+export const reasonBeside = (name: string, reason: string): string =>
+  reason.startsWith(`${name}: `) ? reason.slice(name.length + 2) : reason
+
 /** A table with a header; cells are made safe to print, the last column is not padded. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], gap = 3): string {
   const all = [header, ...rows].map((row) => row.map(printable))

@@ -2,7 +2,6 @@
 import { fail } from '../failure/failure.ts'
 import type { Collector } from '../gc/gc.ts'
 import type { Housekeeper } from '../gc/housekeeper.ts'
-import { pinImage, unpinImage } from '../gc/pinning.ts'
 import { removeImage } from '../gc/remove.ts'
 import { why } from '../gc/why.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -41,7 +40,6 @@ import {
   lookedUpMessage,
   offerMessage,
   passthroughMessage,
-  pinMessage,
   planMessage,
   pullMessage,
   removalMessage,
@@ -49,6 +47,7 @@ import {
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
+import { pinHandlers } from './pins.ts'
 import { type ControlledLists, queueHandlers } from './queue.ts'
 import { hasNoStore, statusOf } from './status.ts'
 import { damagedMessage, verifyMessage } from './verify-messages.ts'
@@ -207,27 +206,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
       return removal === undefined ? {} : removalMessage(removal)
     },
 
-    async pin({ image, owner, reason, ttlMs }, { signal }) {
-      const { store, showsPin } = node()
-      const wish = { owner, reason, ...(ttlMs === 0 ? {} : { ttlMs }) }
-      const { imageId, pins } = await pinImage(store, image, wish)
-      if ((await showsPin?.(imageId, { signal, isNew: true })) === false) {
-        await unpinImage(store, image, owner)
-        fail({
-          kind: 'invalid-argument',
-          what: 'pin',
-          reason: 'this runtime does not show pins to kubelet, which would remove it all the same; containerd does since 1.7',
-        })
-      }
-      log.info({ image: imageId, pins }, 'pinned')
-      return { imageId, pins: pins.map(pinMessage) }
-    },
-
-    async unpin({ image, owner }) {
-      const { imageId, pins, left } = await unpinImage(node().store, image, owner === '' ? undefined : owner)
-      log.info({ image: imageId, pins }, 'unpinned')
-      return { imageId, pins: pins.map(pinMessage), left: left.map(pinMessage) }
-    },
+    ...pinHandlers(node, log),
 
     async collect({ dryRun, freeBytes }) {
       return sweptMessage(await node().housekeeper.sweep({ dryRun, ...(freeBytes === 0 ? {} : { freeBytes }) }))

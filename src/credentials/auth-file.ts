@@ -93,10 +93,7 @@ function loginIn(entry: unknown): Found {
     return isToken(registrytoken)
       ? { login: { kind: 'registry-token', token: registrytoken } }
       : { problem: 'its registrytoken holds other than printable ASCII characters' }
-  if (identitytoken)
-    return isToken(identitytoken)
-      ? { login: { kind: 'identity-token', token: identitytoken } }
-      : { problem: 'its identitytoken holds other than printable ASCII characters' }
+  if (identitytoken) return { login: { kind: 'identity-token', token: identitytoken } }
   if (username) return { login: { kind: 'basic', username, password: password ?? '' } }
   if (!auth) return {}
   const login = basicIn(auth)

@@ -8,7 +8,7 @@ import { createUpstream } from '../rpc/upstream.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
-import { shrink } from '../sys/footprint.ts'
+import { shareArena, shrink } from '../sys/footprint.ts'
 import { type Notifier, openNotifier, status } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
 import { openCluster, tellCluster } from './kubernetes.ts'
@@ -34,6 +34,7 @@ export type DaemonOptions = Abortable & {
 
 /** Serves until `signal` aborts; resolves when everything is put away. */
 export async function runDaemon(config: Config, version: string, options: DaemonOptions): Promise<void> {
+  shareArena()
   const log = createLogger(config.logging)
   for (const warning of config.warnings) log.warn({ file: config.file }, warning)
   using manager = openNotifier(process.env, (error) => log.warn({ err: error }, 'the service manager could not be told'))

@@ -6,6 +6,7 @@
  *     logins.ts      who to log in as
  *     check.ts       whether what is declared can be had, without a node
  *     keeping.ts     how one stays here: its pin, or its time
+ *     entry.ts       where one of them stands
  *     prepuller.ts   what is declared, against what is here: pull, pin, refresh, try again; let go of what is declared no more
  *
  * A pull that a pod waits for goes before any of these.

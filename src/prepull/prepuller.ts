@@ -1,13 +1,14 @@
 /** Brings what is declared, keeps it, and lets go of what is declared no more. */
 import { isDeepStrictEqual } from 'node:util'
 import { describe, failureOf } from '../failure/failure.ts'
-import type { DeclaredQueue, Failed, ImageState } from '../pull/queue.ts'
+import type { DeclaredQueue, ImageState } from '../pull/queue.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { backoffMs, jittered } from './backoff.ts'
+import { type Entry, failedIn, keyOf, waiting } from './entry.ts'
 import { keep, release } from './keeping.ts'
 import type { Declared } from './lists.ts'
-import type { DeclaredImage, ImageList, Means, Place } from './prepull.ts'
+import type { Means, Place } from './prepull.ts'
 
 export type PrepullerParts = {
   /** Undefined while nothing can be pulled: `wake` is called when that may have changed. */
@@ -28,16 +29,6 @@ const REFRESH_MS = 3_600_000
 /** What is here is looked for again so often, in the store alone, and its pins are renewed. */
 const LOOK_MS = 60_000
 const ROOM_MS = 30_000
-
-type Entry = {
-  readonly list: ImageList
-  readonly image: DeclaredImage
-  state: ImageState
-  due: number
-  /** When the registry is asked again, where it is. */
-  refresh: number
-  attempts: number
-}
 
 export class Prepuller {
   readonly #parts: PrepullerParts
@@ -65,7 +56,7 @@ export class Prepuller {
     this.#entries = new Map()
     for (const list of declared.lists)
       for (const image of list.images) {
-        const key = `${list.name} ${image.name}`
+        const key = keyOf({ list, image })
         const known = before.get(key)
         const isSame = isDeepStrictEqual(known?.image, image) && isDeepStrictEqual(known?.list.secrets, list.secrets)
         if (known !== undefined && isSame) this.#entries.set(key, Object.assign(known, { list }))
@@ -250,23 +241,6 @@ export class Prepuller {
       )
     }
   }
-}
-
-const keyOf = ({ list, image }: Entry): string => `${list.name} ${image.name}`
-
-const waiting = (list: ImageList, image: DeclaredImage, due: number): Entry => ({
-  list,
-  image,
-  state: { kind: 'waiting', ...(due > Date.now() ? { until: new Date(due) } : {}) },
-  due,
-  refresh: 0,
-  attempts: 0,
-})
-
-function failedIn(state: ImageState): { readonly failed?: Failed } {
-  if (state.kind !== 'failed') return {}
-  const { reason, attempts } = state
-  return { failed: { reason, attempts } }
 }
 
 const isPodWaiting = ({ puller }: Place): boolean =>

@@ -60,6 +60,7 @@ export class Ctr {
   async #run(namespace: string | undefined, args: readonly string[], { signal }: Abortable): Promise<string> {
     const within = namespace === undefined ? [] : ['--namespace', namespace]
     const child = spawn('ctr', ['--address', this.#socket, ...within, ...args], { stdio: ['ignore', 'pipe', 'pipe'], signal })
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     try {
       const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
       if (code === 0) return stdout
@@ -67,6 +68,8 @@ export class Ctr {
       const operation = `ctr ${args.slice(0, 2).join(' ')}`
       return fail({ kind: 'runtime', runtime: 'containerd', socket: this.#socket, operation, code: 'UNKNOWN', detail })
     } catch (error) {
+      // What it is doing must not go on behind the clearing; one that never started does not close.
+      if (child.pid !== undefined) await closed
       throw asWindlassError(signal.aborted ? signal.reason : error)
     }
   }

@@ -5,6 +5,7 @@ import type { Descriptor } from '../oci/oci.ts'
 import { type From, newTrail, type Repository, type Trail, type Transfer } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { CopyableLayer, StagedLayer, Store } from '../store/store.ts'
+import type { Rank } from '../sys/rank.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { LayerSource, Unpacker, Unpacking } from '../unpack/unpack.ts'
@@ -45,8 +46,15 @@ export type ArrivalCrew = {
   readonly early: EarlyBlobs
 }
 
-/** `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. */
-type Held = { readonly hold: (bytes: number) => Promise<void> | undefined; readonly isPatient: () => boolean }
+/**
+ * `hold`: so many bytes have come; a promise where the next must wait. `isPatient`: it may have to. `isAhead`: no pod waits for the layer, as
+ * far as is known now.
+ */
+type Held = {
+  readonly hold: (bytes: number) => Promise<void> | undefined
+  readonly isPatient: () => boolean
+  readonly isAhead: () => boolean
+}
 
 /** One layer on its way. Whatever fails, nothing of it is left staged. */
 export class Arrival {
@@ -57,6 +65,7 @@ export class Arrival {
   readonly #id: LayerId
   readonly #hold: Held['hold']
   readonly #isPatient: Held['isPatient']
+  readonly #isAhead: Held['isAhead']
   readonly #progress: LayerProgress
   readonly #signal: AbortSignal
   readonly #log: Log
@@ -66,7 +75,7 @@ export class Arrival {
 
   /** `id` is what the layer will be called. */
   constructor(
-    { store, unpacker, room, log, partials, early, hold, isPatient }: ArrivalCrew & Held,
+    { store, unpacker, room, log, partials, early, hold, isPatient, isAhead }: ArrivalCrew & Held,
     planned: PlannedLayer,
     id: LayerId,
     progress: LayerProgress,
@@ -75,6 +84,7 @@ export class Arrival {
     this.#store = store
     this.#hold = hold
     this.#isPatient = isPatient
+    this.#isAhead = isAhead
     this.#unpacker = unpacker
     this.#room = room
     this.#planned = planned
@@ -140,6 +150,7 @@ export class Arrival {
       const unpack = (chunk: Uint8Array) => both(unpacking.write(chunk), kept?.write(chunk))
       const take = (chunk: Uint8Array): Promise<void> | undefined => {
         this.#progress.bytes += chunk.length
+        unpacking.rank(this.#rank())
         return both(unpack(chunk), this.#room.arrived(chunk.length))
       }
       for (const chunk of early?.chunks ?? []) await unpack(chunk)
@@ -210,6 +221,7 @@ export class Arrival {
   async #replay(staged: StagedLayer, source: LayerSource): Promise<Obtained> {
     const asked = performance.now()
     await using unpacking = await this.#open(staged, source)
+    unpacking.rank(this.#rank())
     this.#progress.isDue = true
     await this.#room.due(this.#id, { signal: this.#signal })
     this.#progress.isDue = false
@@ -217,6 +229,10 @@ export class Arrival {
     const queuedMs = performance.now() - asked
     const facts = await unpacking.finish()
     return { staged, facts, report: reportOf('copy', this.#planned, facts, { queuedMs, networkMs: 0, attempts: 0 }) }
+  }
+
+  #rank(): Rank {
+    return this.#isAhead() ? 'behind' : 'usual'
   }
 
   #open(staged: StagedLayer, source: LayerSource): ReturnType<Unpacker['open']> {

@@ -126,6 +126,11 @@ export class Brake {
     signal.removeEventListener('abort', end)
   }
 
+  /** Nobody waits for it but pulls ahead of any pod. */
+  isAhead(layer: string): boolean {
+    return !this.#isUrgent(layer)
+  }
+
   #mustYield(): boolean {
     return [...this.#pulls].some((isUrgent) => isUrgent())
   }

@@ -137,7 +137,8 @@ export class LayerWork {
     const unpacking = bytesOf(planned)
     const hold = (bytes: number): Promise<void> | undefined => this.#brake.take(unpacking, bytes, signal)
     const isPatient = (): boolean => this.#brake.mayStop(unpacking)
-    const arrival = new Arrival({ ...this.#crew, hold, isPatient }, planned, id, progress, signal)
+    const isAhead = (): boolean => this.#brake.isAhead(unpacking)
+    const arrival = new Arrival({ ...this.#crew, hold, isPatient, isAhead }, planned, id, progress, signal)
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)

@@ -17,7 +17,7 @@ export type Party = {
   /** The registry whose redirect led here, where one did: what names may stand for is judged by it. */
   readonly sentBy?: URL
   readonly repository: string
-  /** Anonymous at any host but the one named in the reference. */
+  /** A caller's own at the registry named in the reference alone; elsewhere what this node has for the host. */
   readonly credentials: Credentials
 }
 

@@ -19,4 +19,10 @@ export function readSmall(file: string): string | undefined {
   }
 }
 
-export const isAbsent = (code: string): boolean => code === 'ENOENT' || code === 'ENOTDIR'
+/** For a call of node:fs that may find nothing there: then `value`. */
+export const ifAbsent =
+  <T>(value: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value
+    throw error
+  }

@@ -1,4 +1,4 @@
-/** What the client tells a log. Hosts and paths below a repository only: no headers, no queries, no secrets. */
+/** What the client tells a log: hosts, paths below a repository, and what hosts said, without what they were sent and without queries. */
 export type RegistryEvent =
   | {
       readonly type: 'answer'

@@ -2,9 +2,8 @@
  * Reads one `hosts.toml` (containerd, docs/hosts.md). A file that does not say what it must is a `bad-config` with its line: pulling
  * from somewhere else than the node's owner wrote down is the one thing that must not happen quietly.
  */
-import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
-import { fail } from '../failure/failure.ts'
+import { readToml } from './toml.ts'
 
 export type Capability = 'pull' | 'resolve' | 'push' | 'referrers'
 
@@ -72,15 +71,7 @@ export const withScheme = (text: string): string => (/^https?:\/\//i.test(text) 
 
 /** What the text of a file says; relative paths in it are left as they are. Throws bad-config. */
 export function parseHostsToml(text: string, file: string): HostsFile {
-  const parsed = fileSchema.safeParse(tables(text, file))
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const path = issue?.path ?? []
-    const line = lineOf(text, path)
-    const where = { file, ...(line === undefined ? {} : { line }), ...(path.length === 0 ? {} : { field: fieldOf(path) }) }
-    fail({ kind: 'bad-config', ...where, reason: issue?.message ?? 'is not a hosts.toml' })
-  }
-  const { server, host, ...root } = parsed.data
+  const { server, host, ...root } = readToml(fileSchema, text, file, lineOf)
   return {
     server,
     root: fieldsOf(root),
@@ -99,21 +90,6 @@ function fieldsOf(fields: z.output<typeof hostSchema>): HostFields {
     ...(fields.dial_timeout === undefined ? {} : { dialTimeoutMs: fields.dial_timeout }),
   }
 }
-
-function tables(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const reason = error.message.split('\n', 1)[0] ?? 'is not TOML'
-    // Not with its cause, which quotes the lines around: a header may hold a secret.
-    fail({ kind: 'bad-config', file, line: error.line, reason })
-  }
-}
-
-/** Addresses are keys here, and may hold a login. */
-const fieldOf = (path: readonly PropertyKey[]): string =>
-  path.map((part) => String(part).replace(/^(https?:\/\/)?[^/]*@/i, '$1***@')).join('.')
 
 /** The line a value stands on, found by its table and key: a schema knows paths, not lines. */
 function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {

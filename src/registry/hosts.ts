@@ -5,7 +5,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { DOCKER_HUB_HOST, isDockerHub, isSameRegistry } from '../reference/registry-name.ts'
-import { isAbsent, readSmall } from './bounded.ts'
+import { ifAbsent, readSmall } from './bounded.ts'
 import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
 import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
 
@@ -75,16 +75,11 @@ async function directoryOf(registry: string, roots: string | undefined): Promise
   for (const root of (roots ?? '').split(':').filter((path) => path !== '')) {
     for (const name of [...escaped, registry, '_default']) {
       const dir = join(root, name)
-      const found = await stat(dir).catch(absentIsUndefined)
+      const found = await stat(dir).catch(ifAbsent(undefined))
       if (found?.isDirectory()) return dir
     }
   }
   return undefined
-}
-
-function absentIsUndefined(error: NodeJS.ErrnoException): undefined {
-  if (isAbsent(error.code ?? '')) return undefined
-  throw error
 }
 
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
@@ -97,7 +92,7 @@ async function readHostsFile(dir: string): Promise<HostsFile> {
 
 /** The certificates of a directory in docker's layout, by name; of one that is not there, none. */
 export async function dockerLayout(dir: string): Promise<Pick<TlsFiles, 'ca' | 'client'>> {
-  const names = ((await readdir(dir).catch(absentIsUndefined)) ?? []).sort()
+  const names = (await readdir(dir).catch(ifAbsent([]))).toSorted()
   const ca = names.filter((name) => name.endsWith('.crt'))
   const client = names.filter((name) => name.endsWith('.cert')).map((cert) => ({ cert, key: cert.replace(/\.cert$/, '.key') }))
   return { ca, client }

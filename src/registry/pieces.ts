@@ -5,12 +5,13 @@
 
 /** What comes in this time, at the rate of the piece before. */
 const PIECE_MS = 100
-/** Less is mostly the wait for its first byte; more would be in the way of others for long on a link that has become slow. */
-const LEAST = 1024 * 1024
-const MOST = 8 * 1024 * 1024
+/** Less is mostly the wait for its first byte; more would be in the way of others for long where the rate was overestimated. */
+const LEAST = 512 * 1024
+const FIRST = 1024 * 1024
+const MOST = 4 * 1024 * 1024
 
 export class Pieces {
-  #size = LEAST
+  #size = FIRST
 
   /** Where the piece that begins there ends. */
   end(from: number, size: number): number {

@@ -5,10 +5,10 @@
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
-import { fail, failureOf } from '../failure/failure.ts'
-import { isAbsent, readSmall } from './bounded.ts'
+import { fail } from '../failure/failure.ts'
+import { ifAbsent, readSmall } from './bounded.ts'
+import { readToml, tables } from './toml.ts'
 
 export type Endpoint = { readonly location: string; readonly insecure: boolean }
 
@@ -94,31 +94,14 @@ async function filesOf(file: string): Promise<readonly { readonly path: string; 
 }
 
 async function dropIns(dir: string): Promise<readonly string[]> {
-  const names = await readdir(dir).catch((error: unknown) => {
-    const failure = failureOf(error)
-    if (failure.kind === 'system' && isAbsent(failure.code)) return []
-    throw error
-  })
+  const names = await readdir(dir).catch(ifAbsent([]))
   const files = names.filter((name) => name.endsWith('.conf')).toSorted()
   if (files.length > MAX_DROP_INS) fail({ kind: 'bad-config', file: dir, reason: `more than ${MAX_DROP_INS} files` })
   return files.map((name) => join(dir, name))
 }
 
 function parseRegistriesConf(text: string, file: string): readonly RegistryEntry[] {
-  const result = fileSchema.safeParse(tables(text, file))
-  if (!result.success) {
-    const [issue] = result.error.issues
-    const path = issue?.path ?? []
-    const line = lineOf(text, path)
-    fail({
-      kind: 'bad-config',
-      file,
-      ...(line === undefined ? {} : { line }),
-      ...(path.length === 0 ? {} : { field: path.join('.') }),
-      reason: issue?.message ?? 'is not a registries.conf',
-    })
-  }
-  return result.data.registry.map((entry) => {
+  return readToml(fileSchema, text, file, lineOf).registry.map((entry) => {
     const { location = '', insecure, blocked, mirror } = entry
     const byDigest = entry['mirror-by-digest-only']
     return {
@@ -133,15 +116,6 @@ function parseRegistriesConf(text: string, file: string): readonly RegistryEntry
       file,
     }
   })
-}
-
-function tables(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    fail({ kind: 'bad-config', file, line: error.line, reason: error.message.split('\n', 1)[0] ?? 'is not TOML' })
-  }
 }
 
 /** The line of a key, found by counting the tables of its kind, or of its table where it is none of one. */

@@ -11,6 +11,7 @@ const BITS = {
   CAP_SETUID: 7,
   CAP_SETPCAP: 8,
   CAP_SYS_ADMIN: 21,
+  CAP_SYS_NICE: 23,
   CAP_MKNOD: 27,
   CAP_SETFCAP: 31,
 } as const

@@ -7,6 +7,7 @@ import { wrap } from './libc.ts'
 
 const libc = koffi.load(null)
 const getauxval = libc.func('getauxval', 'uint64_t', ['ulong'])
+const mallopt = libc.func('mallopt', 'int', ['int', 'int'])
 const mallocTrim = libc.func('malloc_trim', 'int', ['size_t'])
 const madvise = wrap<[address: bigint, length: number, advice: number]>('madvise', 'int', ['uintptr_t', 'size_t', 'int'])
 
@@ -20,6 +21,14 @@ const PF_WRITE = 2
 /** On arm64 pages may be larger: parts of one are left alone. */
 const LARGEST_PAGE = 65_536n
 const MADV_DONTNEED = 4
+
+/** malloc.h. */
+const M_ARENA_MAX = -8
+
+/** Threads made from here on share malloc's arena: one each would keep what its thread has freed. */
+export function shareArena(): void {
+  mallopt(M_ARENA_MAX, 1)
+}
 
 type Part = { readonly address: bigint; readonly length: number }
 

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { shrink } from '../sys/footprint.ts'
+import type { Rank } from '../sys/rank.ts'
 import { createShared } from '../sys/shared.ts'
 import { sendWithFds, socketpair } from '../sys/socket.ts'
 import { parseAnswer, parseGreeting } from './answer.ts'
@@ -23,6 +24,7 @@ export class Extractor {
   #answer: ((answer: Answer) => void) | undefined
   #patience: NodeJS.Timeout | undefined
   #greeted = false
+  #rank: Rank = 'usual'
   #fault: string | undefined
   #isAlive = true
 
@@ -58,8 +60,15 @@ export class Extractor {
     return promise
   }
 
+  /** How soon it gets its turn, once it has begun: its start others may have to wait for later. */
+  rank(rank: Rank): void {
+    this.#rank = rank
+    if (this.#greeted) this.#process.rank(rank)
+  }
+
   /** Asks it to leave its job; where that takes too long, ends it. */
   stop(): void {
+    this.rank('usual')
     this.ring.abort()
     if (this.#answer === undefined || !this.#isAlive) return
     this.#wait('it did not stop when told to')
@@ -105,6 +114,7 @@ export class Extractor {
         this.#warn({ refused: greeting.refused }, 'an extractor has more rights than it needs')
       // What starting it took of the program is not needed again.
       shrink()
+      this.#process.rank(this.#rank)
       return
     }
     const answer = parseAnswer(line)

@@ -3,6 +3,7 @@
  * one socket, a blob's bytes by a ring in shared memory; the local copy a job is made from comes as open descriptors with the job.
  */
 import { closeSync, statfsSync, writeSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { isMainThread } from 'node:worker_threads'
 import { type Failure, fail, failureOf } from '../failure/failure.ts'
 import { shrink } from '../sys/footprint.ts'
@@ -23,6 +24,8 @@ const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
 if (isMainThread) await serve()
 
 async function serve(): Promise<void> {
+  // The heap grows in small steps from here on. Before, it would have cost the start more than it saves, and the compile cache.
+  setFlagsFromString('--optimize-for-size')
   // Modes are given when an entry is made.
   umask(0)
   const forbidden = forbidCalls()

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
 import { shrink } from '../sys/footprint.ts'
+import type { Rank } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
@@ -156,6 +157,7 @@ class Extraction implements Unpacking {
     this.#result = extractor.run(job, fds).then((end) => {
       signal.removeEventListener('abort', this.#onAbort)
       this.#ended = true
+      extractor.rank('usual')
       this.#blockedMs = this.#ring.blockedMs
       release()
       if (end.ok && 'layer' in end) return end.layer
@@ -171,6 +173,10 @@ class Extraction implements Unpacking {
 
   get blockedMs(): number {
     return this.#ended ? this.#blockedMs : this.#ring.blockedMs
+  }
+
+  rank(rank: Rank): void {
+    if (!this.#ended) this.#extractor.rank(rank)
   }
 
   get unread(): number {

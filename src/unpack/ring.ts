@@ -7,7 +7,7 @@
  */
 import { mapShared, type Shared, sleepOn, wake } from '../sys/shared.ts'
 
-const CAPACITY = 2 ** 20
+export const CAPACITY = 2 ** 20
 /** The control words have a page of their own, before the bytes. */
 const HEAD = 4096
 export const RING_SIZE = HEAD + CAPACITY

@@ -9,6 +9,7 @@
  * outside the job's directory is touched. A layer that breaks a rule fails as a whole; its directory is for the caller to throw away.
  */
 import type { DiffId, Digest } from '../oci/digest.ts'
+import type { Rank } from '../sys/rank.ts'
 import type { Abortable, ByteSink } from '../task/task.ts'
 import type { Difference } from './verify/difference.ts'
 
@@ -73,6 +74,8 @@ export interface Unpacking extends ByteSink, AsyncDisposable {
   readonly blockedMs: number
   /** Bytes that were written and that the worker has not come to yet. */
   readonly unread: number
+  /** `behind`: it gets processor and disk when nobody else wants them, from now on. `usual` at the beginning. */
+  rank(rank: Rank): void
   /** Bytes of the tar that the worker says it has made of the others; 0 once it is done. */
   readonly unpacked: number
   finish(): Promise<UnpackedLayer>

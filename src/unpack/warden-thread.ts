@@ -1,29 +1,22 @@
 /** The warden's thread: gives its rights up, then starts extractors and tells how they end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
-import { constants, getPriority, setPriority } from 'node:os'
+import { setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import { confineThread } from '../sys/confine.ts'
+import { usualNice } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { beside } from '../task/beside.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**
  * Compiling beside the one thread that works would only take the next extractor's core. Its garbage is small and short-lived: V8's own
- * choice would let the nursery grow to 48 MiB, and in a smaller one more survives into the old heap than is saved. The system's OpenSSL
- * configuration is out of reach, and hashing needs none.
+ * choice would let the nursery grow to 48 MiB. The system's OpenSSL configuration is out of reach, and hashing needs none. Flags that
+ * change what is compiled would make another compile cache than the daemon's.
  */
-const FLAGS = [
-  ...['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--optimize-for-size'],
-  '--openssl-config=/dev/null',
-]
-/**
- * Extractors take all the processor there is, the thread that answers very little, and it must not wait for their turns to end. This is
- * between the two of them: against other services a group of its own counts (cgroups(7)), not this (sched(7)).
- */
-const NICER = 5
+const FLAGS = ['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--openssl-config=/dev/null']
 /** How much of what a dying extractor wrote is told. */
 const LAST_WORDS = 2_000
 
@@ -40,7 +33,7 @@ if (cache !== undefined) {
   flushCompileCache()
 }
 // Of this thread (0 is the caller, getpriority(2)), and so of the processes it starts.
-setPriority(0, Math.min(constants.priority.PRIORITY_LOW, getPriority(0) + NICER))
+setPriority(0, usualNice())
 tell({ refused: confineThread(cache === undefined ? territory : { ...territory, readable: [...territory.readable, cache] }) })
 
 parentPort?.on('message', (order: WardenOrder) => {

@@ -6,6 +6,7 @@
 import { once } from 'node:events'
 import { stat, writeFile } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
+import { type Rank, rankProcess } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { beside } from '../task/beside.ts'
 
@@ -17,6 +18,8 @@ export type Started = {
   /** How it ended, for a person ("SIGSEGV", "code 1: what it wrote last"). */
   readonly ended: Promise<string>
   kill(): void
+  /** `usual` at the beginning. */
+  rank(rank: Rank): void
 }
 
 export type WardenOrder = { readonly start: number; readonly fds: readonly number[] } | { readonly kill: number }
@@ -25,7 +28,7 @@ export type WardenNews =
   | { readonly started: number; readonly pid: number }
   | { readonly ended: number; readonly how: string }
 
-type Child = { onStart: (() => void) | undefined; readonly onEnd: (how: string) => void }
+type Child = { onStart: (() => void) | undefined; readonly onEnd: (how: string) => void; pid?: number; rank: Rank }
 
 /** Killed before the daemon where memory runs out. */
 const OOM_SCORE = '500'
@@ -36,6 +39,7 @@ export class Warden implements AsyncDisposable {
   readonly #children = new Map<number, Child>()
   #thread: Promise<Worker> | undefined
   #count = 0
+  #mayRank = true
   /** Which thread is the one in use: how an earlier one ends is no news. */
   #generation = 0
 
@@ -48,9 +52,9 @@ export class Warden implements AsyncDisposable {
   start(fds: readonly number[], onStart: () => void): Started {
     const id = this.#count++
     const { promise, resolve } = Promise.withResolvers<string>()
-    this.#children.set(id, { onStart, onEnd: resolve })
+    this.#children.set(id, { onStart, onEnd: resolve, rank: 'usual' })
     this.#tell({ start: id, fds }).catch((error: unknown) => this.#end(id, String(error)))
-    return { ended: promise, kill: () => this.#kill(id) }
+    return { ended: promise, kill: () => this.#kill(id), rank: (rank) => this.#rank(id, rank) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,6 +63,17 @@ export class Warden implements AsyncDisposable {
     this.#generation++
     const thread = await opening?.catch(() => undefined)
     await thread?.terminate()
+  }
+
+  #rank(id: number, rank: Rank): void {
+    const child = this.#children.get(id)
+    if (child === undefined || child.rank === rank || !this.#mayRank) return
+    child.rank = rank
+    if (child.pid === undefined) return
+    const refused = rankProcess(child.pid, rank)
+    if (refused.length === 0) return
+    this.#mayRank = false
+    this.#warn({ refused }, 'what is pulled ahead of pods takes as much processor and disk as what they wait for')
   }
 
   #kill(id: number): void {
@@ -93,7 +108,14 @@ export class Warden implements AsyncDisposable {
     if ('refused' in news) {
       if (news.refused.length > 0) this.#warn({ refused: news.refused }, 'layers are unpacked with more rights than they need')
     } else if ('started' in news) {
-      started(this.#children.get(news.started))
+      const child = this.#children.get(news.started)
+      started(child)
+      if (child !== undefined) {
+        child.pid = news.pid
+        const { rank } = child
+        child.rank = 'usual'
+        this.#rank(news.started, rank)
+      }
       writeFile(`/proc/${news.pid}/oom_score_adj`, OOM_SCORE).catch((error: unknown) =>
         this.#warn({ err: error }, 'an extractor keeps the daemon’s own rank when memory runs out'),
       )

@@ -27,6 +27,7 @@ type Wishes = {
   readonly missing?: string
   readonly down?: Failure
   readonly confirm?: ReturnType<ControlServiceParts['node']>['confirm']
+  readonly isPinShown?: boolean
   readonly expiries?: Expiries
 }
 
@@ -36,6 +37,7 @@ async function start({
   missing,
   down,
   confirm,
+  isPinShown,
   expiries,
 }: Wishes = {}) {
   const { store } = memoryStore(app)
@@ -50,6 +52,7 @@ async function start({
     history: noHistory,
     verifier: noVerifier,
     ...(confirm === undefined ? {} : { confirm }),
+    ...(isPinShown === undefined ? {} : { showsPin: async () => isPinShown }),
   }
   const windlass = createControlService({
     node: () => (missing === undefined ? node : fail({ kind: 'passthrough', reason: missing })),
@@ -273,4 +276,16 @@ it('has no switch without a runtime', async () => {
         `^invalid argument "${on ? 'on' : 'off'}": this daemon has a store of its own and no runtime.*windlass serve --runtime`,
       ),
     })
+})
+
+it('keeps a pin that kubelet hears of, and takes back one that it would not', async () => {
+  const shown = await start({ isPinShown: true })
+  const wish = { image: 'r.example/app:1', owner: 'ci' }
+  expect((await shown.windlass.pin(wish, { signal })).pins).toMatchObject([{ owner: 'ci' }])
+  const hidden = await start({ isPinShown: false })
+  expect(await rejection(hidden.windlass.pin(wish, { signal }))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('does not show pins to kubelet'),
+  })
+  expect((await hidden.windlass.inspectImage({ image: 'r.example/app:1' }, { signal })).pins).toEqual([])
 })

@@ -130,10 +130,6 @@ describe('an auth file', () => {
       '{"auths": {"r.example": {"registrytoken": "canary\\nb"}}}',
       ': auths r.example: its registrytoken holds other than printable ASCII characters',
     ],
-    [
-      '{"auths": {"r.example": {"identitytoken": "canary b"}}}',
-      ': auths r.example: its identitytoken holds other than printable ASCII characters',
-    ],
     ['{"credHelpers": {"r.example": 5}}', ': credHelpers r.example: it is not a string'],
     ['{"auths": ["canary"]}', ': auths: it is not of the shape of a docker config.json'],
     ['#'.repeat(2 ** 20 + 1), ': it is larger than 1048576 bytes'],

@@ -58,7 +58,7 @@ describe('the service', () => {
   const service = text('systemd/windlass.service')
 
   it('is started as the image is', () => {
-    const [, ...words] = /^ExecStart=(\S+) (--\S+) (--\S+) (\S+) /m.exec(service) ?? []
+    const [, ...words] = /^ExecStart=(\S+) (--\S+) (\S+) /m.exec(service) ?? []
     expect([words[0], words.at(-1)]).toEqual(['/opt/windlass/bin/node', '/opt/windlass/lib/main.js'])
     expect(readFileSync(join(top, 'Dockerfile'), 'utf8')).toContain(`ENTRYPOINT [${words.map((word) => `"${word}"`).join(', ')}]`)
   })
@@ -122,7 +122,8 @@ it('Node is told the same wherever the daemon is started, so that its memory is 
   const flags = nodeFlags.join(' ')
   const read = (path: string): string => readFileSync(join(top, path), 'utf8')
   expect(read('windlass')).toContain(`exec "$WINDLASS_NODE" ${flags} "$top/src/main.ts"`)
-  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/src/main.ts serve`)
-  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/src/main.ts"]`)
+  expect(read('bin/windlass')).toContain(`exec "$node" ${flags} "$top/lib/main.js"`)
+  expect(text('systemd/windlass.service')).toContain(`/node ${flags} /opt/windlass/lib/main.js serve`)
+  expect(read('Dockerfile')).toContain(`/node", ${nodeFlags.map((flag) => `"${flag}"`).join(', ')}, "/opt/windlass/lib/main.js"]`)
   expect(read('demo/daemon.ts')).toContain(`[${nodeFlags.map((flag) => `'${flag}'`).join(', ')}]`)
 })

@@ -32,6 +32,8 @@ describe.skipIf(lacking('root'))('the history of a daemon', () => {
     expect(failed.verdict).toMatch(/^failed after /)
     expect(pulled).toMatchObject({ client: 'cri', reference, layerCount: 1 })
     expect(pulled.verdict).toMatch(/^bottleneck: .+ \(\d+ %\)$/)
+    // The pull's line of the log ends with the same.
+    expect(node.windlass.daemon.output()).toContain(`"verdict":"${pulled.verdict}"`)
     const whole = await windlass('history', pulled.id)
     expect(whole).toContain(pulled.verdict)
     expect(whole).toMatch(/^LAYER +DIGEST +SIZE +FROM +WAIT +TRANSFER/m)

@@ -124,5 +124,5 @@ describe.skipIf(lacking('root', 'containerd'))('windlass prove', () => {
     const { code, stderr } = await ended(bench.prove(image))
     expect(code).toBe(2)
     expect(stderr).toMatch(/containerd has \d+ of its \d+ layers' blobs already .*crictl rmi/)
-  })
+  }, 180_000)
 })

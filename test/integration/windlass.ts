@@ -10,7 +10,7 @@ import type { Abortable } from '../../src/task/task.ts'
 import { type Daemon, start } from './process.ts'
 
 /** What Node is told wherever the daemon is started; test/deploy holds them together. */
-export const nodeFlags = ['--max-semi-space-size=1', '--optimize-for-size'] as const
+export const nodeFlags = ['--max-semi-space-size=1'] as const
 export const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
 
 export interface Windlass extends AsyncDisposable {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { parseDigest } from '../../src/oci/digest.ts'
 import { backoffMs } from '../../src/prepull/backoff.ts'
 import type { DeclaredImage, ImageList, Means, Place } from '../../src/prepull/prepull.ts'
 import { Prepuller, type PrepullerParts } from '../../src/prepull/prepuller.ts'
@@ -127,6 +128,25 @@ test('IfNotPresent asks nobody for what is here; Always asks, and takes what the
   expect(at.state(1)).toMatchObject({ kind: 'here', image: moved.id })
 })
 
+test('as many are pulled at once as may be', async () => {
+  const at = await open({ maxParallel: 2 })
+  await using _ = at
+  const stand = Promise.withResolvers<void>()
+  at.lab.registry.fault = () => ({ kind: 'hold', until: stand.promise })
+  at.declare([
+    list(
+      'base',
+      ['a:1', 'b:1', 'c:1'].map((name) => at.declared(name)),
+    ),
+  ])
+  await at.until(() => at.lab.puller.inFlight().length === 2)
+  expect(at.prepuller.queue().images.map(({ state }) => state.kind)).toEqual(['pulling', 'pulling', 'waiting'])
+  await delay(200)
+  expect(at.lab.puller.inFlight()).toHaveLength(2)
+  stand.resolve()
+  await at.until(() => isAll('here')(at.prepuller.queue().images))
+})
+
 test('a failure says why, and is tried again later each time; the next image does not wait for it', async () => {
   const at = await open()
   await using _ = at
@@ -160,9 +180,11 @@ test('none begins while a pod’s pull runs', async () => {
   at.declare([list('base', [at.declared('a:1')])])
   await delay(300)
   expect(at.lab.registry.requests.filter(({ path }) => path.includes('/a/'))).toEqual([])
+  expect(at.prepuller.queue().held).toBe('pulls that somebody waits for go first')
   hold.resolve()
   await pod
   await at.until(() => at.state()?.kind === 'here')
+  expect(at.prepuller.queue().held).toBeUndefined()
 })
 
 test('nor with less of the disk free than is wanted, or before its jitter, or without a place', async () => {
@@ -192,6 +214,53 @@ test('what the runtime shows no pin of is unprotected, and told once; what it sh
   at.declare([list('base', [at.declared('b:1')])])
   await at.until(() => at.state()?.kind === 'here')
   expect(at.state()).toMatchObject({ isProtected: true })
+})
+
+test('in a runtime’s store a time is renewed while the image is declared, once half of it is over; and the pin with it', async () => {
+  const DAY = 24 * 3_600_000
+  const given: number[] = []
+  let leftMs = 0
+  const timed = ({ store, puller }: Lab): Place => ({
+    puller,
+    store: {
+      overlayDir: store.overlayDir,
+      find: async (name) => {
+        const found = await store.find(name)
+        return found && { ...found, expiry: { at: new Date(Date.now() + leftMs), of: 'image' as const } }
+      },
+      images: () => store.images(),
+      pin: (id, pin) => store.pin(id, pin),
+      unpin: (id, owner) => store.unpin(id, owner),
+      expiries: {
+        stays: async () => true,
+        begin: async () => ({
+          give: async (_id, at) => {
+            given.push(at.getTime() - Date.now())
+            return at
+          },
+          [Symbol.dispose]: () => {},
+        }),
+      },
+    },
+  })
+  for (const [left, times] of [
+    [3 * DAY, 1],
+    [4 * DAY, 0],
+  ] as const) {
+    const at = await open({ placeIn: timed })
+    await using _ = at
+    const image = at.declared('a:1')
+    const { id } = await at.lab.pull({ ...image, credentials: { kind: 'anonymous' }, client: 'cli' })
+    const until = new Date(Date.now() + left)
+    await at.lab.store.pin(parseDigest(id), { owner: 'prepull:base', reason: '', since: new Date(), until })
+    leftMs = left
+    given.length = 0
+    at.declare([list('base', [image])])
+    await at.until(() => at.state()?.kind === 'here')
+    expect(given.map((ms) => Math.round(ms / DAY))).toEqual(times === 1 ? [7] : [])
+    const [pin] = (await at.lab.store.find(image.name))?.pins ?? []
+    expect(Math.round(((pin?.until?.getTime() ?? 0) - Date.now()) / DAY)).toBe(times === 1 ? 7 : 4)
+  }
 })
 
 test('each login of its secrets is tried until one is accepted', async () => {

@@ -1,8 +1,13 @@
 /** Pulls ahead of any pod, beside pulls that a pod waits for. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { PullRequest } from '../../src/pull/pull.ts'
+import { descendantsOf } from '../../src/sys/cost.ts'
+import { usualNice } from '../../src/sys/rank.ts'
+import { lacking } from '../integration/lacking.ts'
 import { type BuiltLayer, buildImage, buildLayer } from '../support/image.ts'
 import { type Lab, openLab } from './lab.ts'
 
@@ -81,3 +86,33 @@ test('what is brought ahead keeps within its rate', async () => {
   const [report] = events.flatMap((event) => (event.type === 'layer' ? [event.report] : []))
   expect(report?.networkMs).toBeGreaterThan(1_200)
 })
+
+test.skipIf(lacking('root', 'ionice'))(
+  'what is brought ahead is unpacked behind everybody else, until a pod wants it',
+  async () => {
+    await using lab = await openLab({ ahead: { layers: 1, maxBytesPerSecond: 200_000 } })
+    const request = lab.publish('warm:1', buildImage({ layers: [layerOf(3_000_000)] }))
+    const before = new Set(extractors())
+    const warm = lab.pull(ahead(request))
+    await until(() => bytesOf(lab, 'warm') > 0)
+    const mine = (): readonly number[] => extractors().filter((pid) => !before.has(pid))
+    await until(() => mine().some((pid) => niceOf(pid) === 19))
+    const [pid = -1] = mine().filter((each) => niceOf(each) === 19)
+    expect(ioClassOf(pid)).toMatch(/^idle/)
+    const pod = lab.pull(forPod(request))
+    await until(() => niceOf(pid) === usualNice())
+    expect(ioClassOf(pid)).not.toMatch(/^idle/)
+    await Promise.all([warm, pod])
+  },
+)
+
+const extractors = (): readonly number[] =>
+  descendantsOf(process.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('extractor.ts'))
+/** proc_pid_stat(5): the name may hold spaces. */
+const niceOf = (pid: number): number =>
+  Number(
+    readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')[16],
+  )
+const ioClassOf = (pid: number): string => execFileSync('ionice', ['-p', String(pid)], { encoding: 'utf8' }).trim()

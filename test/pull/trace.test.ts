@@ -48,14 +48,14 @@ function crossing(all: readonly Slice[]): string[] {
 describe('the trace of a pull', () => {
   it('has a track for each layer, whose phases lie in the pull, in order, and do not cross', async () => {
     await using lab = await openLab()
-    const layers = [3_000_000, 1_000, 2_000_000].map((size, at) =>
+    const layers = [400_000, 1_000, 300_000].map((size, at) =>
       buildLayer({ tar: [{ name: `f${at}`, content: randomBytes(size) }], compression: 'gzip' }),
     )
     const heard: Heard[] = []
     const startedAt = new Date()
     const since = performance.now()
     const onEvent = (event: PullEvent) => void heard.push({ atMs: performance.now() - since, event })
-    await lab.puller.pull(lab.publish('app:1', buildImage({ layers })), { signal: AbortSignal.timeout(20_000), onEvent })
+    await lab.puller.pull(lab.publish('app:1', buildImage({ layers })), { signal: new AbortController().signal, onEvent })
     const ms = performance.now() - since
     const pulled = { id: 'aa', reference: 'r.example/app:1', client: 'cli', startedAt, ms } as const
     const events = read(

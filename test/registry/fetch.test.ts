@@ -68,7 +68,7 @@ describe('fetch', () => {
     const [first, ends] = [spans.filter((_, at) => at % 2 === 0), spans.filter((_, at) => at % 2 === 1)]
     expect(ends.map((end) => end === '')).toEqual([false, false, false, true])
     expect(first).toEqual(['0', ...ends.slice(0, -1).map((end) => String(Number(end) + 1))])
-    for (const at of [0, 1, 2]) expect(Number(ends[at]) - Number(first[at])).toBeLessThan(8 * 1024 * 1024)
+    for (const at of [0, 1, 2]) expect(Number(ends[at]) - Number(first[at])).toBeLessThan(4 * 1024 * 1024)
   })
 
   it('in pieces is one answer from a host that knows no ranges', async () => {

@@ -104,7 +104,7 @@ const tagsIn = async ({ cri }: Containerd, options: Abortable): Promise<readonly
   (await cri.image.listImages({}, options)).images.flatMap(({ repoTags }) => repoTags)
 
 describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd', 'containerd'))('the image', () => {
-  it('is built, pulled by Windlass, and pulls into containerd', { timeout: 900_000 }, async ({ signal }) => {
+  it('is built, pulled by Windlass, and pulls into containerd', { timeout: 1_200_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-image-'))
     const layout = await build(dir.path, { signal })
     await using registry = await startRegistry()

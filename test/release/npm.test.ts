@@ -16,7 +16,7 @@ import { runIn } from './run.ts'
 const packed = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
 
 describe.skipIf(lacking('root', 'npm', 'npx'))('the npm package', () => {
-  it('is installed in an empty folder, and pulls', { timeout: 300_000 }, async ({ signal }) => {
+  it('is installed in an empty folder, and pulls', { timeout: 600_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-npm-'))
     const folder = join(dir.path, 'empty')
     await mkdir(folder)

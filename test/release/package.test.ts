@@ -68,7 +68,7 @@ function heldPulls(registry: TestRegistry, machine: Machine, options: Abortable)
 describe.skipIf(
   lacking('root', '/lib/systemd/systemd', 'unshare', 'nsenter', 'dpkg', 'dpkg-deb') || unifiedCgroups() === undefined,
 )('the Debian package', () => {
-  it('goes in, up, down and out under pulls that all succeed', { timeout: 300_000 }, async ({ signal }) => {
+  it('goes in, up, down and out under pulls that all succeed', { timeout: 600_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-deb-'))
     const { old, next } = packagesIn(dir.path)
     await using registry = await startRegistry()

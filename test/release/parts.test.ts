@@ -1,6 +1,7 @@
 /** What goes into a release beside the program: what is inside, under which licences, and the same bytes each time. */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempDisposableSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempDisposableSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -63,6 +64,20 @@ describe('the components', () => {
     const node = document.components.find(({ name }) => name === processors[processorHere].node)
     expect(node?.components).toContainEqual({ name: 'openssl', version: process.versions.openssl })
     expect(sbom).not.toMatch(/https?:/)
+  })
+})
+
+describe('the launcher', () => {
+  it('says what to do where npm has left Node out', () => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'windlass-launcher-'))
+    mkdirSync(join(dir.path, 'bin'))
+    const launcher = join(dir.path, 'bin/windlass')
+    cpSync(join(top, 'bin/windlass'), launcher)
+    // A Node that is too old stands in the way of one that would do.
+    writeFileSync(join(dir.path, 'node'), '#!/bin/sh\necho false\n', { mode: 0o755 })
+    const env = { PATH: `${dir.path}:/usr/bin:/bin` }
+    const { status, stderr } = spawnSync('sh', [launcher, 'version'], { encoding: 'utf8', env })
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/is not installed.*install this package with --include=optional/)])
   })
 })
 

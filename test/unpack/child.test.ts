@@ -39,6 +39,7 @@ function impostor(says: readonly (string | Buffer)[]): { readonly extractor: Ext
         for (const words of says) writeSync(socket, typeof words === 'string' ? Buffer.from(words) : words)
         return {
           ended: ended.promise,
+          rank: () => {},
           kill: () => {
             if (killed) return
             killed = true

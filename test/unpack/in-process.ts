@@ -21,6 +21,7 @@ function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpac
     blockedMs: 0,
     unread: 0,
     unpacked: 0,
+    rank: () => {},
     write: (chunk) => void given.push(Uint8Array.from(chunk)),
     finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes, progress: () => {} })),
     [Symbol.asyncDispose]: async () => {},

@@ -1,9 +1,8 @@
 import { closeSync, ftruncateSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createShared, mapShared } from '../../src/sys/shared.ts'
-import { RING_SIZE, RingReader, RingWriter } from '../../src/unpack/ring.ts'
+import { CAPACITY, RING_SIZE, RingReader, RingWriter } from '../../src/unpack/ring.ts'
 
-const CAPACITY = 2 ** 22
 /** Slots of the control words. */
 const [WRITTEN, READ, WRITER_WAITS] = [0, 1, 3]
 

@@ -8,7 +8,7 @@ import type { ImageList } from '../../prepull/prepull.ts'
 import { addText, type Options, textOption, textsOption } from '../options.ts'
 import { print } from '../output.ts'
 import { type Session, warn } from '../session.ts'
-import { bytes, plural, printable, table } from '../text.ts'
+import { bytes, plural, printable, reasonBeside, table } from '../text.ts'
 
 export function addCheck(program: Command, session: Session): void {
   program
@@ -102,7 +102,7 @@ const documentOf = (lists: readonly ImageList[], checked: readonly CheckedImage[
 function forPeople(lists: readonly ImageList[], checked: readonly CheckedImage[], totals: readonly Total[]): string {
   const rows = checked.map((each) => {
     const { list, name, platform, result } = each
-    if (result.kind === 'bad') return [list, name, platform, '', `FAIL ${result.reason}`]
+    if (result.kind === 'bad') return [list, name, platform, '', `FAIL ${reasonBeside(name, result.reason)}`]
     return [list, name, platform, bytes(sizeOf(each)), `ok${result.login === undefined ? '' : `, as ${result.login}`}`]
   })
   const shown = rows.length === 0 ? '' : table(['LIST', 'IMAGE', 'PLATFORM', 'SIZE', 'RESULT'], rows)

@@ -9,7 +9,7 @@ import { type Options, switchOption } from '../options.ts'
 import { print, streamIn } from '../output.ts'
 import { Screen } from '../progress/screen.ts'
 import type { Session } from '../session.ts'
-import { bytes, duration, plural, printable } from '../text.ts'
+import { bytes, duration, plural, printable, reasonBeside } from '../text.ts'
 
 export function addQueue(program: Command, session: Session): void {
   program
@@ -145,7 +145,7 @@ export function queueForPeople(queue: NodeQueue, all: boolean, width: number): s
     whom.join(', '),
     priority === undefined ? 'first' : String(priority),
     next === undefined || next.getTime() <= Date.now() ? '' : `in ${duration(next.getTime() - Date.now())}`,
-    failed === undefined ? '' : `${failed.attempts}× ${failed.reason}`,
+    failed === undefined ? '' : `${failed.attempts}× ${reasonBeside(image, failed.reason)}`,
   ])
   const header = ['IMAGE', 'STATE', 'BYTES', 'FOR', 'PRIORITY', 'NEXT', 'FAILED']
   const fitting = { width, shorten: 'IMAGE', least: 16, expendable: ['BYTES', 'PRIORITY', 'FAILED'] }

@@ -8,7 +8,7 @@ import { addText, durationOption, numberOption, type Options, textsOption } from
 import { print } from '../output.ts'
 import { Screen } from '../progress/screen.ts'
 import { note, type Session } from '../session.ts'
-import { duration, plural, printable } from '../text.ts'
+import { duration, plural, printable, reasonBeside } from '../text.ts'
 
 export function addWait(program: Command, session: Session): void {
   program
@@ -100,12 +100,12 @@ function declaredIn({ declared }: NodeQueue, named: readonly string[]): Declared
   return named.length === 0 ? declared : { ...declared, images: declared.images.filter(({ list }) => named.includes(list)) }
 }
 
-function whyNot({ state }: QueuedImage): string {
+function whyNot({ name, state }: QueuedImage): string {
   switch (state.kind) {
     case 'failed':
-      return `${state.reason}; tried ${plural(state.attempts, 'time')}`
+      return `${reasonBeside(name, state.reason)}; tried ${plural(state.attempts, 'time')}`
     case 'pulling':
-      return state.failed === undefined ? 'being pulled' : `being pulled, after: ${state.failed.reason}`
+      return state.failed === undefined ? 'being pulled' : `being pulled, after: ${reasonBeside(name, state.failed.reason)}`
     case 'waiting':
       return 'waiting'
     case 'here':
