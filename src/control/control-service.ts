@@ -47,7 +47,7 @@ import {
   runtimeMessages,
   sweptMessage,
 } from './messages.ts'
-import { pinHandlers } from './pins.ts'
+import { pinHandlers, type ShowsPin } from './pins.ts'
 import { type ControlledLists, queueHandlers } from './queue.ts'
 import { hasNoStore, statusOf } from './status.ts'
 import { damagedMessage, verifyMessage } from './verify-messages.ts'
@@ -77,8 +77,8 @@ export type ControlledNode = {
   readonly collector: Collector
   readonly housekeeper: Pick<Housekeeper, 'sweep'>
   readonly verifier: LayerVerifier
-  /** Whether kubelet hears of a pin that was set a moment ago; absent where the store answers kubelet itself. Throws runtime, cancelled. */
-  readonly showsPin?: (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
+  /** Absent where the store answers kubelet itself. */
+  readonly showsPin?: ShowsPin
   /** Waits until the runtime knows the image, where the store itself has not. Throws runtime, cancelled. */
   readonly confirm?: (id: Digest, options: Abortable) => Promise<void>
 }

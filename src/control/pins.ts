@@ -1,12 +1,17 @@
 /** `Pin` and `Unpin`. */
 import { fail } from '../failure/failure.ts'
 import { pinImage, unpinImage } from '../gc/pinning.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Log } from '../pull/log.ts'
 import type { WindlassHandlers } from '../rpc/services.ts'
-import type { ControlledNode } from './control-service.ts'
+import type { Abortable } from '../task/task.ts'
 import { pinMessage } from './messages.ts'
 
-type Pinning = Pick<ControlledNode, 'store' | 'showsPin'>
+/** Whether kubelet hears of a pin that was set a moment ago. Throws runtime, cancelled. */
+export type ShowsPin = (id: Digest, options: Abortable & { readonly isNew: true }) => Promise<boolean>
+
+/** `showsPin` is absent where the store answers kubelet itself. */
+type Pinning = { readonly store: Parameters<typeof pinImage>[0] & Parameters<typeof unpinImage>[0]; readonly showsPin?: ShowsPin }
 
 export function pinHandlers(node: () => Pinning, log: Log): Pick<WindlassHandlers, 'pin' | 'unpin'> {
   return {

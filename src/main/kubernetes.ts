@@ -4,7 +4,7 @@ import { createCluster } from '../kube/cluster.ts'
 import { inCluster } from '../kube/in-cluster.ts'
 import type { Cluster, ListStanding } from '../kube/kube.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import type { QueuedImage } from '../pull/queue.ts'
+import type { DeclaredQueue, QueuedImage } from '../pull/queue.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Logger } from './log.ts'
@@ -40,7 +40,7 @@ export function tellCluster(
     isTelling = true
     while (isStale && !signal.aborted) {
       isStale = false
-      await reporter.tell(prepull, node()).catch((error: unknown) => {
+      await reporter.tell(prepull.queue(), node()).catch((error: unknown) => {
         log.warn({ err: error }, 'image lists could not be looked at for the cluster; it is told of the next change')
       })
     }
@@ -66,11 +66,10 @@ export class Reporter {
     this.#cluster = cluster
   }
 
-  async tell(prepull: Pick<Prepull, 'queue'>, node: LookedAt | undefined): Promise<void> {
-    const { images, lists, problems } = prepull.queue()
+  async tell({ lists, images: queue, problems }: DeclaredQueue, node: LookedAt | undefined): Promise<void> {
     const damaged = new Set((node?.store.health?.damaged() ?? []).map(({ id }) => id))
-    const states = await Promise.all(images.map(async (image) => ({ image, lack: await this.#lackOf(image, node, damaged) })))
-    this.#tellFailures(images)
+    const states = await Promise.all(queue.map(async (image) => ({ image, lack: await this.#lackOf(image, node, damaged) })))
+    this.#tellFailures(queue)
     this.#tellProblems(problems)
     this.#here = new Set(states.flatMap(({ image, lack }) => (lack === undefined ? [keyOf(image)] : [])))
     const standings = lists.map((name) =>

@@ -131,7 +131,8 @@ export class Arrival {
       progress.bytes += bytes
       return both(this.#room.arrived(bytes), this.#hold(bytes))
     }
-    using early = await this.#early.fetch(origin.remote, blob, arrived, { signal: this.#signal, trail })
+    const asking = { signal: this.#signal, trail, isPatient: this.#isPatient }
+    using early = await this.#early.fetch(origin.remote, blob, arrived, asking)
     return await this.#unpackFrom(origin, trail, early)
   }
 

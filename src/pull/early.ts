@@ -27,7 +27,7 @@ export class EarlyBlobs {
     remote: Repository,
     blob: Descriptor,
     arrived: (bytes: number) => Promise<void> | undefined,
-    { signal, trail }: Abortable & { readonly trail: Trail },
+    { signal, trail, isPatient }: Abortable & { readonly trail: Trail; readonly isPatient: () => boolean },
   ): Promise<EarlyBlob> {
     using place = new DisposableStack()
     place.use(await this.#places.acquire({ signal }))
@@ -39,7 +39,7 @@ export class EarlyBlobs {
         return arrived(chunk.length)
       },
     }
-    const transfer = await remote.fetch(blob, sink, { signal, trail })
+    const transfer = await remote.fetch(blob, sink, { signal, trail, isPatient })
     const held = place.move()
     return { chunks, transfer, ms: performance.now() - started, [Symbol.dispose]: () => held.dispose() }
   }

@@ -26,7 +26,7 @@ function setting() {
   let problems: readonly string[] = []
   const tell = async (states: Readonly<Record<string, ImageState>>, lists = ['base']): Promise<ListStanding | undefined> => {
     const images = Object.entries(states).map(([name, state]): QueuedImage => ({ list: 'base', name, priority: 0, state }))
-    await reporter.tell({ queue: () => ({ lists, images, problems }) }, { store })
+    await reporter.tell({ lists, images, problems }, { store })
     return told.at(-1)?.[0]
   }
   return {
@@ -77,7 +77,7 @@ describe('a list', () => {
     const damaged = id === undefined ? [] : [{ id } as never]
     const health = { damaged: () => damaged, mark: async () => {}, checkReplaceable: () => {} }
     const images: QueuedImage[] = [{ list: 'base', name: 'r.example/app:1', priority: 0, state: here }]
-    await reporter.tell({ queue: () => ({ lists: ['base'], images, problems: [] }) }, { store: { ...store, health } })
+    await reporter.tell({ lists: ['base'], images, problems: [] }, { store: { ...store, health } })
     expect(standings[0]).toMatchObject([{ isWhole: false, message: expect.stringContaining('a layer of it is damaged') }])
   })
 

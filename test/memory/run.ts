@@ -40,8 +40,8 @@ export async function runMemory(options: MemoryOptions): Promise<Memory> {
   const disk = join(scratch.path, 'disk')
   mkdirSync(disk)
   open.use(mounted(disk, ['-t', 'tmpfs', '-o', `size=${pulls * imageMib * 2 + 64}m,nr_inodes=0`, 'tmpfs']))
-  const env = { WINDLASS_MAX_PARALLEL_IMAGE_PULLS: String(pulls) }
-  await warmUp(join(disk, 'warm-up'), names.slice(0, 1), { signal })
+  const env = { WINDLASS_MAX_PARALLEL_IMAGE_PULLS: String(pulls), NODE_COMPILE_CACHE: join(scratch.path, 'compiled') }
+  await warmUp(join(disk, 'warm-up'), names.slice(0, 1), env, { signal })
   const { cri, daemon } = open.use(await startWindlass(disk, { signal, env }))
   await delay(idleMs, undefined, { signal })
   const before = heldBy(daemon.pid)
@@ -56,9 +56,14 @@ export async function runMemory(options: MemoryOptions): Promise<Memory> {
 }
 
 /** The first start compiles what later ones find compiled, and takes more for it. */
-async function warmUp(dir: string, images: readonly string[], { signal }: Abortable): Promise<void> {
+async function warmUp(
+  dir: string,
+  images: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { signal }: Abortable,
+): Promise<void> {
   mkdirSync(dir)
-  await using windlass = await startWindlass(dir, { signal })
+  await using windlass = await startWindlass(dir, { signal, env })
   for (const image of images) await windlass.cri.image.pullImage({ image: { image } }, { signal })
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { PullRequest } from '../../src/pull/pull.ts'
 import { descendantsOf } from '../../src/sys/cost.ts'
-import { usualNice } from '../../src/sys/rank.ts'
+import { behindNice, usualNice } from '../../src/sys/rank.ts'
 import { lacking } from '../integration/lacking.ts'
 import { type BuiltLayer, buildImage, buildLayer } from '../support/image.ts'
 import { type Lab, openLab } from './lab.ts'
@@ -96,8 +96,8 @@ test.skipIf(lacking('root', 'ionice'))(
     const warm = lab.pull(ahead(request))
     await until(() => bytesOf(lab, 'warm') > 0)
     const mine = (): readonly number[] => extractors().filter((pid) => !before.has(pid))
-    await until(() => mine().some((pid) => niceOf(pid) === 19))
-    const [pid = -1] = mine().filter((each) => niceOf(each) === 19)
+    await until(() => mine().some((pid) => niceOf(pid) === behindNice()))
+    const [pid = -1] = mine().filter((each) => niceOf(each) === behindNice())
     expect(ioClassOf(pid)).toMatch(/^idle/)
     const pod = lab.pull(forPod(request))
     await until(() => niceOf(pid) === usualNice())

@@ -31,7 +31,8 @@ function counting() {
 it('no more than 32 blobs are in memory; the next one comes when one is let go, and not for who has left', async () => {
   const early = new EarlyBlobs()
   const { asked, remote } = counting()
-  const fetch = (options = { signal }) => early.fetch(remote, blob, () => undefined, { ...options, trail: newTrail() })
+  const fetch = (options = { signal }) =>
+    early.fetch(remote, blob, () => undefined, { ...options, trail: newTrail(), isPatient: () => false })
   const [first] = await Promise.all(Array.from({ length: 32 }, () => fetch()))
   const leaving = new AbortController()
   const left = fetch({ signal: leaving.signal })
@@ -53,7 +54,7 @@ it('is for small ones alone, and waits with the next bytes where it is told to',
   const { remote } = counting()
   let isHere = false
   const coming = early
-    .fetch(remote, blob, () => promise, { signal, trail: newTrail() })
+    .fetch(remote, blob, () => promise, { signal, trail: newTrail(), isPatient: () => false })
     .then(() => {
       isHere = true
     })

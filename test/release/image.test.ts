@@ -1,7 +1,4 @@
-/**
- * The Dockerfile, built by buildah; Windlass pulls what comes out, and it is run as the chart's DaemonSet says: on a read-only root, with its
- * rights and volumes, beside a containerd that gets what the lists declare.
- */
+/** The Dockerfile, built by buildah; Windlass pulls what comes out, and runs it: on a read-only root, with the rights that it says. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtempDisposable, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,21 +6,23 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { top } from '../../scripts/release/compile.ts'
+import { connect } from '../../src/rpc/client.ts'
 import type { Abortable } from '../../src/task/task.ts'
-import { type Containerd, startContainerd } from '../integration/containerd.ts'
 import { shellImage } from '../integration/images.ts'
 import { lacking } from '../integration/lacking.ts'
-import { eventually, startNode } from '../integration/node.ts'
+import { startNode } from '../integration/node.ts'
 import { run, start } from '../integration/process.ts'
 import { main } from '../integration/windlass.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { publish } from '../support/image.ts'
 import { buildBase, npmCache, npmrc, runtimeBase } from './bases.ts'
-import { type Container, containerOf } from './daemonset.ts'
 
 const descriptor = z.object({ digest: z.string(), mediaType: z.string() })
 const layoutIndex = z.object({ manifests: z.tuple([descriptor]) })
 const imageManifest = z.object({ config: descriptor, layers: z.array(descriptor) })
+
+/** What the DaemonSet's container has, in deploy/; test/deploy/chart.test.ts holds that to the unit's. */
+const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_ADMIN']
 
 /** Builds it without any registry of images; the OCI layout it ends up in. */
 async function build(dir: string, options: Abortable): Promise<string> {
@@ -69,30 +68,34 @@ const bundleConfig = z.looseObject({
   linux: z.looseObject({ resources: z.looseObject({ devices: z.array(z.unknown()) }) }),
 })
 
-/** Makes the bundle's container one of the DaemonSet's. */
-function asDeclared(bundle: string, { args, capabilities: caps, readOnlyRoot, noNewPrivileges, mounts }: Container): void {
+/** As a DaemonSet has it: these rights, a root that nobody writes to, and directories of the node. */
+function asOnANode(bundle: string, args: readonly string[], binds: Readonly<Record<string, string>>): void {
   const file = join(bundle, 'config.json')
-  const { process: own, root, linux, ...rest } = bundleConfig.parse(JSON.parse(readFileSync(file, 'utf8')))
+  const config = bundleConfig.parse(JSON.parse(readFileSync(file, 'utf8')))
+  const caps = CAPABILITIES.map((name) => `CAP_${name}`)
+  const mounts = Object.entries(binds).map(([destination, source]) => ({
+    destination,
+    source,
+    type: 'bind',
+    options: ['bind', 'rw'],
+  }))
   const made = {
-    ...rest,
+    ...config,
     process: {
-      ...own,
-      // The image's Entrypoint stays.
-      args: [...own.args.slice(0, 2), ...args],
+      ...config.process,
+      args: [...config.process.args.slice(0, 2), ...args],
       capabilities: { bounding: caps, effective: caps, permitted: caps },
-      noNewPrivileges,
     },
-    root: { ...root, readonly: readOnlyRoot },
-    mounts: [...rest.mounts, ...mounts],
-    // As runtimes have it by default: device nodes of layers are made, and cannot be opened.
+    root: { ...config.root, readonly: true },
+    mounts: [...config.mounts, ...mounts],
+    // Layers hold device nodes: they are made, and cannot be opened.
     linux: {
-      ...linux,
+      ...config.linux,
       resources: {
-        ...linux.resources,
+        ...config.linux.resources,
         devices: [
           { allow: false, access: 'rwm' },
-          { allow: true, access: 'm', type: 'c' },
-          { allow: true, access: 'm', type: 'b' },
+          { allow: true, access: 'm' },
         ],
       },
     },
@@ -100,11 +103,8 @@ function asDeclared(bundle: string, { args, capabilities: caps, readOnlyRoot, no
   writeFileSync(file, JSON.stringify(made))
 }
 
-const tagsIn = async ({ cri }: Containerd, options: Abortable): Promise<readonly string[]> =>
-  (await cri.image.listImages({}, options)).images.flatMap(({ repoTags }) => repoTags)
-
-describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd', 'containerd'))('the image', () => {
-  it('is built, pulled by Windlass, and pulls into containerd', { timeout: 1_200_000 }, async ({ signal }) => {
+describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd'))('the image', () => {
+  it('is built, pulled by Windlass, and pulls', { timeout: 1_200_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-image-'))
     const layout = await build(dir.path, { signal })
     await using registry = await startRegistry()
@@ -121,39 +121,24 @@ describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd', 'con
     expect(version).toContain(`(Node ${process.version})`)
     await cli('unmount', shown)
 
-    publish(registry, 'test/shell', '1', shellImage())
-    const declared = `${registry.host}/test/shell:1`
-    const runtimeDir = node.at('containerd')
-    await using containerd = await startContainerd(runtimeDir, { signal })
-    const container = containerOf(
-      {
-        rootDir: node.at('own'),
-        runtime: {
-          kind: 'containerd',
-          socketDir: runtimeDir,
-          endpoint: `unix://${containerd.socket}`,
-          rootDir: join(runtimeDir, 'root'),
-          configDir: node.at('configuration'),
-        },
-        lists: [{ name: 'base', images: [{ image: declared }] }],
-        config: { prepull: { minFreePercent: 1 } },
-        // The host's network is the container's here, and its ports may be taken.
-        metrics: { port: 0 },
-      },
-      node.at('volumes'),
-    )
     await cli('bundle', '--network', 'host', reference, served)
-    asDeclared(served, container)
+    const [root, sockets, cache] = [node.at('own/lib'), node.at('own/run'), node.at('own/cache')]
+    for (const path of [root, sockets, cache]) await mkdir(path, { recursive: true })
+    asOnANode(served, ['serve', '--runtime', 'none'], {
+      '/var/lib/windlass': root,
+      '/run/windlass': sockets,
+      '/var/cache/windlass': cache,
+    })
     {
-      await using pod = start('runc', [...runc, 'run', '--bundle', served, `windlass-serve-${process.pid}`])
-      await pod.line(/"msg":"pulls land in the runtime"/, { signal })
-      await eventually(async () => (await tagsIn(containerd, { signal })).includes(declared), { signal, seconds: 60 })
-      expect(pod.output()).not.toContain('more rights than they need')
-      expect(pod.output()).not.toContain('"level":"error"')
-    }
-    {
-      await using _view = await containerd.mount(declared, node.at('view'), { signal })
-      expect(readFileSync(join(node.at('view'), 'etc/replaced'), 'utf8')).toBe('from the middle\n')
+      await using container = start('runc', [...runc, 'run', '--bundle', served, `windlass-serve-${process.pid}`])
+      await container.line(/"msg":"ready"/, { signal })
+      using cri = await connect(join(sockets, 'windlass.sock'), { signal })
+      publish(registry, 'test/shell', '1', shellImage())
+      await cri.image.pullImage({ image: { image: `${registry.host}/test/shell:1` } }, { signal })
+      const { images } = await cri.image.listImages({}, { signal })
+      expect(images.map(({ repoTags }) => repoTags)).toEqual([[`${registry.host}/test/shell:1`]])
+      expect(container.output()).not.toContain('more rights than they need')
+      expect(container.output()).not.toContain('"level":"error"')
     }
     await cli('unmount', served)
   })

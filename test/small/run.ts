@@ -10,7 +10,10 @@ export type SmallPull = { readonly group: Group; readonly dir: string; readonly 
 export type Small = Spent & { readonly seconds: number }
 
 export async function pullSmall({ group, dir, image, imageId }: SmallPull, { signal }: Abortable): Promise<Small> {
-  await using windlass = await startWindlass(join(dir, 'windlass'), { signal, wrapper: group.wrapper })
+  const env = { NODE_COMPILE_CACHE: join(dir, 'compiled') }
+  // As a node has it after its first start: compiling all anew takes more than the group may have.
+  await (await startWindlass(join(dir, 'first'), { signal, env }))[Symbol.asyncDispose]()
+  await using windlass = await startWindlass(join(dir, 'windlass'), { signal, env, wrapper: group.wrapper })
   const started = performance.now()
   const { imageRef } = await windlass.cri.image.pullImage({ image: { image } }, { signal })
   const seconds = (performance.now() - started) / 1000
