@@ -32,7 +32,7 @@ export type SharedWork = {
   readonly deliver: (chunk: Buffer) => Promise<void> | undefined
 }
 
-/** Why it ended before the span's end: `useless` where it was no faster, `rangeless` where the host's ranges are wrong. */
+/** Why it ended before the end of the span: one host would deliver no more of it, or its ranges are wrong. */
 export type Ending = { readonly trouble?: Trouble; readonly rangeless?: true }
 
 type Segment = Span & { readonly buffer: Buffer; readonly room: Permit; received: number; passed: number }

@@ -83,7 +83,8 @@ function asOnANode(bundle: string, args: readonly string[], binds: Readonly<Reco
     ...config,
     process: {
       ...config.process,
-      args: [...config.process.args.slice(0, 2), ...args],
+      // In place of its Cmd, which is one word.
+      args: [...config.process.args.slice(0, -1), ...args],
       capabilities: { bounding: caps, effective: caps, permitted: caps },
     },
     root: { ...config.root, readonly: true },
