@@ -7,7 +7,7 @@ import { largeImage, putAll } from '../steady/burden.ts'
 import { tryGroup } from './group.ts'
 import { pullSmall } from './run.ts'
 
-const MEMORY_MIB = 160
+const MEMORY_MIB = 256
 
 it.skipIf(lacking('root', 'mkfs.ext4'))(
   'a pull of more than its memory, on half a CPU: nothing is killed',
