@@ -1,4 +1,5 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
@@ -43,6 +44,19 @@ describe('the unpacker', () => {
     await vi.waitFor(() => expect(unpacking.unpacked).toBe(kib), { timeout: 20_000, interval: 5 })
     await unpacking.finish()
     expect(unpacking.unpacked).toBe(0)
+  })
+
+  it('takes the time of inflating without that of waiting for the first bytes', async () => {
+    const blob = gzipSync(layer)
+    // Both workers have started.
+    await Promise.all([lab.unpack(blob, { diffId: diffIdOf(layer) }), lab.unpack(blob, { diffId: diffIdOf(layer) })])
+    const source = { kind: 'blob', digest: sha256(blob), size: blob.length, host: 'test' } as const
+    await using unpacking = await lab.unpacker.open({ dir: await lab.dir(), diffId: diffIdOf(layer), source }, { signal })
+    await delay(300)
+    await unpacking.write(blob)
+    const { inflateMs, waitMs } = await unpacking.finish()
+    expect(waitMs).toBeGreaterThan(200)
+    expect(inflateMs).toBeGreaterThan(0)
   })
 
   it('says which digest is wrong: the blob, or what it unpacks to', async () => {
