@@ -16,7 +16,10 @@ export type LayerSpec = {
   readonly tamper?: (staged: string) => void
 }
 
-export const diffIdOf = (name: string): DiffId => parseDiffId(sha256(`tar of ${name}`))
+/** Not the same in tests that run at once: by its id alone a layer is seen to be mounted, whosever it is. */
+const worker = process.env.VITEST_POOL_ID ?? ''
+
+export const diffIdOf = (name: string): DiffId => parseDiffId(sha256(`tar of ${name} by ${worker}`))
 
 /** Stages and commits one layer above `parent`; without `write` it holds one file named after the layer. */
 export async function commitLayer(store: Store, spec: LayerSpec, parent?: StoredLayer): Promise<StoredLayer> {
