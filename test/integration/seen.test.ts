@@ -84,7 +84,9 @@ describe.skipIf(lacking('root'))('a daemon', () => {
       },
     })
     const parts = collector.spans.filter(({ parentSpanId }) => parentSpanId === pulled?.spanId)
-    expect(parts.map(({ name }) => name)).toEqual(['resolve', 'layer', 'layer', 'seal'])
+    // On a busy machine it has waited for its turn for a millisecond, and says so.
+    const named = parts.map(({ name }) => name).filter((name) => name !== 'queue')
+    expect(named).toEqual(['resolve', 'layer', 'layer', 'seal'])
     for (const part of parts) {
       expect(part.traceId).toBe(pulled?.traceId)
       expect(BigInt(part.startTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(pulled?.startTimeUnixNano ?? 0))
