@@ -21,7 +21,7 @@ import type { Logger } from './log.ts'
 export interface Prepull extends AsyncDisposable {
   /** What the place answers may be another now. */
   wake(): void
-  /** Reads the lists again, now. */
+  /** Reads the lists again, and looks at every image, now. */
   reload(): void
   queue(): DeclaredQueue
   /** Calls back whenever the queue, or a pull in flight, may have changed; stops on abort. Must not throw. */
@@ -54,7 +54,7 @@ export function openPrepull({ prepull, rootDir }: Config, log: Logger, place: ()
   const work = Promise.all([read, prepuller.run({ signal })])
   return {
     wake: () => prepuller.wake(),
-    reload: () => void files.reload(),
+    reload: () => void files.reload().then(() => prepuller.look()),
     queue: () => ({ ...prepuller.queue(), problems: files.problems }),
     watch: (onChange, options) => prepuller.watch(onChange, options),
     read,

@@ -74,6 +74,13 @@ export class Prepuller {
     this.#tell()
   }
 
+  /** Looks at every image now that was looked at before, those too that wait to be tried again. */
+  look(): void {
+    const now = Date.now()
+    for (const entry of this.#entries.values()) if (entry.state.kind !== 'waiting') entry.due = Math.min(entry.due, now)
+    this.wake()
+  }
+
   /** What is declared and how far it is. */
   queue(): Omit<DeclaredQueue, 'problems'> {
     return {

@@ -98,13 +98,15 @@ describe.skipIf(lacking('root', 'containerd', 'runc', 'busybox', 'python3'))('be
       for await (const _event of daemon.cri.windlass.pull({ reference: 'r.example/app:1' }, { signal }));
     }
     const status = () => windlass(['--socket', daemon.socket, 'passthrough'], { signal })
-    const told = async (): Promise<readonly string[]> => [
-      await status(),
-      await ask('/readyz'),
-      await words(daemon.cri.image.listImages({}, { signal })),
-      await words(daemon.cri.image.pullImage({ image: { image: 'r.example/app:1' } }, { signal })),
-      await words(pull()),
-    ]
+    // At once: each waits for a runtime that may only be restarting.
+    const told = (): Promise<readonly string[]> =>
+      Promise.all([
+        status(),
+        ask('/readyz'),
+        words(daemon.cri.image.listImages({}, { signal })),
+        words(daemon.cri.image.pullImage({ image: { image: 'r.example/app:1' } }, { signal })),
+        words(pull()),
+      ])
     const sentence = (reason: string) =>
       `containerd does not answer on ${socket} (${reason}); see that it runs and what it logs, or correct runtime.endpoint`
     await eventually(async () => (await daemon.cri.windlass.info({}, { signal })).runtime?.missing !== 'it is being opened', {

@@ -156,6 +156,10 @@ test('a failure says why, and is tried again later each time; the next image doe
   await at.until(() => at.state(0)?.kind === 'failed' && at.state(1)?.kind === 'here')
   expect(at.state(0)).toMatchObject({ kind: 'failed', attempts: 1, reason: expect.stringContaining('403') })
   expect(at.warnings).toEqual([expect.stringMatching(/^not pulled ahead: .*403/)])
+  // Whoever asks need not wait for that.
+  at.lab.registry.fault = undefined
+  at.prepuller.look()
+  await at.until(() => isAll('here')(at.prepuller.queue().images))
   const [first, last] = [backoffMs(1, () => 0), backoffMs(20, () => 0)]
   expect({ first, last, jittered: backoffMs(2, () => 1) }).toEqual({ first: 10_000, last: 300_000, jittered: 10_000 })
 })

@@ -32,8 +32,9 @@ const inRanges =
   (request: LoggedRequest): Fault | undefined =>
     request.range === undefined ? undefined : fault(request, round++)
 
-describe('a large layer from a registry that limits each connection', () => {
-  it('comes over several, each byte once and in order, and sooner', async () => {
+// Most of their time is the limit's: they wait at once.
+describe.concurrent('a large layer from a registry that limits each connection', () => {
+  it.sequential('comes over several, each byte once and in order, and sooner', async () => {
     await using registry = await startRegistry(each)
     const { seconds, isRight } = await fetchFrom(registry)
     expect(isRight).toBe(true)

@@ -37,7 +37,8 @@ crictl uses it with:
   S=unix:///run/windlass/windlass.sock; crictl -i $S -r $S pull debian:12
 kubelet is given the socket as its image service endpoint: docs/operate.md.
 It stops at SIGTERM, SIGINT and SIGHUP: pulls in flight end, their staging is
-removed, images stay. With prepull.listDir, SIGHUP reads the lists anew instead.
+removed, images stay. With prepull.listDir, SIGHUP reads the lists anew
+instead, and tries at once what waited to be tried again.
 
 Examples:
   windlass serve
