@@ -4,16 +4,25 @@ import type { Image } from '../rpc/generated/runtime/v1/Image.ts'
 import { isPinned } from '../store/pins.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 
-/** The image's entry in lists. `size` counts compressed bytes, as containerd's does. */
+/** By the image as it is now: a change makes another of it. */
+const shown = new WeakMap<StoredImage, Image>()
+
+/** The image's entry in lists, the same until something changes. `size` counts compressed bytes, as containerd's does. */
 export function imageOf(image: StoredImage): Image {
-  return {
+  const pinned = isPinned(image)
+  const before = shown.get(image)
+  // Pins end by the clock.
+  if (before?.pinned === pinned) return before
+  const entry = {
     id: image.id,
     repoTags: [...image.tags],
     repoDigests: [...image.digests],
     size: image.size,
-    pinned: isPinned(image),
+    pinned,
     ...userOf(image.config.run.user ?? ''),
   }
+  shown.set(image, entry)
+  return entry
 }
 
 /**

@@ -5,6 +5,7 @@ import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Inherited } from './activation.ts'
 import { type Adapter, adapt, type CallRecord } from './adapter.ts'
+import { rememberingImages } from './image-list.ts'
 import { serviceDefinitions } from './proto.ts'
 import type { ImageHandlers, RawService, RuntimeHandlers, Service, WindlassHandlers } from './services.ts'
 import { listenOn, listenUnix } from './socket.ts'
@@ -57,7 +58,7 @@ export async function serve(
   const shutdown = new AbortController()
   const adapter: Adapter = { shutdown: shutdown.signal, onCall }
   const definitions = serviceDefinitions()
-  rpc.addService(...adapt(definitions.image, services.image, adapter))
+  rpc.addService(...adapt(rememberingImages(definitions.image), services.image, adapter))
   rpc.addService(...adapt(definitions.runtime, services.runtime, adapter))
   rpc.addService(...adapt(definitions.windlass, services.windlass, adapter))
 

@@ -1,5 +1,20 @@
-import { expect, it } from 'vitest'
-import { userOf } from '../../src/cri/image.ts'
+import { afterEach, expect, it, vi } from 'vitest'
+import { imageOf, userOf } from '../../src/cri/image.ts'
+import { storedImage } from '../rpc/parts.ts'
+
+afterEach(() => vi.useRealTimers())
+
+it('shows an image by the same entry until something changes, be it the time of a pin', () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  const until = new Date(Date.now() + 1_000)
+  const image = { ...storedImage('app'), pins: [{ owner: 'ci', reason: '', since: new Date(), until }] }
+  const entry = imageOf(image)
+  expect(entry).toMatchObject({ id: image.id, pinned: true })
+  expect(imageOf(image)).toBe(entry)
+  vi.setSystemTime(until.getTime() + 1)
+  expect(imageOf(image)).toMatchObject({ id: image.id, pinned: false })
+  expect(imageOf({ ...image, tags: ['r.example/app:2'] }).repoTags).toEqual(['r.example/app:2'])
+})
 
 it.each([
   ['', {}],
