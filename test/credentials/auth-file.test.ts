@@ -59,6 +59,10 @@ describe('a key fits', () => {
       ).map(([key]) => key),
     ).toEqual(expected)
   })
+
+  it('in time that grows with a key, and not with its square', () => {
+    expect(fitting([[`r.example${'/'.repeat(150_000)}x`, true]], parse('r.example/x'))).toEqual([])
+  }, 3_000)
 })
 
 describe('an auth file', () => {
