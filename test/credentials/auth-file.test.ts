@@ -197,6 +197,16 @@ describe('a credential helper', () => {
     expect(found).toEqual({ logins: [], problems: [`docker-credential-bad: ${problem}`] })
   })
 
+  it('leaves nothing open where what it has started goes on without it', async () => {
+    using at = place()
+    at.program('docker-credential-bad', 'setsid sleep 5 & exit 0')
+    const pipes = () => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length
+    const before = pipes()
+    await askHelper('bad', 'r.example', environment(at), { signal: signal(), timeoutMs: 300 })
+    await new Promise(setImmediate)
+    expect(pipes()).toBe(before)
+  })
+
   it('that is not there, or whose name leads elsewhere, is a problem', async () => {
     using at = place()
     const problemOf = async (name: string) => (await askHelper(name, 'r.example', environment(at), { signal: signal() })).problems
