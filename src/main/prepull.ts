@@ -90,7 +90,7 @@ function loginsOf(
     if (secrets.length > 0 && secretsDir === undefined)
       log.warn({ list, secrets }, 'this list names pull secrets, and prepull.secretsDir does not say where they are')
     const files = secretsDir === undefined ? [] : secrets.map((name) => join(secretsDir, name, '.dockerconfigjson'))
-    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true })), ...plugins]
+    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true, isPullSecret: true })), ...plugins]
     const keyring = createKeyring(sources, (problem) => log.warn({ list, ...problem }, 'a login could not be looked for'))
     return (await keyring.candidates({ registry, repository }, options)).logins
   }
