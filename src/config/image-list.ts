@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { failureOf } from '../failure/failure.ts'
 import type { ImageList } from '../prepull/prepull.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
-import { API_VERSION, durationAtLeast, whole } from './schema.ts'
+import { API_VERSION, durationAtLeast, MAX_TIMER_MS, whole } from './schema.ts'
 import {
   check,
   documentsIn,
@@ -65,7 +65,7 @@ const declared = z
     image,
     imagePullPolicy: pullPolicy.optional(),
     refreshInterval: durationAtLeast(MIN_REFRESH_MS, '1h').optional(),
-    pullDeadline: durationAtLeast(MIN_DEADLINE_MS, '30m').optional(),
+    pullDeadline: durationAtLeast(MIN_DEADLINE_MS, '30m', MAX_TIMER_MS).optional(),
     archive: archive.optional(),
     pin: z.strictObject({ ttl: durationAtLeast(MIN_TTL_MS, '72h') }).optional(),
   })

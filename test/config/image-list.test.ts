@@ -23,6 +23,16 @@ function refusal(text: string) {
   throw new Error('it was not refused')
 }
 
+test.each([
+  // A timer is over at once with the first, and threw with the second, which ended the daemon at every start.
+  ['pullDeadline: 600h', 'at most 596h'],
+  ['pullDeadline: 2000h', 'at most 596h'],
+  ['pin: {ttl: 999999999h999999999h}', 'at most 876000h'],
+])('a time that cannot be waited for is refused: %s', (setting, reason) => {
+  expect(refusal(`${HEAD}spec: {images: [{image: a, ${setting}}]}`)).toMatchObject({ reason: expect.stringContaining(reason) })
+  expect(read(`${HEAD}spec: {images: [{image: a, pullDeadline: 596h}]}`)[0]?.images[0]?.deadlineMs).toBeLessThan(2 ** 31)
+})
+
 describe('a file that is to take long', () => {
   const list = `${HEAD}spec:\n`
   const most = 1024 * 1024 - 200
