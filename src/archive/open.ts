@@ -7,14 +7,14 @@ import type { Archive, Files } from './archive.ts'
 import { openDirectory } from './directory.ts'
 import { imagesOfDocker } from './docker.ts'
 import { imagesOfLayout } from './oci-layout.ts'
-import { spoolInflated, spoolStream } from './spool.ts'
+import { type Spooling, spoolInflated, spoolStream } from './spool.ts'
 import { openTar } from './tar.ts'
 
 /** A path, or what comes through a pipe. */
 export type ArchiveSource = { readonly path: string } | { readonly stream: AsyncIterable<Uint8Array>; readonly name: string }
 
-/** `spoolDir` is where what cannot be read in place is written, to a file without a name. */
-export type Opening = Abortable & { readonly spoolDir: string }
+/** `spoolDir` is where what cannot be read in place is written, to a file without a name; so much of its disk stays free. */
+export type Opening = Abortable & { readonly spoolDir: string; readonly freePercent?: number }
 
 /** Throws bad-archive, invalid-argument where there is nothing at the path, no-space, system, cancelled. */
 export async function openArchive(source: ArchiveSource, options: Opening): Promise<Archive> {
@@ -32,8 +32,8 @@ export async function openArchive(source: ArchiveSource, options: Opening): Prom
   return { name, format: layout === undefined ? 'docker' : 'oci', images, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
-async function openFiles(source: ArchiveSource, name: string, { spoolDir, signal }: Opening): Promise<Files> {
-  const spooling = { dir: spoolDir, name, signal }
+async function openFiles(source: ArchiveSource, name: string, { spoolDir, ...options }: Opening): Promise<Files> {
+  const spooling = { dir: spoolDir, name, ...options }
   if ('stream' in source) return await openFile(await spoolStream(source.stream, spooling), spooling)
   const { path } = source
   const stat = statSync(path, { throwIfNoEntry: false })
@@ -48,11 +48,11 @@ async function openFiles(source: ArchiveSource, name: string, { spoolDir, signal
 }
 
 /** Takes over `fd`: a tar is read in place, a compressed one from what it inflates to. */
-async function openFile(fd: number, spooling: { readonly dir: string; readonly name: string } & Abortable): Promise<Files> {
+async function openFile(fd: number, spooling: Spooling): Promise<Files> {
   using cleanup = new DisposableStack()
   cleanup.defer(() => closeSync(fd))
   if (fstatSync(fd).size === 0) fail({ kind: 'bad-archive', archive: spooling.name, reason: 'it is empty' })
-  if (codecOf(fd) !== 'none') return openTar(await spoolInflated(fd, spooling), spooling.name)
+  if (codecOf(fd) !== 'none') return await openTar(await spoolInflated(fd, spooling), spooling.name, spooling)
   cleanup.move()
-  return openTar(fd, spooling.name)
+  return await openTar(fd, spooling.name, spooling)
 }

@@ -44,13 +44,15 @@ export function repositoryOf({ root, blobs }: OpenedImage, reference: Reference,
       let offset = from?.offset ?? 0
       let firstByteMs: number | undefined
       if (trail !== undefined) trail.attempts++
-      const next = (): Promise<Uint8Array> => blobs.read(digest, offset, Math.min(PIECE, size - offset), { signal })
+      const wanted = (): number => Math.min(PIECE, size - offset)
+      const next = (): Promise<Uint8Array> => blobs.read(digest, offset, wanted(), { signal })
       let coming = offset < size ? next() : undefined
       while (coming !== undefined) {
         const piece = await coming
         firstByteMs ??= performance.now() - started
         trail?.hosts.add(host)
-        if (piece.length === 0) fail({ kind: 'size-mismatch', digest, want: size, got: offset, from: host })
+        // Less comes at the end alone: who gives a byte at a time would keep those waiting who want the same layer.
+        if (piece.length < wanted()) fail({ kind: 'size-mismatch', digest, want: size, got: offset + piece.length, from: host })
         offset += piece.length
         // The next piece is on its way while this one is unpacked.
         coming = offset < size ? next() : undefined

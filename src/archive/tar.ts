@@ -4,7 +4,9 @@
  */
 import { closeSync, fstatSync } from 'node:fs'
 import { posix } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Failure, fail } from '../failure/failure.ts'
+import type { Abortable } from '../task/task.ts'
 import { BadTar, type Member, membersOf } from '../unpack/members.ts'
 import type { ArchivedFile, Files } from './archive.ts'
 import { readAt } from './read-at.ts'
@@ -14,16 +16,18 @@ const MAX_MEMBERS = 200_000
 /** Bytes of names and extended headers, all members together. */
 const MAX_METADATA = 64 * 1024 * 1024
 const MAX_LINKS = 8
+/** Each may be a look at another place of the disk, and a daemon that reads an archive answers calls meanwhile. */
+const MEMBERS_AT_ONCE = 64
 
 /** One key's member; `twice` where the archive has the name more than once, and readers differ in which one they take. */
 type Entry = { readonly member: Member; readonly twice: boolean }
 
-/** Takes over `fd`, a regular file. Throws bad-archive, system. */
-export function openTar(fd: number, name: string): Files {
+/** Takes over `fd`, a regular file. Throws bad-archive, system, cancelled. */
+export async function openTar(fd: number, name: string, options: Abortable): Promise<Files> {
   using cleanup = new DisposableStack()
   cleanup.defer(() => closeSync(fd))
   const refuse = (reason: string, entry?: string): never => fail(badArchive(name, reason, entry))
-  const entries = indexOf(fd, name)
+  const entries = await indexOf(fd, name, options)
   const lookUp = (path: string): Member | undefined => {
     let at = path
     for (let links = 0; links <= MAX_LINKS; links++) {
@@ -51,7 +55,7 @@ export function openTar(fd: number, name: string): Files {
   }
 }
 
-function indexOf(fd: number, name: string): ReadonlyMap<string, Entry> {
+async function indexOf(fd: number, name: string, { signal }: Abortable): Promise<ReadonlyMap<string, Entry>> {
   const entries = new Map<string, Entry>()
   let [members, metadata] = [0, 0]
   const spend = (bytes: number): void => {
@@ -61,6 +65,8 @@ function indexOf(fd: number, name: string): ReadonlyMap<string, Entry> {
   try {
     for (const member of membersOf(fd, fstatSync(fd).size, spend)) {
       if (++members > MAX_MEMBERS) fail(badArchive(name, `it has more than ${MAX_MEMBERS} members`))
+      if (members % MEMBERS_AT_ONCE === 0) await turn()
+      signal.throwIfAborted()
       spend(member.name.length + member.linkName.length)
       const key = keyOf(member.name)
       // Directories may be said as often as one likes; a name that leads out can never be asked for.

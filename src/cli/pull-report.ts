@@ -7,10 +7,10 @@ import { bytes, duration, plural, printable, shortDigest, table } from './text.t
 /** One report whole. */
 export function reportForPeople(report: PullReport): string {
   const { id, reference, platform, client, startedAtMs, layers, layerCount, failure } = report
-  const named = [id, printable(reference), platform, `for ${client}`, timeOf(startedAtMs)].filter((part) => part)
+  const named = [id, reference, platform, `for ${client}`, timeOf(startedAtMs)].filter((part) => part)
   const missing = layerCount - layers.length
   return [
-    `pull       ${named.join('  ')}\n`,
+    `pull       ${printable(named.join('  '))}\n`,
     `${failure === undefined ? 'why       ' : 'failed    '} ${printable(report.verdict)}\n`,
     `times      ${timesOf(report)}\n`,
     ...(layers.length === 0 ? [] : ['\n', layersTable(layers)]),

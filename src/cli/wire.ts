@@ -4,8 +4,8 @@ import type { Pinned, Unpinned } from '../gc/pinning.ts'
 import type { Removal } from '../gc/remove.ts'
 import { type HeldThing, HOLDS, THINGS } from '../gc/why.ts'
 import { parseDiffId, parseDigest } from '../oci/digest.ts'
-import type { Descriptor } from '../oci/oci.ts'
-import { parsePlatform } from '../platform/platform.ts'
+import type { Descriptor, Platform } from '../oci/oci.ts'
+import { normalizePlatform } from '../platform/platform.ts'
 import { type Content, FITS, type LookedUp, type Offer } from '../pull/look.ts'
 import {
   CLIENTS,
@@ -59,9 +59,15 @@ export function descriptorOf(wire: Descriptor__Output | null, field: string): De
   return { mediaType, digest: parseDigest(digest, field), size }
 }
 
+/** An image says of itself what it is for, which may be anything: somebody else's image must not end a list of pulls. */
+function platformOf(text: string): Platform {
+  const [os = '', architecture = '', ...rest] = text.split('/')
+  return normalizePlatform({ os, architecture, ...(rest.length === 0 ? {} : { variant: rest.join('/') }) })
+}
+
 export const planOf = (wire: Plan__Output): PullPlan => ({
   reference: wire.reference,
-  platform: parsePlatform(wire.platform),
+  platform: platformOf(wire.platform),
   root: descriptorOf(wire.root, 'root'),
   manifest: descriptorOf(wire.manifest, 'manifest'),
   imageId: parseDigest(wire.imageId, 'image id'),
@@ -106,7 +112,7 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
       type: 'resolved',
       root,
       manifest: descriptorOf(resolved.manifest, 'manifest'),
-      platform: parsePlatform(platform),
+      platform: platformOf(platform),
       host,
       ms,
       queuedMs,
@@ -148,7 +154,7 @@ export const pullReportOf = ({ client, layers, failureKind, failure, ...wire }: 
 export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
   id: wire.id,
   reference: wire.reference,
-  platform: parsePlatform(wire.platform),
+  platform: platformOf(wire.platform),
   clients: wire.clients.map((client) => oneOf(CLIENTS, client, 'client')),
   startedAt: new Date(wire.startedAtMs),
   phase: oneOf(PHASES, wire.phase, 'phase'),

@@ -3,14 +3,27 @@ import { z } from 'zod'
 import { failureOf } from '../failure/failure.ts'
 import type { ImageList } from '../prepull/prepull.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
-import { API_VERSION, durationAtLeast, whole } from './schema.ts'
-import { check, documentsIn, failWith, headProblems, isEmpty, type Problem, problem, readText, syntaxProblems } from './yaml.ts'
+import { API_VERSION, durationAtLeast, MAX_TIMER_MS, whole } from './schema.ts'
+import {
+  check,
+  documentsIn,
+  failWith,
+  headProblems,
+  isEmpty,
+  isEnough,
+  type Problem,
+  problem,
+  readText,
+  syntaxProblems,
+} from './yaml.ts'
 
 /** A ConfigMap holds at most 1 MiB. */
 const READING = { maxBytes: 1024 * 1024, absent: 'there is no such file' } as const
 
 const MAX_IMAGES = 1_000
 const MAX_SECRETS = 20
+/** Of what is no reference; the longest one has 255 characters and a digest. */
+const MAX_SHOWN = 400
 const MAX_PRIORITY = 1_000_000
 /** More often would be a load on registries that nobody asked for. */
 const MIN_REFRESH_MS = 60_000
@@ -31,7 +44,10 @@ const image = z.string('want an image such as registry.example/app:v2').transfor
   } catch (error) {
     const failure = failureOf(error)
     if (failure.kind !== 'invalid-reference') throw error
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is no image reference: ${failure.reason}` })
+    context.addIssue({
+      code: 'custom',
+      message: `${JSON.stringify(text.slice(0, MAX_SHOWN))} is no image reference: ${failure.reason}`,
+    })
     return z.NEVER
   }
 })
@@ -49,7 +65,7 @@ const declared = z
     image,
     imagePullPolicy: pullPolicy.optional(),
     refreshInterval: durationAtLeast(MIN_REFRESH_MS, '1h').optional(),
-    pullDeadline: durationAtLeast(MIN_DEADLINE_MS, '30m').optional(),
+    pullDeadline: durationAtLeast(MIN_DEADLINE_MS, '30m', MAX_TIMER_MS).optional(),
     archive: archive.optional(),
     pin: z.strictObject({ ttl: durationAtLeast(MIN_TTL_MS, '72h') }).optional(),
   })
@@ -76,6 +92,7 @@ export function readImageLists(file: string): readonly ImageList[] {
   const lists: ImageList[] = []
   const problems: Problem[] = []
   for (const document of documents) {
+    if (isEnough(problems)) break
     const wrong = [...syntaxProblems(document, lines, text), ...headProblems(document, ['ImageList'], lines)]
     problems.push(...wrong)
     if (wrong.length > 0 || isEmpty(document)) continue

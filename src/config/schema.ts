@@ -54,11 +54,17 @@ const quantity = z.union([z.string(), z.int()], 'want a quantity such as 64Gi').
   return z.NEVER
 })
 
-export const durationAtLeast = (min: number, wanted: string) =>
+/** A hundred years: beyond some more of them there are no dates. */
+const MAX_DURATION_MS = 876_000 * 3_600_000
+/** What a timer can wait for; with more it is over at once. */
+export const MAX_TIMER_MS = 596 * 3_600_000
+
+export const durationAtLeast = (min: number, wanted: string, max: number = MAX_DURATION_MS) =>
   z.string(`want a duration such as ${wanted}`).transform((given, context) => {
     const value = parseDuration(given)
-    if (value !== undefined && value >= min) return value
-    context.addIssue({ code: 'custom', message: `want a duration such as ${wanted}${min > 0 ? `, at least ${min} ms` : ''}` })
+    if (value !== undefined && value >= min && value <= max) return value
+    const bound = value !== undefined && value > max ? `, at most ${max / 3_600_000}h` : min > 0 ? `, at least ${min} ms` : ''
+    context.addIssue({ code: 'custom', message: `want a duration such as ${wanted}${bound}` })
     return z.NEVER
   })
 
@@ -96,7 +102,7 @@ export const bindAddress = z.string('want address:port').transform((text, contex
   context.addIssue({ code: 'custom', message: 'want address:port such as 127.0.0.1:9477' })
   return z.NEVER
 })
-export const progressTimeout = durationAtLeast(1000, '5m')
+export const progressTimeout = durationAtLeast(1000, '5m', MAX_TIMER_MS)
 export const fromText = {
   maxParallelImagePulls: wholeText(1, MAX_PULLS),
   unpackWorkers: wholeText(0, MAX_WORKERS),

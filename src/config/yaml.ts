@@ -1,6 +1,6 @@
 /** Kubernetes-style YAML files, read so that whatever is wrong with one is told with its line and field. */
 import type { Document, YAMLError } from 'yaml'
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, Lexer, LineCounter, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { fail } from '../failure/failure.ts'
 import { readRegular } from '../sys/regular.ts'
@@ -15,6 +15,9 @@ export type Problem = { readonly line?: number; readonly field?: string; readonl
 
 /** More of them help nobody. */
 const MAX_PROBLEMS = 50
+
+/** What a megabyte can hold of them takes the parser seconds and a gigabyte; no file that people write comes near. */
+const MOST = { depth: 100, documents: 1_000, marks: 1_000 }
 
 /** The documents of a text, and where their lines are. Kubernetes speaks YAML 1.2 core here: no aliases blown up, no tags run. */
 export function documentsIn(text: string): { readonly documents: readonly Document[]; readonly lines: LineCounter } {
@@ -36,6 +39,9 @@ export function failWith(file: string, [first, ...more]: readonly Problem[]): vo
   fail({ kind: 'bad-config', file, ...first, ...(rest.length === 0 ? {} : { more: rest }) })
 }
 
+/** No more of them would be told. */
+export const isEnough = (problems: readonly Problem[]): boolean => problems.length > MAX_PROBLEMS
+
 export const isEmpty = ({ contents }: Document): boolean => contents === null || (isScalar(contents) && contents.value === null)
 
 /** Throws bad-config; `absent` is what is said where there is no such file. */
@@ -43,12 +49,46 @@ export function readText(file: string, { maxBytes, absent }: { readonly maxBytes
   const read = readRegular(file, maxBytes)
   if (read.kind === 'absent') fail({ kind: 'bad-config', file, reason: absent })
   if (read.kind !== 'read') fail({ kind: 'bad-config', file, reason: read.reason })
+  const text = decode(read.bytes, file)
+  const reason = excessOf(text)
+  return reason === undefined ? text : fail({ kind: 'bad-config', file, reason })
+}
+
+function decode(bytes: Uint8Array, file: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(read.bytes)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
     return fail({ kind: 'bad-config', file, reason: 'it is not UTF-8 text' }, error)
   }
 }
+
+/** What there is too much of, seen before anything is built of it. */
+function excessOf(text: string): string | undefined {
+  let [depth, onLine, documents, marks] = [0, 0, 0, 0]
+  let isScalar = false
+  for (const token of new Lexer().lex(text)) {
+    // A scalar is announced, and may look like anything.
+    if (isScalar || token === SCALAR) {
+      isScalar = token === SCALAR
+      continue
+    }
+    if (token === '[' || token === '{') depth++
+    else if (token === ']' || token === '}') depth--
+    else if (token === FLOW_CUT) depth = 0
+    else if (/^\r?\n/.test(token)) onLine = 0
+    else if (depth <= 0 && /^[-?:]$/.test(token)) onLine++
+    else if (token === '---') documents++
+    else if (/^[!&%]/.test(token)) marks++
+    if (Math.max(depth, onLine) > MOST.depth) return `it nests deeper than ${MOST.depth} levels`
+    if (documents > MOST.documents) return `it has more than ${MOST.documents} documents`
+    if (marks > MOST.marks) return `it has more than ${MOST.marks} anchors, tags and directives`
+  }
+  return undefined
+}
+
+/** The lexer's own: in front of each scalar, and where brackets are left open. */
+const SCALAR = '\u001f'
+const FLOW_CUT = '\u0018'
 
 /** What a person is most likely to have done, where the parser's own words need its grammar. */
 const YAML_WORDS: Readonly<Partial<Record<YAMLError['code'], string>>> = {
@@ -64,9 +104,12 @@ export function syntaxProblems(document: Document, lines: LineCounter, text: str
   const what = first === undefined ? 'this key is there already' : (YAML_WORDS[first.code] ?? first.message)
   const { line, col } = lines.linePos(at)
   // The address of a proxy may hold a login.
-  const shown = (text.split('\n')[line - 1] ?? '')
-    .slice(0, 200)
+  const from = lines.lineStarts[line - 1] ?? 0
+  const end = text.indexOf('\n', from)
+  const shown = text
+    .slice(from, Math.min(end === -1 ? text.length : end, from + 4_096))
     .replace(/\/\/[^/\s]*@/g, '//***@')
+    .slice(0, 200)
     .trim()
   return [{ line, reason: `${what}, at column ${col} of ${JSON.stringify(shown)}` }]
 }
@@ -113,10 +156,14 @@ export function check<T>(
   if (plain === undefined) return { problems: [problem(document, [], lines, 'its aliases or merge keys cannot be resolved')] }
   const result = schema.safeParse(plain.value)
   if (result.success) return { value: result.data }
+  // To find the line of each takes a walk through the document.
   const problems = result.error.issues
+    .slice(0, MAX_PROBLEMS + 1)
     .flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => problem(document, [...issue.path, key], lines, unknownKey(schema, key, issue.path)))
+        ? issue.keys
+            .slice(0, MAX_PROBLEMS + 1)
+            .map((key) => problem(document, [...issue.path, key], lines, unknownKey(schema, key, issue.path)))
         : [problem(document, issue.path, lines, sentence(issue))],
     )
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0))

@@ -1,7 +1,8 @@
 /** `Load`: a pull whose bytes the caller has. What is needed is asked for piece by piece; the daemon opens nothing itself. */
 import type { OpenedImage } from '../archive/archive.ts'
+import { MAX_DOCUMENT } from '../archive/read-document.ts'
 import { repositoryOf } from '../archive/repository.ts'
-import { fail } from '../failure/failure.ts'
+import { fail, WindlassError } from '../failure/failure.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
 import type { PullEvent, PullRequest } from '../pull/pull.ts'
@@ -17,11 +18,16 @@ import { eventMessage } from './messages.ts'
 type Pull = (request: PullRequest, options: Abortable & { readonly onEvent: (event: PullEvent) => void }) => Promise<void>
 type Reply = { readonly event: PullEvent } | { readonly wanted: LoadResponse['wanted'] }
 
-/** Answers one call. Throws what a pull does, and invalid-argument for requests out of turn. */
+/** A piece is read from a disk. Others, kubelet's pulls too, wait for the layer it is of, and for the pull's place among those that may run. */
+const PATIENCE_MS = 30_000
+/** As long as a path may be (PATH_MAX); it goes into every report of the pull. */
+const MAX_NAME = 4_096
+
+/** Answers one call. Throws what a pull does, bad-archive for a piece that does not come, and invalid-argument for requests out of turn. */
 export async function* loadFrom(
   requests: AsyncIterable<LoadRequest__Output>,
   pull: Pull,
-  { signal }: Abortable,
+  { signal, patienceMs = PATIENCE_MS }: Abortable & { readonly patienceMs?: number },
 ): AsyncGenerator<LoadResponse> {
   const left = new AbortController()
   const options = { signal: AbortSignal.any([signal, left.signal]) }
@@ -29,10 +35,13 @@ export async function* loadFrom(
   const first = await unlessAborted(incoming.next(), signal)
   const start = first.done === true ? undefined : (first.value.start ?? undefined)
   if (start === undefined) return fail({ kind: 'invalid-argument', what: 'request', reason: 'the first one must be start' })
+  const { archive } = start
+  if (Buffer.byteLength(archive) > MAX_NAME)
+    fail({ kind: 'invalid-argument', what: 'archive', reason: `its name is longer than ${MAX_NAME} bytes` })
   const replies = createMailbox<Reply>((reply) =>
     'event' in reply && reply.event.type === 'progress' ? `${reply.event.layer}` : undefined,
   )
-  const pieces = new Pieces((wanted) => replies.put({ wanted }))
+  const pieces = new Pieces(archive, patienceMs, (wanted) => replies.put({ wanted }))
   const receive = async (): Promise<void> => {
     for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
       const { piece } = next.value
@@ -62,6 +71,8 @@ function rootOf({ root }: LoadStart__Output): OpenedImage['root'] {
   if (!descriptor || content === undefined)
     return fail({ kind: 'invalid-argument', what: 'start', reason: 'it lacks the document that the image begins with' })
   const { mediaType, size } = descriptor
+  if (content.length > MAX_DOCUMENT)
+    fail({ kind: 'invalid-argument', what: 'start', reason: `its document has more than ${MAX_DOCUMENT} bytes` })
   return { descriptor: { mediaType, digest: parseDigest(descriptor.digest), size }, bytes: content }
 }
 
@@ -81,11 +92,15 @@ type Waiting = { readonly length: number; resolve(content: Uint8Array): void; re
 
 /** What has been asked for and not come yet. What nobody asked for is dropped. */
 class Pieces {
+  readonly #archive: string
+  readonly #patienceMs: number
   readonly #ask: (wanted: NonNullable<LoadResponse['wanted']>) => void
   readonly #waiting = new Map<number, Waiting>()
   #next = 1
 
-  constructor(ask: (wanted: NonNullable<LoadResponse['wanted']>) => void) {
+  constructor(archive: string, patienceMs: number, ask: (wanted: NonNullable<LoadResponse['wanted']>) => void) {
+    this.#archive = archive
+    this.#patienceMs = patienceMs
     this.#ask = ask
   }
 
@@ -93,12 +108,19 @@ class Pieces {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     const id = this.#next++
     this.#waiting.set(id, { length, resolve, reject })
+    const timer = setTimeout(() => reject(this.#tooLate()), this.#patienceMs)
     this.#ask({ id, digest, offset, length })
     try {
       return await unlessAborted(promise, signal)
     } finally {
+      clearTimeout(timer)
       this.#waiting.delete(id)
     }
+  }
+
+  #tooLate(): WindlassError {
+    const reason = `whoever loads it has not sent a piece of it within ${this.#patienceMs / 1000} s; run windlass load again`
+    return new WindlassError({ kind: 'bad-archive', archive: this.#archive, reason })
   }
 
   take(id: number, content: Uint8Array): void {

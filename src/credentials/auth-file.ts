@@ -29,15 +29,18 @@ export type AuthFileOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** A file that is not there is a problem; else it has no logins. */
   readonly mustExist: boolean
+  /** A pull secret comes out of a cluster, whose users are not to say which of this node's programs root runs: kubelet runs none for it either. */
+  readonly isPullSecret?: boolean
 }
 
 /** Read anew each time it is asked. */
-export function authFileSource(file: string, { env, mustExist }: AuthFileOptions): Source {
+export function authFileSource(file: string, { env, mustExist, isPullSecret = false }: AuthFileOptions): Source {
   return {
     candidates: async (target, options) => {
       try {
         const json = readSmall(file)
-        if (json !== undefined) return await candidatesIn(parseAuthFile(json), file, target, passedOn(env), options)
+        if (json !== undefined)
+          return await candidatesIn(parseAuthFile(json), file, target, isPullSecret ? undefined : passedOn(env), options)
         return mustExist ? { logins: [], problems: [`${file}: there is no such file`] } : nobody
       } catch (error) {
         const failure = failureOf(error)
@@ -49,16 +52,17 @@ export function authFileSource(file: string, { env, mustExist }: AuthFileOptions
   }
 }
 
+/** Without an environment no helper runs. */
 async function candidatesIn(
   content: AuthFile,
   file: string,
   target: LoginTarget,
-  env: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> | undefined,
   options: Abortable,
 ): Promise<Candidates> {
-  const helper = helperFor(target, content)
+  const helper = env === undefined ? refusedHelper(target, content) : helperFor(target, content)
   const ask = async (name: string): Promise<Candidates> =>
-    name === '' ? nobody : await askHelper(name, target.registry, env, options)
+    name === '' || env === undefined ? nobody : await askHelper(name, target.registry, env, options)
   const stored = 'problem' in helper ? { logins: [], problems: [`${file}: ${helper.problem}`] } : await ask(helper.name)
   const entries = fitting(Object.entries(content.auths), target).map(([key, entry]) => ({ key, found: loginIn(entry) }))
   const problems = entries.flatMap(({ key, found }) => ('problem' in found ? [`${file}: auths ${key}: ${found.problem}`] : []))
@@ -76,6 +80,14 @@ function helperFor(
   const [[key, name] = ['', credsStore]] = fitting(Object.entries(credHelpers), target)
   if (name === null) return { name: '' }
   return typeof name === 'string' ? { name } : { problem: `credHelpers ${key}: it is not a string` }
+}
+
+function refusedHelper(target: LoginTarget, content: AuthFile): ReturnType<typeof helperFor> {
+  const helper = helperFor(target, content)
+  if ('problem' in helper || helper.name === '') return helper
+  return {
+    problem: `it names the credential helper ${helper.name}, which no pull secret may have run; put the login itself into it`,
+  }
 }
 
 type Found = { readonly login: Login } | { readonly problem: string } | Record<string, never>

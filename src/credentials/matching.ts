@@ -26,10 +26,11 @@ export function fitting<T>(
 
 /** `https://index.docker.io/v1/`, `r.example:5000/team`, `*.example`. */
 function patternOf(key: string): Pattern {
-  const [, authority = '', rest = ''] = /^(?:[a-z]+:\/\/)?([^/]*)\/?(.*?)\/*$/i.exec(key) ?? []
+  const [authority = '', ...path] = key.replace(/^[a-z]+:\/\//i, '').split('/')
   const [, host = authority, port = ''] = /^(.*?)(?::(\d+))?$/.exec(authority.toLowerCase()) ?? []
-  const path = rest.replace(/^v[12](?:\/|$)/, '')
-  return { labels: (isDockerHub(host) ? DOCKER_HUB : host).split('.'), port, path: path === '' ? [] : path.split('/') }
+  while (path.at(-1) === '') path.pop()
+  if (/^v[12]$/.test(path[0] ?? '')) path.shift()
+  return { labels: (isDockerHub(host) ? DOCKER_HUB : host).split('.'), port, path }
 }
 
 /** A wildcard stands for a part of one label, as in kubelet. */

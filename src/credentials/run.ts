@@ -58,6 +58,9 @@ export async function run({ program, args, input, env, timeoutMs }: Told, { sign
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
+    // What has left the group may hold the other ends for as long as it likes.
+    child.stdout.destroy()
+    child.stdin.destroy()
   }
 }
 

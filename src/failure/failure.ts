@@ -264,8 +264,17 @@ const inWords = (code: string): string => {
 
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
 
-/** One line for a person: what happened, where, and what to do next. Carries no secret. */
-export function describe(f: Failure): string {
+/** Registries put four megabytes into a media type, and every failed pull is in the log, the history, the queue and a status. */
+const LONGEST = { start: 3_000, end: 1_000 }
+
+/** One line for a person: what happened, where, and what to do next. Carries no secret; of what is too long the middle is left out. */
+export function describe(failure: Failure): string {
+  const text = sentenceOf(failure)
+  if (text.length <= LONGEST.start + LONGEST.end) return text
+  return `${text.slice(0, LONGEST.start)} … ${text.slice(-LONGEST.end)}`.toWellFormed()
+}
+
+function sentenceOf(f: Failure): string {
   switch (f.kind) {
     case 'invalid-reference':
       return `invalid image reference ${JSON.stringify(f.input)}: ${f.reason}`

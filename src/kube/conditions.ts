@@ -20,6 +20,8 @@ const SETTLE_MS = 1_000
 /** After a write that was given up. */
 const AGAIN_MS = 60_000
 const MAX_MESSAGE = 1_024
+/** Everybody who watches nodes gets all conditions of each; with some thousands the API server takes none. */
+const MAX_LISTS = 100
 
 const conditionSchema = z.object({
   type: z.string(),
@@ -114,9 +116,12 @@ export class Conditions implements AsyncDisposable {
   }
 
   #changes(known: ReadonlyMap<string, Known>, now: Date): readonly object[] {
-    const { heartbeatMs = HEARTBEAT_MS } = this.#options
+    const { heartbeatMs = HEARTBEAT_MS, log } = this.#options
     const { standings, areAll } = this.#wanted
-    const wanted = new Map(standings.map((standing) => [`${PREFIX}${standing.name}`, standing]))
+    if (standings.length > MAX_LISTS)
+      log.warn({ lists: standings.length, told: MAX_LISTS }, 'there are more image lists than a node may have conditions for')
+    const told = standings.slice(0, MAX_LISTS)
+    const wanted = new Map(told.map((standing) => [`${PREFIX}${standing.name}`, standing]))
     const gone = [...known.keys()].filter((type) => areAll && !wanted.has(type)).map((type) => ({ $patch: 'delete', type }))
     const others = [...wanted].flatMap(([type, { isWhole, reason, message: text }]) => {
       const before = known.get(type)

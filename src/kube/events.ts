@@ -127,7 +127,7 @@ export class Events implements AsyncDisposable {
     const { api } = this.#options
     const signal = { signal: this.#closing.signal }
     const { node } = this.#options
-    const name = `${node}.${createHash('sha256').update(`${key} ${known.first.getTime()}`).digest('hex').slice(0, 16)}`
+    const name = nameOf(node, `${key} ${known.first.getTime()}`)
     const path = `/api/v1/namespaces/${NAMESPACE}/events`
     const { count, message, last } = known
     const change = { count, message, lastTimestamp: timeOf(last) }
@@ -168,6 +168,10 @@ export class Events implements AsyncDisposable {
     }
   }
 }
+
+/** A DNS subdomain (RFC 1123) of 253 characters at most, as a node's own name may have. */
+const nameOf = (node: string, about: string): string =>
+  `${node.slice(0, 236).replace(/[^a-z0-9]+$/, '')}.${createHash('sha256').update(about).digest('hex').slice(0, 16)}`
 
 /** metav1.Time has whole seconds. */
 const timeOf = (date: Date): string => date.toISOString().replace(/\.\d+/, '')

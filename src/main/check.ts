@@ -40,7 +40,7 @@ export function openChecker(
   ]
   const loginsFor: Means['loginsFor'] = async ({ name, secrets }, { reference: { registry, repository } }, options) => {
     const files = secretsDir === undefined ? [] : secrets.map((secret) => join(secretsDir, secret, '.dockerconfigjson'))
-    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true })), ...others]
+    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true, isPullSecret: true })), ...others]
     const { logins, problems } = await createKeyring(sources).candidates({ registry, repository }, options)
     for (const problem of problems) onProblem(`list ${name}: ${problem}`)
     return logins

@@ -1,5 +1,6 @@
 /** The daemon's log: pino on stderr, JSON for machines or lines for people. */
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+import { printable } from '../cli/text.ts'
 import type { Config } from '../config/config.ts'
 import { WindlassError } from '../failure/failure.ts'
 import { ForeignStatus, RpcError } from '../rpc/status.ts'
@@ -61,11 +62,11 @@ export function errorFields(error: unknown, isTold = false): unknown {
   }
 }
 
-/** `12:30:01.123 info  pulled  pull=1a2b3c4d ms=812`. */
+/** `12:30:01.123 info  pulled  pull=1a2b3c4d ms=812`. One line, whatever registries and images have said. */
 function readable(line: string): string {
   const { time, level, msg, ...fields }: Record<string, unknown> = JSON.parse(line)
   const values = Object.entries(fields).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${[msg, ...values].join('  ')}\n`
+  return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${printable([msg, ...values].join('  '))}\n`
 }

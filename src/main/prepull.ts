@@ -37,7 +37,7 @@ export function openPrepull({ prepull, rootDir }: Config, log: Logger, place: ()
   const { signal } = stop
   const prepuller = new Prepuller({
     place,
-    means: { loginsFor: loginsOf(prepull, log), openArchive: archivesIn(prepull.archiveDir, rootDir) },
+    means: { loginsFor: loginsOf(prepull, log), openArchive: archivesIn(prepull.archiveDir, rootDir, prepull.minFreePercent) },
     freePercent: async (dir) => 100 - (await measureDisk(dir)).usedPercent,
     maxParallel: prepull.maxParallelImagePulls,
     startJitterMs: prepull.startJitterMs,
@@ -90,21 +90,21 @@ function loginsOf(
     if (secrets.length > 0 && secretsDir === undefined)
       log.warn({ list, secrets }, 'this list names pull secrets, and prepull.secretsDir does not say where they are')
     const files = secretsDir === undefined ? [] : secrets.map((name) => join(secretsDir, name, '.dockerconfigjson'))
-    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true })), ...plugins]
+    const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true, isPullSecret: true })), ...plugins]
     const keyring = createKeyring(sources, (problem) => log.warn({ list, ...problem }, 'a login could not be looked for'))
     return (await keyring.candidates({ registry, repository }, options)).logins
   }
 }
 
-/** What cannot be read in place is written below `spoolDir`, to a file without a name. */
-export function archivesIn(archiveDir: string | undefined, spoolDir: string): Means['openArchive'] {
+/** What cannot be read in place is written below `spoolDir`, to a file without a name, while so much of the disk is free. */
+export function archivesIn(archiveDir: string | undefined, spoolDir: string, freePercent = 0): Means['openArchive'] {
   return async (name, image, options) => {
     if (archiveDir === undefined) {
       const reason = 'prepull.archiveDir does not say where archives are'
       return fail({ kind: 'invalid-argument', what: `archive ${JSON.stringify(name)} of ${image.name}`, reason })
     }
     await using opened = new AsyncDisposableStack()
-    const archive = opened.use(await openArchive({ path: join(archiveDir, name) }, { ...options, spoolDir }))
+    const archive = opened.use(await openArchive({ path: join(archiveDir, name) }, { ...options, spoolDir, freePercent }))
     const repository = await repositoryIn(archive, image.name, options)
     const kept = opened.move()
     return { repository, [Symbol.asyncDispose]: () => kept.disposeAsync() }

@@ -1,6 +1,7 @@
 /** Metrics in Prometheus' text form, and the probes, over HTTP. Loads prom-client: only imported where an address is configured. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { Gauge, Registry } from 'prom-client'
 import { type Looks, type Patience, patience, showWhatIsLookedAt } from './looked-at.ts'
 import type { Metrics } from './metrics.ts'
@@ -25,6 +26,7 @@ export type MetricsOptions = Looks & {
 
 /** A scrape is one small GET; whoever sends more is not Prometheus. */
 const LIMITS = { maxHeaderSize: 8_192, requestTimeout: 10_000, headersTimeout: 5_000, connectionsCheckingInterval: 5_000 }
+/** Beyond them the oldest goes: an answer takes milliseconds, so that is one who asks nothing, and must not keep kubelet's probe out. */
 const MAX_CONNECTIONS = 64
 const SILENCE_MS = 10_000
 
@@ -66,7 +68,13 @@ export async function serveMetrics(options: MetricsOptions): Promise<ServedMetri
   const server = createServer(LIMITS, (request, response) => {
     answer(request, response).catch(() => response.destroy())
   })
-  server.maxConnections = MAX_CONNECTIONS
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+    const [oldest] = connections
+    if (connections.size > MAX_CONNECTIONS) oldest?.destroy()
+  })
   server.setTimeout(SILENCE_MS)
   server.listen({ host, port })
   await once(server, 'listening')

@@ -1,4 +1,5 @@
 /** What rooms tell as it happens: counters and histograms. */
+import { STATUS_CODES } from 'node:http'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { type Metrics, PASSTHROUGH_REASONS, PULL_PHASES } from './metrics.ts'
 
@@ -127,7 +128,8 @@ function countRequests(registry: Registry): Pick<Metrics, 'request' | 'retried' 
   })
   const named = boundedNames(MAX_HOSTS)
   return {
-    request: ({ host, method, code, headMs }) => requests.observe({ registry: named(host), method, code }, headMs / 1000),
+    request: ({ host, method, code, headMs }) =>
+      requests.observe({ registry: named(host), method, code: knownCode(code) }, headMs / 1000),
     retried: (host) => retries.inc({ registry: named(host) }),
     gaveUp: (host) => failures.inc({ registry: named(host) }),
   }
@@ -202,6 +204,9 @@ function inGrpcsWords(code: string): string {
   if (code === 'CANCELLED') return 'Canceled'
   return code.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
+
+/** A status that nobody has registered is of its class: a registry can think of hundreds, and each were a time series for ever. */
+const knownCode = (code: string): string => (/^\d{3}$/.test(code) && !(code in STATUS_CODES) ? `${code.charAt(0)}xx` : code)
 
 /** Names as they come, until there are `most` of them; then `other`. */
 function boundedNames(most: number): (name: string) => string {

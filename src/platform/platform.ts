@@ -26,14 +26,15 @@ const KNOWN_ARCHITECTURES = new Set([
   'x86_64',
   'aarch64',
 ])
-const ALIASES: Readonly<Partial<Record<string, readonly [architecture: string, variant?: string]>>> = {
-  x86_64: ['amd64'],
-  'x86-64': ['amd64'],
-  aarch64: ['arm64'],
-  i386: ['386', ''],
-  armhf: ['arm', 'v7'],
-  armel: ['arm', 'v6'],
-}
+/** No object: an index may call an architecture `constructor`. */
+const ALIASES: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
+  ['x86_64', ['amd64']],
+  ['x86-64', ['amd64']],
+  ['aarch64', ['arm64']],
+  ['i386', ['386', '']],
+  ['armhf', ['arm', 'v7']],
+  ['armel', ['arm', 'v6']],
+])
 
 /** The platform of this node. amd64 and arm64 come without a variant, as containerd reports them; arm has the kernel's. */
 export function hostPlatform(): Platform {
@@ -67,7 +68,7 @@ export const formatPlatform = ({ os, architecture, variant, osVersion }: Platfor
 /** One name for each platform: lower case, Go's architectures, no variant for amd64 v1 and arm64 v8, v7 for arm without one. */
 export function normalizePlatform(platform: Platform): Platform {
   const written = platform.architecture.toLowerCase()
-  const [architecture, fixed] = ALIASES[written] ?? [written]
+  const [architecture, fixed] = ALIASES.get(written) ?? [written]
   const variant = normalizeVariant(architecture, fixed ?? platform.variant?.toLowerCase() ?? '')
   const os = platform.os.toLowerCase()
   return {

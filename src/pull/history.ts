@@ -4,13 +4,18 @@
  */
 import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { fail, failureOf } from '../failure/failure.ts'
 import type { Log } from './log.ts'
 import { type PullReport, pullReport } from './report.ts'
 
-/** As many are kept, for as long; the file is cut when it has twice as many. */
+/** As many are kept, for as long; the file is cut when it has twice as many, or twice as much. */
 const MAX_REPORTS = 500
 const MAX_AGE_MS = 30 * 86_400_000
+/** Of images of ten layers, all of them; `windlass top` asks every two seconds, and pulls are answered meanwhile. */
+const MAX_CHARACTERS = 8 * 1024 * 1024
+/** Read without a turn for anybody else. */
+const CHARACTERS_AT_ONCE = 256 * 1024
 
 /** Of one reference in normal form, or of one pull by the beginning of its id; all of both where neither is said. 0: as many as there are. */
 export type HistoryAsk = { readonly reference?: string; readonly id?: string; readonly limit: number }
@@ -21,8 +26,8 @@ export class History implements AsyncDisposable {
   readonly #most: number
   /** One change after the other. */
   #changes: Promise<void> = Promise.resolve()
-  /** Unknown until the file was read. */
-  #lines: number | undefined
+  /** What the file holds; unknown until it was read. */
+  #held: { readonly lines: number; readonly characters: number } | undefined
 
   constructor(file: string, log: Log, most: number = MAX_REPORTS) {
     this.#file = file
@@ -34,13 +39,13 @@ export class History implements AsyncDisposable {
   add(report: PullReport): void {
     this.#changes = this.#changes.then(async () => {
       try {
-        if (this.#lines === undefined) await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 })
-        const before = this.#lines ?? (await this.#read()).length
+        if (this.#held === undefined) await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 })
+        const before = this.#held ?? sizeOf(await this.#text())
         // What a crash has cut off must not take this line with it.
-        const start = this.#lines === undefined ? '\n' : ''
-        await appendFile(this.#file, `${start}${JSON.stringify(report)}\n`, { mode: 0o600 })
-        this.#lines = before + 1
-        if (this.#lines >= 2 * this.#most) await this.#trim()
+        const line = `${this.#held === undefined ? '\n' : ''}${JSON.stringify(report)}\n`
+        await appendFile(this.#file, line, { mode: 0o600 })
+        this.#held = { lines: before.lines + 1, characters: before.characters + line.length }
+        if (this.#held.lines >= 2 * this.#most || this.#held.characters >= 2 * MAX_CHARACTERS) await this.#trim()
       } catch (error) {
         this.#log.warn({ pull: report.id, failure: failureOf(error) }, 'the report of this pull could not be written down')
       }
@@ -50,15 +55,22 @@ export class History implements AsyncDisposable {
   /** Newest first. Throws system, no-space; invalid-argument where an id is nobody's. */
   async list({ reference, id, limit }: HistoryAsk): Promise<readonly PullReport[]> {
     await this.#changes
-    const all = this.#kept(await this.#read()).toReversed()
-    const meant = all.filter(
-      (report) => (id === undefined || report.id.startsWith(id)) && (reference === undefined || report.reference === reference),
-    )
+    const isMeant = (report: PullReport): boolean =>
+      (id === undefined || report.id.startsWith(id)) && (reference === undefined || report.reference === reference)
+    const parts = [
+      ...(id === undefined ? [] : [`"id":${JSON.stringify(id).slice(0, -1)}`]),
+      ...(reference === undefined ? [] : [JSON.stringify(reference)]),
+    ]
+    const meant: PullReport[] = []
+    for await (const { report } of this.#newest((line) => parts.every((part) => line.includes(part)))) {
+      if (isMeant(report)) meant.push(report)
+      if (limit !== 0 && meant.length === limit) break
+    }
     if (id !== undefined && meant.length === 0) {
       const reason = 'no such pull is on record; windlass history lists those that are'
       fail({ kind: 'invalid-argument', what: `pull ${JSON.stringify(id)}`, reason })
     }
-    return limit === 0 ? meant : meant.slice(0, limit)
+    return meant
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,28 +78,47 @@ export class History implements AsyncDisposable {
   }
 
   async #trim(): Promise<void> {
-    const kept = this.#kept(await this.#read())
-    const text = kept.map((report) => `${JSON.stringify(report)}\n`).join('')
+    const kept: string[] = []
+    for await (const { line } of this.#newest(() => true)) kept.push(`${line}\n`)
+    const text = kept.toReversed().join('')
     await writeFile(`${this.#file}.new`, text, { mode: 0o600 })
     await rename(`${this.#file}.new`, this.#file)
-    this.#lines = kept.length
+    this.#held = { lines: kept.length, characters: text.length }
   }
 
-  #kept(reports: readonly PullReport[]): readonly PullReport[] {
+  /** Those that are kept, newest first, but for lines that cannot be meant. What a crash has cut off, or another version wrote, is none. */
+  async *#newest(mayBe: (line: string) => boolean): AsyncGenerator<{ readonly line: string; readonly report: PullReport }> {
     const since = Date.now() - MAX_AGE_MS
-    return reports.slice(-this.#most).filter(({ startedAtMs }) => startedAtMs >= since)
+    let [count, characters, read] = [0, 0, 0]
+    for (const line of (await this.#text()).split('\n').reverse()) {
+      if (line === '') continue
+      characters += line.length
+      if (count === this.#most || characters > MAX_CHARACTERS) return
+      const isOther = !mayBe(line)
+      const report = isOther ? undefined : reportIn(line)
+      if (isOther || report !== undefined) count++
+      if (report !== undefined && report.startedAtMs >= since) yield { line, report }
+      read += line.length
+      if (read > CHARACTERS_AT_ONCE) {
+        read = 0
+        await turn()
+      }
+    }
   }
 
-  /** Lines that are no reports, cut off by a crash, or of another version, are none. */
-  async #read(): Promise<readonly PullReport[]> {
-    const text = await readFile(this.#file, 'utf8').catch((error: unknown) => {
+  async #text(): Promise<string> {
+    return await readFile(this.#file, 'utf8').catch((error: unknown) => {
       const failure = failureOf(error)
       if (failure.kind === 'system' && failure.code === 'ENOENT') return ''
       throw error
     })
-    return text.split('\n').flatMap((line) => reportIn(line) ?? [])
   }
 }
+
+const sizeOf = (text: string): { readonly lines: number; readonly characters: number } => ({
+  lines: text.split('\n').filter((line) => line !== '').length,
+  characters: text.length,
+})
 
 function reportIn(line: string): PullReport | undefined {
   try {

@@ -21,7 +21,8 @@ export type Member = {
   readonly isSparse: boolean
 }
 
-const BLOCK = 64 * 1024
+/** Small: behind most members lies a body that is passed over. */
+const BLOCK = 8 * 1024
 
 /** `fd` is a file of `length` bytes; `spend` is told the bytes of each extended header before it is read, and may throw. Throws BadTar, system. */
 export function* membersOf(fd: number, length: number, spend: (bytes: number) => void): Generator<Member> {

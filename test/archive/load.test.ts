@@ -1,5 +1,6 @@
 /** Images out of archives: made by real tools where they are here, and by hand where nobody would write them so. */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   createReadStream,
   mkdirSync,
@@ -246,6 +247,37 @@ describe('an archive that is none', () => {
     const failure = await refusal(opened(file(Buffer.isBuffer(content) ? content : tar(content))))
     expect(failure).toMatchObject({ kind: 'bad-archive', reason: expect.stringMatching(/./) })
     if (failure.kind === 'bad-archive') expect(`${failure.entry} ${failure.reason} cannot be loaded`).toMatch(reason)
+  })
+
+  it.skipIf(lacking('root'))('is inflated to no more than a disk has to spare', async () => {
+    const spoolDir = place()
+    mkdirSync(spoolDir)
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', spoolDir])
+    onTestFinished(async () => void (await run('umount', [spoolDir])))
+    const open = async (mebibytes: number, freePercent: number) => {
+      const content = Buffer.alloc(mebibytes * 1024 * 1024, randomBytes(4_096))
+      const path = file(gzipSync(tar([{ name: 'x', content }])))
+      return (await refusal(openArchive({ path }, { signal, spoolDir, freePercent }))).kind
+    }
+    // Nothing that could be loaded, where it fits.
+    expect([await open(55, 0), await open(55, 20), await open(63.5, 0)]).toEqual(['bad-archive', 'no-space', 'no-space'])
+  })
+
+  it('is looked through without holding up who else has something to do', async () => {
+    const path = file(tar(Array.from({ length: 5_000 }, (_, at) => ({ name: `f${at}`, content: 'x' }))))
+    let turns = 0
+    const next = (): void => {
+      turns++
+      immediate = setImmediate(next)
+    }
+    let immediate = setImmediate(next)
+    await refusal(openArchive({ path }, { signal, spoolDir: temporary.path }))
+    clearImmediate(immediate)
+    expect(turns).toBeGreaterThan(50)
+    const leaving = new AbortController()
+    const left = refusal(openArchive({ path }, { signal: leaving.signal, spoolDir: temporary.path }))
+    leaving.abort()
+    expect((await left).kind).toBe('cancelled')
   })
 
   it('keeps to its directory', async () => {

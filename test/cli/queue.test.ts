@@ -117,18 +117,22 @@ describe('queue', () => {
 describe('wait', () => {
   const waiting = [image('r.example/a:1', { kind: 'waiting' }), image('r.example/d:1', failed(), 'gpu')]
 
-  test('until every image of its lists is here, and says what it waits for', async () => {
-    const { path, become, watchers } = await start({ images: waiting })
-    const at = terminal()
-    const ended = run(['--socket', path, '-o', 'json', 'wait', '--list', 'base', '--timeout', '1m'], depsWith(), at.io)
-    await expect.poll(at.stderr, soon).toContain('waiting for 1 of 1 image')
-    become({ images: [image('r.example/a:1', here), ...waiting.slice(1)] })
-    expect(await ended).toBe(0)
-    expect(JSON.parse(at.stdout())).toEqual([
-      { list: 'base', image: 'r.example/a:1', imageId: app.id, at: '2023-11-14T22:13:20.000Z', protected: true },
-    ])
-    await expect.poll(() => watchers.size, soon).toBe(0)
-  })
+  // Longer than a timer can be, too: no time at all, that was, or an error.
+  test.each(['1m', '600h', '9999h'])(
+    'until every image of its lists is here, and says what it waits for: %s',
+    async (timeout) => {
+      const { path, become, watchers } = await start({ images: waiting })
+      const at = terminal()
+      const ended = run(['--socket', path, '-o', 'json', 'wait', '--list', 'base', '--timeout', timeout], depsWith(), at.io)
+      await expect.poll(at.stderr, soon).toContain('waiting for 1 of 1 image')
+      become({ images: [image('r.example/a:1', here), ...waiting.slice(1)] })
+      expect(await ended).toBe(0)
+      expect(JSON.parse(at.stdout())).toEqual([
+        { list: 'base', image: 'r.example/a:1', imageId: app.id, at: '2023-11-14T22:13:20.000Z', protected: true },
+      ])
+      await expect.poll(() => watchers.size, soon).toBe(0)
+    },
+  )
 
   test('fails when the time is over, with what each waits for', async () => {
     const { call } = await start({ images: waiting })

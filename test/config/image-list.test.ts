@@ -23,6 +23,51 @@ function refusal(text: string) {
   throw new Error('it was not refused')
 }
 
+test.each([
+  // A timer is over at once with the first, and threw with the second, which ended the daemon at every start.
+  ['pullDeadline: 600h', 'at most 596h'],
+  ['pullDeadline: 2000h', 'at most 596h'],
+  ['pin: {ttl: 999999999h999999999h}', 'at most 876000h'],
+])('a time that cannot be waited for is refused: %s', (setting, reason) => {
+  expect(refusal(`${HEAD}spec: {images: [{image: a, ${setting}}]}`)).toMatchObject({ reason: expect.stringContaining(reason) })
+  expect(read(`${HEAD}spec: {images: [{image: a, pullDeadline: 596h}]}`)[0]?.images[0]?.deadlineMs).toBeLessThan(2 ** 31)
+})
+
+describe('a file that is to take long', () => {
+  const list = `${HEAD}spec:\n`
+  const most = 1024 * 1024 - 200
+  const filled = (text: string): string => text.repeat(most / text.length)
+
+  test.each([
+    ['brackets', filled('['), 'deeper than 100'],
+    ['mappings', filled('{a: '), 'deeper than 100'],
+    ['dashes', filled('- '), 'deeper than 100'],
+    ['documents', filled('---\n'), 'more than 1000 documents'],
+    ['documents that are cut off', filled('--- {\n'), 'more than 1000 documents'],
+    ['tags', filled('! '), 'more than 1000 anchors'],
+    ['anchors', `${list}  x: ${'&a '.repeat(most / 4)}`, 'more than 1000 anchors'],
+    ['an image', `${list}  images: [{image: "${'a/'.repeat(most / 3)}"}]`, 'no image reference'],
+  ])('is refused at once, in few words: %s', (_, text, reason) => {
+    const began = performance.now()
+    const said = JSON.stringify(refusal(text))
+    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(said).toContain(reason)
+    expect(said.length).toBeLessThan(1_000)
+  })
+
+  test('for its many mistakes is told of the first', () => {
+    const keys = Array.from({ length: 20_000 }, (_, at) => `  k${at}: 1\n`)
+    const began = performance.now()
+    expect(JSON.stringify(refusal(`${list}${keys.join('')}`)).length).toBeLessThan(8_000)
+    expect(performance.now() - began).toBeLessThan(2_000)
+  })
+
+  test('and one that is large is read', () => {
+    const images = Array.from({ length: 1_000 }, (_, at) => `  - {image: "r.example/app:${at}", pin: {ttl: 72h}} # [[[[ --- !\n`)
+    expect(read(`${list}  images:\n${images.join('')}`)[0]?.images).toHaveLength(1_000)
+  })
+})
+
 describe('a file of lists', () => {
   const digest = `sha256:${'a'.repeat(64)}`
 

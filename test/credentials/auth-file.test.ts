@@ -1,6 +1,6 @@
 /** Files with logins, and the helpers they name. */
 import { existsSync, readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { authFileSource } from '../../src/credentials/auth-file.ts'
 import { askHelper } from '../../src/credentials/helper.ts'
 import { fitting } from '../../src/credentials/matching.ts'
@@ -59,6 +59,10 @@ describe('a key fits', () => {
       ).map(([key]) => key),
     ).toEqual(expected)
   })
+
+  it('in time that grows with a key, and not with its square', () => {
+    expect(fitting([[`r.example${'/'.repeat(150_000)}x`, true]], parse('r.example/x'))).toEqual([])
+  }, 3_000)
 })
 
 describe('an auth file', () => {
@@ -191,6 +195,32 @@ describe('a credential helper', () => {
       timeoutMs: script.startsWith('sleep') ? 300 : 10_000,
     })
     expect(found).toEqual({ logins: [], problems: [`docker-credential-bad: ${problem}`] })
+  })
+
+  it('is run for no pull secret, which comes out of a cluster', async () => {
+    using at = place()
+    at.program('docker-credential-good', answer('u', 'p'))
+    const file = at.file('secret', { auths: { 'r.example': { auth: b64('own:q') } }, credHelpers: { 'r.example': 'good' } })
+    const ask = (isPullSecret: boolean) =>
+      authFileSource(file, { env: environment(at), mustExist: true, isPullSecret }).candidates(parse('r.example/x'), {
+        signal: signal(),
+      })
+    expect((await ask(false)).logins).toHaveLength(2)
+    expect(await ask(true)).toEqual({
+      logins: [{ kind: 'basic', username: 'own', password: 'q' }],
+      problems: [expect.stringMatching(/names the credential helper good, which no pull secret may have run/)],
+    })
+    expect(at.calls('docker-credential-good')).toHaveLength(1)
+  })
+
+  it('leaves nothing open where what it has started goes on without it', async () => {
+    using at = place()
+    at.program('docker-credential-bad', 'setsid sleep 5 & exit 0')
+    const pipes = () => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length
+    const before = pipes()
+    await askHelper('bad', 'r.example', environment(at), { signal: signal(), timeoutMs: 300 })
+    // What earlier programs had open may go meanwhile.
+    await vi.waitFor(() => expect(pipes()).toBeLessThanOrEqual(before))
   })
 
   it('that is not there, or whose name leads elsewhere, is a problem', async () => {

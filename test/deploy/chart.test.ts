@@ -75,6 +75,15 @@ const cases = [
   ['with all of it', everything],
 ] as const
 
+it('a name stays one, whatever else YAML would read in it', () => {
+  const names = ['1.0', 'true', 'null', '1e3']
+  const rendered = render({ lists: names.map((name) => ({ name, images: [] })), pullSecrets: ['123'] })
+  const texts = Object.values(document(configMap, rendered, 'lists.yaml').data ?? {})
+  const list = z.looseObject({ metadata: named })
+  expect(texts.map((text) => list.parse(parse(text)).metadata.name)).toEqual(names)
+  expect(rendered.get('daemonset.yaml')).toContain('name: "123"')
+})
+
 describe('the values', () => {
   const schema = z.fromJSONSchema(
     z.record(z.string(), z.unknown()).parse(JSON.parse(read('deploy/helm/windlass/values.schema.json'))),

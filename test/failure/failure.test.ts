@@ -60,3 +60,10 @@ test('a full device without a name is no full store', () => {
   const error = Object.assign(new Error('write'), { code: 'ENOSPC', syscall: 'write' })
   expect(failureOf(error)).toEqual({ kind: 'no-space', code: 'ENOSPC' })
 })
+
+test('what a registry has said at length leaves the beginning and the advice', () => {
+  const mediaType = 'x'.repeat(4_000_000)
+  const text = describe({ kind: 'unsupported', what: 'document', mediaType, hint: 'is a proxy in between?' })
+  expect(text.length).toBeLessThan(4_100)
+  expect(text).toMatch(/^unsupported document x+ … x+: is a proxy in between\?$/)
+})

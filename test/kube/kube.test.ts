@@ -219,6 +219,16 @@ describe('conditions', () => {
     expect(at.server.kubelets.type).toBe('Ready')
   })
 
+  test('are of no more lists than a node should carry, and it is said that there are more', async () => {
+    await using at = await cluster()
+    await using conditions = new Conditions({ ...at.told, settleMs: 5 })
+    const lists = Array.from({ length: 3_000 }, (_, number) => whole(`l${number}`))
+    conditions.set({ standings: lists, areAll: true })
+    await at.server.until(() => at.server.conditions().length > 0)
+    expect(at.server.conditions()).toHaveLength(100)
+    expect(at.warnings).toEqual([expect.stringContaining('more image lists')])
+  })
+
   test('are renewed now and then, without a change of what they say', async () => {
     await using at = await cluster()
     await using conditions = new Conditions({ ...at.told, settleMs: 5, heartbeatMs: 1_100 })
@@ -277,6 +287,15 @@ describe('Events', () => {
     events.add(mishap('base a:1'))
     await at.server.until(() => at.server.events.size === 1)
     expect([...at.server.events.values()]).toMatchObject([{ count: 2 }])
+  })
+
+  test('have a name, however long that of the node is', async () => {
+    await using at = await cluster()
+    const node = `${'n'.repeat(235)}.${'m'.repeat(17)}`
+    await using events = new Events({ ...at.told, node })
+    events.add({ reason: 'PrepullFailed', subject: 'base app:1', message: 'm' })
+    await at.server.until(() => at.server.requests.length === 1)
+    expect([...at.server.events.keys()]).toEqual([expect.stringMatching(/^n{235}\.[0-9a-f]{16}$/)])
   })
 
   test('are not made twice where an answer was lost', async () => {

@@ -28,6 +28,14 @@ test('a mistake of our own has its stack', () => {
   expect(errorFields(internal)).toMatchObject({ stack: expect.any(String), cause: { stack: expect.any(String) } })
 })
 
+test('what a registry has said does nothing to the terminal that a log is read on, and makes no line of its own', () => {
+  const lines: string[] = []
+  const log = createLogger({ format: 'text', level: 'info' }, { write: (line) => void lines.push(line) })
+  log.warn({ verdict: 'a\u001b[2J', err: new Error('b\u009b2J') }, 'not pulled ahead: c\n12:00:00.000 info  pulled')
+  expect(lines.join('')).toMatch(/^[^\p{Cc}]*\n$/u)
+  expect(lines.join('')).toContain('a\\u{1b}[2J')
+})
+
 describe('a warning that repeats itself', () => {
   afterEach(() => void vi.useRealTimers())
 

@@ -197,6 +197,15 @@ it('counts registries beyond the first fifty together', async () => {
   expect(lines).toContain('windlass_image_pulls_total{registry="other",result="pulled",reason=""} 950')
 })
 
+it('counts what a registry thinks of as a status by its class', async () => {
+  await using metrics = await serveMetrics(options())
+  for (let code = 100; code < 1_000; code++) metrics.request({ host: 'r.example', method: 'GET', code: String(code), headMs: 1 })
+  metrics.request({ host: 'r.example', method: 'GET', code: 'unreachable', headMs: 1 })
+  const counts = linesOf((await ask(metrics.port, '/metrics')).text, 'windlass_registry_request_duration_seconds_count')
+  expect(counts.length).toBeLessThan(100)
+  for (const code of ['429', '9xx', 'unreachable']) expect(counts.join()).toContain(`code="${code}"`)
+})
+
 it('answers probes, and says no to what is not there', async () => {
   let ready = false
   await using metrics = await serveMetrics(options({ whyNotReady: async () => (ready ? undefined : 'r') }))
@@ -233,8 +242,12 @@ it('takes small requests and few connections', async () => {
       return socket
     }),
   )
-  const oneMore = connect(metrics.port, '127.0.0.1').resume()
-  await once(oneMore, 'close')
+  // Whoever holds all of them keeps no probe out.
+  const [oldest] = held
+  if (oldest === undefined) throw new Error('none is held')
+  const gone = once(oldest, 'close')
+  expect(await ask(metrics.port, '/livez')).toMatchObject({ status: 200 })
+  await gone
   for (const socket of held) socket.destroy()
 })
 

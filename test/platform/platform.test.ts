@@ -34,6 +34,7 @@ describe('selectManifest', () => {
     ['linux/amd64', ['linux/arm64', 'linux/amd64'], 'linux/amd64'],
     ['linux/amd64', ['linux/386', 'linux/amd64'], 'linux/amd64'],
     ['linux/amd64', ['linux/386'], 'linux/386'],
+    ['linux/amd64', ['linux/constructor', 'linux/__proto__', 'linux/amd64'], 'linux/amd64'],
     ['linux/amd64', ['linux/amd64/v2'], undefined],
     ['linux/amd64', ['linux/amd64/v1'], 'linux/amd64/v1'],
     ['linux/amd64/v3', ['linux/amd64', 'linux/amd64/v4', 'linux/amd64/v2'], 'linux/amd64/v2'],

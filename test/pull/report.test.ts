@@ -161,4 +161,28 @@ describe('the history', () => {
     history.add(report('old', { startedAtMs: Date.now() - 31 * 86_400_000 }))
     expect(ids(await history.list({ limit: 0 }))).not.toContain('old')
   })
+
+  it('of images of many layers is shorter, and reading it holds up nobody', async () => {
+    const { file, history } = open()
+    const layers = Array.from({ length: 500 }, (_, at) => ({
+      ...here,
+      layer: at,
+      digest: `sha256:${'a'.repeat(64)}`,
+      warnings: [],
+    }))
+    for (let at = 0; at < 150; at++) history.add(report(`p${at}`, { layers }))
+    expect(ids(await history.list({ limit: 2 }))).toEqual(['p149', 'p148'])
+    expect(statSync(file).size).toBeLessThan(17_000_000)
+    expect((await history.list({ limit: 0 })).length).toBeGreaterThan(20)
+    expect(ids(await history.list({ limit: 0, id: 'p14' }))).toHaveLength(10)
+    let turns = 0
+    const next = (): void => {
+      turns++
+      immediate = setImmediate(next)
+    }
+    let immediate = setImmediate(next)
+    await history.list({ limit: 0 })
+    clearImmediate(immediate)
+    expect(turns).toBeGreaterThan(20)
+  })
 })

@@ -21,8 +21,8 @@ export function addHistory(program: Command, session: Session): void {
     .addHelpText(
       'after',
       `
-The last 500 pulls are kept, for 30 days; a restart keeps them. A name of eight hex digits is taken for a pull: give an image of such
-a name its tag.
+The last 500 pulls are kept, for 30 days, fewer of them where images have many layers; a restart keeps them. A name of eight hex
+digits is taken for a pull: give an image of such a name its tag.
 
 Examples:
   windlass history

@@ -42,7 +42,8 @@ async function waitFor(
   timeoutMs: number | undefined,
 ): Promise<readonly QueuedImage[]> {
   const { signal } = session
-  const over = timeoutMs === undefined ? new AbortController().signal : AbortSignal.timeout(timeoutMs)
+  const isBounded = timeoutMs !== undefined && timeoutMs <= LONGEST_MS
+  const over = isBounded ? AbortSignal.timeout(timeoutMs) : new AbortController().signal
   const done = new AbortController()
   let images: readonly QueuedImage[] | undefined
   let refusal: unknown
@@ -76,6 +77,8 @@ async function waitFor(
 
 /** In a message. */
 const SHOWN = 5
+/** What a timer can wait for; nobody waits for more than 24 days. */
+const LONGEST_MS = 2 ** 31 - 1
 
 const isHere = ({ state }: QueuedImage): boolean => state.kind === 'here'
 

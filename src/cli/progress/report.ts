@@ -11,7 +11,7 @@ export function linesFor(event: PullEvent, progress: Progress): readonly string[
       const { root, manifest, platform, host, ms } = event
       const way = root.digest === manifest.digest ? 'manifest' : `index ${shortDigest(root.digest)} →`
       return [
-        `resolve    ${way} ${formatPlatform(platform)} ${shortDigest(manifest.digest)}  ${printable(host)}  ${duration(ms)}`,
+        `resolve    ${way} ${printable(formatPlatform(platform))} ${shortDigest(manifest.digest)}  ${printable(host)}  ${duration(ms)}`,
       ]
     }
     case 'planned': {
