@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import type { PullStatus } from '../../src/pull/pull.ts'
 import type { DeclaredQueue, ImageState, QueuedImage } from '../../src/pull/queue.ts'
+import { serve } from '../../src/rpc/server.ts'
 import { startDaemon, testServicesWith } from '../rpc/daemon.ts'
 import { storedImage } from '../rpc/parts.ts'
 import { depsWith, terminal, windlass } from './terminal.ts'
@@ -133,6 +134,25 @@ describe('wait', () => {
       await expect.poll(() => watchers.size, soon).toBe(0)
     },
   )
+
+  test('goes on where the daemon is restarted in between', async () => {
+    const first = testServicesWith(drivenLists({ images: waiting }).lists)
+    const daemon = await startDaemon(first.services)
+    await using _ = daemon
+    const at = terminal()
+    const ended = run(['--socket', daemon.path, 'wait', '--timeout', '1m'], depsWith(), at.io)
+    await expect.poll(at.stderr, soon).toContain('waiting for 2 of 2 images')
+    await daemon.server.close(0)
+    await expect.poll(at.stderr, soon).toContain('the daemon has gone; waiting until it is back\n')
+    const come = [image('r.example/a:1', here), image('r.example/d:1', here, 'gpu')]
+    const { services } = testServicesWith(drivenLists({ images: come }).lists)
+    const { signal } = new AbortController()
+    const server = await serve(services, { path: daemon.path, mode: 0o660, onCall: () => {}, onError: () => {}, signal })
+    onTestFinished(() => server.close(0))
+    expect(await ended).toBe(0)
+    expect(at.stdout()).toBe('2 images here\n')
+    expect(at.stderr().match(/has gone/g)).toHaveLength(1)
+  })
 
   test('fails when the time is over, with what each waits for', async () => {
     const { call } = await start({ images: waiting })

@@ -1,8 +1,11 @@
 /** `wait`: until the images that lists declare are here. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { fail } from '../../failure/failure.ts'
+import { fail, failureOf } from '../../failure/failure.ts'
 import type { DeclaredQueue, QueuedImage } from '../../pull/queue.ts'
-import type { Backend, NodeQueue } from '../backend.ts'
+import { RpcError } from '../../rpc/status.ts'
+import type { Abortable } from '../../task/task.ts'
+import type { NodeQueue } from '../backend.ts'
 import { isLive } from '../io.ts'
 import { addText, durationOption, numberOption, type Options, textsOption } from '../options.ts'
 import { print } from '../output.ts'
@@ -19,8 +22,9 @@ export function addWait(program: Command, session: Session): void {
     .addHelpText(
       'after',
       `
-A failed pull is tried again, and waited for. Exit code 0 once every image is
-here, 1 where the time is over first, 2 where the daemon has no such list.
+A failed pull is tried again, and waited for; so is a daemon that is being
+restarted. Exit code 0 once every image is here, 1 where the time is over
+first, 2 where the daemon has no such list.
 
 Examples:
   windlass wait --list base --timeout 10m
@@ -28,8 +32,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const named = textsOption(options, 'list')
-      await using backend = await session.daemon()
-      const images = await waitFor(session, backend, named, numberOption(options, 'timeout'))
+      const images = await waitFor(session, named, numberOption(options, 'timeout'))
       await print(session.io, session.format(), images.map(hereDocument), () => `${plural(images.length, 'image')} here\n`)
     })
 }
@@ -37,7 +40,6 @@ Examples:
 /** The images, once all are here. Throws not-here-yet; invalid-argument where there is no such list. */
 async function waitFor(
   session: Session,
-  backend: Backend,
   named: readonly string[],
   timeoutMs: number | undefined,
 ): Promise<readonly QueuedImage[]> {
@@ -60,11 +62,11 @@ async function waitFor(
       done.abort()
     }
   }
-  await backend.watchQueue(look, { signal: AbortSignal.any([signal, done.signal, over]) })
+  const onGone = (): void => note(session.io, 'the daemon has gone; waiting until it is back')
+  await followQueue(session, look, onGone, { signal: AbortSignal.any([signal, done.signal, over]) })
   signal.throwIfAborted()
   if (refusal !== undefined) throw refusal
   if (images?.every(isHere) === true) return images
-  if (!over.aborted) fail({ kind: 'internal', what: 'the daemon ended the watch' })
   const waiting = (images ?? []).filter((image) => !isHere(image)).map((image) => ({ image: image.name, why: whyNot(image) }))
   const shown = waiting.slice(0, SHOWN)
   return fail({
@@ -77,6 +79,38 @@ async function waitFor(
 
 /** In a message. */
 const SHOWN = 5
+/** Until a daemon that has gone is looked for again, in milliseconds. */
+const AGAIN_MS = 1_000
+
+/**
+ * Follows the queue until the signal aborts, from one daemon to the next: an upgrade is no end of the wait. Throws no-daemon where there was
+ * none to begin with, which is a wrong socket more often than a daemon to come; and what a daemon answers.
+ */
+async function followQueue(
+  session: Session,
+  look: (queue: NodeQueue) => void,
+  onGone: () => void,
+  { signal }: Abortable,
+): Promise<void> {
+  let isThere = false
+  for (let wasThere = false; !signal.aborted; ) {
+    try {
+      await using backend = await session.daemon()
+      wasThere = isThere = true
+      await backend.watchQueue(look, { signal })
+    } catch (error) {
+      if (signal.aborted) return
+      if (!wasThere || !isGone(error)) throw error
+    }
+    if (isThere && !signal.aborted) onGone()
+    isThere = false
+    await delay(AGAIN_MS, undefined, { signal }).catch(() => {})
+  }
+}
+
+/** Its socket is away, or closed in the middle of the answer; or it has said that it ends. */
+const isGone = (error: unknown): boolean =>
+  error instanceof RpcError ? error.code === 'UNAVAILABLE' || error.code === 'CANCELLED' : failureOf(error).kind === 'no-daemon'
 /** What a timer can wait for; nobody waits for more than 24 days. */
 const LONGEST_MS = 2 ** 31 - 1
 
