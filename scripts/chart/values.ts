@@ -32,7 +32,7 @@ export const valuesSchema = z.strictObject({
   config,
   metrics: z.strictObject({ port: whole(1, 65_535) }),
   podMonitor: z.strictObject({ enabled: z.boolean(), interval: z.string(), labels: strings }),
-  networkPolicy: z.strictObject({ enabled: z.boolean() }),
+  networkPolicy: z.strictObject({ enabled: z.boolean(), egress: z.array(z.looseObject({})) }),
   priorityClassName: z.string(),
   // Kubernetes' own, which its API server checks.
   tolerations: z.array(z.looseObject({})),

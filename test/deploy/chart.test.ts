@@ -3,9 +3,9 @@ import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { chartDir, defaultValues, made } from '../../scripts/chart/chart.ts'
+import { chartDir, defaultValues, made, tellingValues } from '../../scripts/chart/chart.ts'
 import { parseTemplate } from '../../scripts/chart/parse.ts'
 import { renderChart } from '../../scripts/chart/render.ts'
 import { valuesSchema } from '../../scripts/chart/values.ts'
@@ -73,6 +73,7 @@ const everything = {
 const cases = [
   ['by default', {}],
   ['with all of it', everything],
+  ['where the cluster is told', { config: tellingValues().config }],
 ] as const
 
 describe('the values', () => {
@@ -105,9 +106,11 @@ describe.each(cases)('the manifests %s', (_name, values) => {
 
   it('are YAML of one release', () => {
     for (const [file, text] of rendered) {
-      expect(parse(text), file).toMatchObject({
-        metadata: { namespace: 'images', labels: { 'app.kubernetes.io/instance': 'warm' } },
-      })
+      for (const each of parseAllDocuments(text).map((document) => document.toJS())) {
+        expect(each, file).toMatchObject({ metadata: { labels: { 'app.kubernetes.io/instance': 'warm' } } })
+        // Rights: test/deploy/rbac.test.ts.
+        if (file !== 'rbac.yaml') expect(each).toMatchObject({ metadata: { namespace: 'images' } })
+      }
       expect(text).not.toContain('{{')
     }
     expect(document(z.object({ metadata: named }), rendered, 'serviceaccount.yaml').metadata.name).toBe(pod.serviceAccountName)
@@ -174,7 +177,7 @@ describe.each(cases)('the manifests %s', (_name, values) => {
       add: bounding.map((name) => name.replace('CAP_', '')).toSorted(),
     })
     expect(container.securityContext).toMatchObject({ privileged: false, readOnlyRootFilesystem: true })
-    expect(pod).toMatchObject({ automountServiceAccountToken: false, securityContext: { seLinuxOptions: { type: 'spc_t' } } })
+    expect(pod).toMatchObject({ securityContext: { seLinuxOptions: { type: 'spc_t' } } })
     expect(pod).not.toHaveProperty('hostPID')
   })
 })
@@ -192,6 +195,20 @@ describe('the chart', () => {
       document(daemonSet, render(values), 'daemonset.yaml').spec.template.spec.containers[0].image
     expect(image({})).toBe('registry.example/windlass:0.1.0')
     expect(image(everything)).toBe(`r.example/w@sha256:${'a'.repeat(64)}`)
+  })
+
+  it('lets out all there is, or what is named, and then the API server too where it is told', () => {
+    const policy = z.object({ spec: z.object({ egress: z.array(z.unknown()) }) })
+    const egress = (values: Readonly<Record<string, unknown>>) =>
+      document(policy, render(values), 'networkpolicy.yaml').spec.egress
+    const registries = { to: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }
+    const apiServer = [443, 6443].map((port) => ({ port, protocol: 'TCP' }))
+    expect(egress({})).toEqual([{}])
+    expect(egress({ networkPolicy: { enabled: true, egress: [registries] } })).toEqual([registries])
+    expect(egress({ ...tellingValues(), networkPolicy: { enabled: true, egress: [registries] } })).toEqual([
+      registries,
+      { ports: apiServer },
+    ])
   })
 
   it('has the version of the program', () => {
