@@ -11,7 +11,7 @@ export function reportForPeople(report: PullReport): string {
   const missing = layerCount - layers.length
   return [
     `pull       ${named.join('  ')}\n`,
-    `${failure === undefined ? 'why       ' : 'failed    '} ${printable(report.verdict)}\n`,
+    `why        ${printable(report.verdict)}\n`,
     `times      ${timesOf(report)}\n`,
     ...(layers.length === 0 ? [] : ['\n', layersTable(layers)]),
     ...(missing > 0 ? [`${plural(missing, 'layer')} did not arrive\n`] : []),

@@ -87,6 +87,17 @@ describe('queue', () => {
     expect((await call(['queue', '--all'])).stdout).toContain('r.example/a:1')
   })
 
+  test('--all says which images kubelet may remove', async () => {
+    const { call } = await start({
+      images: [image('r.example/a:1', here), image('r.example/b:1', { ...here, isProtected: false })],
+    })
+    const rows = (await call(['queue', '--all'])).stdout.split('\n').map((line) => line.split(/\s{2,}/).slice(0, 2))
+    expect(rows.slice(1, 3)).toEqual([
+      ['r.example/a:1', 'here'],
+      ['r.example/b:1', 'unprotected'],
+    ])
+  })
+
   test('a pull that a pod joins is one line, of both', async () => {
     const { call, puller } = await start({ images })
     puller.show([pull('r.example/b:1', ['prepull', 'cri'])])

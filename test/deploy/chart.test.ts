@@ -232,6 +232,7 @@ describe('what npm run chart makes', () => {
   it('is what the kustomization is about', () => {
     const kustomization = z
       .object({
+        namespace: z.string(),
         resources: z.array(z.string()),
         configMapGenerator: z.array(z.object({ name: z.string(), files: z.array(z.string()) })),
         images: z.tuple([z.object({ name: z.string(), newTag: z.string() })]),
@@ -243,6 +244,15 @@ describe('what npm run chart makes', () => {
     const text = read(at('daemonset.yaml'))
     for (const { name } of [...kustomization.configMapGenerator, ...kustomization.images]) expect(text).toContain(name)
     expect(readImageLists(join(top, at('lists/base.yaml')))).toMatchObject([{ name: 'base' }])
+    // The guide's overlay changes what is there.
+    const [, overlay = ''] = /```yaml\n# kustomization\.yaml\n([\s\S]*?)```/.exec(read('docs/operate.md')) ?? []
+    expect(parse(overlay)).toMatchObject({
+      resources: [expect.stringMatching(/\/deploy\/kubernetes$/)],
+      images: [{ name: kustomization.images[0].name }],
+      configMapGenerator: [
+        { name: kustomization.configMapGenerator[1]?.name, namespace: kustomization.namespace, behavior: 'replace' },
+      ],
+    })
     expect(loadConfig({ file: join(top, at('windlass.yaml')), flags: {}, env: {} }).warnings).toEqual([])
   })
 })
