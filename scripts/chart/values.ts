@@ -29,6 +29,7 @@ export const valuesSchema = z.strictObject({
     configDir: path,
   }),
   rootDir: path,
+  hostDirs: z.array(z.strictObject({ name, path })),
   config,
   metrics: z.strictObject({ port: whole(1, 65_535) }),
   podMonitor: z.strictObject({ enabled: z.boolean(), interval: z.string(), labels: strings }),

@@ -81,7 +81,7 @@ describe('queue', () => {
       ['r.example/d:1', 'failed', 'list gpu', '0', 'in 2h10m', '3× r.example: 503'],
       ['1 of 4 declared images here, in 2 lists'],
       ['nothing more begins: the disk is full'],
-      ['bad.yaml:3: oops'],
+      ['not in force: bad.yaml:3: oops'],
       [''],
     ])
     expect((await call(['queue', '--all'])).stdout).toContain('r.example/a:1')

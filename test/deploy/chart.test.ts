@@ -64,7 +64,12 @@ const everything = {
     rootDir: '/var/lib/containers',
     configDir: '/etc/containers',
   },
-  config: { keepPartials: true, registry: { maxBytesPerSecond: '50Mi' }, prepull: { minFreePercent: 10 } },
+  hostDirs: [{ name: 'archives', path: '/srv/images' }],
+  config: {
+    keepPartials: true,
+    registry: { maxBytesPerSecond: '50Mi' },
+    prepull: { minFreePercent: 10, archiveDir: '/srv/images' },
+  },
   podMonitor: { enabled: true, interval: '15s', labels: { team: 'node' } },
   affinity: { nodeAffinity: {} },
   podLabels: { a: 'b' },
@@ -158,6 +163,7 @@ describe.each(cases)('the manifests %s', (_name, values) => {
     const mountOf = (volume: string) => container.volumeMounts.find(({ name }) => name === volume)?.mountPath
     expect(config.prepull?.listDir).toBe(mountOf('lists'))
     expect(config.prepull?.secretsDir).toBe(mountOf('secrets'))
+    expect(config.prepull?.archiveDir).toBe(mountOf('host-archives'))
     expect(config.rootDir).toBe(mountOf('root'))
     expect(config.runtime.endpoint).toMatch(new RegExp(`^${mountOf('runtime-socket')}/`))
     expect(container.args).toEqual(['serve', '--config', join(mountOf('config') ?? '', 'windlass.yaml')])
@@ -188,6 +194,12 @@ describe('the chart', () => {
       document(daemonSet, render(values), 'daemonset.yaml').spec.template.metadata.annotations['windlass.dev/config']
     expect(annotation({ config: { keepPartials: true } })).not.toBe(annotation({}))
     expect(annotation({ lists: everything.lists })).toBe(annotation({}))
+  })
+
+  it('shows other directories of the node read-only, where they are there', () => {
+    const { volumes, containers } = document(daemonSet, render(everything), 'daemonset.yaml').spec.template.spec
+    expect(containers[0].volumeMounts).toContainEqual({ name: 'host-archives', mountPath: '/srv/images', readOnly: true })
+    expect(volumes).toContainEqual({ name: 'host-archives', hostPath: { path: '/srv/images', type: 'Directory' } })
   })
 
   it('names its image by digest where there is one', () => {

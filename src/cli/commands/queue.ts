@@ -165,6 +165,6 @@ function summaryOf({ pulls, declared }: NodeQueue): string {
   return [
     `${count}${unprotected === 0 ? '' : `; ${unprotected} unprotected: kubelet may remove them`}\n`,
     ...(held === undefined ? [] : [`nothing more begins: ${printable(held)}\n`]),
-    ...problems.map((problem) => `${printable(problem)}\n`),
+    ...problems.map((problem) => `not in force: ${printable(problem)}\n`),
   ].join('')
 }
