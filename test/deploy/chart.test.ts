@@ -1,11 +1,11 @@
-/** The chart and the kustomize base: current, what the daemon takes, and of one piece. helm itself is not asked: see docs/operate.md. */
-import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
+/** The chart: what the daemon takes, and of one piece. helm itself is not asked: see docs/operate.md. */
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { chartDir, defaultValues, made, tellingValues } from '../../scripts/chart/chart.ts'
+import { chartDir, defaultValues, tellingValues } from '../../scripts/chart/chart.ts'
 import { parseTemplate } from '../../scripts/chart/parse.ts'
 import { renderChart } from '../../scripts/chart/render.ts'
 import { valuesSchema } from '../../scripts/chart/values.ts'
@@ -233,38 +233,5 @@ describe('the chart', () => {
     expect(() => parseTemplate('{{ $x := 1 }}')).toThrow('is not known here')
     expect(() => parseTemplate('{{ if .a }}')).toThrow('has no end')
     expect(() => parseTemplate('{{ end }}')).toThrow('ends nothing')
-  })
-})
-
-describe('what npm run chart makes', () => {
-  it('is current', () => {
-    for (const [path, text] of made()) expect(read(path), `${path}: npm run chart`).toBe(text)
-  })
-
-  it('is what the kustomization is about', () => {
-    const kustomization = z
-      .object({
-        namespace: z.string(),
-        resources: z.array(z.string()),
-        configMapGenerator: z.array(z.object({ name: z.string(), files: z.array(z.string()) })),
-        images: z.tuple([z.object({ name: z.string(), newTag: z.string() })]),
-      })
-      .parse(parse(read('deploy/kubernetes/kustomization.yaml')))
-    const at = (path: string): string => join('deploy/kubernetes', path)
-    const files = [...kustomization.resources, ...kustomization.configMapGenerator.flatMap((each) => each.files)]
-    expect(files.filter((path) => !existsSync(join(top, at(path))))).toEqual([])
-    const text = read(at('daemonset.yaml'))
-    for (const { name } of [...kustomization.configMapGenerator, ...kustomization.images]) expect(text).toContain(name)
-    expect(readImageLists(join(top, at('lists/base.yaml')))).toMatchObject([{ name: 'base' }])
-    // The guide's overlay changes what is there.
-    const [, overlay = ''] = /```yaml\n# kustomization\.yaml\n([\s\S]*?)```/.exec(read('docs/operate.md')) ?? []
-    expect(parse(overlay)).toMatchObject({
-      resources: [expect.stringMatching(/\/deploy\/kubernetes$/)],
-      images: [{ name: kustomization.images[0].name }],
-      configMapGenerator: [
-        { name: kustomization.configMapGenerator[1]?.name, namespace: kustomization.namespace, behavior: 'replace' },
-      ],
-    })
-    expect(loadConfig({ file: join(top, at('windlass.yaml')), flags: {}, env: {} }).warnings).toEqual([])
   })
 })
