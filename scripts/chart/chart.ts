@@ -1,6 +1,6 @@
 /**
- * `npm run chart`: what deploy/ has of the chart's making: values.schema.json from the program's schema, and the kustomize base, which is the
- * chart with its defaults. A test holds that both are current.
+ * `npm run chart`: what deploy/ has of the chart's making: values.schema.json from the program's schema, the kustomize base, which is the
+ * chart with its defaults, and the component by which the cluster is told of lists. A test holds that all are current.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -21,16 +21,32 @@ export const defaultValues = (): Readonly<Record<string, unknown>> =>
 export function made(): ReadonlyMap<string, string> {
   const release = { name: 'windlass', namespace: 'windlass', service: 'kustomize' }
   const rendered = renderChart(chartDir, { values: defaultValues(), release })
+  const telling = renderChart(chartDir, { values: tellingValues(), release })
   const resources = ['serviceaccount.yaml', 'daemonset.yaml', 'networkpolicy.yaml'].map(
     (name) => [`${base}/${name}`, `${HEAD}${plain(rendered.get(name))}`] as const,
   )
-  const configMap = z.object({ data: z.object({ 'windlass.yaml': z.string() }) }).parse(parse(rendered.get('config.yaml') ?? ''))
   return new Map([
     ['deploy/helm/windlass/values.schema.json', valuesJsonSchema()],
     ...resources,
-    [`${base}/windlass.yaml`, `${HEAD}${configMap.data['windlass.yaml']}`],
+    [`${base}/windlass.yaml`, `${HEAD}${configurationIn(rendered)}`],
+    [`${base}/cluster/rbac.yaml`, `${HEAD}${plain(telling.get('rbac.yaml'))}`],
+    [`${base}/cluster/windlass.yaml`, `${HEAD}${configurationIn(telling)}`],
   ])
 }
+
+const chartConfig = z.looseObject({ prepull: z.looseObject({}) })
+
+/** The defaults, with the cluster told of image lists. */
+export function tellingValues(): Readonly<Record<string, unknown>> {
+  const values = defaultValues()
+  const config = chartConfig.parse(values.config)
+  return { ...values, config: { ...config, prepull: { ...config.prepull, kubernetes: true } } }
+}
+
+const configMap = z.object({ data: z.object({ 'windlass.yaml': z.string() }) })
+
+const configurationIn = (rendered: ReadonlyMap<string, string>): string =>
+  configMap.parse(parse(rendered.get('config.yaml') ?? '')).data['windlass.yaml']
 
 /** kustomize names the config map by its content, which starts the pods anew as the chart's annotation does. */
 function plain(yaml: string | undefined): string {

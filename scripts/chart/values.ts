@@ -29,10 +29,11 @@ export const valuesSchema = z.strictObject({
     configDir: path,
   }),
   rootDir: path,
+  hostDirs: z.array(z.strictObject({ name, path })),
   config,
   metrics: z.strictObject({ port: whole(1, 65_535) }),
   podMonitor: z.strictObject({ enabled: z.boolean(), interval: z.string(), labels: strings }),
-  networkPolicy: z.strictObject({ enabled: z.boolean() }),
+  networkPolicy: z.strictObject({ enabled: z.boolean(), egress: z.array(z.looseObject({})) }),
   priorityClassName: z.string(),
   // Kubernetes' own, which its API server checks.
   tolerations: z.array(z.looseObject({})),

@@ -10,8 +10,10 @@ export function reportForPeople(report: PullReport): string {
   const named = [id, reference, platform, `for ${client}`, timeOf(startedAtMs)].filter((part) => part)
   const missing = layerCount - layers.length
   return [
-    `pull       ${printable(named.join('  '))}\n`,
-    `${failure === undefined ? 'why       ' : 'failed    '} ${printable(report.verdict)}\n`,
+    `pull       ${printable(named.join('  '))}
+`,
+    `why        ${printable(report.verdict)}
+`,
     `times      ${timesOf(report)}\n`,
     ...(layers.length === 0 ? [] : ['\n', layersTable(layers)]),
     ...(missing > 0 ? [`${plural(missing, 'layer')} did not arrive\n`] : []),

@@ -14,7 +14,7 @@ export type Examined = { readonly settings: Settings; readonly findings: readonl
 /** A daemon that answers knows better than any file which root and which runtime it has. Throws what `signal` aborts with. */
 export async function examined(settings: Settings, options: Abortable): Promise<Examined> {
   const info = await daemonAt(settings.socket.path, options)
-  const from = settings.file ?? 'the defaults, WINDLASS_* variables and flags: no configuration file'
+  const from = settings.file ?? 'the defaults, WINDLASS_* variables and flags, no configuration file'
   if (info === undefined) return { settings, findings: [ok('examined', `what a daemon would use that reads ${from}`)] }
   const { rootDir, runtime } = settings
   const inUse = info.runtime
@@ -38,7 +38,7 @@ export async function examined(settings: Settings, options: Abortable): Promise<
         : [
             warn(
               'examined',
-              `the daemon does not go by ${differences.join(' and ')} of ${from}: restart it to take that over, or say --config with its file`,
+              `the daemon does not go by ${differences.join(' and ')} of ${from}: ${settings.file === undefined ? 'say --config with its file' : 'restart it to take that over, or say --config with its own file'}`,
             ),
           ]),
     ],

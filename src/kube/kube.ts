@@ -7,7 +7,7 @@
  *     conditions.ts  conditions of the node, patched as lists become whole, and as they lose an image
  *     events.ts      Events, one for each thing that goes wrong, counted up when it does again
  *
- * Rights: `patch` on `nodes/status`, `create` and `patch` on `events` (deploy/kubernetes/rbac.yaml).
+ * Rights: `patch` on `nodes/status`, `create` and `patch` on `events` (deploy/kubernetes/cluster/rbac.yaml).
  */
 
 /** How far one list is. */

@@ -39,6 +39,10 @@ export function openChecker(
     ...usualSources(ask.authFile, env, process.getuid?.() ?? 0),
   ]
   const loginsFor: Means['loginsFor'] = async ({ name, secrets }, { reference: { registry, repository } }, options) => {
+    if (secrets.length > 0 && secretsDir === undefined)
+      onProblem(
+        `list ${name} names pull secrets, ${secrets.join(', ')}, which are not tried; say where they are with --secrets-dir`,
+      )
     const files = secretsDir === undefined ? [] : secrets.map((secret) => join(secretsDir, secret, '.dockerconfigjson'))
     const sources = [...files.map((file) => authFileSource(file, { env, mustExist: true, isPullSecret: true })), ...others]
     const { logins, problems } = await createKeyring(sources).candidates({ registry, repository }, options)

@@ -92,6 +92,10 @@ describe('check', () => {
     expect(refused).toMatchObject({ code: 1, stdout: expect.stringMatching(/FAIL authentication failed for .*as user ci/) })
     const missing = await check(['-f', lists, '--secrets-dir', temporary.path, ...platform], home)
     expect(missing.stderr).toMatch(/warning: list base: .*regcred\/\.dockerconfigjson/)
+    // What a node would log in with was not tried.
+    const untried = await check(['-f', lists, '--authfile', `${good}`, ...platform], home)
+    expect(untried.stderr).toMatch(/warning: list base names pull secrets, regcred, which are not tried; .*--secrets-dir/)
+    expect(untried.stderr.split('not tried')).toHaveLength(2)
     expect(refused.stdout + refused.stderr).not.toContain('wrong')
   })
 

@@ -82,10 +82,21 @@ describe('queue', () => {
       ['r.example/d:1', 'failed', 'list gpu', '0', 'in 2h10m', '3× r.example: 503'],
       ['1 of 4 declared images here, in 2 lists'],
       ['nothing more begins: the disk is full'],
-      ['bad.yaml:3: oops'],
+      ['not in force: bad.yaml:3: oops'],
       [''],
     ])
     expect((await call(['queue', '--all'])).stdout).toContain('r.example/a:1')
+  })
+
+  test('--all says which images kubelet may remove', async () => {
+    const { call } = await start({
+      images: [image('r.example/a:1', here), image('r.example/b:1', { ...here, isProtected: false })],
+    })
+    const rows = (await call(['queue', '--all'])).stdout.split('\n').map((line) => line.split(/\s{2,}/).slice(0, 2))
+    expect(rows.slice(1, 3)).toEqual([
+      ['r.example/a:1', 'here'],
+      ['r.example/b:1', 'unprotected'],
+    ])
   })
 
   test('a pull that a pod joins is one line, of both', async () => {

@@ -1,11 +1,11 @@
-/** The chart and the kustomize base: current, what the daemon takes, and of one piece. helm itself is not asked: see docs/operate.md. */
-import { existsSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
+/** The chart: what the daemon takes, and of one piece. helm itself is not asked: see docs/operate.md. */
+import { mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { chartDir, defaultValues, made } from '../../scripts/chart/chart.ts'
+import { chartDir, defaultValues, tellingValues } from '../../scripts/chart/chart.ts'
 import { parseTemplate } from '../../scripts/chart/parse.ts'
 import { renderChart } from '../../scripts/chart/render.ts'
 import { valuesSchema } from '../../scripts/chart/values.ts'
@@ -64,7 +64,12 @@ const everything = {
     rootDir: '/var/lib/containers',
     configDir: '/etc/containers',
   },
-  config: { keepPartials: true, registry: { maxBytesPerSecond: '50Mi' }, prepull: { minFreePercent: 10 } },
+  hostDirs: [{ name: 'archives', path: '/srv/images' }],
+  config: {
+    keepPartials: true,
+    registry: { maxBytesPerSecond: '50Mi' },
+    prepull: { minFreePercent: 10, archiveDir: '/srv/images' },
+  },
   podMonitor: { enabled: true, interval: '15s', labels: { team: 'node' } },
   affinity: { nodeAffinity: {} },
   podLabels: { a: 'b' },
@@ -73,6 +78,7 @@ const everything = {
 const cases = [
   ['by default', {}],
   ['with all of it', everything],
+  ['where the cluster is told', { config: tellingValues().config }],
 ] as const
 
 it('a name stays one, whatever else YAML would read in it', () => {
@@ -114,9 +120,11 @@ describe.each(cases)('the manifests %s', (_name, values) => {
 
   it('are YAML of one release', () => {
     for (const [file, text] of rendered) {
-      expect(parse(text), file).toMatchObject({
-        metadata: { namespace: 'images', labels: { 'app.kubernetes.io/instance': 'warm' } },
-      })
+      for (const each of parseAllDocuments(text).map((document) => document.toJS())) {
+        expect(each, file).toMatchObject({ metadata: { labels: { 'app.kubernetes.io/instance': 'warm' } } })
+        // Rights: test/deploy/rbac.test.ts.
+        if (file !== 'rbac.yaml') expect(each).toMatchObject({ metadata: { namespace: 'images' } })
+      }
       expect(text).not.toContain('{{')
     }
     expect(document(z.object({ metadata: named }), rendered, 'serviceaccount.yaml').metadata.name).toBe(pod.serviceAccountName)
@@ -164,6 +172,7 @@ describe.each(cases)('the manifests %s', (_name, values) => {
     const mountOf = (volume: string) => container.volumeMounts.find(({ name }) => name === volume)?.mountPath
     expect(config.prepull?.listDir).toBe(mountOf('lists'))
     expect(config.prepull?.secretsDir).toBe(mountOf('secrets'))
+    expect(config.prepull?.archiveDir).toBe(mountOf('host-archives'))
     expect(config.rootDir).toBe(mountOf('root'))
     expect(config.runtime.endpoint).toMatch(new RegExp(`^${mountOf('runtime-socket')}/`))
     expect(container.args).toEqual(['serve', '--config', join(mountOf('config') ?? '', 'windlass.yaml')])
@@ -183,7 +192,7 @@ describe.each(cases)('the manifests %s', (_name, values) => {
       add: bounding.map((name) => name.replace('CAP_', '')).toSorted(),
     })
     expect(container.securityContext).toMatchObject({ privileged: false, readOnlyRootFilesystem: true })
-    expect(pod).toMatchObject({ automountServiceAccountToken: false, securityContext: { seLinuxOptions: { type: 'spc_t' } } })
+    expect(pod).toMatchObject({ securityContext: { seLinuxOptions: { type: 'spc_t' } } })
     expect(pod).not.toHaveProperty('hostPID')
   })
 })
@@ -196,11 +205,31 @@ describe('the chart', () => {
     expect(annotation({ lists: everything.lists })).toBe(annotation({}))
   })
 
+  it('shows other directories of the node read-only, where they are there', () => {
+    const { volumes, containers } = document(daemonSet, render(everything), 'daemonset.yaml').spec.template.spec
+    expect(containers[0].volumeMounts).toContainEqual({ name: 'host-archives', mountPath: '/srv/images', readOnly: true })
+    expect(volumes).toContainEqual({ name: 'host-archives', hostPath: { path: '/srv/images', type: 'Directory' } })
+  })
+
   it('names its image by digest where there is one', () => {
     const image = (values: Readonly<Record<string, unknown>>) =>
       document(daemonSet, render(values), 'daemonset.yaml').spec.template.spec.containers[0].image
     expect(image({})).toBe('registry.example/windlass:0.1.0')
     expect(image(everything)).toBe(`r.example/w@sha256:${'a'.repeat(64)}`)
+  })
+
+  it('lets out all there is, or what is named, and then the API server too where it is told', () => {
+    const policy = z.object({ spec: z.object({ egress: z.array(z.unknown()) }) })
+    const egress = (values: Readonly<Record<string, unknown>>) =>
+      document(policy, render(values), 'networkpolicy.yaml').spec.egress
+    const registries = { to: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }
+    const apiServer = [443, 6443].map((port) => ({ port, protocol: 'TCP' }))
+    expect(egress({})).toEqual([{}])
+    expect(egress({ networkPolicy: { enabled: true, egress: [registries] } })).toEqual([registries])
+    expect(egress({ ...tellingValues(), networkPolicy: { enabled: true, egress: [registries] } })).toEqual([
+      registries,
+      { ports: apiServer },
+    ])
   })
 
   it('has the version of the program', () => {
@@ -213,28 +242,5 @@ describe('the chart', () => {
     expect(() => parseTemplate('{{ $x := 1 }}')).toThrow('is not known here')
     expect(() => parseTemplate('{{ if .a }}')).toThrow('has no end')
     expect(() => parseTemplate('{{ end }}')).toThrow('ends nothing')
-  })
-})
-
-describe('what npm run chart makes', () => {
-  it('is current', () => {
-    for (const [path, text] of made()) expect(read(path), `${path}: npm run chart`).toBe(text)
-  })
-
-  it('is what the kustomization is about', () => {
-    const kustomization = z
-      .object({
-        resources: z.array(z.string()),
-        configMapGenerator: z.array(z.object({ name: z.string(), files: z.array(z.string()) })),
-        images: z.tuple([z.object({ name: z.string(), newTag: z.string() })]),
-      })
-      .parse(parse(read('deploy/kubernetes/kustomization.yaml')))
-    const at = (path: string): string => join('deploy/kubernetes', path)
-    const files = [...kustomization.resources, ...kustomization.configMapGenerator.flatMap((each) => each.files)]
-    expect(files.filter((path) => !existsSync(join(top, at(path))))).toEqual([])
-    const text = read(at('daemonset.yaml'))
-    for (const { name } of [...kustomization.configMapGenerator, ...kustomization.images]) expect(text).toContain(name)
-    expect(readImageLists(join(top, at('lists/base.yaml')))).toMatchObject([{ name: 'base' }])
-    expect(loadConfig({ file: join(top, at('windlass.yaml')), flags: {}, env: {} }).warnings).toEqual([])
   })
 })

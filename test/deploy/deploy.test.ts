@@ -87,6 +87,7 @@ describe('example configurations', () => {
   it('of the runtimes are TOML, and name what Windlass goes by', () => {
     const { rootDir, registry } = loadConfig({ file: at('crio/windlass.yaml'), flags: {}, env: {} })
     expect(parseToml(text('crio/storage.conf'))).toEqual({ storage: { options: { additionalimagestores: [rootDir] } } })
+    expect(parseToml(text('crio/pinned.conf'))).toEqual({ crio: { image: { pinned_images: [expect.any(String)] } } })
     expect(parseToml(text('containerd/config.toml'))).toMatchObject({
       plugins: { 'io.containerd.grpc.v1.cri': { registry: { config_path: registry.configPath } } },
     })

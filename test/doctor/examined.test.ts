@@ -29,6 +29,9 @@ describe('what is looked at', () => {
       },
     ])
     expect((await examined(settingsAt(daemon.path, { rootDir: '/store' }), { signal })).findings).toHaveLength(1)
+    // Nothing was said that a restart could take over.
+    const [, warning] = (await examined(settingsAt(daemon.path), { signal })).findings
+    expect(warning?.text).toMatch(/no configuration file: say --config with its file$/)
   })
 
   it('is what the configuration says, where no daemon answers, and which one that is', async ({ signal }) => {

@@ -138,7 +138,7 @@ export async function startApiServer(node: string, certificate?: Certificate): P
     }
     if (method === 'POST' && path === '/api/v1/namespaces/default/events')
       return type === 'application/json' ? createEvent(body) : status(415, 'UnsupportedMediaType', `the body was ${type}`)
-    // deploy/kubernetes/rbac.yaml allows no more.
+    // deploy/kubernetes/cluster/rbac.yaml allows no more.
     return status(403, 'Forbidden', `cannot ${method} ${path}`)
   }
 

@@ -1,4 +1,7 @@
-/** The Dockerfile, built by buildah; Windlass pulls what comes out, and runs it: on a read-only root, with the rights that it says. */
+/**
+ * The Dockerfile, built by buildah; Windlass pulls what comes out, and it is run as the chart's DaemonSet says, with its rights and volumes, on
+ * a read-only root: beside a containerd that gets what a list declares, and with a store of its own.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtempDisposable, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,8 +9,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { top } from '../../scripts/release/compile.ts'
-import { connect } from '../../src/rpc/client.ts'
+import { type Connection, connect } from '../../src/rpc/client.ts'
 import type { Abortable } from '../../src/task/task.ts'
+import { startContainerd } from '../integration/containerd.ts'
 import { shellImage } from '../integration/images.ts'
 import { lacking } from '../integration/lacking.ts'
 import { startNode } from '../integration/node.ts'
@@ -16,13 +20,11 @@ import { main } from '../integration/windlass.ts'
 import { startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { publish } from '../support/image.ts'
 import { buildBase, npmCache, npmrc, runtimeBase } from './bases.ts'
+import { bind, type Container, containerOf } from './daemonset.ts'
 
 const descriptor = z.object({ digest: z.string(), mediaType: z.string() })
 const layoutIndex = z.object({ manifests: z.tuple([descriptor]) })
 const imageManifest = z.object({ config: descriptor, layers: z.array(descriptor) })
-
-/** What the DaemonSet's container has, in deploy/; test/deploy/chart.test.ts holds that to the unit's. */
-const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_ADMIN']
 
 /** Builds it without any registry of images; the OCI layout it ends up in. */
 async function build(dir: string, options: Abortable): Promise<string> {
@@ -68,17 +70,10 @@ const bundleConfig = z.looseObject({
   linux: z.looseObject({ resources: z.looseObject({ devices: z.array(z.unknown()) }) }),
 })
 
-/** As a DaemonSet has it: these rights, a root that nobody writes to, and directories of the node. */
-function asOnANode(bundle: string, args: readonly string[], binds: Readonly<Record<string, string>>): void {
+/** Makes the bundle's container the DaemonSet's. */
+function asDeclared(bundle: string, { args, capabilities: caps, readOnlyRoot, noNewPrivileges, mounts }: Container): void {
   const file = join(bundle, 'config.json')
   const config = bundleConfig.parse(JSON.parse(readFileSync(file, 'utf8')))
-  const caps = CAPABILITIES.map((name) => `CAP_${name}`)
-  const mounts = Object.entries(binds).map(([destination, source]) => ({
-    destination,
-    source,
-    type: 'bind',
-    options: ['bind', 'rw'],
-  }))
   const made = {
     ...config,
     process: {
@@ -86,8 +81,9 @@ function asOnANode(bundle: string, args: readonly string[], binds: Readonly<Reco
       // In place of its Cmd, which is one word.
       args: [...config.process.args.slice(0, -1), ...args],
       capabilities: { bounding: caps, effective: caps, permitted: caps },
+      noNewPrivileges,
     },
-    root: { ...config.root, readonly: true },
+    root: { ...config.root, readonly: readOnlyRoot },
     mounts: [...config.mounts, ...mounts],
     // Layers hold device nodes: they are made, and cannot be opened.
     linux: {
@@ -104,8 +100,11 @@ function asOnANode(bundle: string, args: readonly string[], binds: Readonly<Reco
   writeFileSync(file, JSON.stringify(made))
 }
 
-describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd'))('the image', () => {
-  it('is built, pulled by Windlass, and pulls', { timeout: 1_200_000 }, async ({ signal }) => {
+const tagsIn = async ({ image }: Connection, options: Abortable): Promise<readonly string[]> =>
+  (await image.listImages({}, options)).images.flatMap(({ repoTags }) => repoTags)
+
+describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd', 'containerd'))('the image', () => {
+  it('is built, pulled by Windlass, and pulls into containerd and for itself', { timeout: 1_200_000 }, async ({ signal }) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-image-'))
     const layout = await build(dir.path, { signal })
     await using registry = await startRegistry()
@@ -116,31 +115,67 @@ describe.skipIf(lacking('root', 'buildah', 'runc', 'busybox', 'npm', 'ldd'))('th
     const cli = (...args: readonly string[]) =>
       run(process.execPath, [main, '--socket', node.windlass.socket, ...args], { signal })
     const runc = ['--root', node.at('runc')]
-    const [shown, served] = [node.at('shown'), node.at('served')]
+    const shown = node.at('shown')
     await cli('bundle', reference, shown, '--', 'version')
     const version = await run('runc', [...runc, 'run', '--bundle', shown, `windlass-version-${process.pid}`], { signal })
     expect(version).toContain(`(Node ${process.version})`)
     await cli('unmount', shown)
 
-    await cli('bundle', '--network', 'host', reference, served)
-    const [root, sockets, cache] = [node.at('own/lib'), node.at('own/run'), node.at('own/cache')]
-    for (const path of [root, sockets, cache]) await mkdir(path, { recursive: true })
-    asOnANode(served, ['serve', '--runtime', 'none'], {
-      '/var/lib/windlass': root,
-      '/run/windlass': sockets,
-      '/var/cache/windlass': cache,
-    })
-    {
-      await using container = start('runc', [...runc, 'run', '--bundle', served, `windlass-serve-${process.pid}`])
-      await container.line(/"msg":"ready"/, { signal })
-      using cri = await connect(join(sockets, 'windlass.sock'), { signal })
-      publish(registry, 'test/shell', '1', shellImage())
-      await cri.image.pullImage({ image: { image: `${registry.host}/test/shell:1` } }, { signal })
-      const { images } = await cri.image.listImages({}, { signal })
-      expect(images.map(({ repoTags }) => repoTags)).toEqual([[`${registry.host}/test/shell:1`]])
-      expect(container.output()).not.toContain('more rights than they need')
-      expect(container.output()).not.toContain('"level":"error"')
+    const shell = `${registry.host}/test/shell:1`
+    publish(registry, 'test/shell', '1', shellImage())
+    const runtimeDir = node.at('containerd')
+    const container = containerOf(
+      {
+        rootDir: node.at('own'),
+        runtime: {
+          kind: 'containerd',
+          socketDir: runtimeDir,
+          endpoint: `unix://${join(runtimeDir, 'containerd.sock')}`,
+          rootDir: join(runtimeDir, 'root'),
+          configDir: node.at('configuration'),
+        },
+        lists: [{ name: 'base', images: [{ image: shell }] }],
+        config: { prepull: { minFreePercent: 1, startJitter: '0s' } },
+        // The host's network is the container's here, and its ports may be taken.
+        metrics: { port: 0 },
+      },
+      node.at('volumes'),
+    )
+    const runAs = async (declared: Container, name: string) => {
+      await using resources = new AsyncDisposableStack()
+      await cli('bundle', '--network', 'host', reference, node.at(name))
+      resources.defer(() => cli('unmount', node.at(name)).then(() => {}))
+      asDeclared(node.at(name), declared)
+      const pod = resources.use(start('runc', [...runc, 'run', '--bundle', node.at(name), `windlass-${name}-${process.pid}`]))
+      const owned = resources.move()
+      return { ...pod, [Symbol.asyncDispose]: () => owned.disposeAsync() }
     }
-    await cli('unmount', served)
+    const expectQuiet = (output: string): void => {
+      expect(output).not.toContain('more rights than they need')
+      expect(output).not.toContain('"level":"error"')
+    }
+
+    {
+      await using containerd = await startContainerd(runtimeDir, { signal })
+      await using pod = await runAs(container, 'beside')
+      await pod.line(/"msg":"pulled"/, { signal })
+      expect(await tagsIn(containerd.cri, { signal })).toContain(shell)
+      await using _view = await containerd.mount(shell, node.at('view'), { signal })
+      expect(readFileSync(join(node.at('view'), 'etc/replaced'), 'utf8')).toBe('from the middle\n')
+      expectQuiet(pod.output())
+    }
+
+    const own = ['lib', 'run', 'cache'].map((name) => node.at(`alone/${name}`))
+    const [root = '', sockets = '', cache = ''] = own
+    for (const path of own) await mkdir(path, { recursive: true })
+    const mounts = [bind('/var/lib/windlass', root), bind('/run/windlass', sockets), bind('/var/cache/windlass', cache)]
+    {
+      await using pod = await runAs({ ...container, args: ['serve', '--runtime', 'none'], mounts }, 'serve')
+      await pod.line(/"msg":"ready"/, { signal })
+      using cri = await connect(join(sockets, 'windlass.sock'), { signal })
+      await cri.image.pullImage({ image: { image: shell } }, { signal })
+      expect(await tagsIn(cri, { signal })).toEqual([shell])
+      expectQuiet(pod.output())
+    }
   })
 })

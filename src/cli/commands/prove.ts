@@ -24,8 +24,10 @@ does not see, and is removed again, also at Ctrl-C: content, snapshots, leases,
 the namespace. What a kill -9 leaves, the next run removes. containerd pulls by
 its own client, ctr, with all layers at once. CPU is that of both programs, of
 containerd itself, and of what they start, so other pulls meanwhile count too.
-Take an image that this node has not got, and that anyone may pull. Needs root
-and room for the image twice; asks no daemon. Exit code 1 if the trees differ.
+Take an image that this node has not got, and that anyone may pull, of 100 MB or
+more: what Windlass starts for its first pull, which a daemon has running, counts,
+and is most of the time of a small one. Needs root and room for the image twice;
+asks no daemon. Exit code 1 if the trees differ.
 
 Examples:
   windlass prove debian:12

@@ -21,7 +21,9 @@ export function addQueue(program: Command, session: Session): void {
       'after',
       `
 First what goes first: pulls that pods and people wait for, then the images of
-lists by priority. NEXT is when a failed one is tried again.
+lists by priority. NEXT is when a failed one is tried again. What is unprotected
+is here, but the runtime does not tell kubelet that it is pinned, and kubelet's
+collection may take it.
 
 Examples:
   windlass queue
@@ -138,9 +140,9 @@ const queueDocument = (queue: NodeQueue, all: boolean) => ({
 })
 
 export function queueForPeople(queue: NodeQueue, all: boolean, width: number): string {
-  const rows = rowsOf(queue, all).map(({ image, state, for: whom, priority, bytes: come, next, failed }) => [
+  const rows = rowsOf(queue, all).map(({ image, state, for: whom, priority, bytes: come, next, failed, isProtected }) => [
     image,
-    state,
+    isProtected === false ? 'unprotected' : state,
     come === undefined ? '' : `${bytes(come.done)} / ${bytes(come.of)}`,
     whom.join(', '),
     priority === undefined ? 'first' : String(priority),
@@ -163,6 +165,6 @@ function summaryOf({ pulls, declared }: NodeQueue): string {
   return [
     `${count}${unprotected === 0 ? '' : `; ${unprotected} unprotected: kubelet may remove them`}\n`,
     ...(held === undefined ? [] : [`nothing more begins: ${printable(held)}\n`]),
-    ...problems.map((problem) => `${printable(problem)}\n`),
+    ...problems.map((problem) => `not in force: ${printable(problem)}\n`),
   ].join('')
 }

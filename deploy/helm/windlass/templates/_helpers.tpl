@@ -30,3 +30,17 @@ prepull:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{- /* Whether the cluster is told of image lists: then, and only then, there is a token, and rights. */ -}}
+{{- define "windlass.told" -}}
+{{- with .Values.config.prepull }}
+{{- if .kubernetes -}}
+true
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Of what is the whole cluster's, where other releases may have this one's name. */ -}}
+{{- define "windlass.fullName" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}
+{{- end }}
