@@ -72,12 +72,8 @@ export class Reporter {
     this.#tellFailures(queue)
     this.#tellProblems(problems)
     this.#here = new Set(states.flatMap(({ image, lack }) => (lack === undefined ? [keyOf(image)] : [])))
-    const standings = lists.map((name) =>
-      standingOf(
-        name,
-        states.filter(({ image }) => image.list === name),
-      ),
-    )
+    const ofList = Map.groupBy(states, ({ image }) => image.list)
+    const standings = lists.map((name) => standingOf(name, ofList.get(name) ?? []))
     // A file that cannot be read may have declared others.
     this.#cluster.lists(standings, problems.length === 0)
   }

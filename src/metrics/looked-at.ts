@@ -111,9 +111,10 @@ function showLists(registry: Registry, figures: () => PrepullFigures): void {
       const { images } = figures()
       // A list that has gone is shown no more.
       this.reset()
-      for (const list of new Set(images.map((image) => image.list)))
-        for (const state of PREPULL_STATES)
-          this.set({ list, state }, images.filter((image) => image.list === list && image.state === state).length)
+      for (const [list, declared] of Map.groupBy(images, (image) => image.list)) {
+        const states = Map.groupBy(declared, ({ state }) => state)
+        for (const state of PREPULL_STATES) this.set({ list, state }, states.get(state)?.length ?? 0)
+      }
     },
   })
   new Gauge({

@@ -50,16 +50,16 @@ describe('a file that is to take long', () => {
   ])('is refused at once, in few words: %s', (_, text, reason) => {
     const began = performance.now()
     const said = JSON.stringify(refusal(text))
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(3_000)
     expect(said).toContain(reason)
     expect(said.length).toBeLessThan(1_000)
   })
 
   test('for its many mistakes is told of the first', () => {
-    const keys = Array.from({ length: 20_000 }, (_, at) => `  k${at}: 1\n`)
+    const keys = Array.from({ length: 60_000 }, (_, at) => `  k${at}: 1\n`)
     const began = performance.now()
     expect(JSON.stringify(refusal(`${list}${keys.join('')}`)).length).toBeLessThan(8_000)
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 
   test('and one that is large is read', () => {

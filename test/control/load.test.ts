@@ -4,19 +4,23 @@ import { failureOf } from '../../src/failure/failure.ts'
 import { sha256 } from '../../src/oci/digest.ts'
 import type { PullRequest } from '../../src/pull/pull.ts'
 import type { LoadRequest__Output } from '../../src/rpc/generated/windlass/v1/LoadRequest.ts'
+import { lacking } from '../integration/lacking.ts'
+import { openLab } from '../pull/lab.ts'
+import { buildImage } from '../support/image.ts'
 
 const signal = new AbortController().signal
 const blob = { mediaType: 'm', digest: sha256('blob'), size: 3 * 1024 * 1024 }
-const start = (archive = 'app.tar', content = Buffer.from('{}')): LoadRequest__Output => ({
+const startOf = (content: Buffer, mediaType = 'm', archive = 'app.tar'): LoadRequest__Output => ({
   request: 'start',
   start: {
     reference: 'r.example/app:1',
     platform: '',
     archive,
-    root: { descriptor: { mediaType: 'm', digest: sha256(content), size: content.length }, content },
+    root: { descriptor: { mediaType, digest: sha256(content), size: content.length }, content },
   },
   piece: null,
 })
+const start = (archive?: string, content = Buffer.from('{}')): LoadRequest__Output => startOf(content, 'm', archive)
 const pieceOf = (id: number, bytes: number): LoadRequest__Output => ({
   request: 'piece',
   start: null,
@@ -76,4 +80,31 @@ it('takes a name and a document of the size that they may have', async () => {
   const refusal = async (first: LoadRequest__Output) => (await load(first, () => whole)).failure
   expect(await refusal(start('x'.repeat(4_097)))).toMatchObject({ kind: 'invalid-argument', what: 'archive' })
   expect(await refusal(start('a', Buffer.alloc(4 * 1024 * 1024 + 1)))).toMatchObject({ kind: 'invalid-argument', what: 'start' })
+})
+
+it.skipIf(lacking('root'))('that stalls lets those have their image who want the same layer from its registry', async () => {
+  await using here = await openLab({ maxParallelPulls: 2 })
+  const image = buildImage({ layers: [{ tar: [{ name: 'one', content: 'one' }] }] })
+  const request = here.publish('app:v1', image)
+  const isStalled = Promise.withResolvers<void>()
+  const isEnded = Promise.withResolvers<never>()
+  const config = Promise.withResolvers<number>()
+  async function* requests(): AsyncGenerator<LoadRequest__Output> {
+    yield startOf(image.bytes, image.descriptor.mediaType)
+    yield { request: 'piece', start: null, piece: { id: await config.promise, content: image.config } }
+    await isEnded.promise
+  }
+  const pull = async (asked: PullRequest, options: { readonly signal: AbortSignal }): Promise<void> => {
+    await here.puller.pull(asked, options)
+  }
+  const loading = (async () => {
+    for await (const { wanted } of loadFrom(requests(), pull, { signal, patienceMs: 500 })) {
+      if (!wanted) continue
+      if (wanted.digest === image.id) config.resolve(Number(wanted.id))
+      else isStalled.resolve()
+    }
+  })().catch(failureOf)
+  await isStalled.promise
+  expect((await here.pull(request)).id).toBe(image.id)
+  expect(await loading).toMatchObject({ kind: 'bad-archive', archive: 'app.tar' })
 })

@@ -260,6 +260,15 @@ it('rejects where the port is taken', async () => {
   taken.close()
 })
 
+it('counts the images of many lists once', async () => {
+  const images = Array.from({ length: 90_000 }, (_, at) => ({ list: `l${at % 300}`, state: 'here' as const }))
+  await using metrics = await serveMetrics(options({ prepull: () => ({ images, problems: 0 }) }))
+  const began = performance.now()
+  const { text } = await ask(metrics.port, '/metrics')
+  expect(performance.now() - began).toBeLessThan(2_000)
+  expect(text).toContain('windlass_prepull_images{list="l299",state="here"} 300\n')
+})
+
 it('shows lists of images where there are any, and those that have gone no more', async () => {
   let images: readonly { list: string; state: 'here' | 'failed' }[] = [
     { list: 'base', state: 'here' },
