@@ -13,7 +13,8 @@ import { Beginning, type Placement, placementOf, type Span, Validators } from '.
 import type { From, Trail, Transfer } from './registry.ts'
 import type { Question } from './request.ts'
 import { WORTH_A_TRY } from './retry.ts'
-import { type Ending, type Means, Shares } from './shares.ts'
+import type { Ending } from './segment.ts'
+import { type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
 
 /** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
