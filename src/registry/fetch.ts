@@ -2,7 +2,7 @@
 import type { Failure } from '../failure/failure.ts'
 import { fail } from '../failure/failure.ts'
 import type { Descriptor } from '../oci/oci.ts'
-import type { ByteSink } from '../task/task.ts'
+import { type ByteSink, both } from '../task/task.ts'
 import type { Result } from './errors.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { Gauge } from './gauge.ts'
@@ -228,9 +228,3 @@ export class BlobTransfer {
 const failed = (failure: Failure, result: string): Result<Transfer> => ({ trouble: { kind: 'failed', result, failure } })
 
 const rangeOf = ({ from, end }: Span, size: number): string => `bytes=${from}-${end === size ? '' : end - 1}`
-
-/** Full where either is. */
-function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
-  if (one === undefined || other === undefined) return one ?? other
-  return Promise.all([one, other]).then(() => {})
-}
