@@ -7,7 +7,7 @@ import { expiriesFor } from '../store/expiry.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { loadFrom } from './load.ts'
-import { createMailbox } from './mailbox.ts'
+import { createMailbox, slotOfProgress } from './mailbox.ts'
 import { type ControlledRuntime, eventMessage, planMessage, pullMessage } from './messages.ts'
 import { checkOurs } from './passthrough.ts'
 import { pullRequest } from './requests.ts'
@@ -32,8 +32,7 @@ export function pullHandlers(
       const { puller, store, confirm } = node()
       const { expiresAfterMs: ms } = request
       const expiries = ms === 0 ? store.expiries : expiriesFor(store, ms)
-      // Of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer.
-      const events = createMailbox<PullEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
+      const events = createMailbox<PullEvent>(slotOfProgress)
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
         const bring = async (): Promise<boolean> => {
@@ -51,10 +50,7 @@ export function pullHandlers(
         // One whose time is over may go by itself while it is found here; the next look finds nothing of it.
         if (!(await bring())) await bring()
       }
-      pull().then(
-        () => events.end(),
-        (error: unknown) => events.end(error),
-      )
+      events.endWith(pull())
       for await (const event of events) yield eventMessage(event)
     },
 

@@ -5,7 +5,7 @@ import type { WindlassHandlers } from '../rpc/services.ts'
 import type { Store } from '../store/store.ts'
 import { damagedLayers } from '../verify/damaged.ts'
 import type { LayerVerifier, VerifyEvent } from '../verify/verify.ts'
-import { createMailbox } from './mailbox.ts'
+import { createMailbox, slotOfProgress } from './mailbox.ts'
 import type { ControlledRuntime } from './messages.ts'
 import { checkOurs } from './passthrough.ts'
 import { credentialsIn } from './requests.ts'
@@ -29,11 +29,8 @@ export function verifyHandlers(
       const { puller, store, verifier } = node()
       const login = await loginFor(store, images, credentialsIn(credentials))
       const again = repair ? { repair: pullAgain(puller, 'control', login) } : {}
-      const events = createMailbox<VerifyEvent>((event) => (event.type === 'progress' ? `${event.layer}` : undefined))
-      verifier.verify({ images, ...again }, { signal, onEvent: (event) => events.put(event) }).then(
-        () => events.end(),
-        (error: unknown) => events.end(error),
-      )
+      const events = createMailbox<VerifyEvent>(slotOfProgress)
+      events.endWith(verifier.verify({ images, ...again }, { signal, onEvent: (event) => events.put(event) }))
       for await (const event of events) yield verifyMessage(event)
     },
 
