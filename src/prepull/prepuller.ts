@@ -1,6 +1,7 @@
 /** Brings what is declared, keeps it, and lets go of what is declared no more. */
 import { isDeepStrictEqual } from 'node:util'
 import { describe, failureOf } from '../failure/failure.ts'
+import { isAwaited } from '../pull/pull.ts'
 import type { DeclaredQueue, ImageState } from '../pull/queue.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
@@ -237,5 +238,4 @@ export class Prepuller {
   }
 }
 
-const isPodWaiting = ({ puller }: Place): boolean =>
-  puller.inFlight().some(({ clients }) => clients.some((client) => client !== 'prepull'))
+const isPodWaiting = ({ puller }: Place): boolean => puller.inFlight().some(isAwaited)

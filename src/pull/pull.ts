@@ -138,6 +138,9 @@ export type PullStatus = {
   }[]
 }
 
+/** Somebody waits for it: a pod, a person, anybody but the pre-puller. */
+export const isAwaited = ({ clients }: Pick<PullStatus, 'clients'>): boolean => clients.some((client) => client !== 'prepull')
+
 /** `stale` is why the registry could not be reached, where the tag was answered with what it named last. */
 export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan; readonly stale?: Error }
 
