@@ -214,7 +214,11 @@ test('killed while it pulls: every image it had reported is whole, and nothing e
   expect(errors()).toEqual([])
 })
 
-test('a store of 2,000 images opens with less than a second of CPU time', { timeout: 120_000 }, async () => {
+test('a store of 2,000 images takes less than a second of CPU time more than an empty one to open', {
+  timeout: 120_000,
+}, async () => {
+  // Most of an empty one's is its thread's, which loads and compiles the code.
+  const empty = await leastCpu(2, 0)
   await within(async (store) => {
     await using lease = store.lease()
     const layers = ['base', 'two', 'three']
@@ -232,18 +236,22 @@ test('a store of 2,000 images opens with less than a second of CPU time', { time
       ),
     )
   })
-  // CPU time, and the best of some: what else the machine does meanwhile is not the store's, and makes all of them dearer.
+  expect((await leastCpu(4, 2000)) - empty).toBeLessThan(1000)
+})
+
+/** Milliseconds of CPU time, and the best of some: what else the machine does meanwhile is not the store's, and makes all of them dearer. */
+async function leastCpu(starts: number, images: number): Promise<number> {
   const times: number[] = []
-  while (times.length < 3 || (Math.min(...times) >= 1000 && times.length < 8)) {
+  for (let i = 0; i < starts; i++) {
     const before = process.cpuUsage()
     await using store = await open()
     const { user, system } = process.cpuUsage(before)
     times.push((user + system) / 1000)
-    expect(await store.images()).toHaveLength(2000)
-    expect((await store.usage()).inodesUsed).toBe(2 * 1003)
+    expect(await store.images()).toHaveLength(images)
+    if (images > 0) expect((await store.usage()).inodesUsed).toBe(2 * 1003)
   }
-  expect(Math.min(...times)).toBeLessThan(1000)
-})
+  return Math.min(...times)
+}
 
 test('a directory that another program fills is not taken for a store, and nothing in it is touched', async () => {
   const root = below('foreign')
