@@ -24,7 +24,7 @@ import { type Floor, floorSeconds, measureFloor } from './floor.ts'
 import { type BenchImage, benchCache, benchImage, pushBenchImage } from './images/images.ts'
 import { type Case, type Plan, planOf } from './plan.ts'
 import { results, summary, titleOf } from './report.ts'
-import { enterSandbox, inSandbox } from './sandbox.ts'
+import { enterSandbox, inSandbox, untilStopped } from './sandbox.ts'
 
 const parts: readonly Part[] = [
   { package: 'docker-registry', shownBy: 'docker-registry', neededBy: 'serving the images' },
@@ -137,17 +137,7 @@ async function main(): Promise<number> {
       throw new Error(`missing: ${needed.map((part) => part.package).join(', ')} (${obstacle ?? 'no reason known'})`)
     return enterSandbox()
   }
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
-  try {
-    await runPlan(plan, { signal: stop.signal })
-    return 0
-  } catch (error) {
-    // What breaks while everything is being stopped is no news.
-    if (!stop.signal.aborted) throw error
-    say('stopped', 'nothing is left running or mounted')
-    return 130
-  }
+  return await untilStopped((options) => runPlan(plan, options))
 }
 
 try {

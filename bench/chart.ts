@@ -12,7 +12,7 @@ const RIGHT = 90
 const BAR = 16
 const GAP = 22
 
-export const escaped = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+const escaped = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 
 export function svg(width: number, height: number, parts: readonly string[]): string {
   const style = 'text{font:12px sans-serif;fill:#333}.title{font-weight:bold}.axis{stroke:#ccc}'

@@ -12,6 +12,7 @@ import { Partials } from '../src/pull/partials.ts'
 import { openLab } from '../test/pull/lab.ts'
 import { buildImage, buildLayer } from '../test/support/image.ts'
 import { createRandom } from '../test/support/random.ts'
+import { median } from './figures.ts'
 
 const ROUNDS = 5
 const { values } = parseArgs({ options: { megabytes: { type: 'string', default: '400' } } })
@@ -50,12 +51,11 @@ async function pullOnce(keep: boolean, begun = 0): Promise<Cost> {
   return { seconds: (performance.now() - started) / 1000, cpu: (user + system) / 1e6 }
 }
 
-const median = (numbers: readonly number[]): string =>
-  (numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0).toFixed(2)
-const show = (name: string, costs: readonly Cost[]): void =>
-  console.log(
-    `partials   ${name}: ${median(costs.map(({ seconds }) => seconds))} s, ${median(costs.map(({ cpu }) => cpu))} CPU seconds of this process, registry included`,
-  )
+function show(name: string, costs: readonly Cost[]): void {
+  const seconds = median(costs.map((each) => each.seconds)).toFixed(2)
+  const cpu = median(costs.map((each) => each.cpu)).toFixed(2)
+  console.log(`partials   ${name}: ${seconds} s, ${cpu} CPU seconds of this process, registry included`)
+}
 
 const [without, kept, resumed]: [Cost[], Cost[], Cost[]] = [[], [], []]
 await pullOnce(false)

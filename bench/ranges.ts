@@ -15,6 +15,7 @@ import { installMissing, which } from '../scripts/machine.ts'
 import { defaults } from '../src/config/config.ts'
 import { digestOfHex, sha256 } from '../src/oci/digest.ts'
 import { createRegistry } from '../src/registry/client.ts'
+import { median } from './figures.ts'
 
 const MB = 1_000_000
 const { values } = parseArgs({
@@ -93,8 +94,6 @@ async function fetchOnce(
   if (digestOfHex(hash.digest('hex')) !== blob.digest) throw new Error('the bytes are not the blob')
   return (performance.now() - started) / 1000
 }
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 const obstacle = installMissing([nginx])
 if (obstacle !== undefined) throw new Error(obstacle)

@@ -1,6 +1,7 @@
 /** Benchmarks mount file systems and start daemons; in namespaces of their own, all of it goes when the benchmark does. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Abortable } from '../src/task/task.ts'
 
 const mark = 'WINDLASS_BENCH_INSIDE'
 
@@ -25,4 +26,19 @@ export async function enterSandbox(): Promise<number> {
   process.on('SIGTERM', () => child.kill('SIGKILL'))
   const [code] = await once(child, 'exit')
   return typeof code === 'number' ? code : 1
+}
+
+/** Runs in there until it is done or told to stop; returns the exit code. */
+export async function untilStopped(work: (options: Abortable) => Promise<void>): Promise<number> {
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
+  try {
+    await work({ signal: stop.signal })
+    return 0
+  } catch (error) {
+    // What breaks while everything is being stopped is no news.
+    if (!stop.signal.aborted) throw error
+    console.error('stopped    nothing is left running or mounted')
+    return 130
+  }
 }

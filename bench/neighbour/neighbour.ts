@@ -16,7 +16,7 @@ import { z } from 'zod'
 import { isRoot } from '../../scripts/machine.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { start } from '../../test/integration/process.ts'
-import { enterSandbox, inSandbox } from '../sandbox.ts'
+import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
 import { canLimit, freshDisk } from './disk.ts'
 import { describe, IMAGES, type ImageName, makeSample, type Sample } from './image.ts'
 import { pull } from './pull.ts'
@@ -131,10 +131,7 @@ async function main(): Promise<number> {
   }
   if (!isRoot()) throw new Error('it mounts a file system of its own: it needs root')
   if (!inSandbox()) return await enterSandbox()
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
-  await compare(choice, { signal: stop.signal })
-  return 0
+  return await untilStopped((options) => compare(choice, options))
 }
 
 try {

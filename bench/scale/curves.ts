@@ -42,11 +42,8 @@ export const curves: readonly Curve[] = [
     quickTo: 127,
     measure: (amount, at) =>
       onNode(at, async (node, registry) => {
-        const layers = Array.from({ length: amount }, (_, layer) =>
-          buildLayer({ tar: filesOf(`layer-${layer}`, 50, 4_096), compression: 'gzip' }),
-        )
-        publish(registry, 'scale/layers', '1', buildImage({ layers }))
-        return { pull: await timedPull(node, `${registry.host}/scale/layers:1`, at) }
+        const name = publishImage(registry, 'layers', { layers: amount, files: 50, bytes: 4_096 })
+        return { pull: await timed(() => pull(node, name, at)) }
       }),
   },
   {
@@ -77,16 +74,10 @@ export const curves: readonly Curve[] = [
     quickTo: 64,
     measure: (amount, at) =>
       onNode(at, async (node, registry) => {
-        const names = Array.from({ length: amount }, (_, image) => {
-          const layers = [0, 1, 2].map((layer) =>
-            buildLayer({ tar: filesOf(`image-${image}-${layer}`, 40, 20_000), compression: 'gzip' }),
-          )
-          publish(registry, `scale/image-${image}`, '1', buildImage({ layers }))
-          return `${registry.host}/scale/image-${image}:1`
-        })
-        const started = performance.now()
-        await Promise.all(names.map((name) => pull(node, name, at)))
-        return { all: (performance.now() - started) / 1000 }
+        const names = Array.from({ length: amount }, (_, image) =>
+          publishImage(registry, `image-${image}`, { layers: 3, files: 40, bytes: 20_000 }),
+        )
+        return { all: await timed(() => Promise.all(names.map((name) => pull(node, name, at)))) }
       }),
   },
 ]
@@ -96,9 +87,7 @@ async function onNode<T>({ scratch, signal }: Place, work: (node: Windlass, regi
   await using registry = await startRegistry()
   await using fs = await freshFileSystem('tmpfs', scratch, { signal })
   await using node = await startWindlass(join(fs.path, 'windlass'), { signal, env })
-  const layers = [0, 1, 2].map((layer) => buildLayer({ tar: filesOf(`warm-${layer}`, 10, 10_000), compression: 'gzip' }))
-  publish(registry, 'scale/warm', '1', buildImage({ layers }))
-  await pull(node, `${registry.host}/scale/warm:1`, { signal })
+  await pull(node, publishImage(registry, 'warm', { layers: 3, files: 10, bytes: 10_000 }), { signal })
   return await work(node, registry)
 }
 
@@ -109,7 +98,7 @@ async function pullOne(at: Place, make: (file: string) => LayerFile): Promise<{ 
     return await onNode(at, async (node, registry) => {
       await registry.putBlobFile(file)
       publishOne(registry, layer)
-      return { pull: await timedPull(node, `${registry.host}/scale/one:1`, at) }
+      return { pull: await timed(() => pull(node, `${registry.host}/scale/one:1`, at)) }
     })
   } finally {
     await rm(file, { force: true })
@@ -158,10 +147,24 @@ async function measureImages(
 const pull = async (node: Windlass, reference: string, { signal }: Abortable): Promise<void> =>
   void (await node.cri.image.pullImage({ image: { image: reference } }, { signal }))
 
-async function timedPull(node: Windlass, reference: string, options: Abortable): Promise<number> {
+/** Seconds. */
+async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now()
-  await pull(node, reference, options)
+  await work()
   return (performance.now() - started) / 1000
+}
+
+/** An image of layers that share nothing: each of so many files, of so many bytes each. Returns its reference. */
+function publishImage(
+  registry: TestRegistry,
+  name: string,
+  { layers, files, bytes }: { readonly layers: number; readonly files: number; readonly bytes: number },
+): string {
+  const made = Array.from({ length: layers }, (_, layer) =>
+    buildLayer({ tar: filesOf(`${name}-${layer}`, files, bytes), compression: 'gzip' }),
+  )
+  publish(registry, `scale/${name}`, '1', buildImage({ layers: made }))
+  return `${registry.host}/scale/${name}:1`
 }
 
 const filesOf = (name: string, count: number, bytes: number) =>

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { isRoot } from '../../scripts/machine.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { median } from '../figures.ts'
-import { enterSandbox, inSandbox } from '../sandbox.ts'
+import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
 import { type Curve, curves, type Place } from './curves.ts'
 import { type Line, lineText, page, picture } from './report.ts'
 import type { Point } from './slope.ts'
@@ -77,16 +77,7 @@ async function main(): Promise<number> {
   chosen()
   if (!isRoot()) throw new Error('layers are unpacked and file systems mounted: it needs root')
   if (!inSandbox()) return enterSandbox()
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
-  try {
-    await run({ signal: stop.signal })
-    return 0
-  } catch (error) {
-    if (!stop.signal.aborted) throw error
-    console.error('stopped    nothing is left running or mounted')
-    return 130
-  }
+  return await untilStopped(run)
 }
 
 try {

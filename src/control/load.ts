@@ -12,7 +12,7 @@ import type { LoadResponse } from '../rpc/generated/windlass/v1/LoadResponse.ts'
 import type { LoadStart__Output } from '../rpc/generated/windlass/v1/LoadStart.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
-import { createMailbox } from './mailbox.ts'
+import { createMailbox, slotOfProgress } from './mailbox.ts'
 import { eventMessage } from './messages.ts'
 
 type Pull = (request: PullRequest, options: Abortable & { readonly onEvent: (event: PullEvent) => void }) => Promise<void>
@@ -38,9 +38,7 @@ export async function* loadFrom(
   const { archive } = start
   if (Buffer.byteLength(archive) > MAX_NAME)
     fail({ kind: 'invalid-argument', what: 'archive', reason: `its name is longer than ${MAX_NAME} bytes` })
-  const replies = createMailbox<Reply>((reply) =>
-    'event' in reply && reply.event.type === 'progress' ? `${reply.event.layer}` : undefined,
-  )
+  const replies = createMailbox<Reply>((reply) => ('event' in reply ? slotOfProgress(reply.event) : undefined))
   const pieces = new Pieces(archive, patienceMs, (wanted) => replies.put({ wanted }))
   const receive = async (): Promise<void> => {
     for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
@@ -54,10 +52,7 @@ export async function* loadFrom(
   )
   const image: OpenedImage = { root: rootOf(start), blobs: pieces }
   const request = requestOf(start, image)
-  pull(request, { ...options, onEvent: (event) => replies.put({ event }) }).then(
-    () => replies.end(),
-    (error: unknown) => replies.end(error),
-  )
+  replies.endWith(pull(request, { ...options, onEvent: (event) => replies.put({ event }) }))
   try {
     for await (const reply of replies)
       yield 'event' in reply ? { event: eventMessage(reply.event) } : { wanted: reply.wanted ?? null }

@@ -8,19 +8,29 @@ export interface Mailbox<T> extends AsyncIterable<T> {
   put(item: T): void
   /** No more will come: the reader ends after what is waiting, with `error` if there is one. */
   end(error?: unknown): void
+  /** No more will come once `work` has ended, whose failure is the reader's then. */
+  endWith(work: Promise<unknown>): void
 }
+
+/** The slot of an event: of a layer's progress only the latest counts; everything else comes a fixed number of times for each layer. */
+export const slotOfProgress = ({ type, layer }: { readonly type: string; readonly layer?: number }): string | undefined =>
+  type === 'progress' ? `${layer}` : undefined
 
 export function createMailbox<T>(slotOf: (item: T) => string | undefined): Mailbox<T> {
   const waiting = new Map<unknown, T>()
   let wake = Promise.withResolvers<void>()
   let ended: { readonly error?: unknown } | undefined
+  const end = (error?: unknown): void => {
+    ended ??= error === undefined ? {} : { error }
+    wake.resolve()
+  }
   return {
+    end,
+    endWith(work) {
+      work.then(() => end(), end)
+    },
     put(item) {
       waiting.set(slotOf(item) ?? Symbol(), item)
-      wake.resolve()
-    },
-    end(error) {
-      ended ??= error === undefined ? {} : { error }
       wake.resolve()
     },
     async *[Symbol.asyncIterator]() {

@@ -41,7 +41,7 @@ type Space = {
   readonly ffree: number
 }
 
-export function spaceFinding(path: string, { blocks, bavail, bsize, files, ffree }: Space): Finding {
+function spaceFinding(path: string, { blocks, bavail, bsize, files, ffree }: Space): Finding {
   // File systems that make inodes as they go say they have none.
   const percent = (free: number, all: number): number => (all === 0 ? 100 : Math.floor((100 * free) / all))
   const [space, inodes] = [percent(bavail, blocks), percent(ffree, files)]

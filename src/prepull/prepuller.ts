@@ -1,11 +1,11 @@
 /** Brings what is declared, keeps it, and lets go of what is declared no more. */
 import { isDeepStrictEqual } from 'node:util'
 import { describe, failureOf } from '../failure/failure.ts'
+import { isAwaited } from '../pull/pull.ts'
 import type { DeclaredQueue, ImageState } from '../pull/queue.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
-import { backoffMs, jittered } from './backoff.ts'
-import { type Entry, failedIn, keyOf, waiting } from './entry.ts'
+import { begin, type Entry, hasCome, hasFailed, keyOf, mustAsk, waiting } from './entry.ts'
 import { keep, release } from './keeping.ts'
 import type { Declared } from './lists.ts'
 import type { Means, Place } from './prepull.ts'
@@ -25,9 +25,6 @@ export type PrepullerParts = {
 }
 
 const DEADLINE_MS = 3_600_000
-const REFRESH_MS = 3_600_000
-/** What is here is looked for again so often, in the store alone, and its pins are renewed. */
-const LOOK_MS = 60_000
 const ROOM_MS = 30_000
 
 export class Prepuller {
@@ -186,8 +183,7 @@ export class Prepuller {
   }
 
   #begin(entry: Entry, place: Place, signal: AbortSignal): void {
-    const before = entry.state
-    entry.state = { kind: 'pulling', since: new Date(), ...failedIn(before) }
+    const before = begin(entry)
     this.#tell()
     const work = this.#bring(entry, before, place, signal).finally(() => {
       this.#running.delete(work)
@@ -198,17 +194,12 @@ export class Prepuller {
 
   async #bring(entry: Entry, before: ImageState, place: Place, signal: AbortSignal): Promise<void> {
     const { image, list } = entry
-    const deadline = AbortSignal.timeout(image.deadlineMs ?? DEADLINE_MS)
+    const deadlineMs = image.deadlineMs ?? DEADLINE_MS
+    const deadline = AbortSignal.timeout(deadlineMs)
     const options = { signal: AbortSignal.any([signal, deadline]) }
     try {
-      const mustAsk = image.policy === 'Always' && Date.now() >= entry.refresh
-      const kept = await keep(place, this.#parts.means, list, image, mustAsk, options)
-      if (kept.isPulled) entry.refresh = Date.now() + jittered(image.refreshMs ?? REFRESH_MS, this.#random)
-      entry.attempts = 0
-      entry.due = Date.now() + jittered(LOOK_MS, this.#random)
-      const at = before.kind === 'here' && !kept.isPulled ? before.at : new Date()
-      const next = image.policy === 'Always' ? { next: new Date(entry.refresh) } : {}
-      entry.state = { kind: 'here', image: kept.id, at, isProtected: kept.isProtected, ...next }
+      const kept = await keep(place, this.#parts.means, list, image, mustAsk(entry), options)
+      hasCome(entry, kept, before, this.#random)
       if (before.kind !== 'here' && !kept.isProtected)
         this.#parts.log.warn(
           { list: list.name, reference: image.name },
@@ -222,13 +213,10 @@ export class Prepuller {
         return
       }
       const failure = failureOf(error)
-      const reason = deadline.aborted ? `not done within ${(image.deadlineMs ?? DEADLINE_MS) / 1000} s` : describe(failure)
-      entry.attempts++
-      const wait = backoffMs(entry.attempts, this.#random)
-      entry.due = Date.now() + wait
-      entry.state = { kind: 'failed', reason, attempts: entry.attempts, next: new Date(entry.due) }
+      const reason = deadline.aborted ? `not done within ${deadlineMs / 1000} s` : describe(failure)
+      const againMs = hasFailed(entry, reason, this.#random)
       this.#parts.log.warn(
-        { list: list.name, reference: image.name, failure: failure.kind, attempts: entry.attempts, againMs: wait },
+        { list: list.name, reference: image.name, failure: failure.kind, attempts: entry.attempts, againMs },
         `not pulled ahead: ${reason}`,
       )
     }
@@ -250,5 +238,4 @@ export class Prepuller {
   }
 }
 
-const isPodWaiting = ({ puller }: Place): boolean =>
-  puller.inFlight().some(({ clients }) => clients.some((client) => client !== 'prepull'))
+const isPodWaiting = ({ puller }: Place): boolean => puller.inFlight().some(isAwaited)

@@ -3,6 +3,7 @@
  * still where they are, their connections open, and none begins; and at any time they keep within a rate of their own. A layer that both
  * want is the pod's.
  */
+import { Rate } from '../task/rate.ts'
 import type { Abortable } from '../task/task.ts'
 
 export type AheadLimits = {
@@ -18,21 +19,17 @@ export type AheadLimits = {
 /** Asked whenever it counts: a pod may come to want what was begun ahead of it. */
 export type IsUrgent = () => boolean
 
-/** Shorter waits are below what timers can keep. */
-const MIN_WAIT_MS = 5
-/** What was not used in the time before may be made up for. */
-const BURST_MS = 100
-
 export class Brake {
   readonly #limits: AheadLimits
   readonly #pulls = new Set<IsUrgent>()
   readonly #wanted = new Map<string, Set<IsUrgent>>()
+  readonly #rate: Rate
   #layers = 0
-  #paidUntil = 0
   #changed = Promise.withResolvers<void>()
 
   constructor(limits: AheadLimits) {
     this.#limits = limits
+    this.#rate = new Rate(limits.maxBytesPerSecond)
   }
 
   /** A pull is under way until it is disposed. */
@@ -95,21 +92,18 @@ export class Brake {
   take(layer: string, bytes: number, signal: AbortSignal): Promise<void> | undefined {
     if (this.#isUrgent(layer)) return undefined
     if (this.#limits.layers > 0 && this.#mustYield()) return this.#yield(layer, signal)
-    const { maxBytesPerSecond } = this.#limits
-    if (maxBytesPerSecond === undefined) return undefined
-    const now = performance.now()
-    this.#paidUntil = Math.max(this.#paidUntil, now - BURST_MS) + (bytes / maxBytesPerSecond) * 1000
-    return this.#paidUntil - now < MIN_WAIT_MS ? undefined : this.#pay(layer, this.#paidUntil, signal)
+    const ms = this.#rate.spend(bytes)
+    return ms === undefined ? undefined : this.#pay(layer, ms, signal)
   }
 
   async #yield(layer: string, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#isUrgent(layer) && this.#mustYield()) await this.#change(signal)
   }
 
-  /** Until then, or until a pod wants the layer. */
-  async #pay(layer: string, until: number, signal: AbortSignal): Promise<void> {
+  /** So long, or until a pod wants the layer. */
+  async #pay(layer: string, ms: number, signal: AbortSignal): Promise<void> {
     const due = new AbortController()
-    const timer = setTimeout(() => due.abort(), until - performance.now())
+    const timer = setTimeout(() => due.abort(), ms)
     const either = AbortSignal.any([signal, due.signal])
     while (!either.aborted && !this.#isUrgent(layer)) await this.#change(either)
     clearTimeout(timer)

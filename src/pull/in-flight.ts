@@ -8,7 +8,7 @@ import type { LayerProgress } from './arrival.ts'
 import type { LayerWork } from './layers.ts'
 import type { PullEnd, PullListener, PullObserver } from './observer.ts'
 import type { Planned } from './plan.ts'
-import type { PullEvent, PullRequest, PullResult, PullStatus } from './pull.ts'
+import { isAwaited, type PullEvent, type PullRequest, type PullResult, type PullStatus } from './pull.ts'
 import type { Audience } from './run.ts'
 
 type Listener = (event: PullEvent) => void
@@ -42,7 +42,7 @@ export class PullInFlight implements Audience {
 
   isUrgent(): boolean {
     const clients = this.#callers.size === 0 ? [this.request.client] : [...this.#callers].map(({ client }) => client)
-    return clients.some((client) => client !== 'prepull')
+    return isAwaited({ clients })
   }
 
   /** Aborts once nobody waits any more, or on `stop`. */

@@ -14,8 +14,10 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import { Arrival, type ArrivalCrew, type LayerProgress, type Obtained, type Origin, type Ready, sourceIn } from './arrival.ts'
+import type { Arrival, ArrivalCrew, LayerProgress, Obtained, Origin } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
+import { copyTwin, copyWhenReady, type Ready, sourceIn } from './copy.ts'
+import { download } from './download.ts'
 import { EarlyBlobs } from './early.ts'
 import { reportHere } from './layer-report.ts'
 import type { Log } from './log.ts'
@@ -138,7 +140,7 @@ export class LayerWork {
     const hold = (bytes: number): Promise<void> | undefined => this.#brake.take(unpacking, bytes, signal)
     const isPatient = (): boolean => this.#brake.mayStop(unpacking)
     const isAhead = (): boolean => this.#brake.isAhead(unpacking)
-    const arrival = new Arrival({ ...this.#crew, hold, isPatient, isAhead }, planned, id, progress, signal)
+    const arrival: Arrival = { ...this.#crew, planned, id, progress, signal, hold, isPatient, isAhead }
     for (let isSound = true; isSound; ) {
       const twin = await this.#store.layerByDiffId(diffId)
       const waiting = this.#unpacking.get(unpacking)
@@ -153,7 +155,7 @@ export class LayerWork {
     let source: LayerSource | undefined
     try {
       using _admitted = await this.#brake.admit(unpacking, { signal })
-      const obtained = await arrival.download(chain)
+      const obtained = await download(arrival, chain)
       source = sourceIn(obtained.staged)
       return obtained
     } finally {
@@ -170,8 +172,8 @@ export class LayerWork {
     signal: AbortSignal,
   ): Promise<Obtained | 'damaged' | undefined> {
     try {
-      if (twin !== undefined) return await arrival.copy(twin)
-      return waiting === undefined ? undefined : await arrival.copyWhenReady(waiting)
+      if (twin !== undefined) return await copyTwin(arrival, twin)
+      return waiting === undefined ? undefined : await copyWhenReady(arrival, waiting)
     } catch (error) {
       if (signal.aborted || !isDamage(failureOf(error))) throw error
       this.#log.warn({ diffId, err: error }, 'the copy of this layer on this node cannot be used; it is fetched again')

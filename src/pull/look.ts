@@ -13,7 +13,8 @@ import type { Credentials, Document, Registry } from '../registry/registry.ts'
 import { findImage } from '../store/lookup.ts'
 import type { Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
-import { chooseManifest, noPlatform, rootOf } from './plan.ts'
+import { rootOf } from './plan.ts'
+import { chooseManifest, noPlatform } from './select.ts'
 
 export type LookRequest = {
   /** As typed; in the store an id, or the beginning of one, too. */

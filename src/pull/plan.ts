@@ -1,18 +1,16 @@
 /** What a pull will do: resolve, choose the platform, read the config, look at what is here. Moves no layer. */
 import { fail, WindlassError } from '../failure/failure.ts'
 import { type Digest, type LayerId, parseDigest, sha256 } from '../oci/digest.ts'
-import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/oci.ts'
-import { compressionOf, parseConfig, parseManifestOrIndex } from '../oci/parse.ts'
-import { formatPlatform, matches, offered, selectManifest } from '../platform/platform.ts'
+import type { ImageConfig, Manifest } from '../oci/oci.ts'
+import { compressionOf, parseConfig } from '../oci/parse.ts'
+import { formatPlatform, matches } from '../platform/platform.ts'
 import { formatReference, formatRepository } from '../reference/parse.ts'
 import type { Reference } from '../reference/reference.ts'
 import { type Document, type Repository, unconfirmed } from '../registry/registry.ts'
 import type { NewImage, Store, StoredImage } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerOrigin, PullPlan } from './pull.ts'
-
-/** An index may hold an index (image-spec image-index.md); how deep we look. */
-const MAX_INDEX_DEPTH = 4
+import { chooseManifest, noPlatform, type WantedImage } from './select.ts'
 
 export type Planned = {
   readonly plan: PullPlan
@@ -25,11 +23,7 @@ export type Planned = {
   readonly stale?: WindlassError
 }
 
-export type PlanContext = {
-  readonly reference: Reference
-  readonly platform: Platform
-  /** Whoever asked named the platform; else it is the node's own. */
-  readonly asked?: boolean
+export type PlanContext = WantedImage & {
   readonly remote: Repository
   readonly store: Pick<Store, 'find' | 'layer' | 'layerByDiffId' | 'layerIds' | 'health'>
   /** What is here will do where the registry cannot be reached; never with `recheckAccess`. */
@@ -118,46 +112,6 @@ function documentsOf(image: StoredImage, root: Digest): Documents {
     index: image.indexBytes,
   }
 }
-
-type Chosen = {
-  readonly manifest: Manifest
-  readonly document: Document
-  readonly index: Uint8Array | undefined
-  /** True where an index entry names the platform; otherwise only the config does. */
-  readonly isPlatformKnown: boolean
-}
-
-/** Goes down from the root to one image's manifest. Throws no-platform, malformed, unsupported, and what `Repository.manifest` does. */
-export async function chooseManifest(
-  context: Pick<PlanContext, 'reference' | 'platform' | 'asked' | 'remote'>,
-  root: Document,
-  options: Abortable,
-): Promise<Chosen> {
-  let document = root
-  let isPlatformKnown = false
-  for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
-    const parsed = parseManifestOrIndex(document.bytes, document.descriptor, document.host)
-    if (parsed.kind === 'manifest')
-      return { manifest: parsed, document, index: depth === 0 ? undefined : root.bytes, isPlatformKnown }
-    const chosen = select(parsed, context)
-    isPlatformKnown = chosen.platform !== undefined
-    document = await context.remote.manifest(chosen, options)
-  }
-  return fail({
-    kind: 'malformed',
-    what: `index ${root.descriptor.digest}`,
-    from: root.host,
-    reason: `indexes nest deeper than ${MAX_INDEX_DEPTH}`,
-  })
-}
-
-const select = (index: Index, context: Missing): Descriptor =>
-  selectManifest(index, context.platform) ?? noPlatform(context, offered(index))
-
-type Missing = Pick<PlanContext, 'reference' | 'platform' | 'asked'>
-
-export const noPlatform = ({ reference, platform, asked = false }: Missing, offered: readonly string[]): never =>
-  fail({ kind: 'no-platform', reference: formatReference(reference), wanted: formatPlatform(platform), offered, asked })
 
 /** Where no index entry named the platform the config does, and is looked at before any layer is fetched. */
 async function readConfig(

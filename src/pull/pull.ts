@@ -5,6 +5,20 @@
  *
  * A `Puller` shares: callers who ask for the same thing at the same time wait for one pull, and images in flight share their layers.
  * A caller who leaves disturbs nobody; when the last one leaves, the work stops and its staging is gone.
+ *
+ * `puller.ts` makes one. A pull goes down through
+ *
+ *     puller.ts     callers who ask for the same (identity.ts, in-flight.ts), and how many pulls run at once
+ *     run.ts        one pull, told as it happens, to whoever watches too (observer.ts)
+ *     plan.ts       what it will do: the manifest for the platform (select.ts), what is here, and what a tag named last where that is
+ *                   all there is to be had (stale.ts)
+ *     expected.ts   how much room it will take, which room.ts asks for
+ *     layers.ts     each layer once for all pulls, in chain order; those ahead of any pod give way (brake.ts)
+ *     arrival.ts    one layer on its way: fetched (download.ts; early.ts, before there is a worker for it; partials.ts and partial-blob.ts,
+ *                   what a restart left of it), or copied (copy.ts)
+ *
+ * and what it was is told from its events: layer-report.ts, report.ts, verdict.ts; kept by history.ts, drawn by trace.ts. Beside it, look.ts
+ * reads documents alone, check.ts and again.ts are for repairs, queue.ts for what is to be pulled ahead.
  */
 
 import type { DiffId, Digest } from '../oci/digest.ts'
@@ -123,6 +137,9 @@ export type PullStatus = {
     readonly bytes: number
   }[]
 }
+
+/** Somebody waits for it: a pod, a person, anybody but the pre-puller. */
+export const isAwaited = ({ clients }: Pick<PullStatus, 'clients'>): boolean => clients.some((client) => client !== 'prepull')
 
 /** `stale` is why the registry could not be reached, where the tag was answered with what it named last. */
 export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan; readonly stale?: Error }

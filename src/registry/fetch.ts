@@ -2,7 +2,7 @@
 import type { Failure } from '../failure/failure.ts'
 import { fail } from '../failure/failure.ts'
 import type { Descriptor } from '../oci/oci.ts'
-import type { ByteSink } from '../task/task.ts'
+import { type ByteSink, both } from '../task/task.ts'
 import type { Result } from './errors.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { Gauge } from './gauge.ts'
@@ -13,7 +13,8 @@ import { Beginning, type Placement, placementOf, type Span, Validators } from '.
 import type { From, Trail, Transfer } from './registry.ts'
 import type { Question } from './request.ts'
 import { WORTH_A_TRY } from './retry.ts'
-import { type Ending, type Means, Shares } from './shares.ts'
+import type { Ending } from './segment.ts'
+import { type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
 
 /** The blob, where its bytes go, what of it is there already, and what is known of tries before this transfer. */
@@ -227,9 +228,3 @@ export class BlobTransfer {
 const failed = (failure: Failure, result: string): Result<Transfer> => ({ trouble: { kind: 'failed', result, failure } })
 
 const rangeOf = ({ from, end }: Span, size: number): string => `bytes=${from}-${end === size ? '' : end - 1}`
-
-/** Full where either is. */
-function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
-  if (one === undefined || other === undefined) return one ?? other
-  return Promise.all([one, other]).then(() => {})
-}

@@ -11,7 +11,7 @@
  *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them
  *                  (health.ts, pauses.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
- *                  faster (gauge.ts, shares.ts), piece by piece where it may have to stand still (pieces.ts), within this node's limits (throttle.ts)
+ *                  faster (gauge.ts, shares.ts, segment.ts), piece by piece where it may have to stand still (pieces.ts), within this node's limits (throttle.ts)
  *     request.ts   https or http (schemes.ts), as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
  *     exchange.ts  one request on one connection (agents.ts), which must not stand still (pace.ts), through a proxy where one is

@@ -17,26 +17,29 @@ const FIRST_BACKOFF_MS = 200
 const MAX_BACKOFF_MS = 5_000
 
 /**
- * How long to wait before this host is asked again, or undefined where it should not be. `tries` counts from 1 those without progress;
- * `begun` is true once it has delivered: a registry that restarts refuses connections for a moment.
+ * How long to wait before this host is asked again, or undefined where it should not be. `tries` counts those in a row without progress, 0
+ * where this one had some; `begun` is true once it has delivered: a registry that restarts refuses connections for a moment.
  */
 export function retryDelay(
   trouble: Trouble,
   tries: number,
   options: { readonly last: boolean; readonly begun: boolean },
 ): number | undefined {
-  if (tries >= (options.last ? MAX_TRIES : MAX_TRIES_BEFORE_NEXT_HOST)) return undefined
+  // What breaks while it brings something goes on at once.
+  if (tries === 0 && trouble.kind === 'unreachable') return 0
+  const nth = Math.max(tries, 1)
+  if (nth >= (options.last ? MAX_TRIES : MAX_TRIES_BEFORE_NEXT_HOST)) return undefined
   switch (trouble.kind) {
     case 'absent':
     case 'refused':
     case 'failed':
       return undefined
     case 'unreachable':
-      return trouble.definite && !options.begun ? undefined : backoff(tries)
+      return trouble.definite && !options.begun ? undefined : backoff(nth)
     case 'server-error':
-      return waitAsked(trouble.retryAfterMs, tries)
+      return waitAsked(trouble.retryAfterMs, nth)
     case 'rate-limited':
-      return options.last ? waitAsked(trouble.retryAfterMs, tries + 2) : undefined
+      return options.last ? waitAsked(trouble.retryAfterMs, nth + 2) : undefined
   }
 }
 

@@ -6,15 +6,14 @@
 
 import { unlessAborted } from '../task/flights.ts'
 import type { Permit } from '../task/limiter.ts'
-import type { Trouble } from './errors.ts'
-import type { Consumer, Head } from './exchange.ts'
 import { TRIAL_MS } from './gauge.ts'
 import type { HostHealth } from './health.ts'
 import type { Host } from './hosts.ts'
 import type { Attempt } from './patience.ts'
-import { placementOf, type Span, type Validators } from './range.ts'
+import type { Span, Validators } from './range.ts'
 import type { Question, Requests } from './request.ts'
-import { retryDelay, WORTH_A_TRY, wait } from './retry.ts'
+import { wait } from './retry.ts'
+import { type Ending, Segment, type Source } from './segment.ts'
 import { SEGMENT, type Throttle } from './throttle.ts'
 
 /** What transfers share. */
@@ -32,20 +31,15 @@ export type SharedWork = {
   readonly deliver: (chunk: Buffer) => Promise<void> | undefined
 }
 
-/** Why it ended before the end of the span: one host would deliver no more of it, or its ranges are wrong. */
-export type Ending = { readonly trouble?: Trouble; readonly rangeless?: true }
-
-type Segment = Span & { readonly buffer: Buffer; readonly room: Permit; received: number; passed: number }
-
 /** More connections must bring at least so many times the bytes. */
 const GAIN = 1.25
 /** New connections are given so long to come up to speed. */
 const SETTLE_MS = 500
-const PIECE = 256 * 1024
 
 export class Shares {
   readonly #means: Means
   readonly #work: SharedWork
+  readonly #source: Source
   readonly #segments: Segment[] = []
   readonly #hired: Promise<void>[] = []
   readonly #stop = new AbortController()
@@ -64,9 +58,12 @@ export class Shares {
     this.#work = work
     this.#next = work.span.from
     this.#signal = AbortSignal.any([work.attempt.signal, this.#stop.signal])
+    const { host, question, attempt, validators, span } = work
+    const { requests } = means
+    this.#source = { requests, host, question, attempt: { ...attempt, signal: this.#signal }, validators, size: span.end }
   }
 
-  /** Throws what `deliver` throws, and `cancelled`. */
+  /** Why it ended, where that was before the end of the span. Throws what `deliver` throws, and `cancelled`. */
   async run(): Promise<Ending> {
     const growing = this.#grow()
     try {
@@ -76,7 +73,7 @@ export class Shares {
       this.#isClosing = true
       this.#stop.abort()
       await Promise.allSettled([growing, ...this.#hired])
-      for (const { room } of this.#segments) room[Symbol.dispose]()
+      for (const segment of this.#segments) segment[Symbol.dispose]()
     }
   }
 
@@ -85,16 +82,15 @@ export class Shares {
     for (;;) {
       if (this.#error !== undefined) throw this.#error
       const front = this.#segments[0]
-      if (front !== undefined && front.passed < front.received) await this.#hand(front)
-      else if (front !== undefined && front.passed === lengthOf(front)) this.#drop(front)
+      const piece = front?.next()
+      if (piece !== undefined) await this.#hand(piece)
+      else if (front?.isPassed === true) this.#drop(front)
       else if (this.#stop.signal.aborted || (front === undefined && this.#hasNoMore())) return
       else await unlessAborted(this.#changed.promise, this.#work.attempt.signal)
     }
   }
 
-  async #hand(front: Segment): Promise<void> {
-    const piece = front.buffer.subarray(front.passed, Math.min(front.received, front.passed + PIECE))
-    front.passed += piece.length
+  async #hand(piece: Buffer): Promise<void> {
     const full = this.#work.deliver(piece)
     if (full === undefined) return
     const since = performance.now()
@@ -104,7 +100,7 @@ export class Shares {
 
   #drop(front: Segment): void {
     this.#segments.shift()
-    front.room[Symbol.dispose]()
+    front[Symbol.dispose]()
     this.#tell()
   }
 
@@ -168,7 +164,7 @@ export class Shares {
 
   async #bringSegments(): Promise<void> {
     for (let segment = await this.#claim(); segment !== undefined; segment = await this.#claim()) {
-      const ending = await this.#bring(segment)
+      const ending = await segment.bring(this.#source, (bytes) => this.#came(bytes))
       if (ending === undefined) continue
       // What came before it in the blob is passed on; what came behind it is not needed any more.
       this.#ending = ending
@@ -189,60 +185,14 @@ export class Shares {
     }
     const from = this.#next
     const end = Math.min(from + SEGMENT, this.#work.span.end)
-    const segment = { from, end, buffer: Buffer.allocUnsafeSlow(end - from), room, received: 0, passed: 0 }
+    const segment = new Segment({ from, end }, room)
     this.#next = end
     this.#segments.push(segment)
     return segment
   }
 
-  /** One segment, in as many tries as make sense; undefined once it is here. */
-  async #bring(segment: Segment): Promise<Ending | undefined> {
-    for (let tries = 1; ; tries++) {
-      const before = segment.received
-      const ending = await this.#ask(segment)
-      if (segment.received === lengthOf(segment)) return undefined
-      const trouble = ending.trouble ?? endedShort(segment)
-      if (ending.rangeless === true) return { ...ending, trouble }
-      // As over one connection: two tries in a row that bring less are the last ones.
-      if (segment.received - before >= WORTH_A_TRY) tries = 0
-      const delayMs = retryDelay(trouble, Math.max(tries, 1), { last: false, begun: true })
-      if (delayMs === undefined) return { trouble }
-      await wait(delayMs, this.#signal)
-    }
-  }
-
-  async #ask(segment: Segment): Promise<Ending> {
-    const { host, question, attempt, validators, span } = this.#work
-    const asked: Span = { from: segment.from + segment.received, end: segment.end }
-    let unfit: string | undefined
-    const receive = (head: Head): Consumer => {
-      const placement = placementOf(head, span.end, asked)
-      if ('unfit' in placement) unfit = placement.unfit
-      else if (placement.from !== asked.from || head.status !== 206) unfit = 'it does not answer a range with that range'
-      else if (!validators.agrees(head)) unfit = 'its ETag is another than before'
-      else return (chunk) => this.#take(segment, chunk)
-      return () => 'stop'
-    }
-    const headers = { range: `bytes=${asked.from}-${asked.end - 1}` }
-    const answer = await this.#means.requests.send(host, { ...question, headers }, receive, { ...attempt, signal: this.#signal })
-    if (unfit !== undefined) return { trouble: { kind: 'server-error', result: unfit, retryAfterMs: 0 }, rangeless: true }
-    return 'trouble' in answer ? { trouble: answer.trouble } : {}
-  }
-
-  #take(segment: Segment, chunk: Buffer): ReturnType<Consumer> {
-    const taken = chunk.copy(segment.buffer, segment.received)
-    segment.received += taken
-    this.#received += taken
+  #came(bytes: number): void {
+    this.#received += bytes
     this.#tell()
-    // What is beyond the range that was asked for is not looked at.
-    return taken < chunk.length ? 'stop' : undefined
   }
 }
-
-const lengthOf = ({ from, end }: Span): number => end - from
-
-const endedShort = (segment: Segment): Trouble => ({
-  kind: 'server-error',
-  result: `a range ended after ${segment.received} of ${lengthOf(segment)} bytes`,
-  retryAfterMs: undefined,
-})

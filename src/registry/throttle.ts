@@ -1,5 +1,6 @@
 /** What layers may take of this node's network: connections, all together and to one host, bytes a second, and memory for bytes that are early. */
 import { Limiter, type Permit } from '../task/limiter.ts'
+import { Rate } from '../task/rate.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Host } from './hosts.ts'
 import { wait } from './retry.ts'
@@ -20,10 +21,6 @@ export const unlimited: TransferLimits = { maxConnections: 64, maxConnectionsPer
 export const SEGMENT = 4 * 1024 * 1024
 /** Of them at most so many are in memory, however many layers come that way. */
 const MAX_SEGMENTS = 8
-/** Shorter waits are below what timers can keep. */
-const MIN_WAIT_MS = 5
-/** What was not used in the time before may be made up for. */
-const BURST_MS = 100
 
 export class Throttle {
   readonly maxConnectionsPerLayer: number
@@ -31,12 +28,13 @@ export class Throttle {
   readonly #limits: TransferLimits
   readonly #all: Limiter
   readonly #hosts = new Map<string, Limiter>()
-  #paidUntil = 0
+  readonly #rate: Rate
 
   constructor(limits: TransferLimits) {
     this.#limits = limits
     this.maxConnectionsPerLayer = limits.maxConnectionsPerLayer
     this.#all = new Limiter(limits.maxConnections)
+    this.#rate = new Rate(limits.maxBytesPerSecond)
   }
 
   /** Waits for a connection's place. */
@@ -67,12 +65,8 @@ export class Throttle {
 
   /** Counts bytes that came; a promise where they came too fast. It resolves once the next may. */
   take(bytes: number, signal: AbortSignal): Promise<void> | undefined {
-    const { maxBytesPerSecond } = this.#limits
-    if (maxBytesPerSecond === undefined) return undefined
-    const now = performance.now()
-    this.#paidUntil = Math.max(this.#paidUntil, now - BURST_MS) + (bytes / maxBytesPerSecond) * 1000
-    const ms = this.#paidUntil - now
-    return ms < MIN_WAIT_MS ? undefined : wait(ms, signal)
+    const ms = this.#rate.spend(bytes)
+    return ms === undefined ? undefined : wait(ms, signal)
   }
 
   #at({ name }: Host): Limiter {

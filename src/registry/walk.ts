@@ -89,8 +89,7 @@ async function persist<T>(walk: Walk, host: Host, patient: boolean, ask: Ask<T>,
     if (pause !== undefined) health.pause(host, pause.ms, pause.kind)
     else if (isAnswer(trouble)) health.answered(host)
     const begun = progress.mark > atStart
-    const delayMs =
-      hasProgress && trouble.kind === 'unreachable' ? 0 : retryDelay(trouble, Math.max(tries, 1), { last: patient, begun })
+    const delayMs = retryDelay(trouble, tries, { last: patient, begun })
     const isGivenUp = delayMs === undefined || isLate || (!patient && delayMs > patienceMs)
     if (isGivenUp) {
       if (isOutage(trouble)) health.failed(host)

@@ -85,12 +85,19 @@ export async function listenUnix(server: Server, path: string, mode: number, opt
 
 /** Makes `server` accept on a socket that listens already. */
 export async function listenOn(server: Server, { fd, path }: Inherited): Promise<void> {
+  const listens = listening(server, path)
+  // Listening again sets the length of the queue, in which clients wait while no daemon runs.
+  server.listen({ fd }, backlog)
+  await listens
+}
+
+/** Resolves once it listens. Called before `listen` is, for that may fail at once. */
+async function listening(server: Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const failed = (error: NodeJS.ErrnoException) =>
     reject(new WindlassError(systemFailure('listen', error.code ?? error.message, path), error))
   server.once('error', failed)
-  // Listening again sets the length of the queue, in which clients wait while no daemon runs.
-  server.listen({ fd }, backlog, () => {
+  server.once('listening', () => {
     server.off('error', failed)
     resolve()
   })
@@ -113,15 +120,8 @@ async function clearTheWay(path: string, options: Abortable): Promise<void> {
 }
 
 /** Listens with the mode set by umask, so there is no moment in which the socket is more open than it should be. */
-function listen(server: Server, path: string, mode: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const failed = (error: NodeJS.ErrnoException) =>
-    reject(new WindlassError(systemFailure('listen', error.code ?? error.message, path), error))
-  server.once('error', failed)
-  server.once('listening', () => {
-    server.off('error', failed)
-    resolve()
-  })
+async function listen(server: Server, path: string, mode: number): Promise<void> {
+  const listens = listening(server, path)
   // The umask belongs to the whole process. `listen` binds before it returns, so nothing else runs on this thread in between.
   const before = process.umask(0o777 & ~mode)
   try {
@@ -129,7 +129,7 @@ function listen(server: Server, path: string, mode: number): Promise<void> {
   } finally {
     process.umask(before)
   }
-  return promise
+  await listens
 }
 
 const sayWhere = (path: string) => (error: NodeJS.ErrnoException) =>

@@ -5,3 +5,9 @@ export type Abortable = { readonly signal: AbortSignal }
 export interface ByteSink {
   write(chunk: Uint8Array): Promise<void> | undefined
 }
+
+/** What two have said of the same bytes: full while either is. */
+export function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Promise.all([one, other]).then(() => {})
+}

@@ -117,6 +117,8 @@ describe('waiting', () => {
     const broken = { kind: 'unreachable', result: 'reset', definite: false, cause: new Error('reset') } as const
     expect(retryDelay(broken, 4, here)).toBeGreaterThan(0)
     expect(retryDelay(broken, 5, here)).toBeUndefined()
+    // It broke while it brought something.
+    expect(retryDelay(broken, 0, here)).toBe(0)
     expect(retryDelay(broken, 2, { last: false, begun: false })).toBeUndefined()
     expect(retryDelay({ ...broken, definite: true }, 1, here)).toBeUndefined()
     expect(retryDelay({ ...broken, definite: true }, 1, { last: true, begun: true })).toBeGreaterThan(0)

@@ -46,7 +46,7 @@ describe.concurrent('a large layer from a registry that limits each connection',
     expect(longest).toBe(SEGMENT)
   })
 
-  it('takes as many connections as it may have at once', async () => {
+  it('takes as many connections as it may have at once', async ({ expect }) => {
     const { promise, resolve } = Promise.withResolvers<void>()
     await using registry = await startRegistry({ ...each, fault: inRanges(() => ({ kind: 'hold', until: promise })) })
     const fetching = fetchFrom(registry)
@@ -76,6 +76,25 @@ describe.concurrent('a large layer from a registry that limits each connection',
     const { isRight } = await fetchFrom(registry)
     expect(isRight).toBe(true)
     expect(ranges(registry).filter((range) => !closed(range))).toEqual([])
+  })
+
+  it('asks for nothing while the registry wants a pause, over none of them', async () => {
+    const asked: number[] = []
+    let pausedAt = 0
+    await using registry = await startRegistry({
+      ...each,
+      fault: inRanges((_, round) => {
+        asked.push(performance.now())
+        if (round !== 5) return undefined
+        pausedAt = performance.now()
+        return { kind: 'status', status: 503, headers: { 'retry-after': '2' } }
+      }),
+    })
+    const { isRight } = await fetchFrom(registry)
+    expect(isRight).toBe(true)
+    // What was on its way when the answer came is not counted.
+    const meanwhile = asked.filter((at) => at > pausedAt + 100 && at < pausedAt + 1_900)
+    expect(meanwhile).toEqual([])
   })
 
   it.each<[string, Fault]>([
@@ -117,7 +136,7 @@ describe.concurrent('a large layer from a registry that limits each connection',
     expect(registry.requests.filter(({ range }) => range === undefined)).toHaveLength(2)
   })
 
-  it('ends with its sink', async () => {
+  it('ends with its sink', async ({ expect }) => {
     await using registry = await startRegistry(each)
     await using client = newClient({ transfers: limits })
     let taken = 0

@@ -5,10 +5,10 @@ import type { PullStatus } from '../../pull/pull.ts'
 import type { Backend } from '../backend.ts'
 import { statusDocument } from '../documents.ts'
 import { fittedTable } from '../fit.ts'
-import { isLive } from '../io.ts'
+import { isLive, type Size } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
 import { print, streamIn } from '../output.ts'
-import { Screen } from '../progress/screen.ts'
+import { showLive } from '../progress/screen.ts'
 import type { Session } from '../session.ts'
 import { bytes, duration } from '../text.ts'
 
@@ -48,21 +48,8 @@ async function watch(session: Session, backend: Backend): Promise<void> {
 }
 
 async function watchLive({ io, signal }: Session, backend: Backend): Promise<void> {
-  let pulls: readonly PullStatus[] = []
-  using screen = new Screen(io.stdout, ({ columns }) => pullsTable(pulls, columns).trimEnd().split('\n'))
-  // Ages go on while nothing changes.
-  const clock = setInterval(() => screen.update(), 1000)
-  try {
-    await backend.watchPulls(
-      (now) => {
-        pulls = now
-        screen.update()
-      },
-      { signal },
-    )
-  } finally {
-    clearInterval(clock)
-  }
+  const draw = (pulls: readonly PullStatus[], { columns }: Size) => pullsTable(pulls, columns).trimEnd().split('\n')
+  await showLive<readonly PullStatus[]>(io.stdout, [], draw, (onChange) => backend.watchPulls(onChange, { signal }))
 }
 
 /** In a log, a table is worth its lines only when a pull came, went, or entered another phase. */
@@ -81,15 +68,14 @@ async function watchLines({ io, signal }: Session, backend: Backend): Promise<vo
 /** Where the room is bounded, figures stay and names give way. */
 export function pullsTable(pulls: readonly PullStatus[], width = Number.POSITIVE_INFINITY): string {
   const rows = pulls.map(({ id, reference, platform, phase, layers, startedAt, clients }) => {
-    const size = layers.reduce((sum, layer) => sum + layer.size, 0)
-    const done = layers.reduce((sum, layer) => sum + (layer.state === 'done' ? layer.size : Math.min(layer.bytes, layer.size)), 0)
+    const { done, of } = bytesCome(layers)
     return [
       id,
       reference,
       formatPlatform(platform),
       phase,
       layers.length === 0 ? '' : `${layers.filter(({ state }) => state === 'done').length}/${layers.length}`,
-      layers.length === 0 ? '' : `${bytes(done)} / ${bytes(size)}`,
+      layers.length === 0 ? '' : `${bytes(done)} / ${bytes(of)}`,
       duration(Math.max(0, Date.now() - startedAt.getTime())),
       counted(clients),
     ]
@@ -97,6 +83,12 @@ export function pullsTable(pulls: readonly PullStatus[], width = Number.POSITIVE
   const header = ['PULL', 'IMAGE', 'PLATFORM', 'PHASE', 'LAYERS', 'BYTES', 'AGE', 'CLIENTS']
   return fittedTable(header, rows, { width, shorten: 'IMAGE', least: 16, expendable: ['PLATFORM', 'CLIENTS', 'PULL', 'LAYERS'] })
 }
+
+/** Compressed bytes of all layers, and those that are here. */
+export const bytesCome = (layers: PullStatus['layers']): { readonly done: number; readonly of: number } => ({
+  done: layers.reduce((sum, { state, bytes, size }) => sum + (state === 'done' ? size : Math.min(bytes, size)), 0),
+  of: layers.reduce((sum, { size }) => sum + size, 0),
+})
 
 /** `cri ×3, cli`. */
 function counted(clients: readonly string[]): string {

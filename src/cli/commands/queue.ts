@@ -1,15 +1,16 @@
 /** `queue`: what this node has to pull, for whom, in which order, and why some of it has not come. */
 import type { Command } from 'commander'
-import type { PullStatus } from '../../pull/pull.ts'
+import { isAwaited, type PullStatus } from '../../pull/pull.ts'
 import type { QueuedImage } from '../../pull/queue.ts'
 import type { Backend, NodeQueue } from '../backend.ts'
 import { fittedTable } from '../fit.ts'
-import { isLive, sizeOf } from '../io.ts'
+import { isLive, type Size, sizeOf } from '../io.ts'
 import { type Options, switchOption } from '../options.ts'
 import { print, streamIn } from '../output.ts'
-import { Screen } from '../progress/screen.ts'
+import { showLive } from '../progress/screen.ts'
 import type { Session } from '../session.ts'
 import { bytes, duration, plural, printable, reasonBeside } from '../text.ts'
+import { bytesCome } from './ps.ts'
 
 export function addQueue(program: Command, session: Session): void {
   program
@@ -60,21 +61,8 @@ async function watch(session: Session, backend: Backend, all: boolean): Promise<
 }
 
 async function watchLive({ io, signal }: Session, backend: Backend, all: boolean): Promise<void> {
-  let queue: NodeQueue = { pulls: [] }
-  using screen = new Screen(io.stdout, ({ columns }) => queueForPeople(queue, all, columns).trimEnd().split('\n'))
-  // Times go on while nothing changes.
-  const clock = setInterval(() => screen.update(), 1000)
-  try {
-    await backend.watchQueue(
-      (now) => {
-        queue = now
-        screen.update()
-      },
-      { signal },
-    )
-  } finally {
-    clearInterval(clock)
-  }
+  const draw = (queue: NodeQueue, { columns }: Size) => queueForPeople(queue, all, columns).trimEnd().split('\n')
+  await showLive<NodeQueue>(io.stdout, { pulls: [] }, draw, (onChange) => backend.watchQueue(onChange, { signal }))
 }
 
 /** One line of the queue. `for`: `pod`, `list NAME`, or who else asked, each once for each. */
@@ -94,7 +82,7 @@ type Row = {
 /** A pull that lists alone want is their image's line; one that somebody waits for has a line of its own. */
 function rowsOf({ pulls, declared }: NodeQueue, all: boolean): readonly Row[] {
   const images = declared?.images ?? []
-  const awaited = pulls.filter(({ clients }) => clients.some((client) => client !== 'prepull'))
+  const awaited = pulls.filter(isAwaited)
   const listsOf = (reference: string): readonly string[] =>
     images.filter(({ name, state }) => name === reference && state.kind === 'pulling').map(({ list }) => `list ${list}`)
   const urgent = awaited.map(({ reference, phase, clients, layers, startedAt }): Row => {
@@ -126,11 +114,7 @@ function detailsOf(state: QueuedImage['state']): Partial<Row> {
   }
 }
 
-function bytesOf(layers: PullStatus['layers']): Pick<Row, 'bytes'> {
-  if (layers.length === 0) return {}
-  const done = layers.reduce((sum, layer) => sum + (layer.state === 'done' ? layer.size : Math.min(layer.bytes, layer.size)), 0)
-  return { bytes: { done, of: layers.reduce((sum, { size }) => sum + size, 0) } }
-}
+const bytesOf = (layers: PullStatus['layers']): Pick<Row, 'bytes'> => (layers.length === 0 ? {} : { bytes: bytesCome(layers) })
 
 const queueDocument = (queue: NodeQueue, all: boolean) => ({
   images: rowsOf(queue, all).map(({ failed, ...row }) => ({ ...row, ...failed })),
@@ -139,7 +123,7 @@ const queueDocument = (queue: NodeQueue, all: boolean) => ({
   problems: queue.declared?.problems ?? [],
 })
 
-export function queueForPeople(queue: NodeQueue, all: boolean, width: number): string {
+function queueForPeople(queue: NodeQueue, all: boolean, width: number): string {
   const rows = rowsOf(queue, all).map(({ image, state, for: whom, priority, bytes: come, next, failed, isProtected }) => [
     image,
     isProtected === false ? 'unprotected' : state,

@@ -68,6 +68,29 @@ export class Screen implements Disposable {
   }
 }
 
+/** How often what nobody tells of, the time, is looked at. */
+const CLOCK_MS = 1_000
+
+/** Shows what `watch` tells of, from `first` on, until that ends. */
+export async function showLive<T>(
+  output: Output,
+  first: T,
+  draw: (now: T, size: Size) => readonly string[],
+  watch: (onChange: (now: T) => void) => Promise<void>,
+): Promise<void> {
+  let now = first
+  using screen = new Screen(output, (size) => draw(now, size))
+  const clock = setInterval(() => screen.update(), CLOCK_MS)
+  try {
+    await watch((next) => {
+      now = next
+      screen.update()
+    })
+  } finally {
+    clearInterval(clock)
+  }
+}
+
 /** Cuts a line to `width` characters, colours not counted and closed. */
 export function clip(line: string, width: number): string {
   let room = width

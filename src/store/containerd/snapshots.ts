@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { fail, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, hexOf, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
 import type { Info__Output } from '../../rpc/generated/containerd/services/snapshots/v1/Info.ts'
+import { diffId } from '../common/schemas.ts'
 import type { Thread } from '../common/thread.ts'
 import type { UnpackedFacts } from '../facts.ts'
 import type { StoredLayer } from '../store.ts'
@@ -196,7 +197,7 @@ const madeAt = ({ createdAt }: Info__Output): string => `${createdAt?.seconds}.$
 
 const count = z.int().nonnegative()
 const labelled = z.object({
-  diffId: z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value)),
+  diffId,
   diffSize: count,
   entries: count,
   whiteouts: count,

@@ -6,11 +6,12 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { asWindlassError, failureOf } from '../../failure/failure.ts'
-import { type Digest, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { Limiter } from '../../task/limiter.ts'
 import type { StoreLog } from '../common/log.ts'
 import { receiptsJson, receiptsSchema } from '../common/receipts-text.ts'
 import { WITHDRAWN } from '../common/root.ts'
+import { digest, layerId, platform } from '../common/schemas.ts'
 import type { Receipts } from '../receipts.ts'
 import type { WithdrawnImage } from '../store.ts'
 
@@ -31,15 +32,7 @@ export type Withdrawal = {
 /** Who has not missed an image for so long does not want it back. */
 const LIFETIME_MS = 7 * 24 * 3_600_000
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value))
-const layerId = z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value))
 const names = z.array(z.string())
-const platform = z.object({
-  os: z.string(),
-  architecture: z.string(),
-  variant: z.string().exactOptional(),
-  osVersion: z.string().exactOptional(),
-})
 const withdrawal = z.object({
   image: z.object({ id: digest, tags: names, digests: names, layerIds: z.array(layerId), platform }),
   records: z.array(

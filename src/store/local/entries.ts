@@ -134,7 +134,7 @@ export const bigDataFile = (key: string): string => (/^[.0-9a-z]+$/.test(key) ? 
  * When the image was made, as its config says; containers/storage, too, takes the time of the pull where it does not say. Go parses the
  * field strictly (time.RFC3339) and fails with the whole file, so what is not quite such a time is taken for none.
  */
-export function createdOf({ config, pulledAt }: Pick<ImageRecord, 'config' | 'pulledAt'>): string {
+function createdOf({ config, pulledAt }: Pick<ImageRecord, 'config' | 'pulledAt'>): string {
   const { created = '' } = config
   return isGoTime(created) ? created : pulledAt.toISOString()
 }

@@ -1,7 +1,8 @@
 /** What the database keeps, as values; rows become values here and nowhere else, and only if they are what they must be. */
 import { z } from 'zod'
-import { type DiffId, type Digest, isDigest, isLayerId, type LayerId } from '../../oci/digest.ts'
+import type { DiffId, Digest, LayerId } from '../../oci/digest.ts'
 import type { Descriptor, ImageConfig } from '../../oci/oci.ts'
+import { diffId, digest, layerId, platform } from '../common/schemas.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
 import type { Pin } from '../pins.ts'
 import type { StoredImage } from '../store.ts'
@@ -29,9 +30,6 @@ export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 's
 /** All names of one image, newest last. */
 export type ImageNames = { readonly image: Digest; readonly tags: readonly string[]; readonly digests: readonly string[] }
 
-const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a digest')
-const diffId = z.custom<DiffId>((value) => typeof value === 'string' && isDigest(value), 'not a diffID')
-const layerId = z.custom<LayerId>((value) => typeof value === 'string' && isLayerId(value), 'not a layer id')
 const count = z.int().nonnegative()
 const bytes = z.instanceof(Uint8Array)
 const time = z.int().transform((ms) => new Date(ms))
@@ -49,13 +47,6 @@ const json = <T extends z.ZodType>(schema: T) =>
       }
     })
     .pipe(schema)
-
-const platform = z.object({
-  os: z.string(),
-  architecture: z.string(),
-  variant: z.string().exactOptional(),
-  osVersion: z.string().exactOptional(),
-})
 
 const descriptor = z.object({
   mediaType: z.string(),
