@@ -6,8 +6,11 @@ import type { Share } from '../sys/cgroup.ts'
 const DAEMON = 128 * 2 ** 20
 const EXTRACTOR = 96 * 2 ** 20
 
-/** One more than there are CPUs: while one worker waits for bytes, another uses its core. No more than there is memory for, and always one. */
+/**
+ * As many as there are CPUs: with one more they are in each other's way (bench/NOTES.md). On one CPU two, so that one can stand still for a
+ * pod's pull, or wait for bytes. No more than there is memory for, and always one.
+ */
 export function workersFor({ unpackWorkers }: Pick<Config, 'unpackWorkers'>, { cpus, memory }: Share): number {
   if (unpackWorkers > 0) return unpackWorkers
-  return Math.max(1, Math.min(Math.ceil(cpus) + 1, Math.floor((memory - DAEMON) / EXTRACTOR)))
+  return Math.max(1, Math.min(Math.max(2, Math.ceil(cpus)), Math.floor((memory - DAEMON) / EXTRACTOR)))
 }

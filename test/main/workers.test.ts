@@ -6,8 +6,10 @@ const MIB = 2 ** 20
 describe('workers', () => {
   const of = (cpus: number, mib: number, unpackWorkers = 0): number => workersFor({ unpackWorkers }, { cpus, memory: mib * MIB })
 
-  it('are one more than CPUs, as many as there is memory for, and as many as are asked for', () => {
-    expect(of(2, 24_000)).toBe(3)
+  it('are as many as CPUs, two on one, no more than there is memory for, and as many as are asked for', () => {
+    expect(of(8, 24_000)).toBe(8)
+    expect(of(2, 24_000)).toBe(2)
+    expect(of(1, 24_000)).toBe(2)
     expect(of(0.5, 384)).toBe(2)
     expect(of(16, 384)).toBe(2)
     expect(of(16, 100)).toBe(1)
