@@ -34,8 +34,6 @@ export const createUnpacker = (options: UnpackerOptions): Unpacker & Verifier =>
 
 /** How long after the last job idle processes stay for the next. */
 const IDLE_MS = 30_000
-/** How often this process, too, gives back what it needed once while they are there: a millisecond each time. */
-const SHRINK_MS = 250
 
 class Pool implements Unpacker, Verifier {
   readonly #options: UnpackerOptions
@@ -47,7 +45,6 @@ class Pool implements Unpacker, Verifier {
   readonly #warden: Warden
   readonly #guests: Guests
   #resting: NodeJS.Timeout | undefined
-  #shrinking: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: UnpackerOptions) {
@@ -99,7 +96,6 @@ class Pool implements Unpacker, Verifier {
     for (let i = 0; i < this.#options.workers; i++)
       permits.push(await this.#limiter.acquire({ signal: new AbortController().signal }))
     clearTimeout(this.#resting)
-    clearInterval(this.#shrinking)
     await Promise.all([...this.#all].map((extractor) => extractor.close()))
     await this.#guests[Symbol.asyncDispose]()
     await this.#warden[Symbol.asyncDispose]()
@@ -107,7 +103,6 @@ class Pool implements Unpacker, Verifier {
 
   /** The one used last, or a new one: the others may go in peace. */
   #take(): Extractor {
-    this.#shrinking ??= setInterval(shrink, SHRINK_MS).unref()
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.isAlive) return idle
       this.#all.delete(idle)
@@ -140,8 +135,6 @@ class Pool implements Unpacker, Verifier {
     for (const extractor of this.#idle.splice(0)) {
       void extractor.close().then(() => this.#all.delete(extractor))
     }
-    clearInterval(this.#shrinking)
-    this.#shrinking = undefined
     shrink()
   }
 }

@@ -53,13 +53,15 @@ export function isZero(record: Buffer): boolean {
 function verifyChecksum(record: Buffer): void {
   const want = numeric(record, CHECKSUM.start, CHECKSUM.end, 'checksum')
   let unsigned = 0
+  for (let at = 0; at < 512; at++) unsigned += record[at] ?? 0
   let signed = 0
+  for (let at = CHECKSUM.start; at < CHECKSUM.end; at++) unsigned += SPACE - (record[at] ?? 0)
+  if (want === unsigned) return
   for (let at = 0; at < 512; at++) {
     const byte = at >= CHECKSUM.start && at < CHECKSUM.end ? SPACE : (record[at] ?? 0)
-    unsigned += byte
     signed += byte < 128 ? byte : byte - 256
   }
-  if (want !== unsigned && want !== signed) throw new BadTar('the header checksum is wrong')
+  if (want !== signed) throw new BadTar('the header checksum is wrong')
 }
 
 /** star archives end the record with "tar\0" and keep times behind a shorter prefix. */

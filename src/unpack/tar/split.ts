@@ -6,8 +6,8 @@
 
 import { isUtf8 } from 'node:buffer'
 import { writeSync } from 'node:fs'
-import { gzipSync } from 'node:zlib'
 import type { TarEntry } from './entry.ts'
+import { createGzip } from './gzip.ts'
 import type { RawSink } from './reader.ts'
 
 /** Lines are compressed and written in pieces of this size; each becomes a gzip member of its own. */
@@ -22,9 +22,10 @@ export class TarSplitWriter implements RawSink {
   readonly #fd: number
   #segment = Buffer.allocUnsafe(2 ** 14)
   #used = 0
-  #lines: string[] = []
-  #linesSize = 0
+  #lines = Buffer.allocUnsafe(2 * FLUSH)
+  #linesUsed = 0
   #position = 0
+  readonly #gzip = createGzip()
 
   /** `fd` is written to and stays open. */
   constructor(fd: number) {
@@ -43,7 +44,8 @@ export class TarSplitWriter implements RawSink {
     const size = crc64 === undefined ? '' : `,"size":${entry.size}`
     const payload = crc64 === undefined ? 'null' : `"${crc64}"`
     this.#endSegment()
-    this.#line(`{"type":${FILE},${nameField(entry.name)}${size},"payload":${payload},"position":${this.#position++}}\n`)
+    this.#add(`{"type":${FILE},${nameField(entry.name)}${size},"payload":${payload},"position":${this.#position++}}\n`, 'utf8')
+    this.#flushIfFull()
   }
 
   /** Writes what is left. */
@@ -62,24 +64,33 @@ export class TarSplitWriter implements RawSink {
 
   #endSegment(): void {
     if (this.#used === 0) return
-    this.#line(
-      `{"type":${SEGMENT},"payload":"${this.#segment.toString('base64', 0, this.#used)}","position":${this.#position++}}\n`,
-    )
+    this.#add(`{"type":${SEGMENT},"payload":"`, 'latin1')
+    this.#add(this.#segment.toString('base64', 0, this.#used), 'latin1')
+    this.#add(`","position":${this.#position++}}\n`, 'latin1')
     this.#used = 0
+    this.#flushIfFull()
   }
 
-  #line(line: string): void {
-    this.#lines.push(line)
-    this.#linesSize += line.length
-    if (this.#linesSize >= FLUSH) this.#flush()
+  /** Straight into its place: of a layer of small files these are more bytes than their content. */
+  #add(text: string, encoding: 'latin1' | 'utf8'): void {
+    const most = this.#linesUsed + text.length * (encoding === 'utf8' ? 3 : 1)
+    if (most > this.#lines.length) {
+      const grown = Buffer.allocUnsafe(Math.max(most, 2 * this.#lines.length))
+      this.#lines.copy(grown, 0, 0, this.#linesUsed)
+      this.#lines = grown
+    }
+    this.#linesUsed += this.#lines.write(text, this.#linesUsed, encoding)
+  }
+
+  #flushIfFull(): void {
+    if (this.#linesUsed >= FLUSH) this.#flush()
   }
 
   #flush(): void {
-    if (this.#linesSize === 0 && this.#position > 0) return
-    const member = gzipSync(this.#lines.join(''), { level: 1 })
+    if (this.#linesUsed === 0 && this.#position > 0) return
+    const member = this.#gzip(this.#lines.subarray(0, this.#linesUsed))
     for (let at = 0; at < member.length; ) at += writeSync(this.#fd, member, at)
-    this.#lines = []
-    this.#linesSize = 0
+    this.#linesUsed = 0
   }
 }
 
