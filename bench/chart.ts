@@ -14,9 +14,10 @@ const GAP = 22
 
 const escaped = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 
-export function svg(width: number, height: number, parts: readonly string[]): string {
+export function svg(title: string, width: number, height: number, parts: readonly string[]): string {
   const style = 'text{font:12px sans-serif;fill:#333}.title{font-weight:bold}.axis{stroke:#ccc}'
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+<title>${escaped(title)}</title>
 <style>${style}</style>
 <rect width="${width}" height="${height}" fill="#fff"/>
 ${parts.join('\n')}
@@ -43,7 +44,7 @@ export function barChart(title: string, groups: readonly BarGroup[]): string {
     }
     y += GAP
   }
-  return svg(WIDTH, y, parts)
+  return svg(title, WIDTH, y, parts)
 }
 
 /** One curve of a log-log plot. */

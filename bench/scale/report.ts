@@ -59,5 +59,10 @@ export function picture(lines: readonly Line[]): string {
     const place = [(at % 2) * plotSize.width, Math.floor(at / 2) * plotSize.height] as const
     return logLogPlot(curve.name, [curve.unit, 'seconds'], own, place)
   })
-  return svg(2 * plotSize.width, Math.ceil(curves.length / 2) * plotSize.height, plots)
+  return svg(
+    'How long things take as there is more of them',
+    2 * plotSize.width,
+    Math.ceil(curves.length / 2) * plotSize.height,
+    plots,
+  )
 }
