@@ -44,57 +44,57 @@ describe('a daemon that is told to stop while it pulls', () => {
 })
 
 describe('disks that are full, calls that fail, removals in between (more of each: npm run crash)', () => {
-  it.skipIf(lacking('root')).each(['bytes', 'inodes'] as const)('too few %s, four times', async (what) => {
-    const tally = await runFull(4, 1, what, { signal: new AbortController().signal })
+  it.skipIf(lacking('root')).each(['bytes', 'inodes'] as const)('too few %s, eight times', async (what) => {
+    const tally = await runFull(8, 1, what, { signal: new AbortController().signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
-  it.skipIf(noDisks || lacking('mkfs.btrfs'))('a quota, three times', { timeout: 120_000 }, async ({ signal }) => {
-    const tally = await runFull(3, 1, 'quota', { signal })
+  it.skipIf(noDisks || lacking('mkfs.btrfs'))('a quota, six times', { timeout: 120_000 }, async ({ signal }) => {
+    const tally = await runFull(6, 1, 'quota', { signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
-  it.skipIf(noDisks || lacking('strace'))('two failing calls', { timeout: 300_000 }, async ({ signal }) => {
-    const tally = await runFailures(2, 3, { signal })
+  it.skipIf(noDisks || lacking('strace'))('four failing calls', { timeout: 300_000 }, async ({ signal }) => {
+    const tally = await runFailures(4, 3, { signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 
-  it.skipIf(lacking('root'))('30 rounds of removals against pulls', { timeout: 120_000 }, async ({ signal }) => {
-    const tally = await runRaces(30, 1, { signal })
+  it.skipIf(lacking('root'))('50 rounds of removals against pulls', { timeout: 120_000 }, async ({ signal }) => {
+    const tally = await runRaces(50, 1, { signal })
     expect(isClean(tally), table([tally])).toBe(true)
   })
 })
 
 describe('what was answered as pulled is there with every byte', () => {
-  it.skipIf(lacking('root'))('after 8 kills', { timeout: 300_000 }, async ({ signal }) => {
-    const tally = await runKills(8, 1, { signal })
+  it.skipIf(lacking('root'))('after 25 kills', { timeout: 300_000 }, async ({ signal }) => {
+    const tally = await runKills(25, 1, { signal })
     expect(isClean(tally), table([tally])).toBe(true)
-    expect([tally.runs, tally.images > 8]).toEqual([8, true])
+    expect([tally.runs, tally.images > 25]).toEqual([25, true])
   })
 
-  it.skipIf(noDisks)('after 5 power cuts', { timeout: 300_000 }, async ({ signal }) => {
-    const tally = await runCuts(5, 1, { signal })
+  it.skipIf(noDisks)('after 10 power cuts', { timeout: 300_000 }, async ({ signal }) => {
+    const tally = await runCuts(10, 1, { signal })
     expect(isClean(tally), table([tally])).toBe(true)
-    expect([tally.runs, tally.images > 5]).toEqual([5, true])
+    expect([tally.runs, tally.images > 10]).toEqual([10, true])
   })
 
   it.skipIf(lacking('root', 'containerd'))(
-    'after 4 kills of it, of containerd, or of both',
+    'after 8 kills of it, of containerd, or of both',
     { timeout: 300_000 },
     async ({ signal }) => {
-      const tally = await runKills(4, 1, { signal, beside: true })
+      const tally = await runKills(8, 1, { signal, beside: true })
       expect(isClean(tally), table([tally])).toBe(true)
-      expect([tally.runs, tally.images > 4]).toEqual([4, true])
+      expect([tally.runs, tally.images > 8]).toEqual([8, true])
     },
   )
 
   it.skipIf(noDisks || lacking('containerd'))(
-    'after 3 power cuts beside containerd',
+    'after 6 power cuts beside containerd',
     { timeout: 300_000 },
     async ({ signal }) => {
-      const tally = await runCuts(3, 5, { signal, beside: true })
+      const tally = await runCuts(6, 5, { signal, beside: true })
       expect(isClean(tally), table([tally])).toBe(true)
-      expect([tally.runs, tally.images > 3]).toEqual([3, true])
+      expect([tally.runs, tally.images > 6]).toEqual([6, true])
     },
   )
 

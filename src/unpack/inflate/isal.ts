@@ -1,6 +1,7 @@
 /** Raw deflate through ISA-L (libisal.so.2), where it is installed. */
 import { crc32, deflateRawSync } from 'node:zlib'
 import koffi from 'koffi'
+import { openIsal } from '../isal.ts'
 import type { DeflateEngine, InflateStep } from './engine.ts'
 import { CorruptStream } from './inflate.ts'
 
@@ -23,10 +24,10 @@ const GZIP_NO_HEADER = 2
 export type Library = { init(state: Uint8Array): void; reset(state: Uint8Array): void; inflate(state: Uint8Array): number }
 let loaded: Library | null | undefined
 
-/** The library, or undefined where it is missing. `WINDLASS_NO_ISAL=1` pretends it is. */
+/** Its inflater, or undefined where it is missing. */
 export function isalLibrary(): Library | undefined {
   if (loaded === undefined) {
-    loaded = process.env.WINDLASS_NO_ISAL === '1' ? null : open()
+    loaded = open()
     // The offsets below are those of the ABI we know; a library laid out otherwise is not used.
     if (loaded !== null && !understands(loaded)) loaded = null
   }
@@ -45,16 +46,12 @@ function understands(library: Library): boolean {
 }
 
 function open(): Library | null {
-  try {
-    const isal = koffi.load('libisal.so.2')
-    return {
-      init: isal.func('isal_inflate_init', 'void', ['void *']),
-      reset: isal.func('isal_inflate_reset', 'void', ['void *']),
-      inflate: isal.func('isal_inflate', 'int', ['void *']),
-    }
-  } catch {
-    // Not installed: zlib does the same, more slowly.
-    return null
+  const isal = openIsal()
+  if (isal === undefined) return null
+  return {
+    init: isal.func('isal_inflate_init', 'void', ['void *']),
+    reset: isal.func('isal_inflate_reset', 'void', ['void *']),
+    inflate: isal.func('isal_inflate', 'int', ['void *']),
   }
 }
 

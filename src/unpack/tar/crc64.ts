@@ -2,23 +2,17 @@
  * CRC-64/GO-ISO, which tar-split keeps of every file: through libisal where it is, else 32 bits at a time without a table. Both the
  * register's start and its end are inverted.
  */
-import koffi from 'koffi'
+import { openIsal } from '../isal.ts'
 
 type Update = (state: Crc64State, bytes: Buffer) => void
 /** The inverted register in two halves. */
 type Crc64State = { low: number; high: number }
 
-const native = openNative()
-
-function openNative(): ((seed: bigint, bytes: Buffer, length: number) => bigint | number) | undefined {
-  if (process.env.WINDLASS_NO_ISAL === '1') return undefined
-  try {
-    return koffi.load('libisal.so.2').func('crc64_iso_refl', 'uint64', ['uint64', 'void *', 'uint64'])
-  } catch {
-    // Not installed: the portable way gives the same.
-    return undefined
-  }
-}
+const native: ((seed: bigint, bytes: Buffer, length: number) => bigint | number) | undefined = openIsal()?.func(
+  'crc64_iso_refl',
+  'uint64',
+  ['uint64', 'void *', 'uint64'],
+)
 
 /** Folds one 32-bit word into the register: x⁶⁴ + x⁴ + x³ + x + 1, reflected. */
 const portable: Update = (state, bytes) => {

@@ -4,6 +4,7 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import koffi from 'koffi'
+import { openIsal } from '../isal.ts'
 
 /** Makes one gzip member, which stays valid until the next call. */
 export type Gzip = (bytes: Uint8Array) => Uint8Array
@@ -29,9 +30,9 @@ const mostOf = (length: number): number => length + (length >> 12) + 1024
 
 const zlibGzip: Gzip = (bytes) => gzipSync(bytes, { level: 1 })
 
-/** The fastest there is. `WINDLASS_NO_ISAL=1` pretends that the library is missing. */
+/** The fastest there is. */
 export function createGzip(): Gzip {
-  const library = process.env.WINDLASS_NO_ISAL === '1' ? undefined : open()
+  const library = open()
   if (library === undefined) return zlibGzip
   const gzip = isalGzip(library)
   // The offsets above are those of the ABI we know; a library laid out otherwise is not used.
@@ -40,15 +41,11 @@ export function createGzip(): Gzip {
 }
 
 function open(): Library | undefined {
-  try {
-    const isal = koffi.load('libisal.so.2')
-    return {
-      init: isal.func('isal_deflate_stateless_init', 'void', ['void *']),
-      deflate: isal.func('isal_deflate_stateless', 'int', ['void *']),
-    }
-  } catch {
-    // Not installed: zlib does the same, more slowly.
-    return undefined
+  const isal = openIsal()
+  if (isal === undefined) return undefined
+  return {
+    init: isal.func('isal_deflate_stateless_init', 'void', ['void *']),
+    deflate: isal.func('isal_deflate_stateless', 'int', ['void *']),
   }
 }
 
