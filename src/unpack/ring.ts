@@ -34,6 +34,8 @@ export class RingWriter {
   readonly #data: Uint8Array
   #written = 0
   #blockedMs = 0
+  /** Bytes of a `write` that are not in the ring yet. */
+  #waiting = 0
   #closed = true
   #unmapped = false
   #room: (() => void) | undefined
@@ -55,6 +57,7 @@ export class RingWriter {
     this.#control[READ] = start
     this.#written = start
     this.#blockedMs = 0
+    this.#waiting = 0
     this.#asked = 0
     this.#closed = false
   }
@@ -64,9 +67,9 @@ export class RingWriter {
     return this.#blockedMs
   }
 
-  /** How many bytes the reader has not taken yet: by its own word, and no more than the ring holds. */
+  /** How many bytes the reader has not taken yet: by its own word, no more than the ring holds and what waits to get in. */
   get unread(): number {
-    return this.#unmapped ? 0 : CAPACITY - this.#free()
+    return this.#unmapped ? 0 : CAPACITY - this.#free() + this.#waiting
   }
 
   /** How many bytes the reader says it is through with: its own word, for whoever watches. */
@@ -110,6 +113,7 @@ export class RingWriter {
     // The chunk is the network client's memory, valid only until `write` returns: what waits is a copy.
     let rest = Uint8Array.from(chunk)
     const start = performance.now()
+    this.#waiting = rest.length
     while (rest.length > 0 && !this.#closed) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#room = resolve
@@ -120,7 +124,9 @@ export class RingWriter {
       if (this.#closed) break
       Atomics.store(this.#control, WRITER_WAITS, 0)
       rest = rest.subarray(this.#copy(rest))
+      this.#waiting = rest.length
     }
+    this.#waiting = 0
     this.#blockedMs += performance.now() - start
   }
 

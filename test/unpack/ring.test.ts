@@ -59,6 +59,26 @@ describe('the ring', () => {
     expect(both.writer.unread).toBe(CAPACITY)
   })
 
+  it('counts as unread what of a chunk did not fit', async () => {
+    using both = ring()
+    const pending = both.writer.write(new Uint8Array(CAPACITY + 1000))
+    expect(both.writer.unread).toBe(CAPACITY + 1000)
+    let told = both.told()
+    let before = both.writer.unread
+    while (told === 0) {
+      both.reader.next()
+      told = both.told()
+      expect(both.writer.unread).toBeLessThanOrEqual(before)
+      before = both.writer.unread
+    }
+    await soon(pending)
+    expect(both.writer.unread).toBe(before)
+    both.writer.write(new Uint8Array(CAPACITY))
+    both.writer.abort()
+    await new Promise(setImmediate)
+    expect(both.writer.unread).toBeLessThanOrEqual(CAPACITY)
+  })
+
   it('tells the writer once half of it is free', async () => {
     using both = ring()
     const pending = both.writer.write(new Uint8Array(CAPACITY + 1000))
