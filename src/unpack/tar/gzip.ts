@@ -6,9 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import koffi from 'koffi'
 import { openIsal } from '../isal.ts'
 
-/** Makes one gzip member, which stays valid until the next call. */
-export type Gzip = (bytes: Uint8Array) => Uint8Array
-
+type Gzip = (bytes: Uint8Array) => Uint8Array
 type Library = { init(stream: Uint8Array): void; deflate(stream: Uint8Array): number }
 
 // struct isal_zstream (isa-l/igzip_lib.h, ABI 2); with its window and tables about 84 KiB, of which we allocate more than any 2.x needs.
@@ -30,8 +28,15 @@ const mostOf = (length: number): number => length + (length >> 12) + 1024
 
 const zlibGzip: Gzip = (bytes) => gzipSync(bytes, { level: 1 })
 
-/** The fastest there is. */
-export function createGzip(): Gzip {
+let chosen: Gzip | undefined
+
+/** One gzip member, which stays valid until the next call. */
+export function gzip(bytes: Uint8Array): Uint8Array {
+  chosen ??= choose()
+  return chosen(bytes)
+}
+
+function choose(): Gzip {
   const library = open()
   if (library === undefined) return zlibGzip
   const gzip = isalGzip(library)

@@ -54,9 +54,9 @@ function verifyChecksum(record: Buffer): void {
   const want = numeric(record, CHECKSUM.start, CHECKSUM.end, 'checksum')
   let unsigned = 0
   for (let at = 0; at < 512; at++) unsigned += record[at] ?? 0
-  let signed = 0
   for (let at = CHECKSUM.start; at < CHECKSUM.end; at++) unsigned += SPACE - (record[at] ?? 0)
   if (want === unsigned) return
+  let signed = 0
   for (let at = 0; at < 512; at++) {
     const byte = at >= CHECKSUM.start && at < CHECKSUM.end ? SPACE : (record[at] ?? 0)
     signed += byte < 128 ? byte : byte - 256

@@ -7,7 +7,7 @@
 import { isUtf8 } from 'node:buffer'
 import { writeSync } from 'node:fs'
 import type { TarEntry } from './entry.ts'
-import { createGzip } from './gzip.ts'
+import { gzip } from './gzip.ts'
 import type { RawSink } from './reader.ts'
 
 /** Lines are compressed and written in pieces of this size; each becomes a gzip member of its own. */
@@ -25,7 +25,6 @@ export class TarSplitWriter implements RawSink {
   #lines = Buffer.allocUnsafe(2 * FLUSH)
   #linesUsed = 0
   #position = 0
-  readonly #gzip = createGzip()
 
   /** `fd` is written to and stays open. */
   constructor(fd: number) {
@@ -88,7 +87,7 @@ export class TarSplitWriter implements RawSink {
 
   #flush(): void {
     if (this.#linesUsed === 0 && this.#position > 0) return
-    const member = this.#gzip(this.#lines.subarray(0, this.#linesUsed))
+    const member = gzip(this.#lines.subarray(0, this.#linesUsed))
     for (let at = 0; at < member.length; ) at += writeSync(this.#fd, member, at)
     this.#linesUsed = 0
   }
