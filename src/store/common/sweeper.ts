@@ -35,7 +35,7 @@ export class Sweeper implements AsyncDisposable {
   async discard(dir: string): Promise<void> {
     this.#left.add(dir)
     await this.#move()
-    this.sweepLater()
+    this.#unawaited(() => this.sweep())
   }
 
   /** Removes what is in the trash now. Throws system. */
@@ -47,10 +47,15 @@ export class Sweeper implements AsyncDisposable {
     return swept
   }
 
-  /** The same, while nobody waits: a failure is only logged, and tried again later. After the end, the next start does. */
+  /** The same, while nobody waits, and of what could not be moved there before: whoever removes something may have made room for it. */
   sweepLater(): void {
+    this.#unawaited(() => (this.#left.size === 0 ? this.sweep() : this.#moveAndSweep()))
+  }
+
+  /** A failure is only logged, and tried again later. After the end, the next start does. */
+  #unawaited(work: () => Promise<unknown>): void {
     if (this.#ended) return
-    this.sweep().catch((error) => {
+    work().catch((error) => {
       this.#log.error({ failure: failureOf(error) }, 'the trash could not be emptied')
       this.#tryAgain()
     })
@@ -70,6 +75,12 @@ export class Sweeper implements AsyncDisposable {
       this.#janitor = undefined
       void janitor?.[Symbol.asyncDispose]()
     }, IDLE_MS).unref()
+  }
+
+  #moveAndSweep(): Promise<unknown> {
+    const swept = this.#move().then(() => this.#ended || this.sweep())
+    this.#last = swept.catch(() => false)
+    return swept
   }
 
   async #move(): Promise<void> {
@@ -92,7 +103,7 @@ export class Sweeper implements AsyncDisposable {
     if (this.#ended) return
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined
-      void this.#move().then(() => this.sweepLater())
+      this.sweepLater()
     }, RETRY_MS).unref()
   }
 

@@ -1,5 +1,5 @@
 /** What is thrown away goes out of the way at once; where the file system refuses that, it goes later. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,16 @@ import { lacking } from '../../integration/lacking.ts'
 import { mounted } from '../../integration/process.ts'
 import { recordingLog } from '../local/place.ts'
 
-it.skipIf(lacking('root'))('a directory that cannot be moved now goes with the next one that is thrown away', async () => {
+it.skipIf(lacking('root')).each([
+  ['that is thrown away', (sweeper: Sweeper, next: string) => sweeper.discard(next)],
+  [
+    'that another thread has put into the trash',
+    async (sweeper: Sweeper, next: string, trash: string) => {
+      renameSync(next, join(trash, 'next'))
+      sweeper.sweepLater()
+    },
+  ],
+] as const)('a directory that cannot be moved now goes with the next one %s', async (_, throwAway) => {
   await using top = await mkdtempDisposable(join(tmpdir(), 'windlass-sweeper-'))
   const [trash, busy, next] = ['trash', 'busy', 'next'].map((name) => join(top.path, name)) as [string, string, string]
   for (const dir of [trash, busy, next]) mkdirSync(dir)
@@ -21,7 +30,7 @@ it.skipIf(lacking('root'))('a directory that cannot be moved now goes with the n
     await sweeper.discard(busy)
     expect(existsSync(busy)).toBe(true)
   }
-  await sweeper.discard(next)
+  await throwAway(sweeper, next, trash)
   await sweeper.idle()
   expect(readdirSync(top.path)).toEqual(['trash'])
   expect(readdirSync(trash)).toEqual([])
