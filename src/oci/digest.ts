@@ -1,5 +1,5 @@
 /** Digests and the names derived from them. A `Digest` is made by `parseDigest` or `sha256`, nowhere else. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { fail } from '../failure/failure.ts'
 
 declare const brand: unique symbol
@@ -27,7 +27,7 @@ export function parseDigest(text: string, what = 'digest'): Digest {
 export const parseDiffId = (text: string): DiffId => parseDigest(text, 'diffID') as DiffId
 
 /** The digest of `bytes`. */
-export const sha256 = (bytes: Uint8Array | string): Digest => digestOfHex(createHash('sha256').update(bytes).digest('hex'))
+export const sha256 = (bytes: Uint8Array | string): Digest => digestOfHex(hash('sha256', bytes))
 
 /** The digest with this hex part, as a finished hash gives it. */
 export const digestOfHex = (hex: string): Digest => parseDigest(`sha256:${hex}`)

@@ -21,7 +21,7 @@ export function readRegular(path: string, maxBytes: number): RegularFile {
     try {
       const status = fstatSync(fd)
       if (!status.isFile()) return refused(`it is ${kindOf(status)}, not a regular file`)
-      const bytes = readAll(fd, maxBytes)
+      const bytes = readAll(fd, status.size, maxBytes)
       return bytes === undefined ? refused(`it is larger than ${maxBytes} bytes`) : { kind: 'read', bytes }
     } finally {
       closeSync(fd)
@@ -37,13 +37,16 @@ export function readRegular(path: string, maxBytes: number): RegularFile {
 
 const refused = (reason: string): RegularFile => ({ kind: 'refused', reason })
 
-/** As much as there is, whatever its size was said to be; undefined where that is more than `maxBytes`. */
-function readAll(fd: number, maxBytes: number): Buffer | undefined {
+/** As much as there is, in one piece if its size is what it was `said` to be; undefined where that is more than `maxBytes`. */
+function readAll(fd: number, said: number, maxBytes: number): Buffer | undefined {
   const chunks: Buffer[] = []
   for (let left = maxBytes + 1; left > 0; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(left, 2 ** 16))
+    const chunk = Buffer.allocUnsafe(Math.min(left, chunks.length === 0 && said > 0 ? said : 2 ** 16))
     const read = readSync(fd, chunk)
-    if (read === 0) return Buffer.concat(chunks)
+    if (read === 0) {
+      const [first, ...more] = chunks
+      return first !== undefined && more.length === 0 ? first : Buffer.concat(chunks)
+    }
     chunks.push(chunk.subarray(0, read))
     left -= read
   }

@@ -67,7 +67,8 @@ export const directoriesOf = (at: Layout): readonly string[] => [
 ]
 
 export const layerDir = (at: Layout, id: LayerId): string => join(at.overlay, id)
-export const diffDir = (at: Layout, id: LayerId): string => join(at.overlay, id, 'diff')
+/** Put together by hand: `join` takes as long as the look that every layer gets at the start. */
+export const diffDir = (at: Layout, id: LayerId): string => `${at.overlay}/${id}/diff`
 /** Where a new tree for a damaged layer is made complete. */
 export const replacementDir = (at: Layout, id: LayerId): string => join(at.overlay, id, 'replacement')
 export const tarSplitFile = (at: Layout, id: LayerId): string => join(at.layers, tarSplitName(id))
