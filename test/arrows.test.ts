@@ -86,6 +86,28 @@ describe('imports in src/', () => {
   })
 })
 
+/** Whatever is loaded together with a file. */
+function loadedWith(file: string): ReadonlySet<string> {
+  const next = Map.groupBy(
+    edges.filter(({ dynamic }) => !dynamic),
+    ({ from }) => from,
+  )
+  const loaded = new Set([file])
+  for (const each of loaded) for (const { to } of next.get(each) ?? []) loaded.add(to)
+  return loaded
+}
+
+describe('the daemon', () => {
+  it('opens its store before it loads what answers calls and pulls', () => {
+    const first = loadedWith('main/daemon.ts')
+    expect([...first]).toContain('store/local/local.ts')
+    expect([...first].filter((file) => /^(?:rpc\/server|registry\/client|main\/node)\.ts$/.test(file))).toEqual([])
+    expect([...loadedWith('main/serve-own.ts')]).toEqual(
+      expect.arrayContaining(['rpc/server.ts', 'registry/client.ts', 'main/node.ts']),
+    )
+  })
+})
+
 describe('these rules', () => {
   const edge = (from: string, to: string): Edge => ({ from, to, dynamic: false })
 

@@ -2,7 +2,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { fail } from '../failure/failure.ts'
 import { type Collector, createCollector } from '../gc/gc.ts'
 import { Housekeeper } from '../gc/housekeeper.ts'
 import type { Platform } from '../oci/oci.ts'
@@ -19,8 +18,6 @@ import { placesFor } from '../registry/places.ts'
 import { type ProxyFor, proxiesFrom, proxySettings } from '../registry/proxy.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
 import { openContainerdStore } from '../store/containerd/containerd.ts'
-import { layoutOf } from '../store/local/layout.ts'
-import { openLocalStore } from '../store/local/local.ts'
 import type { Store } from '../store/store.ts'
 import { shareOfMachine } from '../sys/cgroup.ts'
 import type { Abortable } from '../task/task.ts'
@@ -31,6 +28,7 @@ import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 import { countedStore, type Observers } from './observers.ts'
+import { isToldLazy, type OpenStore, openOwnStore } from './own-store.ts'
 import { aheadLimits } from './prepull.ts'
 import { workersFor } from './workers.ts'
 
@@ -56,19 +54,18 @@ type NodeOptions = Abortable & {
   readonly mustPull?: boolean
   /** By default nobody counts or traces. */
   readonly observers?: Observers
-  /** Called once if the store can change nothing any more. */
+  /** Called once if a store that is opened here can change nothing any more. */
   readonly onLost?: (error: Error) => void
+  /** One that is open already; by default it is opened here. */
+  readonly store?: OpenStore
 }
-
-/** A store, where it stages layers, and where it keeps those that copies are made of. */
-type OpenStore = { readonly store: Store; readonly staging: string; readonly layers?: string }
 
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. Throws not-permitted. */
 export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
   await using opened = new AsyncDisposableStack()
   const { observers } = options
   const platform = hostPlatform()
-  const { store, ...places } = await openStore(config, platform, log, options)
+  const { store, ...places } = options.store ?? (await openStore(config, platform, log, options))
   opened.use(store)
   const workers = workersFor(config, shareOfMachine())
   const unpacker = opened.use(
@@ -132,31 +129,18 @@ async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Pro
   return partials
 }
 
-/** In containerd, or on this node's own disk, where CRI-O reads it too. */
-async function openStore(
-  { rootDir: root, pins, keepBlobs, durability }: Config,
-  platform: Platform,
-  log: Logger,
-  { runtime, namespace, onLost, signal }: NodeOptions,
-): Promise<OpenStore> {
-  const isLazy = durability === 'Lazy'
-  const common = { isLazy, ...(onLost === undefined ? {} : { onLost }) }
-  if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
-  if (runtime?.address.kind === 'containerd') {
-    const { address, facts } = runtime
-    const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
-    const options = { root, socket: address.socket, platform, log, keepBlobs, ...scratch, ...rootOf(facts), ...common }
-    if (pins.length > 0)
-      log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
-    const store = await openContainerdStore(options, { signal })
-    return { store, staging: store.stagingDir, layers: store.landedDir }
-  }
-  if (keepBlobs) {
-    const reason = 'this version keeps blobs in containerd alone; leave it out, or set runtime.kind to containerd'
-    fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
-  }
-  const { staging, overlay } = layoutOf(root)
-  return { store: await openLocalStore({ root, pinRules: pins, log, ...common }, { signal }), staging, layers: overlay }
+/** In containerd, or on this node's own disk. */
+async function openStore(config: Config, platform: Platform, log: Logger, options: NodeOptions): Promise<OpenStore> {
+  const { runtime, namespace, onLost, signal } = options
+  if (runtime?.address.kind !== 'containerd') return await openOwnStore(config, log, options)
+  const { rootDir: root, pins, keepBlobs } = config
+  const { address, facts } = runtime
+  const common = { root, platform, log, keepBlobs, isLazy: isToldLazy(config, log), ...(onLost === undefined ? {} : { onLost }) }
+  const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
+  if (pins.length > 0)
+    log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')
+  const store = await openContainerdStore({ ...common, socket: address.socket, ...scratch, ...rootOf(facts) }, { signal })
+  return { store, staging: store.stagingDir, layers: store.landedDir }
 }
 
 /** Pods cannot start without it, so kubelet's collection must leave it. */

@@ -7,22 +7,23 @@ import { asWindlassError, type Failure, fail } from '../../failure/failure.ts'
 import { type DiffId, type LayerId, layerIdAbove } from '../../oci/digest.ts'
 import { Staged } from '../common/staged.ts'
 import type { Sweeper } from '../common/sweeper.ts'
-import type { Thread } from '../common/thread.ts'
 import { Unsynced } from '../common/unsynced.ts'
 import type { Damage, UnpackedFacts } from '../facts.ts'
 import type { HeldLayer, Inventory, OwnLayer, StagedLayer, StoredLayer } from '../store.ts'
-import type { KeeperDuties } from './keeper.ts'
+import type { KnownLayer } from './known-layer.ts'
 import type { Layout } from './layout.ts'
 import { addChain, type Leases } from './leases.ts'
 import { mountedLayers } from './mounted.ts'
-import type { KnownLayer, View } from './view.ts'
+import type { LayerRecord } from './records.ts'
+import type { SettledKeeper } from './settled.ts'
+import type { View } from './view.ts'
 
 /** How long a collection waits for a reader to end: podman reads for as long as it unpacks a layer of its own. */
 const READER_ATTEMPTS = 50
 const READER_PAUSE_MS = 100
 
 /** The threads that do what is decided here. */
-export type Threads = { readonly keeper: Thread<KeeperDuties>; readonly sweeper: Sweeper }
+export type Threads = { readonly keeper: SettledKeeper; readonly sweeper: Sweeper }
 
 export class Layers {
   readonly #at: Layout
@@ -57,7 +58,7 @@ export class Layers {
     // Another pull's commit of the same layer, or a collection: its failure is for those to hear of who asked for it.
     for (let other = this.#moving.get(id); other !== undefined; other = this.#moving.get(id)) await other.catch(() => undefined)
     const inPlace = this.#view.layer(id)
-    if (inPlace !== undefined && inPlace.layer.damage === undefined) {
+    if (inPlace !== undefined && inPlace.record.damage === undefined) {
       await staged[Symbol.asyncDispose]()
       return inPlace.layer
     }
@@ -68,7 +69,7 @@ export class Layers {
   }
 
   damaged(): readonly OwnLayer[] {
-    return [...this.#view.layers()].flatMap(({ layer }) => (layer.damage === undefined ? [] : [layer]))
+    return [...this.#view.layers()].flatMap((known) => (known.record.damage === undefined ? [] : [known.layer]))
   }
 
   /** A layer on its way in or out is waited for: it may be another afterwards. */
@@ -101,11 +102,11 @@ export class Layers {
   /** What nothing on this node needs as far as we can tell, children before their parents. */
   #loose(): readonly KnownLayer[] {
     const held = this.#held()
-    const free = [...this.#view.layers()].filter(({ layer }) => !held.has(layer.id))
-    const mounted = mountedLayers(free.map(({ layer }) => layer.id))
+    const free = [...this.#view.layers()].filter(({ record }) => !held.has(record.id))
+    const mounted = mountedLayers(free.map(({ record }) => record.id))
     return free
-      .filter(({ layer }) => !mounted.has(layer.id))
-      .map((known) => ({ known, height: this.#height(known.layer) }))
+      .filter(({ record }) => !mounted.has(record.id))
+      .map((known) => ({ known, height: this.#height(known.record) }))
       .sort((a, b) => b.height - a.height)
       .map(({ known }) => known)
   }
@@ -130,7 +131,7 @@ export class Layers {
     staged.moved()
     const where = { id, diffId: staged.diffId, ...(parent === undefined ? {} : { parent }) }
     const used = { usedBytes: size.bytes, inodesUsed: size.inodes }
-    const layer = this.#view.addLayer({ ...where, facts, owners: size.owners, ...used, committedAt: new Date() }, false)
+    const { layer } = this.#view.addLayer({ ...where, facts, owners: size.owners, ...used, committedAt: new Date() }, false)
     if (staged.lostBefore === this.#unsynced.times) return layer
     const unsynced = this.#view.layer(id)
     await this.#withdraw(unsynced === undefined ? [] : [unsynced])
@@ -165,17 +166,17 @@ export class Layers {
   #chainFrom(top: LayerId | undefined): readonly LayerId[] {
     const chain: LayerId[] = []
     for (let id = top; id !== undefined; ) {
-      const { layer }: { layer: StoredLayer } = this.#view.layer(id) ?? fail(this.missing(id))
+      const { record }: { record: LayerRecord } = this.#view.layer(id) ?? fail(this.missing(id))
       chain.push(id)
-      id = layer.parent
+      id = record.parent
     }
     return chain
   }
 
   /** How many layers lie below. */
-  #height({ parent }: StoredLayer): number {
+  #height({ parent }: LayerRecord): number {
     let height = 0
-    for (let id = parent; id !== undefined; id = this.#view.layer(id)?.layer.parent) height++
+    for (let id = parent; id !== undefined; id = this.#view.layer(id)?.record.parent) height++
     return height
   }
 
@@ -192,7 +193,7 @@ export class Layers {
    */
   async #withdraw(layers: readonly KnownLayer[]): Promise<readonly HeldLayer[] | 'busy'> {
     if (layers.length === 0) return []
-    const ids = layers.map(({ layer }) => layer.id)
+    const ids = layers.map(({ record }) => record.id)
     for (const id of ids) this.#view.dropLayer(id)
     const asked = this.#threads.keeper.call('withdraw', ids)
     const answer = await this.#during(ids, asked)
@@ -200,7 +201,7 @@ export class Layers {
     for (const { record, recorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, recorded)
     if (answer.kind === 'busy') return 'busy'
     if (answer.kind === 'failed') return fail(answer.failure)
-    const gone = layers.filter(({ layer }) => !kept.has(layer.id)).map(heldLayer)
+    const gone = layers.filter(({ record }) => !kept.has(record.id)).map(heldLayer)
     // Out of the way once they are renamed; nobody waits for the files to be unlinked.
     if (gone.length > 0) this.#unlink(gone)
     return gone

@@ -58,5 +58,5 @@ export class Leases {
 
 /** A layer, and all those below it that are not in yet. */
 export function addChain(view: View, top: LayerId, into: Set<LayerId>): void {
-  for (let id: LayerId | undefined = top; id !== undefined && !into.has(id); id = view.layer(id)?.layer.parent) into.add(id)
+  for (let id: LayerId | undefined = top; id !== undefined && !into.has(id); id = view.layer(id)?.record.parent) into.add(id)
 }

@@ -3,7 +3,7 @@
  * thread and is done there in the order it was asked, so what memory says follows what the disk says.
  */
 import { resolve } from 'node:path'
-import { asWindlassError, failureOf, WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, WindlassError } from '../../failure/failure.ts'
 import { type DiffId, type Digest, type LayerId, layerIds } from '../../oci/digest.ts'
 import { beside } from '../../task/beside.ts'
 import type { Abortable } from '../../task/task.ts'
@@ -39,6 +39,7 @@ import { type Layout, layoutOf } from './layout.ts'
 import { Leases } from './leases.ts'
 import { checkUnmounted } from './replace.ts'
 import type { Outcome, PublishOrder } from './seal.ts'
+import { SettledKeeper } from './settled.ts'
 import { View } from './view.ts'
 
 export type LocalStoreOptions = {
@@ -54,6 +55,11 @@ export type LocalStoreOptions = {
   readonly pinRules?: readonly PinRule[]
   /** Images are recorded without a sync: after a power cut they may be shown, and their files not be there. */
   readonly isLazy?: boolean
+  /**
+   * For who has to answer before anything else: what no question waits for (recover.ts, `settle`) is left to the first change or
+   * collection, in place of being begun at once.
+   */
+  readonly settlesLater?: boolean
   /** Called once if the store can no longer change anything, because its thread has died: only a new process can. */
   readonly onLost?: (error: Error) => void
 }
@@ -63,7 +69,7 @@ export type LocalStoreOptions = {
  * aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
-  { root, primaryGraphRoots, pinRules, isLazy = false, log = silent, onLost }: LocalStoreOptions,
+  { root, primaryGraphRoots, pinRules, isLazy = false, settlesLater = false, log = silent, onLost }: LocalStoreOptions,
   { signal }: Abortable,
 ): Promise<Store> {
   if (signal.aborted) throw asWindlassError(signal.reason)
@@ -79,16 +85,10 @@ export async function openLocalStore(
   const view = new View(at, pinRules)
   for (const layer of layers) view.addLayer(layer, true)
   for (const { image, names, pins } of images) view.addImage(image, names, pins)
-  // Asked before anything else can be: what is changed from here on finds everything in its place.
-  keeper.call('settle', null).then(
-    (isLittered) => isLittered && sweeper.sweepLater(),
-    (error: unknown) => {
-      log.error({ failure: failureOf(error) }, 'what lies in the store could not be brought into line with what is on record')
-      onLost?.(asWindlassError(error))
-    },
-  )
+  const settled = new SettledKeeper(keeper, sweeper, log, onLost)
+  if (!settlesLater) void settled.settle()
   log.info({ root: at.root, images: images.length, layers: layers.length }, 'store open')
-  return new LocalStore(at, view, { keeper, sweeper }, log, open.move())
+  return new LocalStore(at, view, { keeper: settled, sweeper }, log, open.move())
 }
 
 class LocalStore implements Store {
@@ -98,7 +98,7 @@ class LocalStore implements Store {
   readonly health: Health
   readonly receipts: ReceiptBook
   readonly #view: View
-  readonly #keeper: Thread<KeeperDuties>
+  readonly #keeper: SettledKeeper
   readonly #leases: Leases
   readonly #layers: Layers
   readonly #sealer = new Sealer<NewImage, Published>((images) => this.#seal(images))
@@ -167,8 +167,9 @@ class LocalStore implements Store {
     return this.#layers.commit(staged, facts, parent?.id)
   }
 
-  collect(): Promise<readonly HeldLayer[]> {
-    return this.#layers.collect()
+  async collect(): Promise<readonly HeldLayer[]> {
+    await this.#keeper.settle()
+    return await this.#layers.collect()
   }
 
   async publish(image: NewImage, { signal }: Abortable): Promise<Published> {

@@ -2,12 +2,10 @@
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
 import { type Pin, type PinRule, pinsByRules, standing } from '../pins.ts'
 import type { CopyableLayer, StoredImage, Usage } from '../store.ts'
-import { diffDir, type Layout, shortOf, tarSplitFile } from './layout.ts'
+import { KnownLayer } from './known-layer.ts'
+import type { Layout } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
 import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
-
-/** A committed layer, and whether a row names it yet. */
-export type KnownLayer = { readonly layer: CopyableLayer; readonly record: LayerRecord; readonly recorded: boolean }
 
 export class View {
   readonly #at: Layout
@@ -19,12 +17,13 @@ export class View {
   readonly #rules: readonly PinRule[]
   /** As they are on record. */
   readonly #pins = new Map<Digest, readonly Pin[]>()
-  #usage: Usage
+  /** What the layers take up. */
+  #usedBytes = 0
+  #inodesUsed = 0
 
   constructor(at: Layout, rules: readonly PinRule[] = []) {
     this.#at = at
     this.#rules = rules
-    this.#usage = { mountpoint: at.root, usedBytes: 0, inodesUsed: 0, measuredAt: new Date() }
   }
 
   find(name: string): StoredImage | undefined {
@@ -42,8 +41,8 @@ export class View {
 
   layerByDiffId(diffId: DiffId): CopyableLayer | undefined {
     for (const id of this.#byDiffId.get(diffId) ?? []) {
-      const layer = this.#layers.get(id)?.layer
-      if (layer !== undefined && layer.damage === undefined) return layer
+      const known = this.#layers.get(id)
+      if (known !== undefined && known.record.damage === undefined) return known.layer
     }
     return undefined
   }
@@ -54,15 +53,15 @@ export class View {
 
   /** The figures are kept exact with every change, so they are as old as the question: kubelet ignores one whose time stands still. */
   usage(): Usage {
-    return { ...this.#usage, measuredAt: new Date() }
+    return { mountpoint: this.#at.root, usedBytes: this.#usedBytes, inodesUsed: this.#inodesUsed, measuredAt: new Date() }
   }
 
-  addLayer(record: LayerRecord, recorded: boolean): CopyableLayer {
+  addLayer(record: LayerRecord, recorded: boolean): KnownLayer {
     const { id, diffId } = record
-    const layer = this.#set(record, recorded)
+    const known = this.#set(record, recorded)
     this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
     this.#measured(record.usedBytes, record.inodesUsed)
-    return layer
+    return known
   }
 
   /** A layer that is here has another record: it is damaged, or no longer, or has a new tree. */
@@ -71,13 +70,13 @@ export class View {
     if (known === undefined) return undefined
     const { usedBytes, inodesUsed } = known.record
     this.#measured(record.usedBytes - usedBytes, record.inodesUsed - inodesUsed)
-    return this.#set(record, known.recorded)
+    return this.#set(record, known.recorded).layer
   }
 
   /** A row names the layer from now on. */
   recorded(id: LayerId): void {
     const known = this.#layers.get(id)
-    if (known !== undefined) this.#layers.set(id, { ...known, recorded: true })
+    if (known !== undefined) known.recorded = true
   }
 
   dropLayer(id: LayerId): void {
@@ -141,13 +140,10 @@ export class View {
     return image !== undefined
   }
 
-  #set(record: LayerRecord, recorded: boolean): CopyableLayer {
-    const { id, diffId, parent, facts, damage } = record
-    const below = parent === undefined ? {} : { parent }
-    const paths = { diff: diffDir(this.#at, id), tarSplit: tarSplitFile(this.#at, id), short: shortOf(id) }
-    const layer = { id, diffId, ...below, ...paths, facts, ...(damage === undefined ? {} : { damage }) }
-    this.#layers.set(id, { layer, record, recorded })
-    return layer
+  #set(record: LayerRecord, recorded: boolean): KnownLayer {
+    const known = new KnownLayer(this.#at, record, recorded)
+    this.#layers.set(record.id, known)
+    return known
   }
 
   #dropImage(id: Digest): void {
@@ -185,8 +181,8 @@ export class View {
   }
 
   #measured(bytes: number, inodes: number): void {
-    const { mountpoint, usedBytes, inodesUsed } = this.#usage
-    this.#usage = { mountpoint, usedBytes: usedBytes + bytes, inodesUsed: inodesUsed + inodes, measuredAt: new Date() }
+    this.#usedBytes += bytes
+    this.#inodesUsed += inodes
   }
 }
 
