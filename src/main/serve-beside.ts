@@ -66,10 +66,12 @@ export async function serveBeside(
     lists: prepull,
     onForwarded: metrics.forwarded,
   })
-  await serveUntil(signal, services, config, log, door, seen, options, async () => {
+  const stop = async (): Promise<void> => {
     await prepull?.[Symbol.asyncDispose]()
     await own?.[Symbol.asyncDispose]()
-  })
+  }
+  // Our own path tidies up whenever it is opened.
+  await serveUntil(signal, services, config, log, door, seen, options, { tidy: async () => {}, stop })
 }
 
 /** Pulls go on without it. */

@@ -35,16 +35,20 @@ export async function serveOwn(
   if (lists !== undefined) options.onReload?.(() => lists.reload())
   await using cluster = openCluster(config, version, log, seen.metrics)
   if (lists !== undefined && cluster !== undefined) tellCluster(cluster, lists, () => node, { signal: end, log })
-  const onReady = (): void => {
-    options.onReady?.()
-    // What a crash, or a removal cut short, left behind; nobody waits for it.
-    node.collector.collect().catch((error: unknown) => log.error({ err: error }, 'the collection at the start failed'))
+  const tidy = async (): Promise<void> => {
+    try {
+      // What a crash, or a removal cut short, left behind; nobody waits for it.
+      await node.collector.collect()
+    } catch (error) {
+      log.error({ err: error }, 'the collection at the start failed')
+    }
   }
-  const services = servicesOf(config, version, log, node, lists)
-  await serveUntil(end, services, config, log, door, seen, { ...options, onReady }, async () => {
+  const stop = async (): Promise<void> => {
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
-  })
+  }
+  const services = servicesOf(config, version, log, node, lists)
+  await serveUntil(end, services, config, log, door, seen, options, { tidy, stop })
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.throwIfAborted()
 }

@@ -12,6 +12,13 @@ import type { Seen } from './seen.ts'
 /** How long calls under way may take to end once the daemon is told to stop. */
 const GRACE_MS = 5_000
 
+type Turns = {
+  /** Once calls are answered, whatever is left of the start; what that took of memory is given back after it. Does not throw. */
+  readonly tidy: () => Promise<void>
+  /** Once it is told to end. */
+  readonly stop: () => Promise<void>
+}
+
 export async function serveUntil(
   end: AbortSignal,
   services: Services,
@@ -20,7 +27,7 @@ export async function serveUntil(
   door: Door,
   { metrics }: Seen,
   { signal, onReady, broken }: DaemonOptions,
-  stop: () => Promise<void>,
+  { tidy, stop }: Turns,
 ): Promise<void> {
   const { manager, inherited } = door
   const server = await serve(services, {
@@ -38,7 +45,7 @@ export async function serveUntil(
   door.isOpen = true
   manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
-  shrink()
+  void tidy().finally(shrink)
   await aborted(end)
   log.info({}, 'stopping')
   door.isOpen = false
