@@ -21,6 +21,7 @@ import { removeDocuments } from './documents.ts'
 import { Guard, type Withdrawable } from './guard.ts'
 import { layoutOf } from './layout.ts'
 import { Ledger, type NamesChanged } from './ledger.ts'
+import type { LayerBrief } from './records.ts'
 import { type Recovered, recover, settle } from './recover.ts'
 import { replaceLayer } from './replace.ts'
 import { Reserve } from './reserve.ts'
@@ -31,8 +32,11 @@ export type KeeperData = { readonly root: string; readonly isLazy: boolean; read
 
 export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failure: Failure }
 
+/** What there is, as far as it is asked for: of thousands of layers, the rest takes as long again to be sent over. */
+export type Opened = Pick<Recovered, 'images'> & { readonly layers: readonly LayerBrief[] }
+
 export type KeeperDuties = {
-  open(_: null): Recovered
+  open(_: null): Opened
   /** Follows `open`, before any other: makes everything agree with what that found. True if there is anything to sweep. */
   settle(_: null): boolean
   commit(order: CommitOrder): Committed
@@ -109,7 +113,7 @@ function keep({ root, isLazy, primaryGraphRoots }: KeeperData): KeeperDuties {
   return {
     open: () => {
       recovered = recover(recovery)
-      return recovered
+      return { images: recovered.images, layers: recovered.layers.map(({ owners: _, committedAt: __, ...brief }) => brief) }
     },
     settle: () => {
       const isLittered = settle(recovery, recovered)

@@ -14,7 +14,7 @@ import type { KnownLayer } from './known-layer.ts'
 import type { Layout } from './layout.ts'
 import { addChain, type Leases } from './leases.ts'
 import { mountedLayers } from './mounted.ts'
-import type { LayerRecord } from './records.ts'
+import type { LayerBrief } from './records.ts'
 import type { SettledKeeper } from './settled.ts'
 import type { View } from './view.ts'
 
@@ -114,7 +114,7 @@ export class Layers {
   /** After a failed sync nobody can say which of the files written before it are on disk: none of their layers may ever be published. */
   async dropUnsynced(failure: Failure): Promise<void> {
     this.#unsynced.failed(failure)
-    const unsynced = [...this.#view.layers()].filter(({ recorded }) => !recorded)
+    const unsynced = [...this.#view.layers()].filter((known) => known.unrecorded !== undefined)
     // Never shown to anybody, so nobody is in the way.
     await this.#withdraw(unsynced.reverse())
   }
@@ -131,7 +131,8 @@ export class Layers {
     staged.moved()
     const where = { id, diffId: staged.diffId, ...(parent === undefined ? {} : { parent }) }
     const used = { usedBytes: size.bytes, inodesUsed: size.inodes }
-    const { layer } = this.#view.addLayer({ ...where, facts, owners: size.owners, ...used, committedAt: new Date() }, false)
+    const record = { ...where, facts, owners: size.owners, ...used, committedAt: new Date() }
+    const { layer } = this.#view.addLayer(record, record)
     if (staged.lostBefore === this.#unsynced.times) return layer
     const unsynced = this.#view.layer(id)
     await this.#withdraw(unsynced === undefined ? [] : [unsynced])
@@ -145,9 +146,8 @@ export class Layers {
     const { bytes, inodes, owners } = await this.#threads.keeper.call('replace', order)
     staged.moved()
     this.#threads.sweeper.sweepLater()
-    const before = this.#view.layer(id)?.record ?? fail(this.missing(id))
-    const { damage, ...record } = before
-    const layer = this.#view.changeLayer({ ...record, owners, usedBytes: bytes, inodesUsed: inodes })
+    const { damage } = this.#view.layer(id)?.record ?? fail(this.missing(id))
+    const layer = this.#view.replaceTree(id, { owners, usedBytes: bytes, inodesUsed: inodes })
     if (layer !== undefined && staged.lostBefore === this.#unsynced.times) return layer
     // A sync failed while it was on its way: nobody can say what of it is on disk.
     await this.#setDamage(id, damage)
@@ -156,17 +156,14 @@ export class Layers {
 
   async #setDamage(id: LayerId, damage: Damage | undefined): Promise<void> {
     await this.#threads.keeper.call('mark', { id, damage })
-    const known = this.#view.layer(id)
-    if (known === undefined) return
-    const { damage: _, ...record } = known.record
-    this.#view.changeLayer(damage === undefined ? record : { ...record, damage })
+    this.#view.markLayer(id, damage)
   }
 
   /** A layer and those below it, nearest first. */
   #chainFrom(top: LayerId | undefined): readonly LayerId[] {
     const chain: LayerId[] = []
     for (let id = top; id !== undefined; ) {
-      const { record }: { record: LayerRecord } = this.#view.layer(id) ?? fail(this.missing(id))
+      const { record }: { record: LayerBrief } = this.#view.layer(id) ?? fail(this.missing(id))
       chain.push(id)
       id = record.parent
     }
@@ -174,7 +171,7 @@ export class Layers {
   }
 
   /** How many layers lie below. */
-  #height({ parent }: LayerRecord): number {
+  #height({ parent }: LayerBrief): number {
     let height = 0
     for (let id = parent; id !== undefined; id = this.#view.layer(id)?.record.parent) height++
     return height
@@ -198,7 +195,7 @@ export class Layers {
     const asked = this.#threads.keeper.call('withdraw', ids)
     const answer = await this.#during(ids, asked)
     const kept = new Set(answer.kind === 'asked' ? answer.kept : ids)
-    for (const { record, recorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, recorded)
+    for (const { record, unrecorded } of layers.toReversed()) if (kept.has(record.id)) this.#view.addLayer(record, unrecorded)
     if (answer.kind === 'busy') return 'busy'
     if (answer.kind === 'failed') return fail(answer.failure)
     const gone = layers.filter(({ record }) => !kept.has(record.id)).map(heldLayer)

@@ -83,7 +83,7 @@ export async function openLocalStore(
   const { layers, images } = await keeper.call('open', null)
   if (signal.aborted) throw asWindlassError(signal.reason)
   const view = new View(at, pinRules)
-  for (const layer of layers) view.addLayer(layer, true)
+  for (const layer of layers) view.addLayer(layer)
   for (const { image, names, pins } of images) view.addImage(image, names, pins)
   const settled = new SettledKeeper(keeper, sweeper, log, onLost)
   if (!settlesLater) void settled.settle()
@@ -238,7 +238,7 @@ class LocalStore implements Store {
     const missing = chain.find((layer) => typeof layer === 'string')
     if (missing !== undefined) return new WindlassError(this.#layers.missing(missing))
     const known = chain.filter((layer) => typeof layer !== 'string')
-    return { image, layers: known.filter(({ recorded }) => !recorded).map(({ record }) => record) }
+    return { image, layers: known.flatMap(({ unrecorded }) => unrecorded ?? []) }
   }
 
   #published({ image, layers }: PublishOrder, outcome: Outcome | undefined, syncMs: number): Published | WindlassError {

@@ -24,6 +24,9 @@ export type LayerRecord = {
   readonly damage?: Damage
 }
 
+/** What is still asked of a layer once a row names it. */
+export type LayerBrief = Omit<LayerRecord, 'owners' | 'committedAt'>
+
 /** A published image without its names, pins and receipts, which change on their own. */
 export type ImageRecord = Omit<StoredImage, 'tags' | 'digests' | 'layerIds' | 'size' | 'pins'>
 

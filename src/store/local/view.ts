@@ -1,11 +1,12 @@
 /** What is in the store, in memory: every question is answered from here, and only what the keeper has reported changes it. */
 import { type DiffId, type Digest, isDigest, type LayerId, layerIds } from '../../oci/digest.ts'
+import type { Damage } from '../facts.ts'
 import { type Pin, type PinRule, pinsByRules, standing } from '../pins.ts'
 import type { CopyableLayer, StoredImage, Usage } from '../store.ts'
 import { KnownLayer } from './known-layer.ts'
 import type { Layout } from './layout.ts'
 import type { NamesChanged } from './ledger.ts'
-import type { ImageNames, ImageRecord, LayerRecord } from './records.ts'
+import type { ImageNames, ImageRecord, LayerBrief, LayerRecord } from './records.ts'
 
 export class View {
   readonly #at: Layout
@@ -56,27 +57,36 @@ export class View {
     return { mountpoint: this.#at.root, usedBytes: this.#usedBytes, inodesUsed: this.#inodesUsed, measuredAt: new Date() }
   }
 
-  addLayer(record: LayerRecord, recorded: boolean): KnownLayer {
+  /** `unrecorded` where no row names it yet. */
+  addLayer(record: LayerBrief, unrecorded?: LayerRecord): KnownLayer {
     const { id, diffId } = record
-    const known = this.#set(record, recorded)
     this.#byDiffId.set(diffId, (this.#byDiffId.get(diffId) ?? new Set()).add(id))
     this.#measured(record.usedBytes, record.inodesUsed)
-    return known
+    return this.#set(record, unrecorded)
   }
 
-  /** A layer that is here has another record: it is damaged, or no longer, or has a new tree. */
-  changeLayer(record: LayerRecord): CopyableLayer | undefined {
-    const known = this.#layers.get(record.id)
+  /** A layer that is here has a new tree, which is sound. */
+  replaceTree(id: LayerId, tree: Pick<LayerRecord, 'usedBytes' | 'inodesUsed' | 'owners'>): CopyableLayer | undefined {
+    const known = this.#layers.get(id)
     if (known === undefined) return undefined
-    const { usedBytes, inodesUsed } = known.record
-    this.#measured(record.usedBytes - usedBytes, record.inodesUsed - inodesUsed)
-    return this.#set(record, known.recorded).layer
+    const { damage: _, ...before } = known.record
+    const { usedBytes, inodesUsed } = tree
+    this.#measured(usedBytes - before.usedBytes, inodesUsed - before.inodesUsed)
+    return this.#set({ ...before, usedBytes, inodesUsed }, known.unrecorded && { ...known.unrecorded, ...tree }).layer
+  }
+
+  /** A layer that is here is known to be damaged, or no longer. */
+  markLayer(id: LayerId, damage: Damage | undefined): void {
+    const known = this.#layers.get(id)
+    if (known === undefined) return
+    const { damage: _, ...before } = known.record
+    this.#set(damage === undefined ? before : { ...before, damage }, known.unrecorded)
   }
 
   /** A row names the layer from now on. */
   recorded(id: LayerId): void {
     const known = this.#layers.get(id)
-    if (known !== undefined) known.recorded = true
+    if (known !== undefined) known.unrecorded = undefined
   }
 
   dropLayer(id: LayerId): void {
@@ -140,8 +150,8 @@ export class View {
     return image !== undefined
   }
 
-  #set(record: LayerRecord, recorded: boolean): KnownLayer {
-    const known = new KnownLayer(this.#at, record, recorded)
+  #set(record: LayerBrief, unrecorded: LayerRecord | undefined): KnownLayer {
+    const known = new KnownLayer(this.#at, record, unrecorded)
     this.#layers.set(record.id, known)
     return known
   }
