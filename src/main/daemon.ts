@@ -40,7 +40,16 @@ async function openAndServe(config: Config, version: string, log: Logger, door: 
   const lost = new AbortController()
   const onLost = (error: Error): void => lost.abort(error)
   const opening = openOwnStore(config, log, { signal: options.signal, settlesLater: true, onLost })
-  const [own, { serveOwn }] = await Promise.all([opening, import('./serve-own.ts')])
-  await using _store = own.store
-  await serveOwn(config, version, log, { store: own, lost: lost.signal }, door, options)
+  const [opened, loaded] = await Promise.allSettled([opening, loadServing()])
+  if (opened.status === 'rejected') throw opened.reason
+  await using _store = opened.value.store
+  if (loaded.status === 'rejected') throw loaded.reason
+  await loaded.value(config, version, log, { store: opened.value, lost: lost.signal }, door, options)
+}
+
+async function loadServing(): Promise<typeof import('./serve-own.ts')['serveOwn']> {
+  const [{ serveOwn }, { serviceDefinitions }] = await Promise.all([import('./serve-own.ts'), import('../rpc/proto.ts')])
+  // Made once, which takes longer than all else that serving begins with.
+  serviceDefinitions()
+  return serveOwn
 }
