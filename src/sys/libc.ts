@@ -249,15 +249,19 @@ export const mknodat = (dir: number, name: Buffer, mode: number, device: number)
 export const renameat2 = (fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number): number =>
   syscallRename(SYS.renameat2, fromDir, from, toDir, to, flags)
 
-/** What statx says. Times in nanoseconds since the epoch. */
-export type Stat = {
+/** Whose an inode is, and what it takes up. */
+export type Usage = {
   readonly mode: number
   readonly uid: number
   readonly gid: number
   readonly nlink: number
+  readonly blocks: number
+}
+
+/** What statx says. Times in nanoseconds since the epoch. */
+export type Stat = Usage & {
   readonly ino: bigint
   readonly size: number
-  readonly blocks: number
   readonly mtimeNs: bigint
   readonly rdevMajor: number
   readonly rdevMinor: number
@@ -276,17 +280,27 @@ export function lstatat(dir: number, name: Buffer): Stat | number {
 /** Stats an open descriptor, O_PATH ones too. */
 export const fstat = (fd: number): Stat | number => statx(fd, EMPTY, AT.EMPTY_PATH)
 
+/** `lstatat` for who looks at whole trees: without what costs more to read than the call itself. */
+export function usageAt(dir: number, name: Buffer): Usage | number {
+  const result = syscallStatx(SYS.statx, dir, name, AT.SYMLINK_NOFOLLOW, STATX_BASIC, statBuffer)
+  return result < 0 ? result : usageIn(statBuffer)
+}
+
+const usageIn = (buffer: Buffer): Usage => ({
+  nlink: buffer.readUInt32LE(16),
+  uid: buffer.readUInt32LE(20),
+  gid: buffer.readUInt32LE(24),
+  mode: buffer.readUInt16LE(28),
+  blocks: buffer.readUInt32LE(48) + buffer.readUInt32LE(52) * 2 ** 32,
+})
+
 function statx(dir: number, name: Buffer, flags: number): Stat | number {
   const result = syscallStatx(SYS.statx, dir, name, flags, STATX_BASIC, statBuffer)
   if (result < 0) return result
   return {
-    nlink: statBuffer.readUInt32LE(16),
-    uid: statBuffer.readUInt32LE(20),
-    gid: statBuffer.readUInt32LE(24),
-    mode: statBuffer.readUInt16LE(28),
+    ...usageIn(statBuffer),
     ino: statBuffer.readBigUInt64LE(32),
     size: Number(statBuffer.readBigUInt64LE(40)),
-    blocks: Number(statBuffer.readBigUInt64LE(48)),
     mtimeNs: statBuffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(statBuffer.readUInt32LE(120)),
     rdevMajor: statBuffer.readUInt32LE(128),
     rdevMinor: statBuffer.readUInt32LE(132),

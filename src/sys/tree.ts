@@ -33,7 +33,9 @@ import {
   renameat2,
   S,
   type Stat,
+  type Usage,
   unlinkat,
+  usageAt,
   wrap,
 } from './libc.ts'
 
@@ -77,17 +79,19 @@ export function* entriesOf(dir: number): Generator<Entry> {
   for (;;) {
     const length = check(getdents64(dir, batch, batch.length), 'getdents64')
     if (length === 0) return
-    yield* entriesIn(batch, length)
+    yield* entriesIn(Buffer.from(batch.subarray(0, length)))
   }
 }
 
 /** Reads `struct linux_dirent64` records: inode 8 bytes, offset 8, record length 2, type 1, name up to its NUL (getdents(2)). */
-function entriesIn(buffer: Buffer, length: number): readonly Entry[] {
+function entriesIn(records: Buffer): readonly Entry[] {
   const entries: Entry[] = []
-  for (let at = 0; at < length; ) {
-    const next = at + buffer.readUInt16LE(at + 16)
-    const name = Buffer.from(buffer.subarray(at + 19, buffer.indexOf(0, at + 19) + 1))
-    if (!isDots(name)) entries.push({ name, isDirectory: buffer[at + 18] === DT_DIR })
+  for (let at = 0; at < records.length; ) {
+    const next = at + records.readUInt16LE(at + 16)
+    let end = at + 19
+    while (end < next && records[end] !== 0) end++
+    const name = records.subarray(at + 19, end + 1)
+    if (!isDots(name)) entries.push({ name, isDirectory: records[at + 18] === DT_DIR })
     at = next
   }
   return entries
@@ -177,7 +181,7 @@ const BLOCK = 512
  * Measures the tree at `name` below `dir`, itself included; `seen` is shown every inode, once. A descriptor is held per level.
  * Throws system.
  */
-export function measureTree(dir: number, name: Buffer, seen: (stat: Stat) => void = () => {}): TreeSize {
+export function measureTree(dir: number, name: Buffer, seen: (usage: Usage) => void = () => {}): TreeSize {
   const sum = new Sum(seen)
   using open = new DisposableStack()
   const directories = [enter(openDirectory(dir, name), sum)]
@@ -191,42 +195,47 @@ export function measureTree(dir: number, name: Buffer, seen: (stat: Stat) => voi
       continue
     }
     const { fd } = current.descriptor
-    const stat = entry.value.isDirectory ? undefined : statOf(lstatat(fd, entry.value.name), entry.value.name)
-    if (stat !== undefined && !isDirectory(stat)) sum.add(stat)
-    else directories.push(enter(openDirectory(fd, entry.value.name), sum))
+    const { name: each, isDirectory: isKnown } = entry.value
+    const usage = isKnown ? undefined : told(usageAt(fd, each), each)
+    if (usage === undefined || isDirectory(usage)) directories.push(enter(openDirectory(fd, each), sum))
+    else if (usage.nlink === 1) sum.add(usage)
+    else sum.addLinked(told(lstatat(fd, each), each))
   }
   return { bytes: sum.bytes, inodes: sum.inodes }
 }
 
 function enter(descriptor: Descriptor, sum: Sum): { readonly descriptor: Descriptor; readonly entries: Iterator<Entry> } {
-  sum.add(statOf(fstat(descriptor.fd), HERE))
+  sum.add(told(fstat(descriptor.fd), HERE))
   return { descriptor, entries: entriesOf(descriptor.fd) }
 }
 
-const isDirectory = (stat: Stat): boolean => (stat.mode & S.IFMT) === S.IFDIR
+const isDirectory = ({ mode }: Usage): boolean => (mode & S.IFMT) === S.IFDIR
 
 class Sum {
   bytes = 0
   inodes = 0
-  readonly #seen: (stat: Stat) => void
+  readonly #seen: (usage: Usage) => void
   readonly #linked = new Set<bigint>()
 
-  constructor(seen: (stat: Stat) => void) {
+  constructor(seen: (usage: Usage) => void) {
     this.#seen = seen
   }
 
-  add(stat: Stat): void {
-    if (stat.nlink > 1 && !isDirectory(stat)) {
-      if (this.#linked.has(stat.ino)) return
-      this.#linked.add(stat.ino)
-    }
-    this.bytes += stat.blocks * BLOCK
+  add(usage: Usage): void {
+    this.bytes += usage.blocks * BLOCK
     this.inodes += 1
-    this.#seen(stat)
+    this.#seen(usage)
+  }
+
+  /** A file with several names: the first that is met counts. */
+  addLinked(stat: Stat): void {
+    if (this.#linked.has(stat.ino)) return
+    this.#linked.add(stat.ino)
+    this.add(stat)
   }
 }
 
-const statOf = (stat: Stat | number, name: Buffer): Stat =>
+const told = <T extends Usage>(stat: T | number, name: Buffer): T =>
   typeof stat === 'number' ? fail(failureFor(stat, 'statx', printable(name))) : stat
 
 const OPAQUE = cstr('trusted.overlay.opaque')
@@ -243,7 +252,7 @@ export function isOpaque(fd: number): boolean {
 
 /** Gives the open directory `to` the owner, mode, xattrs and modification time of `from`; marks of overlay itself are not copied. */
 export function copyDirectoryAttributes(from: number, to: number): void {
-  const stat = statOf(fstat(from), HERE)
+  const stat = told(fstat(from), HERE)
   check(fchown(to, stat.uid, stat.gid), 'fchown')
   // After the owner: chown clears setgid.
   check(fchmod(to, stat.mode & 0o7777), 'fchmod')
