@@ -57,6 +57,11 @@ export class LayerWork {
     this.#crew.unpacker.checkRights()
   }
 
+  /** Layers are likely to follow. */
+  prepare(): void {
+    this.#crew.unpacker.prepare()
+  }
+
   /** Until it is disposed, what came of these layers before is the last of its kind to make room. */
   expect(layers: readonly PlannedLayer[]): Disposable | undefined {
     return this.#crew.partials?.expect(layers.map(({ blob }) => blob.digest))

@@ -59,6 +59,11 @@ class Pool implements Unpacker, Verifier {
     checkRights('unpacking layers')
   }
 
+  prepare(): void {
+    const mayStart = this.#closed === undefined && this.#all.size < this.#options.workers
+    if (mayStart && !this.#idle.some(({ isAlive }) => isAlive)) this.#giveBack(this.#start())
+  }
+
   async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {
     this.checkRights()
     // A local copy is opened before any wait: it may be moved to its place meanwhile.
@@ -107,6 +112,10 @@ class Pool implements Unpacker, Verifier {
       if (idle.isAlive) return idle
       this.#all.delete(idle)
     }
+    return this.#start()
+  }
+
+  #start(): Extractor {
     const started = new Extractor(this.#warden, this.#options.warn)
     this.#all.add(started)
     return started

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
+import { extractorsOf } from '../support/children.ts'
 import { tar } from '../support/tar.ts'
-import { diffIdOf, hashOf, impliedIn, type Lab, namesIn, openLab, splitLines } from './lab.ts'
+import { diffIdOf, hashOf, impliedIn, isEmulated, type Lab, namesIn, openLab, splitLines } from './lab.ts'
 
 const big = Buffer.alloc(9_000_000, 'a layer larger than the ring ')
 const layer = tar([
@@ -124,6 +125,21 @@ describe('the unpacker', () => {
     writeFileSync(`${dir}/diff`, 'in the way')
     await expect(lab.unpack(layer, { dir })).rejects.toMatchObject({ failure: { kind: 'system', code: 'EEXIST' } })
     expect((await lab.unpack(layer)).layer.entries).toBe(3)
+  })
+
+  it.skipIf(isEmulated)('has one worker ready for a layer that is announced, and gives it that layer', async () => {
+    const before = new Set(extractorsOf(process.pid))
+    const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
+    await using own = await openLab()
+    own.unpacker.prepare()
+    own.unpacker.prepare()
+    await vi.waitFor(() => expect(started()).toHaveLength(1), 20_000)
+    const ready = started()
+    expect((await own.unpack(layer)).layer.entries).toBe(3)
+    expect(started()).toEqual(ready)
+    await own.unpacker[Symbol.asyncDispose]()
+    own.unpacker.prepare()
+    expect(started()).toEqual([])
   })
 
   it('is put away once, however often that is asked', async () => {
