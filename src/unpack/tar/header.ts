@@ -18,6 +18,9 @@ export type RawHeader = {
 }
 
 const CHECKSUM = { start: 148, end: 156 }
+const USTAR = Buffer.from('ustar\0')
+const GNU = Buffer.from('ustar  \0')
+const STAR = Buffer.from('tar\0')
 const SPACE = 0x20
 
 /** Parses a header record; throws BadTar. */
@@ -25,8 +28,8 @@ export function parseHeader(record: Buffer): RawHeader {
   verifyChecksum(record)
   const name = text(record, 0, 100)
   // Nobody looks at the version behind ustar's magic; GNU's magic takes it in.
-  const isUstar = record.toString('latin1', 257, 263) === 'ustar\0'
-  const isGnu = record.toString('latin1', 257, 265) === 'ustar  \0'
+  const isUstar = hasAt(record, 257, USTAR)
+  const isGnu = hasAt(record, 257, GNU)
   const hasDevice = isUstar || isGnu
   const prefix = isUstar ? ustarPrefix(record) : isGnu ? misplacedPrefix(record) : ''
   return {
@@ -66,7 +69,7 @@ function verifyChecksum(record: Buffer): void {
 
 /** star archives end the record with "tar\0" and keep times behind a shorter prefix. */
 function ustarPrefix(record: Buffer): string {
-  if (record.toString('latin1', 508, 512) !== 'tar\0') return text(record, 345, 500)
+  if (!hasAt(record, 508, STAR)) return text(record, 345, 500)
   // Others than Go would read on into the times.
   if (record[475] !== 0) throw new BadTar('the prefix has no end')
   return text(record, 345, 476)
@@ -88,10 +91,17 @@ function misplacedPrefix(record: Buffer): string {
   }
 }
 
+/** Byte by byte: a call out of JavaScript costs more than these few take. */
+function hasAt(record: Buffer, start: number, bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at++) if (record[start + at] !== bytes[at]) return false
+  return true
+}
+
 /** Bytes up to the first NUL, in latin1. */
 function text(record: Buffer, start: number, end: number): string {
-  const nul = record.indexOf(0, start)
-  return record.toString('latin1', start, nul === -1 || nul > end ? end : nul)
+  let to = start
+  while (to < end && record[to] !== 0) to++
+  return to === start ? '' : record.toString('latin1', start, to)
 }
 
 /** Octal digits between spaces and NULs, or base-256 when the first bit is set (GNU, star). */

@@ -16,6 +16,7 @@ export type PaxRecords = {
 
 const XATTR = 'SCHILY.xattr.'
 const SPACE = 0x20
+const ZERO = 0x30
 const EQUALS = 0x3d
 const NEWLINE = 0x0a
 
@@ -39,13 +40,12 @@ export function parsePax(body: Buffer): PaxRecords {
 
 /** Reads the record at `at`; gives where the next one starts. A later record of a key wins, but for those of a sparse map. */
 function readRecord(body: Buffer, at: number, values: Map<string, Buffer>, map: MapRecord[]): number {
-  const space = body.indexOf(SPACE, at)
-  const digits = space === -1 ? '' : body.toString('latin1', at, Math.min(space, at + 20))
-  const length = /^[1-9][0-9]{0,8}$/.test(digits) ? Number(digits) : 0
+  const { length, space } = lengthAt(body, at)
   const end = at + length
   if (length < 5 || end > body.length || body[end - 1] !== NEWLINE) throw new BadTar('malformed PAX record')
-  const equals = body.indexOf(EQUALS, space + 1)
-  if (equals === -1 || equals >= end || equals === space + 1) throw new BadTar('malformed PAX record')
+  let equals = space + 1
+  while (equals < end && body[equals] !== EQUALS) equals++
+  if (equals === end || equals === space + 1) throw new BadTar('malformed PAX record')
   const key = body.toString('latin1', space + 1, equals)
   if (key.includes('\0')) throw new BadTar('a PAX key contains a NUL byte')
   const value = body.subarray(equals + 1, end - 1)
@@ -53,6 +53,20 @@ function readRecord(body: Buffer, at: number, values: Map<string, Buffer>, map: 
   else values.set(key, value)
   return end
 }
+
+/** Up to nine digits, the first of them not 0, and the space behind; a length of 0 is none. */
+function lengthAt(body: Buffer, at: number): { readonly length: number; readonly space: number } {
+  let length = 0
+  let space = at
+  for (let digit = digitOf(body[space]); digit >= 0 && space - at < 10; digit = digitOf(body[space])) {
+    length = 10 * length + digit
+    space++
+  }
+  const isNumber = body[at] !== ZERO && space - at <= 9 && body[space] === SPACE
+  return { length: isNumber ? length : 0, space }
+}
+
+const digitOf = (byte: number | undefined): number => (byte !== undefined && byte >= ZERO && byte < ZERO + 10 ? byte - ZERO : -1)
 
 /** An empty value is the header's own to Go, an empty one to others, and an error to GNU tar; no writer leaves one. */
 function stated(values: Map<string, Buffer>, key: string): Buffer | undefined {

@@ -21,9 +21,11 @@ export const writeContent: WriteContent = (fd, entry, reader) => {
 }
 
 function writeAll(fd: number, piece: Buffer, entry: TarEntry): void {
-  for (let rest = piece; rest.length > 0; ) {
-    const written = ok(write(fd, rest, rest.length), 'write', entry)
+  let rest = piece
+  let written = ok(write(fd, rest, rest.length), 'write', entry)
+  while (written < rest.length) {
     rest = rest.subarray(written)
+    written = ok(write(fd, rest, rest.length), 'write', entry)
   }
 }
 
