@@ -30,7 +30,7 @@ import type { Logger } from './log.ts'
 import { countedStore, type Observers } from './observers.ts'
 import { isToldLazy, type OpenStore, openOwnStore } from './own-store.ts'
 import { aheadLimits } from './prepull.ts'
-import { workersFor } from './workers.ts'
+import { processorsFor, workersFor } from './workers.ts'
 
 export interface PullNode extends AsyncDisposable {
   readonly puller: Puller
@@ -67,10 +67,12 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   const platform = hostPlatform()
   const { store, ...places } = options.store ?? (await openStore(config, platform, log, options))
   opened.use(store)
-  const workers = workersFor(config, shareOfMachine())
+  const share = shareOfMachine()
+  const workers = workersFor(config, share)
   const unpacker = opened.use(
     createUnpacker({
       workers,
+      processors: processorsFor(workers, share),
       limits: config.limits,
       ...places,
       warn: (fields, message) => log.warn(fields, message),

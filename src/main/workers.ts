@@ -1,4 +1,4 @@
-/** How many layers are unpacked at once. */
+/** How many layers are unpacked at once, and by how many processors. */
 import type { Config } from '../config/config.ts'
 import type { Share } from '../sys/cgroup.ts'
 
@@ -14,3 +14,6 @@ export function workersFor({ unpackWorkers }: Pick<Config, 'unpackWorkers'>, { c
   if (unpackWorkers > 0) return unpackWorkers
   return Math.max(1, Math.min(Math.max(2, Math.ceil(cpus)), Math.floor((memory - DAEMON) / EXTRACTOR)))
 }
+
+/** What they may take in all: a thread that helps one of them is in the place of another. */
+export const processorsFor = (workers: number, { cpus }: Pick<Share, 'cpus'>): number => Math.min(workers, Math.floor(cpus))

@@ -46,6 +46,13 @@ export function mapShared(fd: number, size: number): Shared {
   return { buffer: koffi.view(address, size), address, unmap: () => void munmap(address, size) }
 }
 
+/** What another thread of this process has mapped, and unmaps. */
+export const viewShared = (address: number | bigint, size: number): Shared => ({
+  buffer: koffi.view(address, size),
+  address,
+  unmap: () => {},
+})
+
 const call = SYS_FUTEX[process.arch] ?? -1
 
 /** Sleeps while the word at `offset` is `value`, at most `milliseconds`. */

@@ -34,6 +34,11 @@ export class Limiter {
     return this.#limit - this.#running
   }
 
+  /** How many run, or wait to. */
+  get wanted(): number {
+    return this.#running + this.#waiting.size
+  }
+
   /** Nobody runs, and so nobody waits. */
   get isIdle(): boolean {
     return this.#running === 0

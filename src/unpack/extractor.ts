@@ -10,13 +10,19 @@ import { shrink } from '../sys/footprint.ts'
 import { forbidCalls } from '../sys/forbid.ts'
 import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
+import { mapShared } from '../sys/shared.ts'
 import { type Received, receiveWithFds } from '../sys/socket.ts'
-import { type Chunks, type LayerBytes, unpackLayer } from './layer.ts'
+import { type LayerBytes, unpackLayer } from './layer.ts'
 import { type Answer, CONTROL_FD, type Greeting, type Job, RING_FD, type UnpackOrder, type VerifyOrder } from './messages.ts'
-import { RingReader } from './ring.ts'
+import { RING_SIZE, RingReader } from './ring.ts'
+import type { Chunks } from './tally.ts'
+import { blocksOf, type TarBlocks } from './tar-blocks.ts'
 
 /** Directories under way, two for each level of a comparison (a path has at most 2,048), a file, and what Node itself holds. */
 const MAX_DESCRIPTORS = 8192
+
+/** A thread of ours will not end: with us it does. */
+let isStuck = false
 
 const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
 
@@ -30,10 +36,11 @@ async function serve(): Promise<void> {
   umask(0)
   const forbidden = forbidCalls()
   say({ refused: [...(forbidden < 0 ? [`seccomp: ${errnoName(forbidden)}`] : []), ...limitProcess(MAX_DESCRIPTORS)] })
-  const ring = new RingReader(RING_FD, () => write('\n'))
+  const ring = new RingReader(mapShared(RING_FD, RING_SIZE), () => write('\n'))
   for (let order = nextJob(); order !== undefined; order = nextJob()) {
     shrink()
     say(await run(order, ring))
+    if (isStuck) process.exit()
     ring.reset()
   }
 }
@@ -55,17 +62,16 @@ function nextJob(): Order | undefined {
 
 async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
   const start = performance.now()
-  const waitedBefore = ring.waitMs
   const progress = (bytes: number): void => ring.report(bytes)
   try {
     // Owners are set only where they are not root: what is made must be root's.
     if (!isRoot) fail({ kind: 'not-permitted', what: 'unpacking layers', missing: ['CAP_SETUID', 'CAP_SETGID'] })
     if ('verify' in job)
       return { ok: true, verdict: { ...(await examine(job, fds, ring, progress)), workMs: performance.now() - start } }
-    const bytes = await bytesOf(job, fds, ring)
+    const bytes = await open(job, fds, ring)
+    await using _blocks = bytes.blocks
     const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits, progress })
-    const waitMs = ring.waitMs - waitedBefore
-    return { ok: true, layer: { ...outcome, waitMs, workMs: performance.now() - start - waitMs } }
+    return { ok: true, layer: { ...outcome, workMs: performance.now() - start - outcome.waitMs } }
   } catch (error) {
     return { ok: false, failure: whereFull(failureOf(error), job.dir), stack: error instanceof Error ? error.stack : undefined }
   } finally {
@@ -91,21 +97,30 @@ async function examine(
   return examineLayer({ ...job, ...verify, diffFd, splitFd, isAborted: () => ring.aborted, progress })
 }
 
-async function bytesOf(
-  { source }: UnpackOrder,
-  [diff = -1, split = -1]: readonly number[],
-  ring: RingReader,
-): Promise<LayerBytes> {
-  if (source.kind === 'blob') return { ...source, chunks: () => ring.next() }
+async function open({ source }: UnpackOrder, [diff = -1, split = -1]: readonly number[], ring: RingReader): Promise<LayerBytes> {
+  if (source.kind === 'blob') return { ...source, blocks: await blocksFrom(ring, source.size) }
   // Loaded by the few layers that are copied: it costs 10 MB.
   const { replay } = await import('./replay.ts')
-  const blocks = replay(diff, split)
+  const copied = replay(diff, split)
   const chunks: Chunks = () => {
     if (ring.aborted) return undefined
-    const next = blocks.next()
+    const next = copied.next()
     return next.done === true ? undefined : next.value
   }
-  return { kind: 'tar', chunks, path: source.path }
+  return { kind: 'tar', blocks: blocksOf(chunks, 0), path: source.path }
+}
+
+async function blocksFrom(ring: RingReader, size: number): Promise<TarBlocks> {
+  const before = ring.waitMs
+  const waitedMs = (): number => ring.waitMs - before
+  const alone = (): TarBlocks => blocksOf(() => ring.next(), size, waitedMs)
+  if (ring.processors() === 1) return alone()
+  // Loaded by large layers that come alone.
+  const { inflateBeside } = await import('./inflating.ts')
+  const onStuck = (): void => {
+    isStuck = true
+  }
+  return (await inflateBeside(ring, { size, waitedMs: waitedMs(), onStuck })) ?? alone()
 }
 
 function say(words: Answer | Greeting): void {

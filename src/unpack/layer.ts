@@ -1,31 +1,22 @@
-/**
- * One layer, from its bytes to a tree, in one pass. Runs in an extractor, synchronously:
- *
- *     chunks → sha256 = blob digest → inflate → sha256 = diffID → tar → tree + tar-split
- */
-import { createHash } from 'node:crypto'
+/** One layer, from the blocks of its tar to a tree and its tar-split, in one pass. Runs in an extractor, synchronously. */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { type Failure, fail } from '../failure/failure.ts'
-import { type DiffId, type Digest, digestOfHex } from '../oci/digest.ts'
+import type { DiffId, Digest } from '../oci/digest.ts'
 import { Budget } from './budget.ts'
-import { createInflater } from './inflate/create.ts'
 import { CorruptStream } from './inflate/inflate.ts'
-import { Input } from './inflate/input.ts'
 import { BadTar } from './tar/entry.ts'
 import { TarReader } from './tar/reader.ts'
 import { TarSplitWriter } from './tar/split.ts'
 import { TarStream } from './tar/stream.ts'
+import type { BlobFacts, TarBlocks } from './tar-blocks.ts'
 import { printable } from './tree/refusal.ts'
 import { TreeWriter } from './tree/writer.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
 
-/** Gives chunks that stay valid until the next call; undefined at the end. */
-export type Chunks = () => Uint8Array | undefined
-
-/** A blob from a registry, or tar bytes put together from a local copy. */
+/** Of a blob from a registry, or put together from a local copy. */
 export type LayerBytes =
-  | { readonly kind: 'blob'; readonly chunks: Chunks; readonly digest: Digest; readonly size: number; readonly host: string }
-  | { readonly kind: 'tar'; readonly chunks: Chunks; readonly path: string }
+  | { readonly kind: 'blob'; readonly blocks: TarBlocks; readonly digest: Digest; readonly size: number; readonly host: string }
+  | { readonly kind: 'tar'; readonly blocks: TarBlocks; readonly path: string }
 
 export type LayerTask = {
   readonly dir: string
@@ -36,28 +27,27 @@ export type LayerTask = {
   readonly progress: (bytes: number) => void
 }
 
-export type LayerOutcome = Omit<UnpackedLayer, 'waitMs' | 'workMs'>
+export type LayerOutcome = Omit<UnpackedLayer, 'workMs'>
 
 const MAX_WARNINGS = 20
 const PATHS_AT_ONCE = 1024
-/** After a broken stream, at most this much more is read to learn whether the blob itself is damaged. */
-const WORTH_HASHING = 2 ** 28
 
 /** Unpacks one layer; throws WindlassError. */
 export function unpackLayer(task: LayerTask): LayerOutcome {
-  const blob = new Tally(task.bytes.chunks)
+  const { bytes } = task
   try {
-    return unpack(task, blob)
+    return unpack(task)
   } catch (error) {
     if (error instanceof BadTar || error instanceof CorruptStream) {
-      checkBlob(task.bytes, blob, true)
+      checkBlob(bytes, () => bytes.blocks.rest())
       fail(badLayer(task, error), error)
     }
     throw error
   }
 }
 
-function unpack({ dir, diffId, bytes, limits, progress }: LayerTask, blob: Tally): LayerOutcome {
+function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutcome {
+  const { blocks } = bytes
   const warnings = new Set<string>()
   const warn = (text: string): void => void (warnings.size < MAX_WARNINGS && warnings.add(text))
   const budget = new Budget(limits, {
@@ -65,14 +55,10 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask, blob: Tally
     digest: nameOf(bytes, diffId),
     blobSize: bytes.kind === 'blob' ? bytes.size : undefined,
   })
-  using inflater = createInflater(new Input(blob.next))
-  // Its first bytes say which inflater it takes: they were waited for by now, in nobody's time.
-  const choosingMs = blob.sourceMs + blob.hashMs
-  const tar = new Tally(() => inflater.next())
   const limited = (): Uint8Array | undefined => {
-    const block = tar.next()
-    budget.unpacked(tar.bytes, blob.bytes)
-    progress(tar.bytes)
+    const block = blocks.next()
+    budget.unpacked(blocks.bytes, blocks.read)
+    progress(blocks.bytes)
     return block
   }
   mkdirSync(`${dir}/diff`, { mode: 0o755 })
@@ -91,60 +77,27 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask, blob: Tally
   split.end()
   writeImplied(dir, tree.finish())
 
-  checkBlob(bytes, blob, false)
-  checkDiffId(diffId, tar.digest(), bytes)
+  checkBlob(bytes, () => blocks.blob())
+  checkDiffId(diffId, blocks.diffId(), bytes)
   return {
     diffId,
-    blobSize: bytes.kind === 'blob' ? blob.bytes : 0,
-    diffSize: tar.bytes,
-    // The inflater asks for the blob's bytes itself: those are waited for and hashed within its time.
-    inflateMs: Math.max(0, tar.sourceMs - (blob.sourceMs + blob.hashMs - choosingMs)),
-    hashMs: blob.hashMs + tar.hashMs,
+    blobSize: bytes.kind === 'blob' ? blocks.read : 0,
+    diffSize: blocks.bytes,
+    ...blocks.times,
     entries,
     whiteouts: tree.whiteouts,
     warnings: [...warnings],
   }
 }
 
-/** Counts and hashes what passes, and takes the time of both ends: three looks at the clock a chunk, of 64 KiB and more mostly. */
-class Tally {
-  readonly #hash = createHash('sha256')
-  readonly next: Chunks
-  bytes = 0
-  /** In milliseconds: until the source gave a chunk, and hashing. */
-  sourceMs = 0
-  hashMs = 0
-
-  constructor(source: Chunks) {
-    this.next = () => {
-      const asked = performance.now()
-      const chunk = source()
-      const given = performance.now()
-      this.sourceMs += given - asked
-      if (chunk !== undefined) {
-        this.#hash.update(chunk)
-        this.hashMs += performance.now() - given
-        this.bytes += chunk.length
-      }
-      return chunk
-    }
-  }
-
-  /** The digest of everything that passed; once. */
-  digest(): Digest {
-    return digestOfHex(this.#hash.digest('hex'))
-  }
-}
-
-/** Throws size-mismatch or digest-mismatch if the blob is not the one the manifest names. After a broken stream the rest is read first. */
-function checkBlob(bytes: LayerBytes, blob: Tally, isBroken: boolean): void {
-  if (bytes.kind !== 'blob') return
-  if (isBroken && bytes.size - blob.bytes > WORTH_HASHING) return
-  if (isBroken) while (blob.next() !== undefined);
-  if (blob.bytes !== bytes.size)
-    fail({ kind: 'size-mismatch', digest: bytes.digest, want: bytes.size, got: blob.bytes, from: bytes.host })
-  const got = blob.digest()
-  if (got !== bytes.digest) fail({ kind: 'digest-mismatch', what: 'layer', want: bytes.digest, got, from: bytes.host })
+/** Throws size-mismatch or digest-mismatch if the blob is not the one the manifest names. */
+function checkBlob(bytes: LayerBytes, look: () => BlobFacts | undefined): void {
+  const found = bytes.kind === 'blob' ? look() : undefined
+  if (bytes.kind !== 'blob' || found === undefined) return
+  if (found.bytes !== bytes.size)
+    fail({ kind: 'size-mismatch', digest: bytes.digest, want: bytes.size, got: found.bytes, from: bytes.host })
+  if (found.digest !== bytes.digest)
+    fail({ kind: 'digest-mismatch', what: 'layer', want: bytes.digest, got: found.digest, from: bytes.host })
 }
 
 function checkDiffId(want: DiffId, got: Digest, bytes: LayerBytes): void {

@@ -2,25 +2,28 @@
 import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { asWindlassError, fail, WindlassError } from '../failure/failure.ts'
+import { fail } from '../failure/failure.ts'
 import { missingCapabilities } from '../sys/capabilities.ts'
 import { shrink } from '../sys/footprint.ts'
-import type { Rank } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { Limiter, type Permit } from '../task/limiter.ts'
 import type { Abortable } from '../task/task.ts'
 import { Extractor } from './child.ts'
 import { examination, unlessGone } from './examination.ts'
+import { Extraction } from './extraction.ts'
 import { type Guest, Guests } from './guests.ts'
 import type { Job } from './messages.ts'
-import type { RingWriter } from './ring.ts'
 import { isWithin, openSource } from './source.ts'
-import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits, Verdict, Verifier, VerifyJob } from './unpack.ts'
+import type { Unpacker, Unpacking, UnpackJob, UnpackLimits, Verdict, Verifier, VerifyJob } from './unpack.ts'
 import { Warden, type Warn } from './warden.ts'
 
 export type UnpackerOptions = {
   /** How many layers are unpacked at once on this node. */
   readonly workers: number
+  /** Processors they may take in all: a large layer that comes alone takes two. By default one for each layer. */
+  readonly processors?: number
+  /** Bytes of a blob from which on a second thread is worth its start; by default 16 MiB. */
+  readonly worthAThread?: number
   readonly limits: UnpackLimits
   /** The directory that jobs' directories lie in: all that may be written to. */
   readonly staging: string
@@ -31,6 +34,8 @@ export type UnpackerOptions = {
 
 /** The unpacker with processes of its own; the same processes verify. */
 export const createUnpacker = (options: UnpackerOptions): Unpacker & Verifier => new Pool(options)
+
+const WORTH_A_THREAD = 2 ** 24
 
 /** How long after the last job idle processes stay for the next. */
 const IDLE_MS = 30_000
@@ -44,6 +49,8 @@ class Pool implements Unpacker, Verifier {
   readonly #all = new Set<Extractor>()
   readonly #warden: Warden
   readonly #guests: Guests
+  /** Jobs that have a second processor. */
+  #doubled = 0
   #resting: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
@@ -73,8 +80,20 @@ class Pool implements Unpacker, Verifier {
     const extractor = this.#take()
     opening.defer(() => this.#giveBack(extractor))
     const order: Job = { dir: job.dir, diffId: job.diffId, limits: this.#options.limits, source: source.value }
+    const grant = (): number => {
+      if (!this.#isWorthTwo(job)) return 1
+      this.#doubled++
+      held.defer(() => this.#doubled--)
+      return 2
+    }
     const held = opening.move()
-    return new Extraction(extractor, order, source.fds, signal, () => held.dispose())
+    return new Extraction(extractor, order, source.fds, { signal, grant, release: () => held.dispose() })
+  }
+
+  /** Asked when its first bytes are here: the other layers of its image have come for a worker by then. */
+  #isWorthTwo({ source }: UnpackJob): boolean {
+    const { processors = 1, worthAThread = WORTH_A_THREAD } = this.#options
+    return source.kind === 'blob' && source.size >= worthAThread && this.#limiter.wanted + this.#doubled < processors
   }
 
   async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {
@@ -145,85 +164,6 @@ class Pool implements Unpacker, Verifier {
       void extractor.close().then(() => this.#all.delete(extractor))
     }
     shrink()
-  }
-}
-
-class Extraction implements Unpacking {
-  readonly #extractor: Extractor
-  readonly #ring: RingWriter
-  readonly #signal: AbortSignal
-  readonly #result: Promise<UnpackedLayer>
-  readonly #onAbort: () => void
-  #failure: WindlassError | undefined
-  #ended = false
-  #blockedMs = 0
-
-  constructor(extractor: Extractor, job: Job, fds: readonly number[], signal: AbortSignal, release: () => void) {
-    this.#extractor = extractor
-    this.#ring = extractor.ring
-    this.#signal = signal
-    this.#onAbort = () => this.#stop(asWindlassError(signal.reason))
-    this.#result = extractor.run(job, fds).then((end) => {
-      signal.removeEventListener('abort', this.#onAbort)
-      this.#ended = true
-      extractor.rank('usual')
-      this.#blockedMs = this.#ring.blockedMs
-      release()
-      if (end.ok && 'layer' in end) return end.layer
-      if (end.ok) throw new WindlassError({ kind: 'internal', what: 'an extractor answers what nobody asked' })
-      this.#failure ??= new WindlassError(end.failure, end.stack)
-      throw this.#failure
-    })
-    // Whoever disposes before `finish` does not look at the result.
-    this.#result.catch(() => {})
-    if (signal.aborted) this.#onAbort()
-    else signal.addEventListener('abort', this.#onAbort, { once: true })
-  }
-
-  get blockedMs(): number {
-    return this.#ended ? this.#blockedMs : this.#ring.blockedMs
-  }
-
-  rank(rank: Rank): void {
-    if (!this.#ended) this.#extractor.rank(rank)
-  }
-
-  get unread(): number {
-    return this.#ended ? 0 : this.#ring.unread
-  }
-
-  get unpacked(): number {
-    return this.#ended ? 0 : this.#ring.reported
-  }
-
-  write(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.#failure !== undefined) throw this.#failure
-    // Once the job has ended the ring is another one's.
-    const full = this.#ended ? undefined : this.#ring.write(chunk)
-    return full?.then(() => {
-      if (this.#failure !== undefined) throw this.#failure
-    })
-  }
-
-  async finish(): Promise<UnpackedLayer> {
-    if (this.#failure === undefined && !this.#ended) this.#ring.end()
-    try {
-      return await this.#result
-    } catch (error) {
-      throw this.#signal.aborted && this.#failure !== undefined ? this.#failure : error
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop(new WindlassError({ kind: 'cancelled', reason: 'cancelled' }))
-    await this.#result.catch(() => {})
-  }
-
-  /** The first reason is the one told. */
-  #stop(failure: WindlassError): void {
-    if (this.#failure !== undefined || this.#ended) return
-    this.#failure = failure
-    this.#extractor.stop()
   }
 }
 

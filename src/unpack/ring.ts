@@ -22,6 +22,8 @@ const WRITER_WAITS = 3
 const READER_WAITS = 4
 /** How far a job has come, in KiB: of the tar. */
 const PROGRESS = 5
+/** With the first bytes: processors that have nothing else to do than this job. */
+const PROCESSORS = 6
 
 const OPEN = 0
 const ENDED = 1
@@ -75,6 +77,11 @@ export class RingWriter {
   /** How many bytes the reader says it is through with: its own word, for whoever watches. */
   get reported(): number {
     return this.#unmapped ? 0 : (Atomics.load(this.#control, PROGRESS) >>> 0) * 1024
+  }
+
+  /** Tells the reader, before the first `write`, how many processors it may use. */
+  grant(processors: number): void {
+    if (!this.#closed) Atomics.store(this.#control, PROCESSORS, processors)
   }
 
   /** Copies `chunk` in. A promise means the ring is full; it resolves once all of the chunk is in, or the job is over. */
@@ -170,12 +177,17 @@ export class RingReader {
   #lent = 0
   #waitMs = 0
 
-  /** `madeRoom` tells the writer, who waits for it. */
-  constructor(fd: number, madeRoom: () => void) {
-    this.#shared = mapShared(fd, RING_SIZE)
-    this.#control = new Int32Array(this.#shared.buffer, 0, 8)
-    this.#data = new Uint8Array(this.#shared.buffer, HEAD, CAPACITY)
+  /** `shared` are `RING_SIZE` bytes; `madeRoom` tells the writer, who waits for it. */
+  constructor(shared: Shared, madeRoom: () => void) {
+    this.#shared = shared
+    this.#control = new Int32Array(shared.buffer, 0, 8)
+    this.#data = new Uint8Array(shared.buffer, HEAD, CAPACITY)
     this.#madeRoom = madeRoom
+  }
+
+  /** Where it is, for a reader on another thread: of the two, one may read a job. */
+  get address(): number | bigint {
+    return this.#shared.address
   }
 
   get waitMs(): number {
@@ -197,17 +209,20 @@ export class RingReader {
     return Atomics.load(this.#control, STATE) === ABORTED
   }
 
+  /** Waits for the first bytes, and for what came with them: how many processors they may take. */
+  processors(): number {
+    const read = Atomics.load(this.#control, READ)
+    if (this.#available(read) === 0) this.#waitFor(read)
+    return Math.max(1, Atomics.load(this.#control, PROCESSORS))
+  }
+
   /** The next bytes, in place: the view is valid until the next call. Undefined at the end, or when the job was aborted. */
   next(): Uint8Array | undefined {
     this.#giveBack()
     const read = Atomics.load(this.#control, READ)
     let available = this.#available(read)
-    if (available === 0) {
-      const start = performance.now()
-      available = this.#wait(read)
-      this.#waitMs += performance.now() - start
-      if (available === 0) return undefined
-    }
+    if (available === 0) available = this.#waitFor(read)
+    if (available === 0) return undefined
     const at = read & (CAPACITY - 1)
     this.#lent = Math.min(available, VIEW, CAPACITY - at)
     return this.#data.subarray(at, at + this.#lent)
@@ -216,6 +231,13 @@ export class RingReader {
   #available(read: number): number {
     if (this.aborted) return 0
     return (Atomics.load(this.#control, WRITTEN) - read) >>> 0
+  }
+
+  #waitFor(read: number): number {
+    const start = performance.now()
+    const available = this.#wait(read)
+    this.#waitMs += performance.now() - start
+    return available
   }
 
   #wait(read: number): number {

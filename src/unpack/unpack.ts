@@ -51,7 +51,10 @@ export type UnpackedLayer = {
   readonly whiteouts: number
   /** Things left out or changed that a person may want to know ("trusted.* xattr ignored"), at most 20, each once. */
   readonly warnings: readonly string[]
-  /** The worker's time waiting for bytes, and its time working; of that, inflating and hashing. The rest is the tree's: tar, files, attributes. */
+  /**
+   * The worker's time waiting for bytes, and its time working; of that, inflating and hashing. The rest is the tree's: tar, files, attributes.
+   * Where a second thread inflates, inflating is what the one that writes the tree had to wait for it.
+   */
   readonly waitMs: number
   readonly workMs: number
   readonly inflateMs: number

@@ -29,7 +29,7 @@ const children = new Map<number, ChildProcess>()
 
 // Extractors may read the compile cache, not write it: what they are made of is put there from here.
 if (cache !== undefined) {
-  await import('./extractor.ts')
+  await Promise.all([import('./extractor.ts'), import('./inflating.ts'), import('./inflating-thread.ts')])
   flushCompileCache()
 }
 // Of this thread (0 is the caller, getpriority(2)), and so of the processes it starts.

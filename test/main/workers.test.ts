@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { workersFor } from '../../src/main/workers.ts'
+import { processorsFor, workersFor } from '../../src/main/workers.ts'
 
 const MIB = 2 ** 20
 
@@ -14,5 +14,12 @@ describe('workers', () => {
     expect(of(16, 384)).toBe(2)
     expect(of(16, 100)).toBe(1)
     expect(of(16, 100, 7)).toBe(7)
+  })
+
+  it('take no more processors than there are whole ones, each with its own or helped by another', () => {
+    expect(processorsFor(2, { cpus: 0.5 })).toBe(0)
+    expect(processorsFor(2, { cpus: 1.9 })).toBe(1)
+    expect(processorsFor(8, { cpus: 8 })).toBe(8)
+    expect(processorsFor(2, { cpus: 16 })).toBe(2)
   })
 })

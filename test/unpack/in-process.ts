@@ -4,6 +4,7 @@
  */
 import { umask } from '../../src/sys/libc.ts'
 import { unpackLayer } from '../../src/unpack/layer.ts'
+import { blocksOf } from '../../src/unpack/tar-blocks.ts'
 import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from '../../src/unpack/unpack.ts'
 
 /** Takes blobs alone (a local copy is read by openat2, which the emulator lacks), and unpacks each when all of it is there. */
@@ -17,22 +18,24 @@ export const unpackHere = (limits: UnpackLimits): Unpacker => ({
 function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpacking {
   if (source.kind !== 'blob') throw new Error('only blobs are unpacked here')
   const given: Uint8Array[] = []
-  const bytes = { ...source, chunks: () => given.shift() }
   return {
     blockedMs: 0,
     unread: 0,
     unpacked: 0,
     rank: () => {},
     write: (chunk) => void given.push(Uint8Array.from(chunk)),
-    finish: async () => withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes, progress: () => {} })),
+    finish: async () => {
+      await using blocks = blocksOf(() => given.shift(), source.size)
+      return withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes: { ...source, blocks }, progress: () => {} }))
+    },
     [Symbol.asyncDispose]: async () => {},
   }
 }
 
-function withoutUmask(unpack: () => Omit<UnpackedLayer, 'waitMs' | 'workMs'>): UnpackedLayer {
+function withoutUmask(unpack: () => Omit<UnpackedLayer, 'workMs'>): UnpackedLayer {
   const before = umask(0)
   try {
-    return { ...unpack(), waitMs: 0, workMs: 0 }
+    return { ...unpack(), workMs: 0 }
   } finally {
     umask(before)
   }

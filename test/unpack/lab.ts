@@ -58,9 +58,16 @@ export interface Lab extends AsyncDisposable {
   victimUnchanged(): boolean
 }
 
+/** Processors enough for every job to have two. */
+const beside = { processors: 16, worthAThread: 0 }
+
 export const diffIdOf = (bytes: Uint8Array): DiffId => parseDiffId(sha256(bytes))
 
-export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<Lab> {
+/** `threads: 2`: every layer, however small, is inflated by a thread of its own. The whole corpus is with WINDLASS_TEST_THREADS=2. */
+export async function openLab(
+  overrides: Partial<UnpackLimits> = {},
+  { threads = process.env.WINDLASS_TEST_THREADS === '2' ? 2 : 1 }: { readonly threads?: 1 | 2 } = {},
+): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const top = await mkdtemp(join(tmpdir(), 'windlass-unpack-'))
   // Trees here are deeper than the file system calls of Node can go.
@@ -71,7 +78,9 @@ export async function openLab(overrides: Partial<UnpackLimits> = {}): Promise<La
   const warn = (fields: object, message: string): void => void warnings.push(`${message}: ${JSON.stringify(fields)}`)
   const pool = isEmulated
     ? undefined
-    : resources.use(createUnpacker({ workers: 2, limits: all, staging: top, layers: top, warn }))
+    : resources.use(
+        createUnpacker({ workers: 2, ...(threads === 2 ? beside : {}), limits: all, staging: top, layers: top, warn }),
+      )
   const unpacker = pool ?? unpackHere(all)
   const { signal } = new AbortController()
   let count = 0

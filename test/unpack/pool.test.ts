@@ -15,10 +15,10 @@ const layer = tar([
 ])
 const { signal } = new AbortController()
 
-describe('the unpacker', () => {
+describe.each([1, 2] as const)('the unpacker, with %d threads a layer', (threads) => {
   let lab: Lab
   beforeAll(async () => {
-    lab = await openLab()
+    lab = await openLab({}, { threads })
   })
   afterAll(() => lab[Symbol.asyncDispose]())
 
@@ -130,7 +130,7 @@ describe('the unpacker', () => {
   it.skipIf(isEmulated)('has one worker ready for a layer that is announced, and gives it that layer', async () => {
     const before = new Set(extractorsOf(process.pid))
     const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
-    await using own = await openLab()
+    await using own = await openLab({}, { threads })
     own.unpacker.prepare()
     own.unpacker.prepare()
     await vi.waitFor(() => expect(started()).toHaveLength(1), 20_000)
@@ -143,7 +143,7 @@ describe('the unpacker', () => {
   })
 
   it('is put away once, however often that is asked', async () => {
-    const own = await openLab()
+    const own = await openLab({}, { threads })
     await own.unpack(layer)
     await Promise.all([own.unpacker[Symbol.asyncDispose](), own.unpacker[Symbol.asyncDispose]()])
     await own[Symbol.asyncDispose]()

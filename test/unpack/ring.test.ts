@@ -11,7 +11,7 @@ function ring(start = 0) {
   const fd = createShared(RING_SIZE)
   const writer = new RingWriter(fd)
   let told = 0
-  const reader = new RingReader(fd, () => {
+  const reader = new RingReader(mapShared(fd, RING_SIZE), () => {
     told++
     writer.made()
   })

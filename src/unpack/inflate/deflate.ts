@@ -6,7 +6,7 @@ import type { DeflateEngine } from './engine.ts'
 import { IsalEngine, isalLibrary } from './isal.ts'
 import { ZlibEngine } from './zlib.ts'
 
-export function createDeflateEngine(blockSize: number): DeflateEngine {
+export function createDeflateEngine(): DeflateEngine {
   const isal = isalLibrary()
-  return isal === undefined ? new ZlibEngine(blockSize) : new IsalEngine(blockSize, isal)
+  return isal === undefined ? new ZlibEngine() : new IsalEngine(isal)
 }

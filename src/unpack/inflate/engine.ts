@@ -1,6 +1,6 @@
 /** What a raw deflate (RFC 1951) decoder does for the gzip reader around it. */
 
-/** What one call did. `out` is valid until the next call; `unread` are bytes taken in that belong to what follows the deflate stream. */
+/** What one call did. `out` is the part of the memory that was filled; `unread` are bytes taken in that belong to what follows the deflate stream. */
 export type InflateStep = {
   readonly consumed: number
   readonly out: Uint8Array
@@ -11,7 +11,7 @@ export type InflateStep = {
 export interface DeflateEngine extends Disposable {
   /** Starts a new stream. */
   reset(): void
-  inflate(bytes: Uint8Array): InflateStep
+  inflate(bytes: Uint8Array, memory: Uint8Array): InflateStep
   /** CRC-32 and count of the bytes given out since `reset`. */
   crc32(): number
   readonly size: number

@@ -2,20 +2,20 @@
 
 import { createDeflateEngine } from './deflate.ts'
 import type { DeflateEngine } from './engine.ts'
-import { CorruptStream, type Inflater } from './inflate.ts'
+import { CorruptStream, type Inflater, type Memory, oneBlock } from './inflate.ts'
 import type { Input } from './input.ts'
-
-const OUT = 2 ** 18
 
 export class Gunzip implements Inflater {
   readonly codec = 'gzip'
   readonly #input: Input
-  readonly #engine: DeflateEngine = createDeflateEngine(OUT)
+  readonly #memory: Memory
+  readonly #engine: DeflateEngine = createDeflateEngine()
   #inMember = false
   #full = false
 
-  constructor(input: Input) {
+  constructor(input: Input, memory: Memory = oneBlock()) {
     this.#input = input
+    this.#memory = memory
   }
 
   next(): Uint8Array | undefined {
@@ -27,8 +27,9 @@ export class Gunzip implements Inflater {
       const bytes = this.#input.bytes()
       // The engine may hold output back when its block was full, even with no input left.
       if (bytes.length === 0 && !this.#full) this.#tooShort()
-      const step = this.#engine.inflate(bytes)
-      this.#full = step.out.length === OUT
+      const memory = this.#memory()
+      const step = this.#engine.inflate(bytes, memory)
+      this.#full = step.out.length === memory.length
       if (step.consumed === 0 && step.out.length === 0 && !step.done) this.#tooShort()
       this.#input.skip(step.consumed)
       if (step.done) this.#endMember(step.unread)

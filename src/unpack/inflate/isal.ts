@@ -38,9 +38,9 @@ export function isalLibrary(): Library | undefined {
 function understands(library: Library): boolean {
   const text = Buffer.from('windlass '.repeat(40))
   const bytes = Buffer.concat([deflateRawSync(text), Buffer.from('behind the stream')])
-  using engine = new IsalEngine(4096, library)
+  using engine = new IsalEngine(library)
   engine.reset()
-  const { out, done, consumed, unread } = engine.inflate(bytes)
+  const { out, done, consumed, unread } = engine.inflate(bytes, new Uint8Array(new ArrayBuffer(4096)))
   const behind = Buffer.concat([unread, bytes.subarray(consumed)])
   return done && text.equals(out) && engine.crc32() === crc32(text) && behind.toString('latin1') === 'behind the stream'
 }
@@ -58,14 +58,10 @@ function open(): Library | null {
 export class IsalEngine implements DeflateEngine {
   readonly #library: Library
   readonly #state = Buffer.alloc(STATE_SIZE)
-  readonly #out: Uint8Array
-  readonly #outAddress: bigint
   #size = 0
 
-  constructor(blockSize: number, library: Library) {
+  constructor(library: Library) {
     this.#library = library
-    this.#out = new Uint8Array(new ArrayBuffer(blockSize))
-    this.#outAddress = koffi.address(this.#out)
     library.init(this.#state)
   }
 
@@ -83,15 +79,15 @@ export class IsalEngine implements DeflateEngine {
     this.#size = 0
   }
 
-  inflate(bytes: Uint8Array): InflateStep {
+  inflate(bytes: Uint8Array, memory: Uint8Array): InflateStep {
     const state = this.#state
     state.writeBigUInt64LE(koffi.address(bytes), NEXT_IN)
     state.writeUInt32LE(bytes.length, AVAIL_IN)
-    state.writeBigUInt64LE(this.#outAddress, NEXT_OUT)
-    state.writeUInt32LE(this.#out.length, AVAIL_OUT)
+    state.writeBigUInt64LE(koffi.address(memory), NEXT_OUT)
+    state.writeUInt32LE(memory.length, AVAIL_OUT)
     const status = this.#library.inflate(state)
     if (status < 0) throw new CorruptStream(`deflate: invalid data (${status})`)
-    const out = this.#out.subarray(0, this.#out.length - state.readUInt32LE(AVAIL_OUT))
+    const out = memory.subarray(0, memory.length - state.readUInt32LE(AVAIL_OUT))
     this.#size += out.length
     const done = state.readUInt32LE(BLOCK_STATE) === BLOCK_FINISH
     return { consumed: bytes.length - state.readUInt32LE(AVAIL_IN), out, done, unread: done ? this.#unread() : new Uint8Array(0) }

@@ -3,10 +3,9 @@
  * (nodejs/node#64741), and pzstd and zstd:chunked write many.
  */
 import koffi from 'koffi'
-import { CorruptStream, type Inflater } from './inflate.ts'
+import { CorruptStream, type Inflater, type Memory, oneBlock } from './inflate.ts'
 import type { Input } from './input.ts'
 
-const OUT = 2 ** 18
 /** ZSTD_d_windowLogMax, and the most memory a frame may ask for: 128 MiB, the reference decoder's own default. */
 const WINDOW_LOG_MAX = 100
 const MAX_WINDOW_LOG = 27
@@ -40,18 +39,17 @@ export class Unzstd implements Inflater {
   readonly #input: Input
   readonly #zstd = library()
   readonly #stream = this.#zstd.create()
-  readonly #out = new Uint8Array(new ArrayBuffer(OUT))
+  readonly #memory: Memory
   // ZSTD_inBuffer and ZSTD_outBuffer: { pointer, size, position }.
   readonly #inBuffer = Buffer.alloc(24)
   readonly #outBuffer = Buffer.alloc(24)
   #frameOpen = false
   #full = false
 
-  constructor(input: Input) {
+  constructor(input: Input, memory: Memory = oneBlock()) {
     this.#input = input
+    this.#memory = memory
     this.#check(this.#zstd.set(this.#stream, WINDOW_LOG_MAX, MAX_WINDOW_LOG))
-    this.#outBuffer.writeBigUInt64LE(koffi.address(this.#out), 0)
-    this.#outBuffer.writeBigUInt64LE(BigInt(OUT), 8)
   }
 
   next(): Uint8Array | undefined {
@@ -65,14 +63,17 @@ export class Unzstd implements Inflater {
       this.#inBuffer.writeBigUInt64LE(bytes.length === 0 ? 0n : koffi.address(bytes), 0)
       this.#inBuffer.writeBigUInt64LE(BigInt(bytes.length), 8)
       this.#inBuffer.writeBigUInt64LE(0n, 16)
+      const memory = this.#memory()
+      this.#outBuffer.writeBigUInt64LE(koffi.address(memory), 0)
+      this.#outBuffer.writeBigUInt64LE(BigInt(memory.length), 8)
       this.#outBuffer.writeBigUInt64LE(0n, 16)
       const hint = this.#check(this.#zstd.decompress(this.#stream, this.#outBuffer, this.#inBuffer))
       this.#input.skip(Number(this.#inBuffer.readBigUInt64LE(16)))
       const produced = Number(this.#outBuffer.readBigUInt64LE(16))
       // 0 says a frame is complete and all of it is out; the next call starts the next frame.
       this.#frameOpen = hint !== 0
-      this.#full = produced === OUT && this.#frameOpen
-      if (produced > 0) return this.#out.subarray(0, produced)
+      this.#full = produced === memory.length && this.#frameOpen
+      if (produced > 0) return memory.subarray(0, produced)
     }
   }
 

@@ -41,14 +41,10 @@ function library(): Library {
 
 export class ZlibEngine implements DeflateEngine {
   readonly #stream = Buffer.alloc(SIZE)
-  readonly #out: Uint8Array
-  readonly #outAddress: bigint
   #crc = 0
   #size = 0
 
-  constructor(blockSize: number) {
-    this.#out = new Uint8Array(new ArrayBuffer(blockSize))
-    this.#outAddress = koffi.address(this.#out)
+  constructor() {
     const status = library().init(this.#stream, RAW_WINDOW, process.versions.zlib, SIZE)
     if (status !== Z_OK) throw new Error(`inflateInit2: ${status}`)
   }
@@ -67,16 +63,16 @@ export class ZlibEngine implements DeflateEngine {
     this.#size = 0
   }
 
-  inflate(bytes: Uint8Array): InflateStep {
+  inflate(bytes: Uint8Array, memory: Uint8Array): InflateStep {
     const stream = this.#stream
     stream.writeBigUInt64LE(koffi.address(bytes), NEXT_IN)
     stream.writeUInt32LE(bytes.length, AVAIL_IN)
-    stream.writeBigUInt64LE(this.#outAddress, NEXT_OUT)
-    stream.writeUInt32LE(this.#out.length, AVAIL_OUT)
+    stream.writeBigUInt64LE(koffi.address(memory), NEXT_OUT)
+    stream.writeUInt32LE(memory.length, AVAIL_OUT)
     const status = library().inflate(stream, Z_NO_FLUSH)
     const done = status === Z_STREAM_END
     if (!done && status !== Z_OK && status !== Z_BUF_ERROR) throw new CorruptStream(`deflate: ${this.#message(status)}`)
-    const out = this.#out.subarray(0, this.#out.length - stream.readUInt32LE(AVAIL_OUT))
+    const out = memory.subarray(0, memory.length - stream.readUInt32LE(AVAIL_OUT))
     this.#crc = crc32(out, this.#crc)
     this.#size += out.length
     return { consumed: bytes.length - stream.readUInt32LE(AVAIL_IN), out, done, unread: none }

@@ -13,6 +13,7 @@ import { digestOfHex, parseDiffId } from '../../../src/oci/digest.ts'
 import { AT, cstr } from '../../../src/sys/libc.ts'
 import { removeTree } from '../../../src/sys/tree.ts'
 import { unpackLayer } from '../../../src/unpack/layer.ts'
+import { blocksOf } from '../../../src/unpack/tar-blocks.ts'
 import { type TarPart, tar } from '../../support/tar.ts'
 
 /** The i-th of n members. */
@@ -53,23 +54,24 @@ function* archive(make: Make, n: number): Generator<Buffer> {
   yield Buffer.alloc(1024)
 }
 
-function measure(layer: string, make: Make, n: number): object {
+async function measure(layer: string, make: Make, n: number): Promise<object> {
   const hash = createHash('sha256')
   for (const block of archive(make, n)) hash.update(block)
   const diffId = parseDiffId(digestOfHex(hash.digest('hex')))
   const dir = mkdtempSync(join(tmpdir(), 'windlass-measure-'))
   const before = process.memoryUsage.rss()
   let peak = before
-  const blocks = archive(make, n)
+  const tar = archive(make, n)
   const chunks = (): Buffer | undefined => {
     peak = Math.max(peak, process.memoryUsage.rss())
-    const next = blocks.next()
+    const next = tar.next()
     return next.done === true ? undefined : next.value
   }
   try {
     const start = performance.now()
     const cpu = process.cpuUsage()
-    const { entries } = unpackLayer({ dir, diffId, bytes: { kind: 'tar', chunks, path: 'measure' }, limits, progress: () => {} })
+    await using blocks = blocksOf(chunks, 0)
+    const { entries } = unpackLayer({ dir, diffId, bytes: { kind: 'tar', blocks, path: 'measure' }, limits, progress: () => {} })
     const { user, system } = process.cpuUsage(cpu)
     const ms = Math.round(performance.now() - start)
     const rssMiB = Math.round((Math.max(peak, process.memoryUsage.rss()) - before) / 2 ** 20)
@@ -83,4 +85,4 @@ const [layer = '', ...counts] = process.argv.slice(2)
 const make = layers[layer]
 if (make === undefined || counts.length === 0) throw new Error(`usage: measure.ts ${Object.keys(layers).join('|')} COUNT…`)
 process.umask(0)
-for (const count of counts) console.log(JSON.stringify(measure(layer, make, Number(count))))
+for (const count of counts) console.log(JSON.stringify(await measure(layer, make, Number(count))))

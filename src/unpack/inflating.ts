@@ -1,0 +1,153 @@
+/**
+ * The blocks of a tar that a second thread inflates and hashes while this one writes the tree. It is started for one layer and ends with it:
+ * for a large one that comes alone, while processors have nothing to do.
+ */
+import { once } from 'node:events'
+import { closeSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { Worker } from 'node:worker_threads'
+import type { Digest } from '../oci/digest.ts'
+import { createShared, mapShared, type Shared } from '../sys/shared.ts'
+import { beside } from '../task/beside.ts'
+import { CorruptStream } from './inflate/inflate.ts'
+import type { RingReader } from './ring.ts'
+import { createHash, digestOf, free, type HashAddress } from './shared-hash.ts'
+import { SLOTS_SIZE, SlotTaker } from './slots.ts'
+import type { BlobFacts, BlockTimes, TarBlocks } from './tar-blocks.ts'
+
+type Address = Shared['address']
+
+/** What the thread is started with: where the ring is, and the slots, and the hash; `size` is the blob's. */
+export type InflatingData = { readonly ring: Address; readonly slots: Address; readonly hash: HashAddress; readonly size: number }
+
+/** What it says at the end. */
+export type LastWords =
+  | {
+      readonly kind: 'blob'
+      /** What is wrong with the stream. */
+      readonly broken?: string | undefined
+      /** Undefined where not all of the blob was read. */
+      readonly facts?: BlobFacts | undefined
+      /** Its time waiting for bytes. */
+      readonly waitMs: number
+    }
+  | { readonly kind: 'failed'; readonly what: string }
+
+/**
+ * How long it may take to begin, and to end. V8 has been seen to wait there for itself: a thread that compiled wanted the garbage collected first,
+ * and the one that was to do that waited for the compiler.
+ */
+const PATIENCE_MS = 5_000
+/** Whether it has begun, or ended, in time. */
+export type InTime = (work: Promise<unknown>) => Promise<boolean>
+const inTime: InTime = (work) => Promise.race([work.then(() => true), delay(PATIENCE_MS, false, { ref: false })])
+
+/**
+ * Blocks of the blob of `size` bytes that comes by `ring`, for whose first bytes `waitedMs` have gone by. Undefined where the thread did not
+ * begin; nothing of the ring was read then. `onStuck` is called when one will not end: this process should, after its job.
+ */
+export async function inflateBeside(
+  ring: RingReader,
+  { size, waitedMs, onStuck }: { readonly size: number; readonly waitedMs: number; readonly onStuck: () => void },
+  { hasBegun, hasEnded }: { readonly hasBegun: InTime; readonly hasEnded: InTime } = { hasBegun: inTime, hasEnded: inTime },
+): Promise<TarBlocks | undefined> {
+  // No thread compiles for this one (above). What is compiled changes with that, so it is said after the start: a compile cache is not for others.
+  for (const what of ['sparkplug', 'recompilation']) setFlagsFromString(`--no-concurrent-${what}`)
+  const began = performance.now()
+  const [memory, hash] = [privateMemory(), createHash()]
+  const workerData: InflatingData = { ring: ring.address, slots: memory.address, hash, size }
+  const thread = new Worker(beside(import.meta.url, 'inflating-thread'), {
+    workerData,
+    resourceLimits: { maxYoungGenerationSizeMb: 1 },
+  })
+  const end = async (): Promise<void> => {
+    // Whatever it is at: a native call ends soon, and nothing it shares is needed any more.
+    if (!(await hasEnded(thread.terminate()))) return onStuck()
+    memory.unmap()
+    free(hash)
+  }
+  await using opening = new AsyncDisposableStack()
+  opening.defer(end)
+  // From then on this thread sleeps while it waits, and hears of nothing.
+  if (!(await hasBegun(once(thread, 'message')))) return undefined
+  const owned = opening.move()
+  return new BlocksBeside(new SlotTaker(memory, hash), hash, { waitedMs, startMs: performance.now() - began }, owned)
+}
+
+function privateMemory(): Shared {
+  const fd = createShared(SLOTS_SIZE)
+  try {
+    return mapShared(fd, SLOTS_SIZE)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+class BlocksBeside implements TarBlocks {
+  readonly #slots: SlotTaker
+  readonly #hash: HashAddress
+  readonly #before: { readonly waitedMs: number; readonly startMs: number }
+  readonly #opened: AsyncDisposableStack
+  #diffId: Digest | undefined
+
+  constructor(
+    slots: SlotTaker,
+    hash: HashAddress,
+    before: { readonly waitedMs: number; readonly startMs: number },
+    opened: AsyncDisposableStack,
+  ) {
+    this.#slots = slots
+    this.#hash = hash
+    this.#before = before
+    this.#opened = opened
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#opened.disposeAsync()
+  }
+
+  next(): Uint8Array | undefined {
+    const block = this.#slots.next()
+    const { broken } = block === undefined ? this.#lastWords() : {}
+    if (broken !== undefined) throw new CorruptStream(broken)
+    return block
+  }
+
+  get bytes(): number {
+    return this.#slots.bytes
+  }
+
+  get read(): number {
+    return this.#slots.read
+  }
+
+  diffId(): Digest {
+    this.#diffId ??= this.#slots.isPlain ? this.blob().digest : digestOf(this.#hash)
+    return this.#diffId
+  }
+
+  blob(): BlobFacts {
+    const facts = this.rest()
+    if (facts === undefined) throw new Error('a blob that was not read to its end has no digest')
+    return facts
+  }
+
+  rest(): BlobFacts | undefined {
+    return this.#lastWords().facts
+  }
+
+  /** Of this thread: for how long it had to wait for the other, which had no bytes for some of it. */
+  get times(): BlockTimes {
+    const { waitMs, hashMs } = this.#slots
+    const { waitedMs, startMs } = this.#before
+    const starvedMs = Math.min(waitMs, this.#lastWords().waitMs)
+    return { waitMs: waitedMs + starvedMs, inflateMs: startMs + waitMs - starvedMs, hashMs }
+  }
+
+  #lastWords(): Exclude<LastWords, { kind: 'failed' }> {
+    const words: LastWords = JSON.parse(this.#slots.lastWords())
+    if (words.kind === 'failed') throw new Error(`the thread that inflates failed: ${words.what}`)
+    return words
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Blocks of a tar on their way from the thread that inflates it to the one that writes its tree: a few slots of shared memory, filled and
+ * emptied in turn. Each block is hashed once, in order, by whichever of the two has time: by the first while there is no slot to fill, by the
+ * second at the latest when it gives the block back. Both ends count blocks modulo 2³²; block n is in slot n modulo their number, a power of two.
+ */
+import { type Shared, sleepOn, wake } from '../sys/shared.ts'
+import { BLOCK } from './inflate/inflate.ts'
+import { feed, type HashAddress } from './shared-hash.ts'
+
+const SLOTS = 8
+/** The control words have a page of their own, and what is said at the end. */
+const HEAD = 4096
+export const SLOTS_SIZE = HEAD + SLOTS * BLOCK
+
+// Words.
+const FILLED = 0
+const EMPTIED = 1
+const HASHED = 2
+const STATE = 3
+/** Whoever hashes holds it. */
+const HASHING = 4
+const TAKER_WAITS = 5
+const FILLER_WAITS = 6
+/** Nobody wants any more blocks. */
+const ENOUGH = 7
+/** The tar is the blob as it came, which the first thread hashes already. */
+const PLAIN = 8
+const LENGTHS = 9
+const WORDS = LENGTHS + SLOTS
+/** How much of the blob had been read when a block was complete. */
+const READ_BYTES = 128
+const LAST_WORDS = READ_BYTES + SLOTS * 8
+
+const FILLING = 0
+const ENDED = 1
+
+/** The other end may have ended between a look and a sleep; counts that change wake at once. */
+const DOZE_MS = 20
+
+class Slots {
+  readonly shared: Shared
+  readonly hash: HashAddress
+  readonly words: Int32Array
+  readonly reads: Float64Array
+  readonly #slots: readonly Uint8Array[]
+
+  constructor(shared: Shared, hash: HashAddress) {
+    this.shared = shared
+    this.hash = hash
+    const { buffer } = shared
+    this.words = new Int32Array(buffer, 0, WORDS)
+    this.reads = new Float64Array(buffer, READ_BYTES, SLOTS)
+    this.#slots = Array.from({ length: SLOTS }, (_, at) => new Uint8Array(buffer, HEAD + at * BLOCK, BLOCK))
+  }
+
+  load(word: number): number {
+    return Atomics.load(this.words, word)
+  }
+
+  store(word: number, value: number): void {
+    Atomics.store(this.words, word, value)
+  }
+
+  /** All of the memory that block `count` is in. */
+  slot(count: number): Uint8Array {
+    const slot = this.#slots[slotOf(count)]
+    if (slot === undefined) throw new RangeError(`no slot ${slotOf(count)}`)
+    return slot
+  }
+
+  block(count: number): Uint8Array {
+    return this.slot(count).subarray(0, this.words[LENGTHS + slotOf(count)])
+  }
+
+  /** Hashes the next block that is not; false where the other thread is at it, or there is none. */
+  hashNext(): boolean {
+    if (Atomics.compareExchange(this.words, HASHING, 0, 1) !== 0) return false
+    const next = this.load(HASHED)
+    const isThere = next !== this.load(FILLED)
+    if (isThere) {
+      if (this.load(PLAIN) === 0) feed(this.hash, this.block(next))
+      this.store(HASHED, next + 1)
+    }
+    this.store(HASHING, 0)
+    if (isThere) wake(this.shared, HASHED * 4)
+    return isThere
+  }
+}
+
+const slotOf = (count: number): number => count & (SLOTS - 1)
+
+/** The end of the thread that inflates. */
+export class SlotFiller {
+  readonly #slots: Slots
+  #hashMs = 0
+
+  constructor(shared: Shared, hash: HashAddress) {
+    this.#slots = new Slots(shared, hash)
+  }
+
+  get hashMs(): number {
+    return this.#hashMs
+  }
+
+  get isPlain(): boolean {
+    return this.#slots.load(PLAIN) === 1
+  }
+
+  /** Before the first block: the tar needs no hash of its own. */
+  set isPlain(isPlain: boolean) {
+    this.#slots.store(PLAIN, isPlain ? 1 : 0)
+  }
+
+  /** Nobody wants any more. */
+  get isEnough(): boolean {
+    return this.#slots.load(ENOUGH) === 1
+  }
+
+  /** Memory for the next block: waits for a slot, and hashes what is not hashed meanwhile. */
+  memory(): Uint8Array {
+    const slots = this.#slots
+    const filled = slots.load(FILLED)
+    for (;;) {
+      const emptied = slots.load(EMPTIED)
+      if (((filled - emptied) | 0) < SLOTS || this.isEnough) return slots.slot(filled)
+      const began = performance.now()
+      const hasHashed = slots.hashNext()
+      this.#hashMs += performance.now() - began
+      if (hasHashed) continue
+      slots.store(FILLER_WAITS, 1)
+      if (slots.load(EMPTIED) === emptied) sleepOn(slots.shared, EMPTIED * 4, emptied, DOZE_MS)
+      slots.store(FILLER_WAITS, 0)
+    }
+  }
+
+  /** The block in `memory()` is complete; `read` bytes of the blob have been read. */
+  filled(length: number, read: number): void {
+    const slots = this.#slots
+    const filled = slots.load(FILLED)
+    slots.words[LENGTHS + slotOf(filled)] = length
+    slots.reads[slotOf(filled)] = read
+    slots.store(FILLED, filled + 1)
+    if (slots.load(TAKER_WAITS) === 1) wake(slots.shared, FILLED * 4)
+  }
+
+  /** No more will come. `words` are for the other end, at most 3,000 bytes. */
+  end(words: string): void {
+    const { shared, words: control } = this.#slots
+    const bytes = Buffer.from(words)
+    const area = Buffer.from(shared.buffer, LAST_WORDS, HEAD - LAST_WORDS)
+    area.writeUInt32LE(bytes.copy(area, 4), 0)
+    Atomics.store(control, STATE, ENDED)
+    wake(shared, FILLED * 4)
+  }
+}
+
+/** The end of the thread that writes the tree. */
+export class SlotTaker {
+  readonly #slots: Slots
+  #taken = 0
+  #isLent = false
+  bytes = 0
+  /** Of the blob, when the block given out last was complete. */
+  read = 0
+  /** In milliseconds: until there was a block, and hashing. */
+  waitMs = 0
+  hashMs = 0
+
+  constructor(shared: Shared, hash: HashAddress) {
+    this.#slots = new Slots(shared, hash)
+  }
+
+  get isPlain(): boolean {
+    return this.#slots.load(PLAIN) === 1
+  }
+
+  /** The next block, valid until the next call; undefined at the end. */
+  next(): Uint8Array | undefined {
+    this.#giveBack()
+    const began = performance.now()
+    const isThere = this.#await()
+    this.waitMs += performance.now() - began
+    if (!isThere) return undefined
+    const block = this.#slots.block(this.#taken)
+    this.#isLent = true
+    this.bytes += block.length
+    this.read = this.#slots.reads[slotOf(this.#taken)] ?? 0
+    return block
+  }
+
+  /** Waits until the other end is done, whose last words these are; it is told that no more blocks are wanted. */
+  lastWords(): string {
+    const slots = this.#slots
+    slots.store(ENOUGH, 1)
+    wake(slots.shared, EMPTIED * 4)
+    while (slots.load(STATE) === FILLING) sleepOn(slots.shared, FILLED * 4, slots.load(FILLED), DOZE_MS)
+    const area = Buffer.from(slots.shared.buffer, LAST_WORDS, HEAD - LAST_WORDS)
+    return area.toString('utf8', 4, 4 + area.readUInt32LE(0))
+  }
+
+  /** False where the other end has ended and all it filled was taken. */
+  #await(): boolean {
+    const slots = this.#slots
+    for (;;) {
+      // The state is read before the count: blocks filled before the end are always seen.
+      const state = slots.load(STATE)
+      const filled = slots.load(FILLED)
+      if (filled !== this.#taken) return true
+      if (state === ENDED) return false
+      slots.store(TAKER_WAITS, 1)
+      if (slots.load(FILLED) === filled) sleepOn(slots.shared, FILLED * 4, filled, DOZE_MS)
+      slots.store(TAKER_WAITS, 0)
+    }
+  }
+
+  #giveBack(): void {
+    if (!this.#isLent) return
+    const slots = this.#slots
+    const began = performance.now()
+    for (let hashed = slots.load(HASHED); ((this.#taken - hashed) | 0) >= 0; hashed = slots.load(HASHED))
+      if (!slots.hashNext()) sleepOn(slots.shared, HASHED * 4, hashed, DOZE_MS)
+    this.hashMs += performance.now() - began
+    this.#isLent = false
+    this.#taken = (this.#taken + 1) | 0
+    slots.store(EMPTIED, this.#taken)
+    if (slots.load(FILLER_WAITS) === 1) wake(slots.shared, EMPTIED * 4)
+  }
+}
