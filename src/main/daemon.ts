@@ -35,7 +35,7 @@ function wantedRuntime({ runtime, rootDir }: Config, { broken }: DaemonOptions):
   return last === undefined ? runtime : { kind: last.kind, endpoint: last.socket }
 }
 
-/** With a store of its own: what is in there is found out by a thread of it, while all that answers calls is loaded. */
+/** With a store of its own. Its thread reads the records while what answers calls is loaded. */
 async function openAndServe(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
   const lost = new AbortController()
   const onLost = (error: Error): void => lost.abort(error)

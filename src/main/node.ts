@@ -28,7 +28,7 @@ import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
 import { countedStore, type Observers } from './observers.ts'
-import { isToldLazy, type OpenStore, openOwnStore } from './own-store.ts'
+import { type OpenStore, openOwnStore, warnIfLazy } from './own-store.ts'
 import { aheadLimits } from './prepull.ts'
 import { processorsFor, workersFor } from './workers.ts'
 
@@ -137,7 +137,7 @@ async function openStore(config: Config, platform: Platform, log: Logger, option
   if (runtime?.address.kind !== 'containerd') return await openOwnStore(config, log, options)
   const { rootDir: root, pins, keepBlobs } = config
   const { address, facts } = runtime
-  const common = { root, platform, log, keepBlobs, isLazy: isToldLazy(config, log), ...(onLost === undefined ? {} : { onLost }) }
+  const common = { root, platform, log, keepBlobs, isLazy: warnIfLazy(config, log), ...(onLost === undefined ? {} : { onLost }) }
   const scratch = namespace === undefined ? pinnedOf(facts) : { namespace }
   if (pins.length > 0)
     log.warn({ pins: pins.length }, 'pins of the configuration do not reach images in containerd: they have no effect here')

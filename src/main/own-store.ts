@@ -19,7 +19,7 @@ export async function openOwnStore(
   { signal, onLost, settlesLater = false }: StoreOptions,
 ): Promise<OpenStore> {
   const { rootDir: root, pins: pinRules, keepBlobs } = config
-  const isLazy = isToldLazy(config, log)
+  const isLazy = warnIfLazy(config, log)
   if (keepBlobs) {
     const reason = 'this version keeps blobs in containerd alone; leave it out, or set runtime.kind to containerd'
     fail({ kind: 'invalid-argument', what: 'keepBlobs', reason })
@@ -30,7 +30,7 @@ export async function openOwnStore(
 }
 
 /** Whether images are recorded without a sync; the log says so. */
-export function isToldLazy({ durability }: Config, log: Logger): boolean {
+export function warnIfLazy({ durability }: Config, log: Logger): boolean {
   const isLazy = durability === 'Lazy'
   if (isLazy) log.warn({ durability }, 'images are shown before they are on disk: a power cut may leave images without files')
   return isLazy

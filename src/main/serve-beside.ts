@@ -71,7 +71,7 @@ export async function serveBeside(
     await own?.[Symbol.asyncDispose]()
   }
   // Our own path tidies up whenever it is opened.
-  await serveUntil(signal, services, config, log, door, seen, options, { tidy: async () => {}, stop })
+  await serveUntil(signal, services, config, log, door, seen, options, { stop })
 }
 
 /** Pulls go on without it. */

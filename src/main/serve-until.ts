@@ -14,7 +14,7 @@ const GRACE_MS = 5_000
 
 type Turns = {
   /** Once calls are answered, whatever is left of the start; what that took of memory is given back after it. Does not throw. */
-  readonly tidy: () => Promise<void>
+  readonly tidy?: () => Promise<void>
   /** Once it is told to end. */
   readonly stop: () => Promise<void>
 }
@@ -45,7 +45,7 @@ export async function serveUntil(
   door.isOpen = true
   manager.notify('READY=1', status(broken === undefined ? `answering on ${server.path}` : `passthrough: ${broken.message}`))
   onReady?.()
-  void tidy().finally(shrink)
+  void (tidy?.() ?? Promise.resolve()).finally(shrink)
   await aborted(end)
   log.info({}, 'stopping')
   door.isOpen = false

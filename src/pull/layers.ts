@@ -58,8 +58,8 @@ export class LayerWork {
   }
 
   /** Layers are likely to follow. */
-  prepare(): void {
-    this.#crew.unpacker.prepare()
+  startWorker(): void {
+    this.#crew.unpacker.startWorker()
   }
 
   /** Until it is disposed, what came of these layers before is the last of its kind to make room. */

@@ -30,12 +30,15 @@ export type PlanContext = WantedImage & {
   readonly mayBeStale?: boolean
   /** The registry itself must say that this caller may read it, before anything else is looked at. */
   readonly recheckAccess?: boolean
+  /** Told, before the registry is asked, that nothing has this name here. */
+  readonly onUnknown?: () => void
 }
 
 /** Throws everything `Repository.resolve` does, no-platform, malformed and unsupported. */
 export async function makePlan(context: PlanContext, options: Abortable): Promise<Planned> {
   const { reference } = context
   const before = await context.store.find(formatReference(reference))
+  if (before === undefined) context.onUnknown?.()
   const known = before !== undefined && matches(before.config.platform, context.platform) ? rootOf(before, reference) : undefined
   const mayBeStale = context.mayBeStale === true && context.recheckAccess !== true && known !== undefined
   const root = await resolved(context, known, { ...options, hurried: mayBeStale }).catch((error: unknown) => {

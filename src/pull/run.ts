@@ -1,6 +1,5 @@
 /** One pull, told as it happens. */
 import type { Platform } from '../oci/oci.ts'
-import { formatReference } from '../reference/parse.ts'
 import type { Registry, Repository } from '../registry/registry.ts'
 import type { Receipt } from '../store/receipts.ts'
 import type { Store, StoredImage } from '../store/store.ts'
@@ -56,8 +55,8 @@ export async function runPull(
   const remote = sourceOf(crew, request)
   audience.phase('resolving')
   // While the registry is asked: of what has no name here something is likely to be unpacked.
-  if ((await store.find(formatReference(request.reference))) === undefined) layers.prepare()
-  const planned = await makePlan(planContext(crew, request, remote), options)
+  const context = { ...planContext(crew, request, remote), onUnknown: () => layers.startWorker() }
+  const planned = await makePlan(context, options)
   const resolveMs = performance.now() - started
   const { plan, host } = planned
   // Who gets what a tag named last, or brings an archive, has not been let in by anybody.

@@ -250,7 +250,7 @@ export const renameat2 = (fromDir: number, from: Buffer, toDir: number, to: Buff
   syscallRename(SYS.renameat2, fromDir, from, toDir, to, flags)
 
 /** Whose an inode is, and what it takes up. */
-export type Usage = {
+export type StatBrief = {
   readonly mode: number
   readonly uid: number
   readonly gid: number
@@ -259,7 +259,7 @@ export type Usage = {
 }
 
 /** What statx says. Times in nanoseconds since the epoch. */
-export type Stat = Usage & {
+export type Stat = StatBrief & {
   readonly ino: bigint
   readonly size: number
   readonly mtimeNs: bigint
@@ -280,13 +280,13 @@ export function lstatat(dir: number, name: Buffer): Stat | number {
 /** Stats an open descriptor, O_PATH ones too. */
 export const fstat = (fd: number): Stat | number => statx(fd, EMPTY, AT.EMPTY_PATH)
 
-/** `lstatat` for who looks at whole trees: without what costs more to read than the call itself. */
-export function usageAt(dir: number, name: Buffer): Usage | number {
+/** `lstatat` for whoever looks at whole trees: without what costs more to read than the call itself. */
+export function lstatBriefAt(dir: number, name: Buffer): StatBrief | number {
   const result = syscallStatx(SYS.statx, dir, name, AT.SYMLINK_NOFOLLOW, STATX_BASIC, statBuffer)
-  return result < 0 ? result : usageIn(statBuffer)
+  return result < 0 ? result : briefIn(statBuffer)
 }
 
-const usageIn = (buffer: Buffer): Usage => ({
+const briefIn = (buffer: Buffer): StatBrief => ({
   nlink: buffer.readUInt32LE(16),
   uid: buffer.readUInt32LE(20),
   gid: buffer.readUInt32LE(24),
@@ -298,7 +298,7 @@ function statx(dir: number, name: Buffer, flags: number): Stat | number {
   const result = syscallStatx(SYS.statx, dir, name, flags, STATX_BASIC, statBuffer)
   if (result < 0) return result
   return {
-    ...usageIn(statBuffer),
+    ...briefIn(statBuffer),
     ino: statBuffer.readBigUInt64LE(32),
     size: Number(statBuffer.readBigUInt64LE(40)),
     mtimeNs: statBuffer.readBigInt64LE(112) * 1_000_000_000n + BigInt(statBuffer.readUInt32LE(120)),

@@ -1,4 +1,4 @@
-/** Memory that two processes share, and sleep on it (memfd_create(2), mmap(2), futex(2)). */
+/** Memory that two processes, or threads, share, and sleep on it (memfd_create(2), mmap(2), futex(2)). */
 import koffi from 'koffi'
 import { fail } from '../failure/failure.ts'
 import { check, cstr, wrap } from './libc.ts'
@@ -22,12 +22,11 @@ const FUTEX = { WAIT: 0, WAKE: 1 } as const
 /** asm/unistd_64.h, asm-generic/unistd.h. */
 const SYS_FUTEX: Readonly<Record<string, number>> = { x64: 202, arm64: 98 }
 
-/** Mapped memory. After `unmap` nothing may touch `buffer`. */
-export type Shared = {
-  readonly buffer: ArrayBuffer
-  readonly address: number | bigint
-  unmap(): void
-}
+/** Mapped memory, for as long as it is. */
+export type SharedView = { readonly buffer: ArrayBuffer; readonly address: number | bigint }
+
+/** After `unmap` nothing may touch `buffer`. */
+export type Shared = SharedView & { unmap(): void }
 
 /**
  * A descriptor of zeroed memory. Its size is sealed: whoever else holds it could otherwise cut it short, and our next access would be
@@ -46,17 +45,13 @@ export function mapShared(fd: number, size: number): Shared {
   return { buffer: koffi.view(address, size), address, unmap: () => void munmap(address, size) }
 }
 
-/** What another thread of this process has mapped, and unmaps. */
-export const viewShared = (address: number | bigint, size: number): Shared => ({
-  buffer: koffi.view(address, size),
-  address,
-  unmap: () => {},
-})
+/** What another thread of this process has mapped. */
+export const viewShared = (address: number | bigint, size: number): SharedView => ({ buffer: koffi.view(address, size), address })
 
 const call = SYS_FUTEX[process.arch] ?? -1
 
 /** Sleeps while the word at `offset` is `value`, at most `milliseconds`. */
-export function sleepOn({ address }: Shared, offset: number, value: number, milliseconds: number): void {
+export function sleepOn({ address }: SharedView, offset: number, value: number, milliseconds: number): void {
   const timeout = Buffer.alloc(16)
   timeout.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0)
   timeout.writeBigInt64LE(BigInt(milliseconds % 1000) * 1_000_000n, 8)
@@ -64,6 +59,6 @@ export function sleepOn({ address }: Shared, offset: number, value: number, mill
 }
 
 /** Wakes who sleeps on the word at `offset`. */
-export function wake({ address }: Shared, offset: number): void {
+export function wake({ address }: SharedView, offset: number): void {
   futexCall(call, Number(address) + offset, FUTEX.WAKE, 1, null, 0, 0)
 }

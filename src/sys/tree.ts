@@ -28,14 +28,14 @@ import {
   fstat,
   futimens,
   lstatat,
+  lstatBriefAt,
   O,
   openat,
   renameat2,
   S,
   type Stat,
-  type Usage,
+  type StatBrief,
   unlinkat,
-  usageAt,
   wrap,
 } from './libc.ts'
 
@@ -79,6 +79,7 @@ export function* entriesOf(dir: number): Generator<Entry> {
   for (;;) {
     const length = check(getdents64(dir, batch, batch.length), 'getdents64')
     if (length === 0) return
+    // Names are views of one copy of the batch.
     yield* entriesIn(Buffer.from(batch.subarray(0, length)))
   }
 }
@@ -181,7 +182,7 @@ const BLOCK = 512
  * Measures the tree at `name` below `dir`, itself included; `seen` is shown every inode, once. A descriptor is held per level.
  * Throws system.
  */
-export function measureTree(dir: number, name: Buffer, seen: (usage: Usage) => void = () => {}): TreeSize {
+export function measureTree(dir: number, name: Buffer, seen: (stat: StatBrief) => void = () => {}): TreeSize {
   const sum = new Sum(seen)
   using open = new DisposableStack()
   const directories = [enter(openDirectory(dir, name), sum)]
@@ -195,36 +196,37 @@ export function measureTree(dir: number, name: Buffer, seen: (usage: Usage) => v
       continue
     }
     const { fd } = current.descriptor
-    const { name: each, isDirectory: isKnown } = entry.value
-    const usage = isKnown ? undefined : told(usageAt(fd, each), each)
-    if (usage === undefined || isDirectory(usage)) directories.push(enter(openDirectory(fd, each), sum))
-    else if (usage.nlink === 1) sum.add(usage)
-    else sum.addLinked(told(lstatat(fd, each), each))
+    const { name: child, isDirectory: isListedAsDirectory } = entry.value
+    const stat = isListedAsDirectory ? undefined : statOf(lstatBriefAt(fd, child), child)
+    if (stat === undefined || isDirectory(stat)) directories.push(enter(openDirectory(fd, child), sum))
+    else if (stat.nlink === 1) sum.add(stat)
+    // Its inode number is asked for only here.
+    else sum.addLinked(statOf(lstatat(fd, child), child))
   }
   return { bytes: sum.bytes, inodes: sum.inodes }
 }
 
 function enter(descriptor: Descriptor, sum: Sum): { readonly descriptor: Descriptor; readonly entries: Iterator<Entry> } {
-  sum.add(told(fstat(descriptor.fd), HERE))
+  sum.add(statOf(fstat(descriptor.fd), HERE))
   return { descriptor, entries: entriesOf(descriptor.fd) }
 }
 
-const isDirectory = ({ mode }: Usage): boolean => (mode & S.IFMT) === S.IFDIR
+const isDirectory = ({ mode }: StatBrief): boolean => (mode & S.IFMT) === S.IFDIR
 
 class Sum {
   bytes = 0
   inodes = 0
-  readonly #seen: (usage: Usage) => void
+  readonly #seen: (stat: StatBrief) => void
   readonly #linked = new Set<bigint>()
 
-  constructor(seen: (usage: Usage) => void) {
+  constructor(seen: (stat: StatBrief) => void) {
     this.#seen = seen
   }
 
-  add(usage: Usage): void {
-    this.bytes += usage.blocks * BLOCK
+  add(stat: StatBrief): void {
+    this.bytes += stat.blocks * BLOCK
     this.inodes += 1
-    this.#seen(usage)
+    this.#seen(stat)
   }
 
   /** A file with several names: the first that is met counts. */
@@ -235,7 +237,7 @@ class Sum {
   }
 }
 
-const told = <T extends Usage>(stat: T | number, name: Buffer): T =>
+const statOf = <T extends StatBrief>(stat: T | number, name: Buffer): T =>
   typeof stat === 'number' ? fail(failureFor(stat, 'statx', printable(name))) : stat
 
 const OPAQUE = cstr('trusted.overlay.opaque')
@@ -252,7 +254,7 @@ export function isOpaque(fd: number): boolean {
 
 /** Gives the open directory `to` the owner, mode, xattrs and modification time of `from`; marks of overlay itself are not copied. */
 export function copyDirectoryAttributes(from: number, to: number): void {
-  const stat = told(fstat(from), HERE)
+  const stat = statOf(fstat(from), HERE)
   check(fchown(to, stat.uid, stat.gid), 'fchown')
   // After the owner: chown clears setgid.
   check(fchmod(to, stat.mode & 0o7777), 'fchmod')

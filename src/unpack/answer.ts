@@ -57,10 +57,11 @@ const failure = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('internal'), what: text }),
 ])
 
+const isLast = z.literal(true).exactOptional()
 const answer = z.union([
-  z.strictObject({ ok: z.literal(true), layer }),
-  z.strictObject({ ok: z.literal(true), verdict }),
-  z.strictObject({ ok: z.literal(false), failure, stack: z.string().max(65_536).optional() }),
+  z.strictObject({ ok: z.literal(true), layer, isLast }),
+  z.strictObject({ ok: z.literal(true), verdict, isLast }),
+  z.strictObject({ ok: z.literal(false), failure, stack: z.string().max(65_536).optional(), isLast }),
 ])
 const greeting = z.strictObject({ refused: z.array(text).max(20) })
 

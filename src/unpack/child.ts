@@ -138,6 +138,8 @@ export class Extractor {
     clearTimeout(this.#patience)
     this.#patience = undefined
     this.#socket.unref()
+    // Before anybody gives it another.
+    if (answer.isLast === true) void this.close()
     this.#answer?.(answer)
     this.#answer = undefined
   }

@@ -21,7 +21,7 @@ import { blocksOf, type TarBlocks } from './tar-blocks.ts'
 /** Directories under way, two for each level of a comparison (a path has at most 2,048), a file, and what Node itself holds. */
 const MAX_DESCRIPTORS = 8192
 
-/** A thread of ours will not end: with us it does. */
+/** A thread of ours does not end. */
 let isStuck = false
 
 const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
@@ -39,8 +39,9 @@ async function serve(): Promise<void> {
   const ring = new RingReader(mapShared(RING_FD, RING_SIZE), () => write('\n'))
   for (let order = nextJob(); order !== undefined; order = nextJob()) {
     shrink()
-    say(await run(order, ring))
-    if (isStuck) process.exit()
+    const answer = await run(order, ring)
+    say(isStuck ? { ...answer, isLast: true } : answer)
+    // Whoever reads that ends us: we would wait for the thread.
     ring.reset()
   }
 }
@@ -114,7 +115,7 @@ async function blocksFrom(ring: RingReader, size: number): Promise<TarBlocks> {
   const before = ring.waitMs
   const waitedMs = (): number => ring.waitMs - before
   const alone = (): TarBlocks => blocksOf(() => ring.next(), size, waitedMs)
-  if (ring.processors() === 1) return alone()
+  if (ring.granted() === 1) return alone()
   // Loaded by large layers that come alone.
   const { inflateBeside } = await import('./inflating.ts')
   const onStuck = (): void => {

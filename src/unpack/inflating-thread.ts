@@ -12,12 +12,16 @@ import { SLOTS_SIZE, SlotFiller } from './slots.ts'
 import { Tally } from './tally.ts'
 import { readRest } from './tar-blocks.ts'
 
+/** Of what went wrong, in characters. */
+const MAX_WORDS = 300
+
 // The warden loads this file only to have it compiled.
 if ('slots' in workerData) serve(workerData)
 
 function serve({ slots: at, ring, hash, size }: InflatingData): void {
   const slots = new SlotFiller(viewShared(at, SLOTS_SIZE), hash)
   const reader = new RingReader(viewShared(ring, RING_SIZE), () => void writeSync(CONTROL_FD, '\n'))
+  if (!slots.begin()) return
   parentPort?.postMessage('ready')
   slots.end(JSON.stringify(inflate(slots, reader, size)))
 }
@@ -35,7 +39,7 @@ function inflate(slots: SlotFiller, ring: RingReader, size: number): LastWords {
       waitMs: ring.waitMs,
     }
   } catch (error) {
-    return { kind: 'failed', what: String(error).slice(0, 300) }
+    return { kind: 'failed', what: String(error).slice(0, MAX_WORDS) }
   }
 }
 
@@ -49,7 +53,7 @@ function fill(slots: SlotFiller, blob: Tally): string | undefined {
       else slots.filled(block.length, blob.bytes)
     return undefined
   } catch (error) {
-    if (error instanceof CorruptStream) return error.message
+    if (error instanceof CorruptStream) return error.message.slice(0, MAX_WORDS)
     throw error
   }
 }

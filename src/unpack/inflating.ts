@@ -52,7 +52,8 @@ export async function inflateBeside(
   { size, waitedMs, onStuck }: { readonly size: number; readonly waitedMs: number; readonly onStuck: () => void },
   { hasBegun, hasEnded }: { readonly hasBegun: InTime; readonly hasEnded: InTime } = { hasBegun: inTime, hasEnded: inTime },
 ): Promise<TarBlocks | undefined> {
-  // No thread compiles for this one (above). What is compiled changes with that, so it is said after the start: a compile cache is not for others.
+  // V8's thread compiles nothing more in this process, because of the wait above. On the command line these flags would make another compile
+  // cache than the daemon's.
   for (const what of ['sparkplug', 'recompilation']) setFlagsFromString(`--no-concurrent-${what}`)
   const began = performance.now()
   const [memory, hash] = [privateMemory(), createHash()]
@@ -69,10 +70,10 @@ export async function inflateBeside(
   }
   await using opening = new AsyncDisposableStack()
   opening.defer(end)
+  const slots = new SlotTaker(memory, hash)
   // From then on this thread sleeps while it waits, and hears of nothing.
-  if (!(await hasBegun(once(thread, 'message')))) return undefined
-  const owned = opening.move()
-  return new BlocksBeside(new SlotTaker(memory, hash), hash, { waitedMs, startMs: performance.now() - began }, owned)
+  if (!(await hasBegun(once(thread, 'message'))) && slots.leave()) return undefined
+  return new BlocksBeside(slots, hash, { waitedMs, startMs: performance.now() - began }, opening.move())
 }
 
 function privateMemory(): Shared {

@@ -13,10 +13,16 @@ import { printable } from './tree/refusal.ts'
 import { TreeWriter } from './tree/writer.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
 
+type BlobBytes = {
+  readonly kind: 'blob'
+  readonly blocks: TarBlocks
+  readonly digest: Digest
+  readonly size: number
+  readonly host: string
+}
+
 /** Of a blob from a registry, or put together from a local copy. */
-export type LayerBytes =
-  | { readonly kind: 'blob'; readonly blocks: TarBlocks; readonly digest: Digest; readonly size: number; readonly host: string }
-  | { readonly kind: 'tar'; readonly blocks: TarBlocks; readonly path: string }
+export type LayerBytes = BlobBytes | { readonly kind: 'tar'; readonly blocks: TarBlocks; readonly path: string }
 
 export type LayerTask = {
   readonly dir: string
@@ -39,7 +45,7 @@ export function unpackLayer(task: LayerTask): LayerOutcome {
     return unpack(task)
   } catch (error) {
     if (error instanceof BadTar || error instanceof CorruptStream) {
-      checkBlob(bytes, () => bytes.blocks.rest())
+      if (bytes.kind === 'blob') checkBlob(bytes, bytes.blocks.rest())
       fail(badLayer(task, error), error)
     }
     throw error
@@ -77,7 +83,7 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutco
   split.end()
   writeImplied(dir, tree.finish())
 
-  checkBlob(bytes, () => blocks.blob())
+  if (bytes.kind === 'blob') checkBlob(bytes, blocks.blob())
   checkDiffId(diffId, blocks.diffId(), bytes)
   return {
     diffId,
@@ -91,13 +97,10 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutco
 }
 
 /** Throws size-mismatch or digest-mismatch if the blob is not the one the manifest names. */
-function checkBlob(bytes: LayerBytes, look: () => BlobFacts | undefined): void {
-  const found = bytes.kind === 'blob' ? look() : undefined
-  if (bytes.kind !== 'blob' || found === undefined) return
-  if (found.bytes !== bytes.size)
-    fail({ kind: 'size-mismatch', digest: bytes.digest, want: bytes.size, got: found.bytes, from: bytes.host })
-  if (found.digest !== bytes.digest)
-    fail({ kind: 'digest-mismatch', what: 'layer', want: bytes.digest, got: found.digest, from: bytes.host })
+function checkBlob({ digest, size, host }: BlobBytes, found: BlobFacts | undefined): void {
+  if (found === undefined) return
+  if (found.bytes !== size) fail({ kind: 'size-mismatch', digest, want: size, got: found.bytes, from: host })
+  if (found.digest !== digest) fail({ kind: 'digest-mismatch', what: 'layer', want: digest, got: found.digest, from: host })
 }
 
 function checkDiffId(want: DiffId, got: Digest, bytes: LayerBytes): void {

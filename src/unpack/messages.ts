@@ -27,10 +27,14 @@ export type VerifyOrder = {
   readonly verify: { readonly diffSize: number; readonly lowers: readonly string[] }
 }
 
-export type Answer =
+export type Answer = (
   | { readonly ok: true; readonly layer: UnpackedLayer }
   | { readonly ok: true; readonly verdict: Verdict }
   | { readonly ok: false; readonly failure: Failure; readonly stack?: string | undefined }
+) & {
+  /** It takes no other job: a thread of it does not end. */
+  readonly isLast?: true
+}
 
 /** The first thing an extractor says: which of its rights it could not give up. */
 export type Greeting = { readonly refused: readonly string[] }

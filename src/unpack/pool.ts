@@ -20,7 +20,7 @@ import { Warden, type Warn } from './warden.ts'
 export type UnpackerOptions = {
   /** How many layers are unpacked at once on this node. */
   readonly workers: number
-  /** Processors they may take in all: a large layer that comes alone takes two. By default one for each layer. */
+  /** Processors they may take in all: a large layer that comes alone takes two. By default no layer has two. */
   readonly processors?: number
   /** Bytes of a blob from which on a second thread is worth its start; by default 16 MiB. */
   readonly worthAThread?: number
@@ -50,7 +50,7 @@ class Pool implements Unpacker, Verifier {
   readonly #warden: Warden
   readonly #guests: Guests
   /** Jobs that have a second processor. */
-  #doubled = 0
+  #secondThreads = 0
   #resting: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
@@ -66,7 +66,7 @@ class Pool implements Unpacker, Verifier {
     checkRights('unpacking layers')
   }
 
-  prepare(): void {
+  startWorker(): void {
     const mayStart = this.#closed === undefined && this.#all.size < this.#options.workers
     if (mayStart && !this.#idle.some(({ isAlive }) => isAlive)) this.#giveBack(this.#start())
   }
@@ -80,20 +80,20 @@ class Pool implements Unpacker, Verifier {
     const extractor = this.#take()
     opening.defer(() => this.#giveBack(extractor))
     const order: Job = { dir: job.dir, diffId: job.diffId, limits: this.#options.limits, source: source.value }
+    const held = opening.move()
     const grant = (): number => {
       if (!this.#isWorthTwo(job)) return 1
-      this.#doubled++
-      held.defer(() => this.#doubled--)
+      this.#secondThreads++
+      held.defer(() => this.#secondThreads--)
       return 2
     }
-    const held = opening.move()
     return new Extraction(extractor, order, source.fds, { signal, grant, release: () => held.dispose() })
   }
 
   /** Asked when its first bytes are here: the other layers of its image have come for a worker by then. */
   #isWorthTwo({ source }: UnpackJob): boolean {
     const { processors = 1, worthAThread = WORTH_A_THREAD } = this.#options
-    return source.kind === 'blob' && source.size >= worthAThread && this.#limiter.wanted + this.#doubled < processors
+    return source.kind === 'blob' && source.size >= worthAThread && this.#limiter.wanted + this.#secondThreads < processors
   }
 
   async verify(job: VerifyJob, options: Abortable & { readonly onProgress?: (bytes: number) => void }): Promise<Verdict> {

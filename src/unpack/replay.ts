@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { jsonOrUndefined } from '../oci/json.ts'
 import { AT, check, close, cstr, errnoName, fstat, O, openat, openat2, RESOLVE, S } from '../sys/libc.ts'
 import { Gunzip } from './inflate/gunzip.ts'
+import { oneBlock } from './inflate/inflate.ts'
 import { Input } from './inflate/input.ts'
 import { BadTar } from './tar/entry.ts'
 
@@ -95,7 +96,7 @@ function* lines(splitFd: number): Generator<string> {
     position += count
     return count === 0 ? undefined : chunk.subarray(0, count)
   })
-  using gunzip = new Gunzip(input)
+  using gunzip = new Gunzip(input, oneBlock())
   let rest = ''
   for (let block = gunzip.next(); block !== undefined; block = gunzip.next()) {
     // Our lines are ASCII but for names, whose bytes may be cut between two blocks: latin1 keeps them whole until the line is.

@@ -5,7 +5,7 @@
  * Both ends count bytes modulo 2³²; the capacity is a power of two, so differences and positions stay right when the counters wrap. The
  * other end may have been taken over: the writer believes its own count, and takes the reader's for no more than room in the ring.
  */
-import { mapShared, type Shared, sleepOn, wake } from '../sys/shared.ts'
+import { mapShared, type Shared, type SharedView, sleepOn, wake } from '../sys/shared.ts'
 
 export const CAPACITY = 2 ** 20
 /** The control words have a page of their own, before the bytes. */
@@ -170,15 +170,15 @@ export class RingWriter {
 
 /** The extractor's end. */
 export class RingReader {
-  readonly #shared: Shared
+  readonly #shared: SharedView
   readonly #control: Int32Array
   readonly #data: Uint8Array
   readonly #madeRoom: () => void
   #lent = 0
   #waitMs = 0
 
-  /** `shared` are `RING_SIZE` bytes; `madeRoom` tells the writer, who waits for it. */
-  constructor(shared: Shared, madeRoom: () => void) {
+  /** `shared` is `RING_SIZE` bytes; `madeRoom` tells the writer, who waits for it. */
+  constructor(shared: SharedView, madeRoom: () => void) {
     this.#shared = shared
     this.#control = new Int32Array(shared.buffer, 0, 8)
     this.#data = new Uint8Array(shared.buffer, HEAD, CAPACITY)
@@ -209,8 +209,8 @@ export class RingReader {
     return Atomics.load(this.#control, STATE) === ABORTED
   }
 
-  /** Waits for the first bytes, and for what came with them: how many processors they may take. */
-  processors(): number {
+  /** Waits for the first bytes, and what was granted with them: how many processors they may take. */
+  granted(): number {
     const read = Atomics.load(this.#control, READ)
     if (this.#available(read) === 0) this.#waitFor(read)
     return Math.max(1, Atomics.load(this.#control, PROCESSORS))

@@ -3,7 +3,7 @@
  * emptied in turn. Each block is hashed once, in order, by whichever of the two has time: by the first while there is no slot to fill, by the
  * second at the latest when it gives the block back. Both ends count blocks modulo 2³²; block n is in slot n modulo their number, a power of two.
  */
-import { type Shared, sleepOn, wake } from '../sys/shared.ts'
+import { type SharedView, sleepOn, wake } from '../sys/shared.ts'
 import { BLOCK } from './inflate/inflate.ts'
 import { feed, type HashAddress } from './shared-hash.ts'
 
@@ -27,29 +27,36 @@ const ENOUGH = 7
 const PLAIN = 8
 const LENGTHS = 9
 const WORDS = LENGTHS + SLOTS
-/** How much of the blob had been read when a block was complete. */
-const READ_BYTES = 128
-const LAST_WORDS = READ_BYTES + SLOTS * 8
+// Behind them: how much of the blob had been read when a block was complete, and what is said at the end.
+const READS_AT = 128
+const LAST_WORDS_AT = READS_AT + SLOTS * 8
 
-const FILLING = 0
-const ENDED = 1
+// States.
+const STARTING = 0
+const FILLING = 1
+const ENDED = 2
+/** The other end has given up waiting for the beginning. */
+const LEFT = 3
 
-/** The other end may have ended between a look and a sleep; counts that change wake at once. */
+/**
+ * The other end may have ended between a look and a sleep; counts that change wake at once. An end that dies without its last words is not
+ * noticed here: whoever gives the job up then ends this process.
+ */
 const DOZE_MS = 20
 
 class Slots {
-  readonly shared: Shared
+  readonly shared: SharedView
   readonly hash: HashAddress
   readonly words: Int32Array
   readonly reads: Float64Array
   readonly #slots: readonly Uint8Array[]
 
-  constructor(shared: Shared, hash: HashAddress) {
+  constructor(shared: SharedView, hash: HashAddress) {
     this.shared = shared
     this.hash = hash
     const { buffer } = shared
     this.words = new Int32Array(buffer, 0, WORDS)
-    this.reads = new Float64Array(buffer, READ_BYTES, SLOTS)
+    this.reads = new Float64Array(buffer, READS_AT, SLOTS)
     this.#slots = Array.from({ length: SLOTS }, (_, at) => new Uint8Array(buffer, HEAD + at * BLOCK, BLOCK))
   }
 
@@ -61,15 +68,15 @@ class Slots {
     Atomics.store(this.words, word, value)
   }
 
-  /** All of the memory that block `count` is in. */
-  slot(count: number): Uint8Array {
-    const slot = this.#slots[slotOf(count)]
-    if (slot === undefined) throw new RangeError(`no slot ${slotOf(count)}`)
+  /** All of the memory that a block is in. */
+  slot(number: number): Uint8Array {
+    const slot = this.#slots[slotOf(number)]
+    if (slot === undefined) throw new RangeError(`no slot ${slotOf(number)}`)
     return slot
   }
 
-  block(count: number): Uint8Array {
-    return this.slot(count).subarray(0, this.words[LENGTHS + slotOf(count)])
+  block(number: number): Uint8Array {
+    return this.slot(number).subarray(0, this.words[LENGTHS + slotOf(number)])
   }
 
   /** Hashes the next block that is not; false where the other thread is at it, or there is none. */
@@ -87,19 +94,19 @@ class Slots {
   }
 }
 
-const slotOf = (count: number): number => count & (SLOTS - 1)
+const slotOf = (number: number): number => number & (SLOTS - 1)
 
 /** The end of the thread that inflates. */
 export class SlotFiller {
   readonly #slots: Slots
-  #hashMs = 0
 
-  constructor(shared: Shared, hash: HashAddress) {
+  constructor(shared: SharedView, hash: HashAddress) {
     this.#slots = new Slots(shared, hash)
   }
 
-  get hashMs(): number {
-    return this.#hashMs
+  /** False where the other end has given up waiting for this one: then nothing may be read. */
+  begin(): boolean {
+    return Atomics.compareExchange(this.#slots.words, STATE, STARTING, FILLING) === STARTING
   }
 
   get isPlain(): boolean {
@@ -123,10 +130,7 @@ export class SlotFiller {
     for (;;) {
       const emptied = slots.load(EMPTIED)
       if (((filled - emptied) | 0) < SLOTS || this.isEnough) return slots.slot(filled)
-      const began = performance.now()
-      const hasHashed = slots.hashNext()
-      this.#hashMs += performance.now() - began
-      if (hasHashed) continue
+      if (slots.hashNext()) continue
       slots.store(FILLER_WAITS, 1)
       if (slots.load(EMPTIED) === emptied) sleepOn(slots.shared, EMPTIED * 4, emptied, DOZE_MS)
       slots.store(FILLER_WAITS, 0)
@@ -143,13 +147,14 @@ export class SlotFiller {
     if (slots.load(TAKER_WAITS) === 1) wake(slots.shared, FILLED * 4)
   }
 
-  /** No more will come. `words` are for the other end, at most 3,000 bytes. */
+  /** No more will come. `words` are for the other end. */
   end(words: string): void {
-    const { shared, words: control } = this.#slots
+    const { shared } = this.#slots
     const bytes = Buffer.from(words)
-    const area = Buffer.from(shared.buffer, LAST_WORDS, HEAD - LAST_WORDS)
+    const area = Buffer.from(shared.buffer, LAST_WORDS_AT, HEAD - LAST_WORDS_AT)
+    if (bytes.length > area.length - 4) throw new RangeError(`${bytes.length} bytes of last words`)
     area.writeUInt32LE(bytes.copy(area, 4), 0)
-    Atomics.store(control, STATE, ENDED)
+    this.#slots.store(STATE, ENDED)
     wake(shared, FILLED * 4)
   }
 }
@@ -166,8 +171,13 @@ export class SlotTaker {
   waitMs = 0
   hashMs = 0
 
-  constructor(shared: Shared, hash: HashAddress) {
+  constructor(shared: SharedView, hash: HashAddress) {
     this.#slots = new Slots(shared, hash)
+  }
+
+  /** False where the other end has begun after all. */
+  leave(): boolean {
+    return Atomics.compareExchange(this.#slots.words, STATE, STARTING, LEFT) === STARTING
   }
 
   get isPlain(): boolean {
@@ -193,8 +203,8 @@ export class SlotTaker {
     const slots = this.#slots
     slots.store(ENOUGH, 1)
     wake(slots.shared, EMPTIED * 4)
-    while (slots.load(STATE) === FILLING) sleepOn(slots.shared, FILLED * 4, slots.load(FILLED), DOZE_MS)
-    const area = Buffer.from(slots.shared.buffer, LAST_WORDS, HEAD - LAST_WORDS)
+    while (slots.load(STATE) !== ENDED) sleepOn(slots.shared, FILLED * 4, slots.load(FILLED), DOZE_MS)
+    const area = Buffer.from(slots.shared.buffer, LAST_WORDS_AT, HEAD - LAST_WORDS_AT)
     return area.toString('utf8', 4, 4 + area.readUInt32LE(0))
   }
 

@@ -1,4 +1,4 @@
-/** What has passed: its bytes, its SHA-256, and the time of both ends. Three looks at the clock a chunk, of 64 KiB and more mostly. */
+/** What has passed: its bytes, its SHA-256, and the time of both ends. The clock is read three times a chunk; most are 64 KiB and more. */
 import { createHash } from 'node:crypto'
 import { type Digest, digestOfHex } from '../oci/digest.ts'
 

@@ -14,7 +14,7 @@ import { type Chunks, Tally } from './tally.ts'
 /** What a blob was. */
 export type BlobFacts = { readonly bytes: number; readonly digest: Digest }
 
-/** Milliseconds of who asks for blocks: until bytes had come, until they were inflated, and hashing. */
+/** Milliseconds of whoever asks for blocks: until bytes had come, until they were inflated, and hashing. */
 export type BlockTimes = { readonly waitMs: number; readonly inflateMs: number; readonly hashMs: number }
 
 export interface TarBlocks extends AsyncDisposable {
@@ -25,11 +25,9 @@ export interface TarBlocks extends AsyncDisposable {
   readonly read: number
   /** SHA-256 of the tar, once all of it was given out. */
   diffId(): Digest
-  /**
-   * The blob, as far as it was read; where the stream is broken, or nobody wants more of it, `rest` reads what is left before: undefined where
-   * that is more than is worth reading.
-   */
+  /** The blob, once all of the tar was given out. */
   blob(): BlobFacts
+  /** The same after a failure: reads what is left of it first; undefined where that is more than is worth reading. */
   rest(): BlobFacts | undefined
   readonly times: BlockTimes
 }

@@ -65,7 +65,7 @@ export interface Unpacker extends AsyncDisposable {
   /** Throws not-permitted where this process lacks what every layer needs. `open` does as well; this is for who has other work to do first. */
   checkRights(): void
   /** A layer will come soon: starts a worker for it, where none waits for one. It takes as long as a registry needs to answer. */
-  prepare(): void
+  startWorker(): void
   /**
    * Waits for a free worker, then takes the job. Bytes of a blob source go in by `write`; `finish` says that was all and waits for the end.
    * Throws (from `write` as soon as it is known, and from `finish`): digest-mismatch, size-mismatch, unsupported, bad-layer, limit,

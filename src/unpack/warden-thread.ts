@@ -12,11 +12,11 @@ import { beside } from '../task/beside.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**
- * Compiling beside the one thread that works would only take the next extractor's core. Its garbage is small and short-lived: V8's own
- * choice would let the nursery grow to 48 MiB. The system's OpenSSL configuration is out of reach, and hashing needs none. Flags that
- * change what is compiled would make another compile cache than the daemon's.
+ * Compiling beside the one thread that works takes the next extractor's core: V8 gets one thread for that, which is the least (0 would be as
+ * many as there are CPUs). Its garbage is small and short-lived: V8's own choice would let the nursery grow to 48 MiB. The system's OpenSSL
+ * configuration is out of reach, and hashing needs none. Flags that change what is compiled would make another compile cache than the daemon's.
  */
-const FLAGS = ['--disable-sigusr1', '--v8-pool-size=0', '--max-semi-space-size=2', '--openssl-config=/dev/null']
+const FLAGS = ['--disable-sigusr1', '--v8-pool-size=1', '--max-semi-space-size=2', '--openssl-config=/dev/null']
 /** How much of what a dying extractor wrote is told. */
 const LAST_WORDS = 2_000
 

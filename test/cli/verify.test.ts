@@ -34,7 +34,7 @@ async function pulled() {
   const lab = stack.use(await openLab())
   const { puller, store } = lab
   const collector = createCollector(store)
-  const verifier = createLayerVerifier({ store, verifier: lab.verifier, log: silent })
+  const verifier = createLayerVerifier({ store, verifier: lab.unpacker, log: silent })
   const node = {
     puller,
     looker: lab.looker,

@@ -16,7 +16,7 @@ describe('workers', () => {
     expect(of(16, 100, 7)).toBe(7)
   })
 
-  it('take no more processors than there are whole ones, each with its own or helped by another', () => {
+  it('take no more processors than there are whole ones, nor than there are workers', () => {
     expect(processorsFor(2, { cpus: 0.5 })).toBe(0)
     expect(processorsFor(2, { cpus: 1.9 })).toBe(1)
     expect(processorsFor(8, { cpus: 8 })).toBe(8)

@@ -17,7 +17,7 @@ import { createRegistry } from '../../src/registry/client.ts'
 import { openLocalStore } from '../../src/store/local/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
-import type { Verifier } from '../../src/unpack/unpack.ts'
+import type { Unpacker, Verifier } from '../../src/unpack/unpack.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/embedded-registry.ts'
 import { boundless } from '../support/boundless.ts'
 import { type BuiltImage, type BuiltIndex, publish } from '../support/image.ts'
@@ -29,7 +29,7 @@ export interface Lab extends AsyncDisposable {
   readonly registry: TestRegistry
   readonly puller: Puller
   readonly looker: Looker
-  readonly verifier: Verifier
+  readonly unpacker: Unpacker & Verifier
   readonly store: Store
   readonly root: string
   publish(name: string, what: BuiltImage | BuiltIndex): PullRequest
@@ -103,7 +103,7 @@ export async function openLab({ root: given, roomIn, mayBeStale, ...more }: LabO
     registry,
     puller,
     looker: createLooker({ registry: client, store, platform: amd64 }),
-    verifier: unpacker,
+    unpacker,
     store,
     root,
     publish: (name, what) => {

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { mkdtempDisposable } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { layerIds, parseDiffId, sha256 } from '../../src/oci/digest.ts'
-import type { PullEvent, PullRequest } from '../../src/pull/pull.ts'
+import type { PullEvent } from '../../src/pull/pull.ts'
 import { formatReference } from '../../src/reference/parse.ts'
 import { startRegistry } from '../registry/embedded-registry.ts'
-import { extractorsOf } from '../support/children.ts'
 import { buildImage, buildIndex, buildLayer, publish } from '../support/image.ts'
 import { amd64, openLab } from './lab.ts'
 
@@ -30,6 +27,8 @@ const gets = (
   lab: { registry: { blobGets(digest: string): number } },
   layers: readonly { descriptor: { digest: string } }[],
 ): number[] => layers.map(({ descriptor }) => lab.registry.blobGets(descriptor.digest))
+
+const { signal } = new AbortController()
 
 describe('a pull', () => {
   it('ends with an image whose layers are on disk, and tells how it got there', async () => {
@@ -53,25 +52,19 @@ describe('a pull', () => {
   })
 
   it('has a worker started for what it does not know while the registry is asked, and none for what is here', async () => {
-    await using disk = await mkdtempDisposable(join(tmpdir(), 'windlass-prepare-'))
-    const image = buildImage({ layers: [base] })
+    await using lab = await openLab()
+    const start = vi.spyOn(lab.unpacker, 'startWorker')
+    const request = lab.publish('app:1', buildImage({ layers: [base] }))
     const answer = Promise.withResolvers<void>()
-    let request: PullRequest
-    {
-      await using lab = await openLab({ root: disk.path })
-      request = lab.publish('app:1', image)
-      lab.registry.fault = () => ({ kind: 'hold', until: answer.promise })
-      const pulling = lab.pull(request)
-      await vi.waitFor(() => expect(extractorsOf(process.pid)).toHaveLength(1), 20_000)
-      answer.resolve()
-      await pulling
-    }
-    expect(extractorsOf(process.pid)).toEqual([])
-    await using lab = await openLab({ root: disk.path })
-    lab.publish('app:1', image)
-    lab.useMirror(lab.registry.origin, { host: request.reference.registry, origin: `http://${request.reference.registry}` })
+    lab.registry.fault = () => ({ kind: 'hold', until: answer.promise })
+    const pulling = lab.pull(request)
+    await vi.waitFor(() => expect(lab.registry.requests).toHaveLength(1))
+    expect(start).toHaveBeenCalledTimes(1)
+    answer.resolve()
+    await pulling
     await lab.pull(request)
-    expect(extractorsOf(process.pid)).toEqual([])
+    await lab.puller.plan({ ...request, reference: { ...request.reference, tag: 'other' } }, { signal }).catch(() => undefined)
+    expect(start).toHaveBeenCalledTimes(1)
   })
 
   it('of what is here asks the registry and moves nothing', async () => {

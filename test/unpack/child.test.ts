@@ -92,6 +92,13 @@ describe('an extractor', () => {
     expect(extractor.isAlive).toBe(false)
   })
 
+  it('gets no other job, and is ended where it does not go, once it says that this was its last', async () => {
+    const { extractor, isKilled } = impostor([hello, `${JSON.stringify({ ok: true, layer, isLast: true })}\n`])
+    expect(await extractor.run(job, [])).toEqual({ ok: true, layer, isLast: true })
+    expect(extractor.isAlive).toBe(false)
+    await expect.poll(isKilled, { timeout: 20_000 }).toBe(true)
+  })
+
   it('is believed when this node refuses a name of a megabyte', () => {
     let failure: unknown
     try {

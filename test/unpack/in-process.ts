@@ -10,7 +10,7 @@ import type { UnpackedLayer, Unpacker, Unpacking, UnpackJob, UnpackLimits } from
 /** Takes blobs alone (a local copy is read by openat2, which the emulator lacks), and unpacks each when all of it is there. */
 export const unpackHere = (limits: UnpackLimits): Unpacker => ({
   checkRights: () => {},
-  prepare: () => {},
+  startWorker: () => {},
   open: async (job) => opened(job, limits),
   [Symbol.asyncDispose]: async () => {},
 })

@@ -139,7 +139,7 @@ describe.skipIf(isEmulated)('a second thread', () => {
     }
   })
 
-  it('is gone as well when the layer fails, is given up, or is left by its writer', async () => {
+  it('is gone as well when the layer fails, or is left by its writer', async () => {
     await using pool = await openPool(2)
     const failing = await pool.open(gzip, diffIdOf(Buffer.from('another')))
     await failing.write(gzip)
@@ -167,7 +167,7 @@ describe.skipIf(isEmulated)('a second thread', () => {
     await Promise.all(all.map((unpacking) => unpacking[Symbol.asyncDispose]()))
   })
 
-  it('is let have by the next layer what the last one no longer takes', async () => {
+  it('goes to the next layer when the last one has ended', async () => {
     await using pool = await openPool(3)
     const [first, second] = [await pool.open(gzip), await pool.open(gzip)]
     await first.write(half)
@@ -216,7 +216,7 @@ describe('a second thread that V8 does not let begin, or end', () => {
   })
 })
 
-/** How often memory shared with others is mapped in a process: the ring, and both ends' slots. */
+/** How often shared memory is mapped in a process: the ring, and the slots while two threads share them. */
 const mappingsOf = (pid: number): number =>
   readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')

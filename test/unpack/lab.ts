@@ -63,10 +63,10 @@ const beside = { processors: 16, worthAThread: 0 }
 
 export const diffIdOf = (bytes: Uint8Array): DiffId => parseDiffId(sha256(bytes))
 
-/** `threads: 2`: every layer, however small, is inflated by a thread of its own. The whole corpus is with WINDLASS_TEST_THREADS=2. */
+/** `threads: 2`: every layer, however small, is inflated by a thread of its own. */
 export async function openLab(
   overrides: Partial<UnpackLimits> = {},
-  { threads = process.env.WINDLASS_TEST_THREADS === '2' ? 2 : 1 }: { readonly threads?: 1 | 2 } = {},
+  { threads = 1 }: { readonly threads?: 1 | 2 } = {},
 ): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const top = await mkdtemp(join(tmpdir(), 'windlass-unpack-'))

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -131,15 +131,18 @@ describe.each([1, 2] as const)('the unpacker, with %d threads a layer', (threads
     const before = new Set(extractorsOf(process.pid))
     const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
     await using own = await openLab({}, { threads })
-    own.unpacker.prepare()
-    own.unpacker.prepare()
+    own.unpacker.startWorker()
+    own.unpacker.startWorker()
     await vi.waitFor(() => expect(started()).toHaveLength(1), 20_000)
     const ready = started()
     expect((await own.unpack(layer)).layer.entries).toBe(3)
     expect(started()).toEqual(ready)
     await own.unpacker[Symbol.asyncDispose]()
-    own.unpacker.prepare()
     expect(started()).toEqual([])
+    // One that is to be started has its socket and its ring at once.
+    const open = readdirSync('/proc/self/fd').length
+    own.unpacker.startWorker()
+    expect(readdirSync('/proc/self/fd')).toHaveLength(open)
   })
 
   it('is put away once, however often that is asked', async () => {

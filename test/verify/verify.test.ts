@@ -34,7 +34,7 @@ type Verified = { readonly events: readonly VerifyEvent[]; readonly verdicts: re
 
 async function verify(lab: Lab, request: Partial<VerifyRequest> = {}, signal = new AbortController().signal): Promise<Verified> {
   const events: VerifyEvent[] = []
-  const verifier = createLayerVerifier({ store: lab.store, verifier: lab.verifier, log: silent })
+  const verifier = createLayerVerifier({ store: lab.store, verifier: lab.unpacker, log: silent })
   await verifier.verify({ images: [], ...request }, { signal, onEvent: (event) => events.push(event) })
   const layers = events.flatMap((event) => (event.type === 'planned' ? event.layers : []))
   const lastOf = (at: number): LayerVerdict | undefined =>
@@ -78,7 +78,7 @@ describe.skipIf(!isRoot)('an image', () => {
       verify: async (...asked) => {
         const { holders } = (await lab.store.holdings?.look()) ?? expect.fail()
         held.push({ leased: holders.leased.size, read: holders.read.size })
-        return await lab.verifier.verify(...asked)
+        return await lab.unpacker.verify(...asked)
       },
     }
     const one = buildImage({ layers: [base] })
@@ -100,7 +100,7 @@ describe.skipIf(!isRoot)('an image', () => {
         removed ??= lab.store.remove(id).then(() => lab.store.collect())
         await removed
         const differences = [{ path: 'etc/passwd', kind: 'mode' as const, detail: 'as if it differed' }]
-        return { ...(await lab.verifier.verify(...asked)), differences, total: 1 }
+        return { ...(await lab.unpacker.verify(...asked)), differences, total: 1 }
       },
     }
     const verdicts: LayerVerdict[] = []
@@ -151,7 +151,7 @@ describe.skipIf(!isRoot)('an image', () => {
     await using lab = await openLab()
     await lab.pull(lab.publish('app:1', buildImage({ layers: all })))
     const leaving = new AbortController()
-    const verifier = createLayerVerifier({ store: lab.store, verifier: lab.verifier, log: silent })
+    const verifier = createLayerVerifier({ store: lab.store, verifier: lab.unpacker, log: silent })
     const onEvent = (event: VerifyEvent): void => void (event.type === 'planned' && leaving.abort(new Error('enough')))
     await expect(verifier.verify({ images: [] }, { signal: leaving.signal, onEvent })).rejects.toThrow(/enough/)
     expect(await lab.staging()).toEqual([])
@@ -168,7 +168,7 @@ describe.skipIf(!isRoot)('an image', () => {
       verifier: {
         verify: async (job, options) => {
           if (calls++ === 0) throw Object.assign(new Error('no'), { code: 'EMFILE', syscall: 'open' })
-          return await lab.verifier.verify(job, options)
+          return await lab.unpacker.verify(job, options)
         },
       },
       log: silent,

@@ -32,7 +32,7 @@ export type KeeperData = { readonly root: string; readonly isLazy: boolean; read
 
 export type Withdrawn = Withdrawable | { readonly kind: 'failed'; readonly failure: Failure }
 
-/** What there is, as far as it is asked for: of thousands of layers, the rest takes as long again to be sent over. */
+/** What there is, as far as it is asked for: of thousands of layers, the rest takes twice as long to be sent over. */
 export type Opened = Pick<Recovered, 'images'> & { readonly layers: readonly LayerBrief[] }
 
 export type KeeperDuties = {

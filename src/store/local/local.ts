@@ -65,8 +65,8 @@ export type LocalStoreOptions = {
 }
 
 /**
- * Opens the store at `root`, alone, and makes disk and database agree: what a crash left behind is gone, and a damaged database is set
- * aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
+ * Opens the store at `root`, alone, and makes disk and database agree: what a crash left behind goes before the first change, and a
+ * damaged database is set aside and made anew of the other records. Throws root-in-use, unsupported (a newer schema), no-space, system, cancelled.
  */
 export async function openLocalStore(
   { root, primaryGraphRoots, pinRules, isLazy = false, settlesLater = false, log = silent, onLost }: LocalStoreOptions,
@@ -211,7 +211,7 @@ class LocalStore implements Store {
     this.#closed = true
     try {
       await this.#diary.close()
-      await this.#keeper.call('close', null)
+      await this.#keeper.close()
     } finally {
       await this.#open.disposeAsync()
     }

@@ -21,8 +21,9 @@ export class Statements {
     const good: z.infer<T>[] = []
     const bad: string[] = []
     let parser = schema
+    let rows = 0
     for (const row of this.#prepare(sql).iterate(...values)) {
-      if (good.length === FEW_ROWS) parser = z.compile(schema)
+      if (rows++ === FEW_ROWS) parser = z.compile(schema)
       const { data, success } = parser.safeParse(row)
       if (success) good.push(data)
       else bad.push(String(row.id))

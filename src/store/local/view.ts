@@ -79,8 +79,7 @@ export class View {
   markLayer(id: LayerId, damage: Damage | undefined): void {
     const known = this.#layers.get(id)
     if (known === undefined) return
-    const { damage: _, ...before } = known.record
-    this.#set(damage === undefined ? before : { ...before, damage }, known.unrecorded)
+    this.#set(marked(known.record, damage), known.unrecorded && marked(known.unrecorded, damage))
   }
 
   /** A row names the layer from now on. */
@@ -202,4 +201,11 @@ function whole(image: ImageRecord, { tags, digests }: ImageNames): Omit<StoredIm
   const documents = image.configBytes.length + image.manifestBytes.length
   const size = image.layers.reduce((sum, layer) => sum + layer.size, documents)
   return { ...image, tags, digests, layerIds: layerIds(image.config.diffIds), size }
+}
+
+function marked<R extends LayerBrief>(
+  { damage: _, ...record }: R,
+  damage: Damage | undefined,
+): Omit<R, 'damage'> & Pick<LayerBrief, 'damage'> {
+  return damage === undefined ? record : { ...record, damage }
 }

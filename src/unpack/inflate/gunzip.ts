@@ -2,7 +2,7 @@
 
 import { createDeflateEngine } from './deflate.ts'
 import type { DeflateEngine } from './engine.ts'
-import { CorruptStream, type Inflater, type Memory, oneBlock } from './inflate.ts'
+import { CorruptStream, type Inflater, type Memory } from './inflate.ts'
 import type { Input } from './input.ts'
 
 export class Gunzip implements Inflater {
@@ -13,7 +13,7 @@ export class Gunzip implements Inflater {
   #inMember = false
   #full = false
 
-  constructor(input: Input, memory: Memory = oneBlock()) {
+  constructor(input: Input, memory: Memory) {
     this.#input = input
     this.#memory = memory
   }

@@ -9,7 +9,7 @@ export type Memory = () => Uint8Array
 /** Small enough to stay in the second-level cache. */
 export const BLOCK = 2 ** 18
 
-/** One block's, for who is through with it before the next call. */
+/** One block's, for whoever is through with it before the next call. */
 export function oneBlock(): Memory {
   const block = new Uint8Array(new ArrayBuffer(BLOCK))
   return () => block

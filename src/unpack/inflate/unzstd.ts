@@ -3,7 +3,7 @@
  * (nodejs/node#64741), and pzstd and zstd:chunked write many.
  */
 import koffi from 'koffi'
-import { CorruptStream, type Inflater, type Memory, oneBlock } from './inflate.ts'
+import { CorruptStream, type Inflater, type Memory } from './inflate.ts'
 import type { Input } from './input.ts'
 
 /** ZSTD_d_windowLogMax, and the most memory a frame may ask for: 128 MiB, the reference decoder's own default. */
@@ -46,7 +46,7 @@ export class Unzstd implements Inflater {
   #frameOpen = false
   #full = false
 
-  constructor(input: Input, memory: Memory = oneBlock()) {
+  constructor(input: Input, memory: Memory) {
     this.#input = input
     this.#memory = memory
     this.#check(this.#zstd.set(this.#stream, WINDOW_LOG_MAX, MAX_WINDOW_LOG))

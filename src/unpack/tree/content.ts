@@ -21,11 +21,9 @@ export const writeContent: WriteContent = (fd, entry, reader) => {
 }
 
 function writeAll(fd: number, piece: Buffer, entry: TarEntry): void {
-  let rest = piece
-  let written = ok(write(fd, rest, rest.length), 'write', entry)
-  while (written < rest.length) {
-    rest = rest.subarray(written)
-    written = ok(write(fd, rest, rest.length), 'write', entry)
+  for (let at = 0; at < piece.length; ) {
+    const rest = at === 0 ? piece : piece.subarray(at)
+    at += ok(write(fd, rest, rest.length), 'write', entry)
   }
 }
 
