@@ -1,5 +1,5 @@
-/** Whose turn another process gets at processor and disk (setpriority(2), ioprio_set(2)). Only its first thread is meant, as these calls have it. */
-import { readFileSync } from 'node:fs'
+/** Whose turn another process gets at processor and disk (setpriority(2), ioprio_set(2)): these calls mean one thread, so each of its threads is told. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 import { missingCapabilities } from './capabilities.ts'
 import { errnoName, wrap } from './libc.ts'
@@ -27,6 +27,7 @@ const NICER = 5
 /** The lowest there is, for a daemon that nobody has ranked itself. */
 const BEHIND = 14
 const { PRIORITY_LOW } = constants.priority
+const { ESRCH } = constants.errno
 
 /** An extractor's nice value, for its parent. */
 export const usualNice = (): number => Math.min(PRIORITY_LOW, getPriority(0) + NICER)
@@ -38,18 +39,37 @@ export const behindNice = (): number => Math.min(PRIORITY_LOW, usualNice() + BEH
  * come to wait for what it does.
  */
 export function rankProcess(pid: number, rank: Rank): string[] {
-  const refused: string[] = []
-  try {
-    if (mayReturn()) setPriority(pid, rank === 'behind' ? behindNice() : usualNice())
-  } catch (error) {
-    refused.push(`setpriority: ${error instanceof Error ? error.message : error}`)
-  }
-  const io = ioprioSet(SYS_IOPRIO_SET[process.arch] ?? -1, IOPRIO_WHO_PROCESS, pid, rank === 'behind' ? IOPRIO.IDLE : IOPRIO.NONE)
-  return io < 0 ? [...refused, `ioprio_set: ${errnoName(io)}`] : refused
+  const mayReturn = canReturn()
+  // The first comes first: threads that are made meanwhile have its rank.
+  return [...new Set(threadsOf(pid).flatMap((thread) => rankThread(thread, rank, mayReturn)))]
 }
 
+/** None of a process that has ended. */
+function threadsOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function rankThread(thread: number, rank: Rank, mayReturn: boolean): string[] {
+  const refused: string[] = []
+  try {
+    if (mayReturn) setPriority(thread, rank === 'behind' ? behindNice() : usualNice())
+  } catch (error) {
+    if (!isGone(error)) refused.push(`setpriority: ${error instanceof Error ? error.message : error}`)
+  }
+  const value = rank === 'behind' ? IOPRIO.IDLE : IOPRIO.NONE
+  const io = ioprioSet(SYS_IOPRIO_SET[process.arch] ?? -1, IOPRIO_WHO_PROCESS, thread, value)
+  return io < 0 && io !== -ESRCH ? [...refused, `ioprio_set: ${errnoName(io)}`] : refused
+}
+
+const isGone = (error: unknown): boolean => error instanceof Error && 'errno' in error && error.errno === -ESRCH
+
 /** CAP_SYS_NICE, or RLIMIT_NICE (getrlimit(2): 20 less the nice value it allows), which extractors inherit. */
-function mayReturn(): boolean {
+function canReturn(): boolean {
   const limit = /^Max nice priority\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
   return missingCapabilities(['CAP_SYS_NICE']).length === 0 || Number(limit) >= 20 - usualNice()
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
+import { behindNice, usualNice } from '../../src/sys/rank.ts'
 import { createShared, mapShared } from '../../src/sys/shared.ts'
 import { type InTime, inflateBeside } from '../../src/unpack/inflating.ts'
 import { createUnpacker } from '../../src/unpack/pool.ts'
@@ -167,6 +168,19 @@ describe.skipIf(isEmulated)('a second thread', () => {
     await Promise.all(all.map((unpacking) => unpacking[Symbol.asyncDispose]()))
   })
 
+  it('has the rank of the first', async () => {
+    await using pool = await openPool(2)
+    await using unpacking = await pool.open(gzip)
+    await unpacking.write(half)
+    await vi.waitFor(() => expect(pool.started().map(mappingsOf)).toEqual([2]), { timeout: 20_000, interval: 5 })
+    const nice = () => [...new Set(pool.started().flatMap(nicesOf))]
+    expect(nice()).toEqual([usualNice()])
+    unpacking.rank('behind')
+    expect(nice()).toEqual([behindNice()])
+    unpacking.rank('usual')
+    expect(nice()).toEqual([usualNice()])
+  })
+
   it('goes to the next layer when the last one has ended', async () => {
     await using pool = await openPool(3)
     const [first, second] = [await pool.open(gzip), await pool.open(gzip)]
@@ -215,6 +229,12 @@ describe('a second thread that V8 does not let begin, or end', () => {
     expect(stuck()).toBe(1)
   })
 })
+
+/** The nice values of a process's threads: the 19th field of each one's stat, the 17th behind its name (proc_pid_stat(5)). */
+const nicesOf = (pid: number): number[] =>
+  readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').split(') ')[1]?.split(' ')[16]),
+  )
 
 /** How often shared memory is mapped in a process: the ring, and the slots while two threads share them. */
 const mappingsOf = (pid: number): number =>
