@@ -42,9 +42,7 @@ export async function openArena(): Promise<Arena> {
   const canary = `/${basename(top)}`
   const jobs = join(top, 'jobs')
   await mkdir(jobs, { mode: 0o700 })
-  // Of two layers at once one, however small, is inflated by a second thread.
-  const processors = { workers: 2, processors: 3, worthAThread: 0 }
-  const unpacker = resources.use(createUnpacker({ ...processors, limits, staging: jobs, layers: jobs, warn: console.warn }))
+  const unpacker = resources.use(createUnpacker({ workers: 2, limits, staging: jobs, layers: jobs, warn: console.warn }))
 
   async function unpack(dir: string, layer: FuzzLayer, source: LayerSource): Promise<string> {
     await mkdir(dir)

@@ -211,7 +211,7 @@ class LocalStore implements Store {
     this.#closed = true
     try {
       await this.#diary.close()
-      await this.#keeper.close()
+      await this.#keeper.call('close', null)
     } finally {
       await this.#open.disposeAsync()
     }

@@ -2,7 +2,7 @@
  * The keeper as the open store calls it: before the first thing that is asked of it everything is brought into line with what is on
  * record, so what is changed from then on finds all in its place.
  */
-import { asWindlassError, failureOf, type WindlassError } from '../../failure/failure.ts'
+import { asWindlassError, failureOf } from '../../failure/failure.ts'
 import type { StoreLog } from '../common/log.ts'
 import type { Sweeper } from '../common/sweeper.ts'
 import type { Thread } from '../common/thread.ts'
@@ -14,9 +14,8 @@ export class SettledKeeper {
   readonly #log: StoreLog
   readonly #onLost: ((error: Error) => void) | undefined
   #settled: Promise<void> | undefined
-  #failure: WindlassError | undefined
 
-  /** `onLost` is called where it cannot be brought into line: then nothing is changed any more. */
+  /** `onLost` is called where it cannot be brought into line: then the owner must end. */
   constructor(thread: Thread<KeeperDuties>, sweeper: Sweeper, log: StoreLog, onLost?: (error: Error) => void) {
     this.#thread = thread
     this.#sweeper = sweeper
@@ -24,20 +23,13 @@ export class SettledKeeper {
     this.#onLost = onLost
   }
 
-  /** Calls are taken up in the order they are made. Throws what kept the store from being settled. */
-  async call<K extends keyof KeeperDuties & string>(
+  /** Calls are taken up in the order they are made. */
+  call<K extends keyof KeeperDuties & string>(
     duty: K,
     argument: Parameters<KeeperDuties[K]>[0],
   ): Promise<ReturnType<KeeperDuties[K]>> {
-    await this.settle()
-    if (this.#failure !== undefined) throw this.#failure
-    return await this.#thread.call(duty, argument)
-  }
-
-  /** Also where the store could not be settled. */
-  async close(): Promise<void> {
-    await this.settle()
-    await this.#thread.call('close', null)
+    void this.settle()
+    return this.#thread.call(duty, argument)
   }
 
   /** Once. Resolves also where that fails: it is told by then. */
@@ -52,8 +44,7 @@ export class SettledKeeper {
     } catch (error) {
       const failure = failureOf(error)
       this.#log.error({ failure }, 'what lies in the store could not be brought into line with what is on record')
-      this.#failure = asWindlassError(error)
-      this.#onLost?.(this.#failure)
+      this.#onLost?.(asWindlassError(error))
     }
   }
 }
