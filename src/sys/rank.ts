@@ -40,8 +40,9 @@ export const behindNice = (): number => Math.min(PRIORITY_LOW, usualNice() + BEH
  */
 export function rankProcess(pid: number, rank: Rank): string[] {
   const mayReturn = canReturn()
-  // The first comes first: threads that are made meanwhile have its rank.
-  return [...new Set(threadsOf(pid).flatMap((thread) => rankThread(thread, rank, mayReturn)))]
+  // The first one, then the list: what is made after has its rank.
+  const refused = rankThread(pid, rank, mayReturn)
+  return [...new Set([...refused, ...threadsOf(pid).flatMap((thread) => rankThread(thread, rank, mayReturn))])]
 }
 
 /** None of a process that has ended. */

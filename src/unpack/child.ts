@@ -29,12 +29,16 @@ export class Extractor {
   #isAlive = true
 
   constructor(warden: Pick<Warden, 'start'>, warn: Warn) {
+    using opening = new DisposableStack()
+    const memory = createShared(RING_SIZE)
+    opening.defer(() => closeSync(memory))
+    this.ring = new RingWriter(memory)
+    opening.defer(() => this.ring.unmap())
     const [ours, theirs] = socketpair()
+    opening.move()
     this.#fd = ours
     this.#warn = warn
     this.#socket = new Socket({ fd: ours, readable: true, writable: true })
-    const memory = createShared(RING_SIZE)
-    this.ring = new RingWriter(memory)
     this.#process = warden.start([theirs, memory], () => {
       closeSync(theirs)
       closeSync(memory)

@@ -21,8 +21,8 @@ import { blocksOf, type TarBlocks } from './tar-blocks.ts'
 /** Directories under way, two for each level of a comparison (a path has at most 2,048), a file, and what Node itself holds. */
 const MAX_DESCRIPTORS = 8192
 
-/** A thread of ours does not end. */
-let isStuck = false
+/** A thread of ours was cut short, or does not end. */
+let isSpent = false
 
 const isRoot = process.getuid?.() === 0 && process.getgid?.() === 0
 
@@ -40,7 +40,7 @@ async function serve(): Promise<void> {
   for (let order = nextJob(); order !== undefined; order = nextJob()) {
     shrink()
     const answer = await run(order, ring)
-    say(isStuck ? { ...answer, isLast: true } : answer)
+    say(isSpent ? { ...answer, isLast: true } : answer)
     // Whoever reads that ends us: we would wait for the thread.
     ring.reset()
   }
@@ -118,10 +118,10 @@ async function blocksFrom(ring: RingReader, size: number): Promise<TarBlocks> {
   if (ring.granted() === 1) return alone()
   // Loaded by large layers that come alone.
   const { inflateBeside } = await import('./inflating.ts')
-  const onStuck = (): void => {
-    isStuck = true
+  const onSpent = (): void => {
+    isSpent = true
   }
-  return (await inflateBeside(ring, { size, waitedMs: waitedMs(), onStuck })) ?? alone()
+  return (await inflateBeside(ring, { size, waitedMs: waitedMs(), onSpent })) ?? alone()
 }
 
 function say(words: Answer | Greeting): void {

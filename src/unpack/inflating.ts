@@ -45,34 +45,42 @@ const inTime: InTime = (work) => Promise.race([work.then(() => true), delay(PATI
 
 /**
  * Blocks of the blob of `size` bytes that comes by `ring`, for whose first bytes `waitedMs` have gone by. Undefined where the thread did not
- * begin; nothing of the ring was read then. `onStuck` is called when one will not end: this process should, after its job.
+ * begin; nothing of the ring was read then. `onSpent` is called when this process
+ * should take no other job: the thread was cut short, or does not end.
  */
 export async function inflateBeside(
   ring: RingReader,
-  { size, waitedMs, onStuck }: { readonly size: number; readonly waitedMs: number; readonly onStuck: () => void },
+  { size, waitedMs, onSpent }: { readonly size: number; readonly waitedMs: number; readonly onSpent: () => void },
   { hasBegun, hasEnded }: { readonly hasBegun: InTime; readonly hasEnded: InTime } = { hasBegun: inTime, hasEnded: inTime },
 ): Promise<TarBlocks | undefined> {
   // V8's thread compiles nothing more in this process, because of the wait above. On the command line these flags would make another compile
   // cache than the daemon's.
   for (const what of ['sparkplug', 'recompilation']) setFlagsFromString(`--no-concurrent-${what}`)
   const began = performance.now()
-  const [memory, hash] = [privateMemory(), createHash()]
+  /** There is no thread that could touch what it shares. */
+  let isEnded = true
+  await using opening = new AsyncDisposableStack()
+  const memory = privateMemory()
+  opening.defer(() => void (isEnded && memory.unmap()))
+  const hash = createHash()
+  opening.defer(() => void (isEnded && free(hash)))
+  const slots = new SlotTaker(memory, hash, ring)
   const workerData: InflatingData = { ring: ring.address, slots: memory.address, hash, size }
   const thread = new Worker(beside(import.meta.url, 'inflating-thread'), {
     workerData,
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
-  const end = async (): Promise<void> => {
+  isEnded = false
+  opening.defer(async () => {
+    // Cut short it frees nothing of its own, a zstd window of 128 MiB for one: only the end of this process gives that back.
+    if (slots.isFilling) onSpent()
     // Whatever it is at: a native call ends soon, and nothing it shares is needed any more.
-    if (!(await hasEnded(thread.terminate()))) return onStuck()
-    memory.unmap()
-    free(hash)
-  }
-  await using opening = new AsyncDisposableStack()
-  opening.defer(end)
-  const slots = new SlotTaker(memory, hash)
-  // From then on this thread sleeps while it waits, and hears of nothing.
-  if (!(await hasBegun(once(thread, 'message'))) && slots.leave()) return undefined
+    isEnded = await hasEnded(thread.terminate())
+    if (!isEnded) onSpent()
+  })
+  // From then on this thread sleeps while it waits, and hears of nothing. Where there are too many threads already, one is enough.
+  const isThere = await hasBegun(once(thread, 'message')).catch(() => false)
+  if (!isThere && slots.leave()) return undefined
   return new BlocksBeside(slots, hash, { waitedMs, startMs: performance.now() - began }, opening.move())
 }
 

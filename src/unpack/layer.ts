@@ -87,7 +87,7 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutco
   checkDiffId(diffId, blocks.diffId(), bytes)
   return {
     diffId,
-    blobSize: bytes.kind === 'blob' ? blocks.read : 0,
+    blobSize: bytes.kind === 'blob' ? blocks.blob().bytes : 0,
     diffSize: blocks.bytes,
     ...blocks.times,
     entries,

@@ -32,7 +32,7 @@ export type Answer = (
   | { readonly ok: true; readonly verdict: Verdict }
   | { readonly ok: false; readonly failure: Failure; readonly stack?: string | undefined }
 ) & {
-  /** It takes no other job: a thread of it does not end. */
+  /** It takes no other job: a thread of it was cut short, or does not end. */
   readonly isLast?: true
 }
 

@@ -68,7 +68,13 @@ class Pool implements Unpacker, Verifier {
 
   startWorker(): void {
     const mayStart = this.#closed === undefined && this.#all.size < this.#options.workers
-    if (mayStart && !this.#idle.some(({ isAlive }) => isAlive)) this.#giveBack(this.#start())
+    if (!mayStart || this.#idle.some(({ isAlive }) => isAlive)) return
+    try {
+      this.#giveBack(this.#start())
+    } catch (error) {
+      // Who needs one hears of it then.
+      this.#options.warn({ err: error }, 'no extractor could be started ahead')
+    }
   }
 
   async open(job: UnpackJob, { signal }: Abortable): Promise<Unpacking> {

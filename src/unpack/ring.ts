@@ -204,6 +204,16 @@ export class RingReader {
     Atomics.store(this.#control, PROGRESS, Math.floor(bytes / 1024))
   }
 
+  /** How much was read, modulo 2³². */
+  get position(): number {
+    return Atomics.load(this.#control, READ)
+  }
+
+  /** There is nothing to read yet. */
+  get isDry(): boolean {
+    return Atomics.load(this.#control, STATE) === OPEN && Atomics.load(this.#control, WRITTEN) === this.position
+  }
+
   /** True once the daemon asked to stop. */
   get aborted(): boolean {
     return Atomics.load(this.#control, STATE) === ABORTED

@@ -38,11 +38,13 @@ const ENDED = 2
 /** The other end has given up waiting for the beginning. */
 const LEFT = 3
 
-/**
- * The other end may have ended between a look and a sleep; counts that change wake at once. An end that dies without its last words is not
- * noticed here: whoever gives the job up then ends this process.
- */
+/** The other end may have ended between a look and a sleep; counts that change wake at once. */
 const DOZE_MS = 20
+/** The end that fills has died without a word, or waits for itself, where nothing moves for so long although there are bytes to inflate. */
+const STANDSTILL_MS = 60_000
+
+/** What the end that fills reads from, as the other one sees it. */
+type Source = { readonly position: number; readonly isDry: boolean }
 
 class Slots {
   readonly shared: SharedView
@@ -171,13 +173,24 @@ export class SlotTaker {
   waitMs = 0
   hashMs = 0
 
-  constructor(shared: SharedView, hash: HashAddress) {
+  readonly #source: Source
+  readonly #standstillMs: number
+  #seen = { moves: '', at: 0 }
+
+  constructor(shared: SharedView, hash: HashAddress, source: Source, standstillMs = STANDSTILL_MS) {
     this.#slots = new Slots(shared, hash)
+    this.#source = source
+    this.#standstillMs = standstillMs
   }
 
   /** False where the other end has begun after all. */
   leave(): boolean {
     return Atomics.compareExchange(this.#slots.words, STATE, STARTING, LEFT) === STARTING
+  }
+
+  /** The other end has begun, and has not said its last words. */
+  get isFilling(): boolean {
+    return this.#slots.load(STATE) === FILLING
   }
 
   get isPlain(): boolean {
@@ -203,7 +216,11 @@ export class SlotTaker {
     const slots = this.#slots
     slots.store(ENOUGH, 1)
     wake(slots.shared, EMPTIED * 4)
-    while (slots.load(STATE) !== ENDED) sleepOn(slots.shared, FILLED * 4, slots.load(FILLED), DOZE_MS)
+    this.#watch()
+    while (slots.load(STATE) !== ENDED) {
+      sleepOn(slots.shared, FILLED * 4, slots.load(FILLED), DOZE_MS)
+      this.#checkMoving()
+    }
     const area = Buffer.from(slots.shared.buffer, LAST_WORDS_AT, HEAD - LAST_WORDS_AT)
     return area.toString('utf8', 4, 4 + area.readUInt32LE(0))
   }
@@ -211,6 +228,7 @@ export class SlotTaker {
   /** False where the other end has ended and all it filled was taken. */
   #await(): boolean {
     const slots = this.#slots
+    this.#watch()
     for (;;) {
       // The state is read before the count: blocks filled before the end are always seen.
       const state = slots.load(STATE)
@@ -220,7 +238,23 @@ export class SlotTaker {
       slots.store(TAKER_WAITS, 1)
       if (slots.load(FILLED) === filled) sleepOn(slots.shared, FILLED * 4, filled, DOZE_MS)
       slots.store(TAKER_WAITS, 0)
+      this.#checkMoving()
     }
+  }
+
+  #watch(): void {
+    this.#seen = { moves: this.#moves(), at: performance.now() }
+  }
+
+  #moves(): string {
+    return `${this.#slots.load(FILLED)} ${this.#slots.load(HASHED)} ${this.#source.position}`
+  }
+
+  /** Throws where the other end stands still. */
+  #checkMoving(): void {
+    if (this.#source.isDry || this.#moves() !== this.#seen.moves) this.#watch()
+    else if (performance.now() - this.#seen.at > this.#standstillMs && this.#slots.load(STATE) !== ENDED)
+      throw new Error('the thread that inflates stands still')
   }
 
   #giveBack(): void {

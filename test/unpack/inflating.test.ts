@@ -3,7 +3,7 @@ import { closeSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { constants, deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
 import { behindNice, usualNice } from '../../src/sys/rank.ts'
@@ -35,6 +35,14 @@ const crumbs = Buffer.concat(
   [...layer.subarray(0, 3_000)].map((byte) => gzipSync(Buffer.of(byte))).concat(gzipSync(layer.subarray(3_000))),
 )
 
+/** RFC 8878 §3.1.2. */
+function skippable(size: number): Buffer {
+  const frame = Buffer.alloc(8 + size)
+  frame.writeUInt32LE(0x184d2a50, 0)
+  frame.writeUInt32LE(size, 4)
+  return frame
+}
+
 describe.skipIf(isEmulated)('a layer that two threads unpack', () => {
   let [one, two]: [Lab | undefined, Lab | undefined] = [undefined, undefined]
   beforeAll(async () => {
@@ -58,6 +66,7 @@ describe.skipIf(isEmulated)('a layer that two threads unpack', () => {
       'zstd of two frames',
       Buffer.concat([zstdCompressSync(layer.subarray(0, 100_000)), zstdCompressSync(layer.subarray(100_000))]),
     ],
+    ['zstd with a skippable frame behind', Buffer.concat([zstdCompressSync(layer), skippable(2_000_000)])],
     ['nothing at all', Buffer.alloc(0)],
   ])('is the one that a single thread unpacks: %s', async (_what, blob) => {
     const diffId = blob.length === 0 ? diffIdOf(blob) : diffIdOf(layer)
@@ -104,6 +113,28 @@ describe.skipIf(isEmulated)('a layer that two threads unpack', () => {
       expect(failure).toMatchObject({ kind: 'limit' })
       expect(failure).toEqual(await alone.refusal(blob, { diffId: diffIdOf(layer) }))
     }
+  })
+})
+
+describe.skipIf(isEmulated)('a layer that is refused while a second thread inflates it', () => {
+  it('leaves none of its window behind: the process goes with it', async () => {
+    const content = Buffer.concat(Array.from({ length: 200 }, () => noise.subarray(0, 2 ** 20)))
+    const params = {
+      [constants.ZSTD_c_windowLog]: 27,
+      [constants.ZSTD_c_enableLongDistanceMatching]: 1,
+      [constants.ZSTD_c_contentSizeFlag]: 0,
+    }
+    const blob = zstdCompressSync(tar([{ name: 'f', content }]), { params })
+    await using lab = await openLab({ maxUnpackedSize: 180_000_000 }, { threads: 2 })
+    const before = new Set(extractorsOf(process.pid))
+    const started = () => extractorsOf(process.pid).filter((pid) => !before.has(pid))
+    const seen = new Set<number>()
+    for (let round = 0; round < 3; round++) {
+      expect(await lab.refusal(blob)).toMatchObject({ kind: 'limit' })
+      for (const pid of started()) seen.add(pid)
+      await vi.waitFor(() => expect(started()).toEqual([]), { timeout: 20_000, interval: 20 })
+    }
+    expect(seen.size).toBe(3)
   })
 })
 
@@ -204,21 +235,21 @@ describe('a second thread that V8 does not let begin, or end', () => {
     const reader = new RingReader(mapShared(fd, RING_SIZE), () => writer.made())
     closeSync(fd)
     writer.open()
-    let stuck = 0
-    const more = { size: layer.length, waitedMs: 0, onStuck: () => void stuck++ }
-    return { writer, reader, stuck: () => stuck, begin: () => inflateBeside(reader, more, patience) }
+    let spent = 0
+    const more = { size: layer.length, waitedMs: 0, onSpent: () => void spent++ }
+    return { writer, reader, spent: () => spent, begin: () => inflateBeside(reader, more, patience) }
   }
 
   it('leaves its layer to the first', async () => {
-    const { writer, reader, stuck, begin } = job({ hasBegun: not, hasEnded: truly })
+    const { writer, reader, spent, begin } = job({ hasBegun: not, hasEnded: truly })
     expect(await begin()).toBeUndefined()
-    expect(stuck()).toBe(0)
+    expect(spent()).toBe(0)
     writer.write(layer.subarray(0, 1000))
     expect(reader.next()).toHaveLength(1000)
   })
 
   it('is told of, and its memory stays', async () => {
-    const { writer, stuck, begin } = job({ hasBegun: truly, hasEnded: not })
+    const { writer, spent, begin } = job({ hasBegun: truly, hasEnded: not })
     const blocks = await begin()
     writer.write(layer.subarray(0, 1000))
     writer.end()
@@ -226,7 +257,7 @@ describe('a second thread that V8 does not let begin, or end', () => {
     expect(blocks?.next()).toBeUndefined()
     expect(blocks?.diffId()).toBe(sha256(layer.subarray(0, 1000)))
     await blocks?.[Symbol.asyncDispose]()
-    expect(stuck()).toBe(1)
+    expect(spent()).toBe(1)
   })
 })
 

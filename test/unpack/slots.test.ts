@@ -6,12 +6,12 @@ import { createHash, digestOf } from '../../src/unpack/shared-hash.ts'
 import { SLOTS_SIZE, SlotFiller, SlotTaker } from '../../src/unpack/slots.ts'
 
 /** Both ends on one thread. */
-function slots() {
+function slots(source = { position: 0, isDry: true }) {
   const fd = createShared(SLOTS_SIZE)
   const memory = mapShared(fd, SLOTS_SIZE)
   closeSync(fd)
   const hash = createHash()
-  return { filler: new SlotFiller(memory, hash), taker: new SlotTaker(memory, hash), hash }
+  return { filler: new SlotFiller(memory, hash), taker: new SlotTaker(memory, hash, source, 300), hash }
 }
 
 const fill = (filler: SlotFiller, text: string, read = 0): void => {
@@ -61,6 +61,25 @@ describe('slots', () => {
     expect([begun.filler.begin(), begun.taker.leave()]).toEqual([true, false])
     const left = slots()
     expect([left.taker.leave(), left.filler.begin()]).toEqual([true, false])
+  })
+
+  it('do not wait for an end that stands still, but for one that has nothing to inflate', () => {
+    const { filler, taker } = slots({ position: 0, isDry: false })
+    filler.begin()
+    expect(() => taker.next()).toThrow('stands still')
+    expect(() => taker.lastWords()).toThrow('stands still')
+    // It is given bytes only after twice as long.
+    const until = performance.now() + 600
+    const late = slots({
+      position: 0,
+      get isDry() {
+        return performance.now() < until
+      },
+    })
+    late.filler.begin()
+    const began = performance.now()
+    expect(() => late.taker.next()).toThrow('stands still')
+    expect(performance.now() - began).toBeGreaterThan(850)
   })
 
   it('let no end say more than there is room for', () => {
