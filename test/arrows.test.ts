@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ROOMS } from '../src/unpack/compiled.ts'
 
 /** The rooms from the top down. A file imports from groups below its room's own, and from its own room. */
 const GROUPS: readonly (readonly string[])[] = [
@@ -75,6 +76,12 @@ describe('imports in src/', () => {
 
   it('point one way, and not between rooms of one group', () => {
     expect(edges.filter((edge) => !isAllowed(edge)).map(show)).toEqual([])
+  })
+
+  it('of an extractor lead to no rooms but those that its mark in the compile cache stands for', () => {
+    const made = new Set(['unpack/extractor.ts'])
+    for (const file of made) for (const { from, to } of edges) if (from === file) made.add(to)
+    expect([...new Set([...made].map(roomOf))].sort()).toEqual(ROOMS)
   })
 
   it('go through front doors', () => {

@@ -40,6 +40,9 @@ const WORTH_A_THREAD = 2 ** 24
 /** How long after the last job idle processes stay for the next. */
 const IDLE_MS = 30_000
 
+/** How often at most memory is given back while jobs come and go; it takes a millisecond. */
+const SHRINK_MS = 250
+
 class Pool implements Unpacker, Verifier {
   readonly #options: UnpackerOptions
   readonly #limiter: Limiter
@@ -51,6 +54,7 @@ class Pool implements Unpacker, Verifier {
   readonly #guests: Guests
   /** Jobs that have a second processor. */
   #secondThreads = 0
+  #shrunkAt = 0
   #resting: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
@@ -155,6 +159,7 @@ class Pool implements Unpacker, Verifier {
   }
 
   #giveBack(extractor: Extractor): void {
+    this.#shrinkAtTimes()
     if (!extractor.isAlive) {
       this.#all.delete(extractor)
       return
@@ -162,6 +167,14 @@ class Pool implements Unpacker, Verifier {
     this.#idle.push(extractor)
     clearTimeout(this.#resting)
     this.#resting = setTimeout(() => this.#letGo(), IDLE_MS).unref()
+  }
+
+  /** What ends and begins touches much of the program here that is not needed by what goes on. */
+  #shrinkAtTimes(): void {
+    const now = performance.now()
+    if (now - this.#shrunkAt < SHRINK_MS) return
+    this.#shrunkAt = now
+    shrink()
   }
 
   /** Idle processes hold memory that pods could use, and so does what the last pulls needed here. */

@@ -1,6 +1,6 @@
 /** The warden's thread: gives its rights up, then starts extractors and tells how they end. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { flushCompileCache, getCompileCacheDir } from 'node:module'
+import { getCompileCacheDir } from 'node:module'
 import { setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import { confineThread } from '../sys/confine.ts'
 import { usualNice } from '../sys/rank.ts'
 import type { Territory } from '../sys/territory.ts'
 import { beside } from '../task/beside.ts'
+import { compileExtractors } from './compiled.ts'
 import type { WardenNews, WardenOrder } from './warden.ts'
 
 /**
@@ -27,11 +28,7 @@ const cache = versioned === undefined ? undefined : dirname(versioned)
 const territory: Territory = workerData
 const children = new Map<number, ChildProcess>()
 
-// Extractors may read the compile cache, not write it: what they are made of is put there from here.
-if (cache !== undefined) {
-  await Promise.all([import('./extractor.ts'), import('./inflating.ts'), import('./inflating-thread.ts')])
-  flushCompileCache()
-}
+if (versioned !== undefined) await compileExtractors(versioned)
 // Of this thread (0 is the caller, getpriority(2)), and so of the processes it starts.
 setPriority(0, usualNice())
 tell({ refused: confineThread(cache === undefined ? territory : { ...territory, readable: [...territory.readable, cache] }) })
