@@ -42,6 +42,8 @@ export class Extractor {
     this.#process = warden.start([theirs, memory], () => {
       closeSync(theirs)
       closeSync(memory)
+      // What starting it took of the program is not needed again, and it is about to take the most that it ever will.
+      shrink()
     })
     void this.#process.ended.then((how) => this.#ended(how))
     this.#socket.on('data', (bytes) => this.#take(bytes))
@@ -116,8 +118,6 @@ export class Extractor {
       if (greeting === undefined) this.#condemn('it does not know how to begin')
       else if (greeting.refused.length > 0)
         this.#warn({ refused: greeting.refused }, 'an extractor has more rights than it needs')
-      // What starting it took of the program is not needed again.
-      shrink()
       this.#process.rank(this.#rank)
       return
     }
