@@ -23,11 +23,18 @@ const LARGEST_PAGE = 65_536n
 const MADV_DONTNEED = 4
 
 /** malloc.h. */
+const M_MMAP_THRESHOLD = -3
 const M_ARENA_MAX = -8
+const LARGE_BLOCK = 2 ** 17
 
 /** Threads made from here on share malloc's arena: one each would keep what its thread has freed. */
 export function shareArena(): void {
   mallopt(M_ARENA_MAX, 1)
+}
+
+/** Large blocks come from the kernel and go back to it at once. By itself malloc would keep room for as much as was ever freed at once. */
+export function returnLargeBlocks(): void {
+  mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 }
 
 type Part = { readonly address: bigint; readonly length: number }

@@ -6,7 +6,7 @@ import { closeSync, statfsSync, writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { isMainThread } from 'node:worker_threads'
 import { type Failure, fail, failureOf } from '../failure/failure.ts'
-import { shrink } from '../sys/footprint.ts'
+import { returnLargeBlocks, shrink } from '../sys/footprint.ts'
 import { forbidCalls } from '../sys/forbid.ts'
 import { errnoName, umask } from '../sys/libc.ts'
 import { limitProcess } from '../sys/limits.ts'
@@ -32,6 +32,7 @@ if (isMainThread) await serve()
 async function serve(): Promise<void> {
   // The heap grows in small steps from here on. Before, it would have cost the start more than it saves, and the compile cache.
   setFlagsFromString('--optimize-for-size')
+  returnLargeBlocks()
   // Modes are given when an entry is made.
   umask(0)
   const forbidden = forbidCalls()
