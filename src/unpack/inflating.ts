@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import type { Digest } from '../oci/digest.ts'
+import { shrink } from '../sys/footprint.ts'
 import { createShared, mapShared, type Shared } from '../sys/shared.ts'
 import { beside } from '../task/beside.ts'
 import { CorruptStream } from './inflate/inflate.ts'
@@ -81,6 +82,8 @@ export async function inflateBeside(
   // From then on this thread sleeps while it waits, and hears of nothing. Where there are too many threads already, one is enough.
   const isThere = await hasBegun(once(thread, 'message')).catch(() => false)
   if (!isThere && slots.leave()) return undefined
+  // What its start took of the program is not needed again.
+  shrink()
   return new BlocksBeside(slots, hash, { waitedMs, startMs: performance.now() - began }, opening.move())
 }
 
