@@ -48,6 +48,6 @@ process.exitCode = await run(process.argv.slice(2), {
     ])
     checkOwn(config.rootDir)
     // A person watches: what they need to know comes as progress and errors, not as a log.
-    return await openNode(config, version, createLogger({ format: 'text', level: 'error' }), options)
+    return await openNode({ config, version, log: createLogger({ format: 'text', level: 'error' }) }, options)
   },
 })

@@ -4,9 +4,9 @@ import { inheritedSocket } from '../rpc/activation.ts'
 import { findRuntime, type Wanted } from '../runtime/find.ts'
 import { shareArena } from '../sys/footprint.ts'
 import { openNotifier } from '../sys/notify.ts'
-import type { DaemonOptions, Door } from './door.ts'
+import type { Daemon, DaemonOptions, Door } from './door.ts'
 import { lastRuntime } from './last-runtime.ts'
-import { createLogger, type Logger } from './log.ts'
+import { createLogger } from './log.ts'
 import { openOwnStore } from './own-store.ts'
 
 /** Serves until `signal` aborts; resolves when everything is put away. */
@@ -19,12 +19,13 @@ export async function runDaemon(config: Config, version: string, options: Daemon
   const door: Door = { manager, ...(socket === undefined ? {} : { inherited: socket }), isOpen: false }
   const own = socket?.path ?? config.socket.path
   const runtime = await findRuntime(wantedRuntime(config, options), { own, signal: options.signal })
+  const daemon: Daemon = { config, version, log, door, options }
   if (runtime !== undefined) {
     const { serveBeside } = await import('./serve-beside.ts')
-    return await serveBeside(runtime, config, version, log, door, options)
+    return await serveBeside(runtime, daemon)
   }
   if (options.broken !== undefined) throw options.broken
-  await openAndServe(config, version, log, door, options)
+  await openAndServe(daemon)
 }
 
 /** A file that does not say it any more meant the runtime it said before. */
@@ -36,7 +37,8 @@ function wantedRuntime({ runtime, rootDir }: Config, { broken }: DaemonOptions):
 }
 
 /** With a store of its own. Its thread reads the records while what answers calls is loaded. */
-async function openAndServe(config: Config, version: string, log: Logger, door: Door, options: DaemonOptions): Promise<void> {
+async function openAndServe(daemon: Daemon): Promise<void> {
+  const { config, log, options } = daemon
   const lost = new AbortController()
   const onLost = (error: Error): void => lost.abort(error)
   const opening = openOwnStore(config, log, { signal: options.signal, settlesLater: true, onLost })
@@ -44,7 +46,7 @@ async function openAndServe(config: Config, version: string, log: Logger, door: 
   if (opened.status === 'rejected') throw opened.reason
   await using _store = opened.value.store
   if (loaded.status === 'rejected') throw loaded.reason
-  await loaded.value(config, version, log, { store: opened.value, lost: lost.signal }, door, options)
+  await loaded.value(daemon, { store: opened.value, lost: lost.signal })
 }
 
 async function loadServing(): Promise<typeof import('./serve-own.ts')['serveOwn']> {

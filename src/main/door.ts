@@ -2,6 +2,7 @@
 import type { Inherited } from '../rpc/activation.ts'
 import type { Notifier } from '../sys/notify.ts'
 import type { Abortable } from '../task/task.ts'
+import type { Basics } from './basics.ts'
 
 /** The service manager, the socket that was given, if any, and whether calls are answered. */
 export type Door = { readonly manager: Notifier; readonly inherited?: Inherited; isOpen: boolean }
@@ -13,3 +14,5 @@ export type DaemonOptions = Abortable & {
   /** Why the configuration could not be used: beside a runtime, all calls are handed to it; else it is thrown. */
   readonly broken?: Error
 }
+
+export type Daemon = Basics & { readonly door: Door; readonly options: DaemonOptions }

@@ -1,5 +1,4 @@
 /** What the cluster is told of this node's lists: how whole they are, and what went wrong with them. */
-import type { Config } from '../config/config.ts'
 import { createCluster } from '../kube/cluster.ts'
 import { inCluster } from '../kube/in-cluster.ts'
 import type { Cluster, ListStanding } from '../kube/kube.ts'
@@ -7,12 +6,13 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { DeclaredQueue, QueuedImage } from '../pull/queue.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
+import type { Basics } from './basics.ts'
 import type { Logger } from './log.ts'
 import type { Prepull } from './prepull.ts'
 
 /** Undefined where it is not wanted, or there is no cluster to tell: then the log says what is missing, and images are pulled all the same. */
-export function openCluster({ prepull }: Config, version: string, log: Logger, metrics: Metrics): Cluster | undefined {
-  if (prepull?.kubernetes !== true) return undefined
+export function openCluster({ config, version, log }: Basics, metrics: Metrics): Cluster | undefined {
+  if (config.prepull?.kubernetes !== true) return undefined
   const who = inCluster(process.env)
   if ('missing' in who) {
     log.warn({ reason: who.missing }, 'the cluster is told nothing of image lists')

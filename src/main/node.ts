@@ -24,6 +24,7 @@ import type { Abortable } from '../task/task.ts'
 import { createUnpacker } from '../unpack/pool.ts'
 import { createLayerVerifier } from '../verify/layer-verifier.ts'
 import type { LayerVerifier } from '../verify/verify.ts'
+import type { Basics } from './basics.ts'
 import { identityKey } from './identity-key.ts'
 import { keyringFor } from './keyring.ts'
 import type { Logger } from './log.ts'
@@ -61,11 +62,12 @@ type NodeOptions = Abortable & {
 }
 
 /** Opens the store and builds what pulls into it. Disposing it stops the pulls, then closes everything in reverse. Throws not-permitted. */
-export async function openNode(config: Config, version: string, log: Logger, options: NodeOptions): Promise<PullNode> {
+export async function openNode(basics: Basics, options: NodeOptions): Promise<PullNode> {
+  const { config, version, log } = basics
   await using opened = new AsyncDisposableStack()
   const { observers } = options
   const platform = hostPlatform()
-  const { store, ...places } = options.store ?? (await openStore(config, platform, log, options))
+  const { store, ...places } = options.store ?? (await openStore(basics, platform, options))
   opened.use(store)
   const share = shareOfMachine()
   const workers = workersFor(config, share)
@@ -119,6 +121,15 @@ export async function openNode(config: Config, version: string, log: Logger, opt
   return { ...parts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
+/** What a crash, or a removal cut short, left behind goes. Does not throw. */
+export async function collectAtStart({ collector }: PullNode, log: Logger): Promise<void> {
+  try {
+    await collector.collect()
+  } catch (error) {
+    log.error({ err: error }, 'the collection at the start failed')
+  }
+}
+
 /** What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. */
 async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Promise<Partials | undefined> {
   const dir = join(rootDir, 'partials')
@@ -132,7 +143,7 @@ async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Pro
 }
 
 /** In containerd, or on this node's own disk. */
-async function openStore(config: Config, platform: Platform, log: Logger, options: NodeOptions): Promise<OpenStore> {
+async function openStore({ config, log }: Basics, platform: Platform, options: NodeOptions): Promise<OpenStore> {
   const { runtime, namespace, onLost, signal } = options
   if (runtime?.address.kind !== 'containerd') return await openOwnStore(config, log, options)
   const { rootDir: root, pins, keepBlobs } = config

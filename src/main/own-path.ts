@@ -4,14 +4,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import type { Config } from '../config/config.ts'
 import { describe, type Failure, failureOf } from '../failure/failure.ts'
 import { pullAgain } from '../pull/again.ts'
 import { type Connection, connect } from '../rpc/client.ts'
 import { inspectRuntime } from '../runtime/inspect.ts'
 import type { RuntimeAddress, RuntimeFacts } from '../runtime/runtime.ts'
-import type { Logger } from './log.ts'
-import { openNode, type PullNode } from './node.ts'
+import type { Basics } from './basics.ts'
+import { collectAtStart, openNode, type PullNode } from './node.ts'
 import type { Observers } from './observers.ts'
 
 const FIRST_WAIT_MS = 250
@@ -28,9 +27,7 @@ export type PathState = OpenPath | { readonly missing: string; readonly down?: F
 
 export class OwnPath implements AsyncDisposable {
   readonly address: RuntimeAddress
-  readonly #config: Config
-  readonly #version: string
-  readonly #log: Logger
+  readonly #basics: Basics
   readonly #observers: Observers
   readonly #onOpen: (isOpen: boolean) => void
   readonly #closing = new AbortController()
@@ -38,21 +35,12 @@ export class OwnPath implements AsyncDisposable {
   #state: PathState = { missing: 'it is being opened' }
 
   /** `onOpen` hears whenever it is opened or lost; must not throw. */
-  constructor(
-    config: Config,
-    version: string,
-    log: Logger,
-    address: RuntimeAddress,
-    observers: Observers,
-    onOpen: (isOpen: boolean) => void,
-  ) {
+  constructor(basics: Basics, address: RuntimeAddress, observers: Observers, onOpen: (isOpen: boolean) => void) {
     this.address = address
     this.#onOpen = onOpen
     onOpen(false)
     this.#observers = observers
-    this.#config = config
-    this.#version = version
-    this.#log = log
+    this.#basics = basics
     this.#kept = this.#keepOpen()
   }
 
@@ -78,7 +66,10 @@ export class OwnPath implements AsyncDisposable {
         const missing = describe(failure)
         // A runtime that is down says the same each time.
         if (!('missing' in this.#state) || this.#state.missing !== missing)
-          this.#log.error({ runtime: this.address, err: error }, 'pulls go to the runtime until our own path can be opened')
+          this.#basics.log.error(
+            { runtime: this.address, err: error },
+            'pulls go to the runtime until our own path can be opened',
+          )
         this.#state = { missing, ...(failure.kind === 'runtime-down' ? { down: failure } : {}) }
       }
       await delay(wait, undefined, { signal, ref: false }).catch(() => {})
@@ -87,6 +78,7 @@ export class OwnPath implements AsyncDisposable {
 
   /** Opens it, and stays until it is closed or lost. */
   async #open(onOpen: () => void): Promise<void> {
+    const { log } = this.#basics
     const { signal } = this.#closing
     const ended = Promise.withResolvers<void>()
     const closed = new AbortController()
@@ -94,7 +86,7 @@ export class OwnPath implements AsyncDisposable {
     ended.promise.catch(() => {})
     using cri = await connect(this.address.socket, { signal, runtime: this.address.kind })
     let facts = await this.#inspect(cri)
-    await using node = await openNode(this.#config, this.#version, this.#log, {
+    await using node = await openNode(this.#basics, {
       signal,
       mustPull: true,
       runtime: { address: this.address, facts },
@@ -110,12 +102,12 @@ export class OwnPath implements AsyncDisposable {
     onOpen()
     this.#onOpen(true)
     const { name, version, obstacles } = facts
-    this.#log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
-    // What a crash left behind; nobody waits for it.
-    node.collector.collect().catch((error: unknown) => this.#log.error({ err: error }, 'the collection at the start failed'))
+    log.info({ ...this.address, name, version, obstacles }, 'pulls land in the runtime')
+    // Nobody waits for it.
+    void collectAtStart(node, log)
     node.verifier
       .finishRepairs(pullAgain(node.puller, 'cri', undefined), { signal })
-      .catch((error: unknown) => this.#log.error({ err: error }, 'what an earlier repair took away could not be pulled again'))
+      .catch((error: unknown) => log.error({ err: error }, 'what an earlier repair took away could not be pulled again'))
     node.housekeeper.start({ signal: AbortSignal.any([signal, closed.signal]) })
     const asking = setInterval(() => {
       this.#inspect(cri).then(

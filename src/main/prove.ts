@@ -35,7 +35,9 @@ export async function proveHere(config: Config, version: string, ask: ProveAsk, 
     // As a daemon is by default, whatever this node's keeps; and on a root that goes with the namespace.
     const scratch = { ...config, rootDir: root.path, keepBlobs: false, keepPartials: false, pins: [] }
     const log = createLogger({ format: 'text', level: 'error' })
-    const node = opened.use(await openNode(scratch, version, log, { signal: opening, mustPull: true, runtime, namespace }))
+    const node = opened.use(
+      await openNode({ config: scratch, version, log }, { signal: opening, mustPull: true, runtime, namespace }),
+    )
     const kept = opened.move()
     return {
       pull: async (pulling) =>

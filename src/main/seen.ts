@@ -1,6 +1,5 @@
 /** How the daemon is seen: metrics and probes over HTTP, traces. Without any of them it pulls all the same. */
 import { hostname } from 'node:os'
-import type { Config } from '../config/config.ts'
 import { describe } from '../failure/failure.ts'
 import { measureDisk } from '../gc/disk.ts'
 import { type DiskFigures, type Metrics, type PrepullFigures, uncounted } from '../metrics/metrics.ts'
@@ -8,6 +7,7 @@ import { whyAway } from '../runtime/away.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
 import type { Tracer } from '../trace/trace.ts'
+import type { Basics } from './basics.ts'
 import type { Logger } from './log.ts'
 import type { PullNode } from './node.ts'
 import { type Observers, observersOf } from './observers.ts'
@@ -24,10 +24,10 @@ export type Sights = {
   readonly runtime?: RuntimeAddress
 }
 
-export async function openSeen(config: Config, version: string, log: Logger, sights: Sights): Promise<Seen> {
+export async function openSeen(basics: Basics, sights: Sights): Promise<Seen> {
   await using opened = new AsyncDisposableStack()
-  const metrics = opened.use(await openMetrics(config, version, log, sights))
-  const tracer = await openTracer(version, log, metrics)
+  const metrics = opened.use(await openMetrics(basics, sights))
+  const tracer = await openTracer(basics, metrics)
   if (tracer !== undefined) opened.use(tracer)
   const kept = opened.move()
   return { metrics, observers: observersOf(metrics, tracer), [Symbol.asyncDispose]: () => kept.disposeAsync() }
@@ -35,11 +35,10 @@ export async function openSeen(config: Config, version: string, log: Logger, sig
 
 /** Where an address is configured. One that is taken must not keep images from the node. */
 async function openMetrics(
-  { metrics, prepull }: Config,
-  version: string,
-  log: Logger,
+  { config, version, log }: Basics,
   { node, prepull: figures, isOpen, runtime }: Sights,
 ): Promise<Metrics & AsyncDisposable> {
+  const { metrics, prepull } = config
   const none = { ...uncounted, [Symbol.asyncDispose]: async () => {} }
   if (metrics === undefined) return none
   const { serveMetrics } = await import('../metrics/serve.ts')
@@ -83,7 +82,7 @@ async function diskOf(store: Store | undefined, log: Logger): Promise<DiskFigure
 }
 
 /** Where OTEL_EXPORTER_OTLP_ENDPOINT says it; nothing of it is loaded elsewhere. */
-async function openTracer(version: string, log: Logger, metrics: Metrics): Promise<Tracer | undefined> {
+async function openTracer({ version, log }: Basics, metrics: Metrics): Promise<Tracer | undefined> {
   const { env } = process
   if (!env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return undefined
   const [{ tracingFrom }, { createTracer }] = await Promise.all([import('../trace/environment.ts'), import('../trace/tracer.ts')])

@@ -4,7 +4,7 @@ import { createUpstream } from '../rpc/upstream.ts'
 import { createPassthrough, fixedPassthrough, type Passthrough, type PassthroughState } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import { status } from '../sys/notify.ts'
-import type { DaemonOptions, Door } from './door.ts'
+import type { Daemon } from './door.ts'
 import { openCluster, tellCluster } from './kubernetes.ts'
 import { keepRuntime } from './last-runtime.ts'
 import type { Logger } from './log.ts'
@@ -17,14 +17,8 @@ import { placeBeside, servicesBeside } from './services.ts'
 import { keepSwitch, readSwitch } from './switch.ts'
 
 /** Beside a runtime: kubelet is answered from the first moment and whatever happens to our own path. */
-export async function serveBeside(
-  address: RuntimeAddress,
-  config: Config,
-  version: string,
-  log: Logger,
-  door: Door,
-  options: DaemonOptions,
-): Promise<void> {
+export async function serveBeside(address: RuntimeAddress, daemon: Daemon): Promise<void> {
+  const { config, log, door, options } = daemon
   const { broken, signal } = options
   await using open = new AsyncDisposableStack()
   let prepull: Prepull | undefined
@@ -34,7 +28,7 @@ export async function serveBeside(
     return state === undefined || 'missing' in state ? undefined : state.node
   }
   const sights = { node, prepull: () => figuresOf(prepull), isOpen: () => door.isOpen, runtime: address }
-  const seen = open.use(await openSeen(config, version, log, sights))
+  const seen = open.use(await openSeen(daemon, sights))
   const { metrics, observers } = seen
   const onSwitch = (state: PassthroughState): void => {
     log.info({ ...address, ...state }, 'passthrough')
@@ -50,15 +44,15 @@ export async function serveBeside(
     prepull?.wake()
     if (isOpen) remember(address, config, log)
   }
-  const own = broken === undefined ? open.use(new OwnPath(config, version, log, address, observers, onOpen)) : undefined
+  const own = broken === undefined ? open.use(new OwnPath(daemon, address, observers, onOpen)) : undefined
   if (own !== undefined) prepull = openPrepull(config, log, () => placeBeside(address, passthrough, own.state))
   if (prepull !== undefined) {
     const { reload } = open.use(prepull)
     options.onReload?.(reload)
-    const cluster = openCluster(config, version, log, metrics)
+    const cluster = openCluster(daemon, metrics)
     if (cluster !== undefined) tellCluster(open.use(cluster), prepull, node, { signal, log })
   }
-  const services = servicesBeside(config, version, log, {
+  const services = servicesBeside(daemon, {
     address,
     upstream,
     passthrough,
@@ -71,7 +65,7 @@ export async function serveBeside(
     await own?.[Symbol.asyncDispose]()
   }
   // Our own path tidies up whenever it is opened.
-  await serveUntil(signal, services, config, log, door, seen, options, { stop })
+  await serveUntil(signal, services, daemon, { metrics, stop })
 }
 
 /** Pulls go on without it. */

@@ -1,18 +1,18 @@
 /** The daemon answers, until it is told to stop. */
-import type { Config } from '../config/config.ts'
 import { WindlassError } from '../failure/failure.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { type CallRecord, type Services, serve } from '../rpc/server.ts'
 import { ForeignStatus } from '../rpc/status.ts'
 import { shrink } from '../sys/footprint.ts'
 import { status } from '../sys/notify.ts'
-import type { DaemonOptions, Door } from './door.ts'
+import type { Daemon } from './door.ts'
 import type { Logger } from './log.ts'
-import type { Seen } from './seen.ts'
 
 /** How long calls under way may take to end once the daemon is told to stop. */
 const GRACE_MS = 5_000
 
 type Turns = {
+  readonly metrics: Metrics
   /** Once calls are answered, whatever is left of the start; what that took of memory is given back after it. Does not throw. */
   readonly tidy?: () => Promise<void>
   /** Once it is told to end. */
@@ -22,14 +22,12 @@ type Turns = {
 export async function serveUntil(
   end: AbortSignal,
   services: Services,
-  { socket, rootDir }: Config,
-  log: Logger,
-  door: Door,
-  { metrics }: Seen,
-  { signal, onReady, broken }: DaemonOptions,
-  { tidy, stop }: Turns,
+  { config, log, door, options }: Daemon,
+  { metrics, tidy, stop }: Turns,
 ): Promise<void> {
+  const { socket, rootDir } = config
   const { manager, inherited } = door
+  const { signal, onReady, broken } = options
   const server = await serve(services, {
     path: socket.path,
     mode: socket.mode,

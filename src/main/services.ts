@@ -18,18 +18,12 @@ import { obstacleFor } from '../runtime/obstacle.ts'
 import type { Passthrough } from '../runtime/passthrough.ts'
 import type { RuntimeAddress } from '../runtime/runtime.ts'
 import type { Abortable } from '../task/task.ts'
-import type { Logger } from './log.ts'
+import type { Basics } from './basics.ts'
 import type { PullNode } from './node.ts'
 import type { PathState } from './own-path.ts'
 
 /** Over a store of our own. */
-export function servicesOf(
-  config: Config,
-  version: string,
-  log: Logger,
-  node: PullNode,
-  lists: ControlledLists | undefined,
-): Services {
+export function servicesOf({ config, version, log }: Basics, node: PullNode, lists: ControlledLists | undefined): Services {
   return {
     image: createImageService({ ...node, log }),
     runtime: createRuntimeService(version),
@@ -63,7 +57,7 @@ export type BesideRuntime = {
 }
 
 /** Beside a runtime, whose images these are. */
-export function servicesBeside(config: Config, version: string, log: Logger, beside: BesideRuntime): Services {
+export function servicesBeside({ config, version, log }: Basics, beside: BesideRuntime): Services {
   const { address, upstream, passthrough, path, lists, onForwarded } = beside
   const own = (): CriPath | { readonly missing: string } => {
     const state = path()

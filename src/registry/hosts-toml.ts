@@ -34,13 +34,17 @@ const list = <T extends z.ZodType>(item: T) => z.union([item.transform((one) => 
 
 const UNITS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
+/** What a timer can wait for, which is more than anybody does: longer, it would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1
+
 const duration = z.string().transform((text, context) => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/gy)]
   if (text === '' || parts.map(([part]) => part).join('') !== text) {
     context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a duration such as "30s"` })
     return z.NEVER
   }
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNITS[unit as keyof typeof UNITS], 0)
+  const sum = parts.reduce((before, [, count, unit]) => before + Number(count) * UNITS[unit as keyof typeof UNITS], 0)
+  return Math.min(sum, LONGEST_MS)
 })
 
 const clientFiles = z.union([

@@ -251,8 +251,8 @@ export class SlotTaker {
   }
 
   /** Throws where the other end stands still. */
-  #checkMoving(): void {
-    if (this.#source.isDry || this.#moves() !== this.#seen.moves) this.#watch()
+  #checkMoving(mayBeDry = this.#source.isDry): void {
+    if (mayBeDry || this.#moves() !== this.#seen.moves) this.#watch()
     else if (performance.now() - this.#seen.at > this.#standstillMs && this.#slots.load(STATE) !== ENDED)
       throw new Error('the thread that inflates stands still')
   }
@@ -261,8 +261,13 @@ export class SlotTaker {
     if (!this.#isLent) return
     const slots = this.#slots
     const began = performance.now()
-    for (let hashed = slots.load(HASHED); ((this.#taken - hashed) | 0) >= 0; hashed = slots.load(HASHED))
-      if (!slots.hashNext()) sleepOn(slots.shared, HASHED * 4, hashed, DOZE_MS)
+    this.#watch()
+    for (let hashed = slots.load(HASHED); ((this.#taken - hashed) | 0) >= 0; hashed = slots.load(HASHED)) {
+      if (slots.hashNext()) continue
+      sleepOn(slots.shared, HASHED * 4, hashed, DOZE_MS)
+      // Whoever hashes needs no bytes for it.
+      this.#checkMoving(false)
+    }
     this.hashMs += performance.now() - began
     this.#isLent = false
     this.#taken = (this.#taken + 1) | 0

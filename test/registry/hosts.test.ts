@@ -66,6 +66,11 @@ ca = "root.pem"
     expect(hosts[0]?.tls.ca).toEqual([])
   })
 
+  it('waits for a connection no longer than a timer can', async () => {
+    using dir = certsDir({ '_default/hosts.toml': 'dial_timeout = "1000h"' })
+    expect((await hostsOf('r.example', dir.path)).map(({ dialTimeoutMs }) => dialTimeoutMs)).toEqual([2 ** 31 - 1])
+  })
+
   it('without a server ends at the registry itself, with all capabilities and the root fields', async () => {
     using dir = certsDir({ 'docker.io/hosts.toml': 'skip_verify = true\ncapabilities = ["pull"]\n[host."https://m.example"]' })
     const own = (await hostsOf('docker.io', dir.path)).at(-1)

@@ -11,7 +11,7 @@ function slots(source = { position: 0, isDry: true }) {
   const memory = mapShared(fd, SLOTS_SIZE)
   closeSync(fd)
   const hash = createHash()
-  return { filler: new SlotFiller(memory, hash), taker: new SlotTaker(memory, hash, source, 300), hash }
+  return { filler: new SlotFiller(memory, hash), taker: new SlotTaker(memory, hash, source, 300), hash, memory }
 }
 
 const fill = (filler: SlotFiller, text: string, read = 0): void => {
@@ -80,6 +80,15 @@ describe('slots', () => {
     const began = performance.now()
     expect(() => late.taker.next()).toThrow('stands still')
     expect(performance.now() - began).toBeGreaterThan(850)
+  })
+
+  it('do not wait for an end that died hashing a block, whatever there is to inflate', () => {
+    const { filler, taker, memory } = slots()
+    filler.begin()
+    fill(filler, 'one')
+    expect(take(taker)).toBe('one')
+    Atomics.store(new Int32Array(memory.buffer), 4, 1)
+    expect(() => taker.next()).toThrow('stands still')
   })
 
   it('let no end say more than there is room for', () => {

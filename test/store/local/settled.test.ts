@@ -33,6 +33,11 @@ beforeEach(async () => {
 })
 afterEach(() => place[Symbol.dispose]())
 
+test('it is the open itself that does it where nobody asks for less', async () => {
+  await using _store = await open(false)
+  expect(listed()).toBe(whole)
+})
+
 test('questions are answered without it', async () => {
   await using store = await open(true)
   expect((await store.images()).map(({ tags }) => tags)).toEqual([['registry.test/app:1']])
