@@ -1,7 +1,7 @@
 /** Who has to answer before anything else leaves the rest of a start to the first change, or the first collection. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openLocalStore } from '../../../src/store/local/local.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { pullByHand } from '../fixtures.ts'
@@ -33,9 +33,9 @@ beforeEach(async () => {
 })
 afterEach(() => place[Symbol.dispose]())
 
-test('it is the open itself that does it where nobody asks for less', async () => {
+test('it is begun at once where nobody asks for less', async () => {
   await using _store = await open(false)
-  expect(listed()).toBe(whole)
+  await vi.waitFor(() => expect(listed()).toBe(whole), { interval: 5 })
 })
 
 test('questions are answered without it', async () => {
