@@ -42,6 +42,8 @@ export class Warden implements AsyncDisposable {
   #mayRank = true
   /** Which thread is the one in use: how an earlier one ends is no news. */
   #generation = 0
+  /** Resolves when every earlier one is gone, with the descriptors it had. */
+  #gone: Promise<unknown> = Promise.resolve()
 
   constructor(territory: Territory, warn: Warn) {
     this.#territory = territory
@@ -58,11 +60,21 @@ export class Warden implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#letGo()
+    await this.#gone
+  }
+
+  #letGo(): void {
     const opening = this.#thread
+    if (opening === undefined) return
     this.#thread = undefined
     this.#generation++
-    const thread = await opening?.catch(() => undefined)
-    await thread?.terminate()
+    // One that did not begin has told those that wait for it.
+    const going = opening.then(
+      (thread) => thread.terminate(),
+      () => undefined,
+    )
+    this.#gone = Promise.all([this.#gone, going])
   }
 
   #rank(id: number, rank: Rank): void {
@@ -127,7 +139,7 @@ export class Warden implements AsyncDisposable {
     this.#children.delete(id)
     started(child)
     child?.onEnd(how)
-    if (this.#children.size === 0) void this[Symbol.asyncDispose]()
+    if (this.#children.size === 0) this.#letGo()
   }
 
   #lost(generation: number, how: string): void {

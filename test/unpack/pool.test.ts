@@ -130,6 +130,8 @@ describe.each([1, 2] as const)('the unpacker, with %d threads a layer', (threads
   it.skipIf(isEmulated)('has one worker ready for a layer that is announced, and gives it that layer', async () => {
     const before = new Set(extractorsOf(process.pid))
     const started = (): number[] => extractorsOf(process.pid).filter((pid) => !before.has(pid))
+    const descriptors = (): number => readdirSync('/proc/self/fd').length
+    const openBefore = descriptors()
     await using own = await openLab({}, { threads })
     own.unpacker.startWorker()
     own.unpacker.startWorker()
@@ -139,10 +141,12 @@ describe.each([1, 2] as const)('the unpacker, with %d threads a layer', (threads
     expect(started()).toEqual(ready)
     await own.unpacker[Symbol.asyncDispose]()
     expect(started()).toEqual([])
+    // The thread that started it is gone too, with what its loop had open.
+    const open = descriptors()
+    expect(open).toBeLessThanOrEqual(openBefore)
     // One that is to be started has its socket and its ring at once.
-    const open = readdirSync('/proc/self/fd').length
     own.unpacker.startWorker()
-    expect(readdirSync('/proc/self/fd')).toHaveLength(open)
+    expect(descriptors()).toBe(open)
   })
 
   it('is put away once, however often that is asked', async () => {
