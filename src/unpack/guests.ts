@@ -15,6 +15,8 @@ export class Guests implements AsyncDisposable {
   readonly #warn: Warn
   readonly #idleMs: number
   #house: House | undefined
+  /** Of those left before, that are not empty yet. */
+  readonly #leaving = new Set<Promise<void>>()
   #resting: NodeJS.Timeout | undefined
 
   constructor(territoryFor: (trees: readonly string[]) => Territory, idleMs: number, warn: Warn) {
@@ -27,7 +29,7 @@ export class Guests implements AsyncDisposable {
   take(trees: readonly string[], among: readonly string[]): Guest {
     clearTimeout(this.#resting)
     if (this.#house?.has(trees) !== true) {
-      void this.#house?.[Symbol.asyncDispose]()
+      this.#leave()
       const all = [...new Set([...trees, ...among])]
       this.#house = new House(this.#territoryFor(all), all, this.#warn)
     }
@@ -39,16 +41,23 @@ export class Guests implements AsyncDisposable {
         await house.giveBack(extractor)
         if (house !== this.#house) return
         clearTimeout(this.#resting)
-        this.#resting = setTimeout(() => void this[Symbol.asyncDispose](), this.#idleMs).unref()
+        this.#resting = setTimeout(() => this.#leave(), this.#idleMs).unref()
       },
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#leave()
+    await Promise.all(this.#leaving)
+  }
+
+  #leave(): void {
     clearTimeout(this.#resting)
     const house = this.#house
     this.#house = undefined
-    await house?.[Symbol.asyncDispose]()
+    if (house === undefined) return
+    const left = house[Symbol.asyncDispose]().finally(() => this.#leaving.delete(left))
+    this.#leaving.add(left)
   }
 }
 

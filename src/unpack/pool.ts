@@ -139,7 +139,7 @@ class Pool implements Unpacker, Verifier {
   #take(): Extractor {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.isAlive) return idle
-      this.#all.delete(idle)
+      this.#letGo(idle)
     }
     return this.#start()
   }
@@ -160,13 +160,14 @@ class Pool implements Unpacker, Verifier {
 
   #giveBack(extractor: Extractor): void {
     this.#shrinkAtTimes()
+    // One that does not live any more may still be on its way out.
     if (!extractor.isAlive) {
-      this.#all.delete(extractor)
+      this.#letGo(extractor)
       return
     }
     this.#idle.push(extractor)
     clearTimeout(this.#resting)
-    this.#resting = setTimeout(() => this.#letGo(), IDLE_MS).unref()
+    this.#resting = setTimeout(() => this.#rest(), IDLE_MS).unref()
   }
 
   /** What ends and begins touches much of the program here that is not needed by what goes on. */
@@ -178,11 +179,14 @@ class Pool implements Unpacker, Verifier {
   }
 
   /** Idle processes hold memory that pods could use, and so does what the last pulls needed here. */
-  #letGo(): void {
-    for (const extractor of this.#idle.splice(0)) {
-      void extractor.close().then(() => this.#all.delete(extractor))
-    }
+  #rest(): void {
+    for (const extractor of this.#idle.splice(0)) this.#letGo(extractor)
     shrink()
+  }
+
+  /** It is one of ours until it is gone: whoever puts the pool away waits for that. */
+  #letGo(extractor: Extractor): void {
+    void extractor.close().then(() => this.#all.delete(extractor))
   }
 }
 

@@ -30,6 +30,9 @@ export type WardenNews =
 
 type Child = { onStart: (() => void) | undefined; readonly onEnd: (how: string) => void; pid?: number; rank: Rank }
 
+/** How a process ends when its thread does (prctl(2), PR_SET_PDEATHSIG). */
+const WITHOUT_WARDEN = 'the thread that started it has ended'
+
 /** Killed before the daemon where memory runs out. */
 const OOM_SCORE = '500'
 
@@ -43,7 +46,7 @@ export class Warden implements AsyncDisposable {
   /** Which thread is the one in use: how an earlier one ends is no news. */
   #generation = 0
   /** Resolves when every earlier one is gone, with the descriptors it had. */
-  #gone: Promise<unknown> = Promise.resolve()
+  #gone: Promise<void> = Promise.resolve()
 
   constructor(territory: Territory, warn: Warn) {
     this.#territory = territory
@@ -55,13 +58,19 @@ export class Warden implements AsyncDisposable {
     const id = this.#count++
     const { promise, resolve } = Promise.withResolvers<string>()
     this.#children.set(id, { onStart, onEnd: resolve, rank: 'usual' })
-    this.#tell({ start: id, fds }).catch((error: unknown) => this.#end(id, String(error)))
+    this.#thread ??= this.#open()
+    this.#thread.then(
+      (thread) => thread.postMessage({ start: id, fds } satisfies WardenOrder),
+      (error: unknown) => this.#end(id, String(error)),
+    )
     return { ended: promise, kill: () => this.#kill(id), rank: (rank) => this.#rank(id, rank) }
   }
 
+  /** Ends what is still there. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#letGo()
     await this.#gone
+    for (const id of [...this.#children.keys()]) this.#end(id, WITHOUT_WARDEN)
   }
 
   #letGo(): void {
@@ -74,7 +83,7 @@ export class Warden implements AsyncDisposable {
       (thread) => thread.terminate(),
       () => undefined,
     )
-    this.#gone = Promise.all([this.#gone, going])
+    this.#gone = Promise.all([this.#gone, going]).then(() => undefined)
   }
 
   #rank(id: number, rank: Rank): void {
@@ -88,15 +97,13 @@ export class Warden implements AsyncDisposable {
     this.#warn({ refused }, 'what is pulled ahead of pods takes as much processor and disk as what they wait for')
   }
 
+  /** Where there is no thread any more, or none came to be, there is no process. */
   #kill(id: number): void {
-    // Where the thread is lost, so is the process.
-    if (this.#children.has(id)) this.#tell({ kill: id }).catch((error: unknown) => this.#end(id, String(error)))
-  }
-
-  async #tell(order: WardenOrder): Promise<void> {
-    this.#thread ??= this.#open()
-    const thread = await this.#thread
-    thread.postMessage(order)
+    if (!this.#children.has(id)) return
+    this.#thread?.then(
+      (thread) => thread.postMessage({ kill: id } satisfies WardenOrder),
+      () => undefined,
+    )
   }
 
   async #open(): Promise<Worker> {
@@ -108,10 +115,9 @@ export class Warden implements AsyncDisposable {
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: 1 },
     })
-    thread.unref()
     thread.on('message', (news: WardenNews) => this.#hear(news))
     thread.on('error', (error) => this.#lost(generation, error instanceof Error ? error.message : String(error)))
-    thread.on('exit', () => this.#lost(generation, 'the thread that started it has ended'))
+    thread.on('exit', () => this.#lost(generation, WITHOUT_WARDEN))
     await once(thread, 'online')
     return thread
   }

@@ -136,6 +136,18 @@ describe.skipIf(isEmulated)('a layer that is refused while a second thread infla
     }
     expect(seen.size).toBe(3)
   })
+
+  it('is waited for by whoever puts the unpacker away right then', async () => {
+    const blob = gzipSync(tar([{ name: 'f', content: Buffer.concat(Array.from({ length: 30 }, () => noise)) }]), { level: 1 })
+    const before = { processes: new Set(extractorsOf(process.pid)), mappings: mappingsOf(process.pid) }
+    for (let round = 0; round < 3; round++) {
+      const lab = await openLab({ maxUnpackedSize: 40_000_000 }, { threads: 2 })
+      expect(await lab.refusal(blob)).toMatchObject({ kind: 'limit' })
+      await lab[Symbol.asyncDispose]()
+      expect(extractorsOf(process.pid).filter((pid) => !before.processes.has(pid))).toEqual([])
+      expect(mappingsOf(process.pid)).toBeLessThanOrEqual(before.mappings)
+    }
+  })
 })
 
 describe.skipIf(isEmulated)('a second thread', () => {
