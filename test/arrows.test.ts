@@ -84,6 +84,13 @@ describe('imports in src/', () => {
     expect([...new Set([...made].map(roomOf))].sort()).toEqual(ROOMS)
   })
 
+  it('of an extractor are all followed when the compile cache is filled', () => {
+    const made = new Set(['unpack/extractor.ts', 'unpack/inflating-thread.ts'])
+    for (const file of made) for (const { from, to } of edges) if (from === file) made.add(to)
+    const filled = edges.filter(({ from }) => from === 'unpack/compiled.ts').flatMap(({ to }) => [...loadedWith(to)])
+    expect([...made].filter((file) => !filled.includes(file))).toEqual([])
+  })
+
   it('go through front doors', () => {
     expect(edges.filter((edge) => !isFrontDoor(edge)).map(show)).toEqual([])
   })
