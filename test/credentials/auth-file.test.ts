@@ -220,7 +220,7 @@ describe('a credential helper', () => {
     const before = pipes()
     await askHelper('bad', 'r.example', environment(at), { signal: signal(), timeoutMs: 300 })
     // What earlier programs had open may go meanwhile.
-    await vi.waitFor(() => expect(pipes()).toBeLessThanOrEqual(before))
+    await vi.waitFor(() => expect(pipes()).toBeLessThanOrEqual(before), 20_000)
   })
 
   it('that is not there, or whose name leads elsewhere, is a problem', async () => {

@@ -58,7 +58,7 @@ describe('a pull', () => {
     const answer = Promise.withResolvers<void>()
     lab.registry.fault = () => ({ kind: 'hold', until: answer.promise })
     const pulling = lab.pull(request)
-    await vi.waitFor(() => expect(lab.registry.requests).toHaveLength(1))
+    await vi.waitFor(() => expect(lab.registry.requests).toHaveLength(1), 20_000)
     expect(start).toHaveBeenCalledTimes(1)
     answer.resolve()
     await pulling

@@ -104,7 +104,7 @@ it('ends a call at its deadline, and tells the handler that it was the deadline'
   if (!last.signal.aborted) await once(last.signal, 'abort')
   expect(last.signal.reason).toMatchObject({ failure: { kind: 'cancelled', reason: 'deadline' } })
   expect(await ended).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
-  await vi.waitFor(() => expect(daemon.records).toContainEqual(expect.objectContaining({ code: 'DEADLINE_EXCEEDED' })))
+  await vi.waitFor(() => expect(daemon.records).toContainEqual(expect.objectContaining({ code: 'DEADLINE_EXCEEDED' })), 20_000)
 })
 
 it('does not take a deadline of years for one that has passed', async () => {
@@ -150,7 +150,7 @@ it('stops within its bound: handlers hear of the shutdown, callers of UNAVAILABL
   const unary = outcome(daemon.client.image.pullImage(pull, { signal }))
   const held = await driven.next()
   const watching = outcome(collect(daemon.client.windlass.watchPulls({}, { signal })))
-  await vi.waitFor(() => expect(driven.watchers.size).toBe(1))
+  await vi.waitFor(() => expect(driven.watchers.size).toBe(1), 20_000)
 
   await daemon.server.close(5_000)
   expect(held.signal.reason).toMatchObject({ failure: { reason: 'shutdown' } })
@@ -229,7 +229,7 @@ it('gives a pull its caller’s trace, and tells what kind of call it was', asyn
   second.succeed(image)
   await byUs
   expect([first, second].map(({ request }) => request.traceparent)).toEqual([traceparent, traceparent])
-  await vi.waitFor(() => expect(daemon.records.map(({ type }) => type)).toEqual(['unary', 'server_stream']))
+  await vi.waitFor(() => expect(daemon.records.map(({ type }) => type)).toEqual(['unary', 'server_stream']), 20_000)
 })
 
 it('serves beside a thousand idle connections', async () => {

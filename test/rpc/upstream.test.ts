@@ -146,7 +146,7 @@ it('passes it on that the caller left', async () => {
   for (const kind of ['unary', 'stream'] as const) {
     const leaving = new AbortController()
     const answer = callIn(kind, path, kind === 'unary' ? pull : streamed, request, { signal: leaving.signal })
-    await vi.waitFor(() => expect(calls).toHaveLength(kind === 'unary' ? 1 : 2))
+    await vi.waitFor(() => expect(calls).toHaveLength(kind === 'unary' ? 1 : 2), 20_000)
     const call = calls.at(-1)
     leaving.abort()
     if (call !== undefined && !call.cancelled) await once(call, 'cancelled')

@@ -35,7 +35,7 @@ afterEach(() => place[Symbol.dispose]())
 
 test('it is begun at once where nobody asks for less', async () => {
   await using _store = await open(false)
-  await vi.waitFor(() => expect(listed()).toBe(whole), { interval: 5 })
+  await vi.waitFor(() => expect(listed()).toBe(whole), { timeout: 20_000, interval: 5 })
 })
 
 test('questions are answered without it', async () => {
