@@ -1,4 +1,4 @@
-/** What a daemon and each of its parts is made from. */
+/** What a daemon, and whatever does its work without one, is made from. */
 import type { Config } from '../config/config.ts'
 import type { Logger } from './log.ts'
 

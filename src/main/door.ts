@@ -15,4 +15,5 @@ export type DaemonOptions = Abortable & {
   readonly broken?: Error
 }
 
+/** What its parts are made from, once it is to answer calls. */
 export type Daemon = Basics & { readonly door: Door; readonly options: DaemonOptions }

@@ -65,7 +65,7 @@ export async function serveBeside(address: RuntimeAddress, daemon: Daemon): Prom
     await own?.[Symbol.asyncDispose]()
   }
   // Our own path tidies up whenever it is opened.
-  await serveUntil(signal, services, daemon, { metrics, stop })
+  await serveUntil(signal, services, daemon, metrics, { stop })
 }
 
 /** Pulls go on without it. */

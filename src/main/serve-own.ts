@@ -35,7 +35,7 @@ export async function serveOwn(
     await prepull?.[Symbol.asyncDispose]()
     await node.puller.close()
   }
-  await serveUntil(end, servicesOf(daemon, node, lists), daemon, { metrics: seen.metrics, tidy, stop })
+  await serveUntil(end, servicesOf(daemon, node, lists), daemon, seen.metrics, { tidy, stop })
   // A daemon that can change nothing any more ends with a failure, so that its supervisor starts a new one.
   lost.throwIfAborted()
 }

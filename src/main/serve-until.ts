@@ -12,7 +12,6 @@ import type { Logger } from './log.ts'
 const GRACE_MS = 5_000
 
 type Turns = {
-  readonly metrics: Metrics
   /** Once calls are answered, whatever is left of the start; what that took of memory is given back after it. Does not throw. */
   readonly tidy?: () => Promise<void>
   /** Once it is told to end. */
@@ -23,7 +22,8 @@ export async function serveUntil(
   end: AbortSignal,
   services: Services,
   { config, log, door, options }: Daemon,
-  { metrics, tidy, stop }: Turns,
+  metrics: Metrics,
+  { tidy, stop }: Turns,
 ): Promise<void> {
   const { socket, rootDir } = config
   const { manager, inherited } = door

@@ -42,7 +42,7 @@ export class Extractor {
     this.#process = warden.start([theirs, memory], () => {
       closeSync(theirs)
       closeSync(memory)
-      // What starting it took of the program is not needed again, and it is about to take the most that it ever will.
+      // What the start took of our own program is not needed again, and the new process is about to take the most that it ever will.
       shrink()
     })
     void this.#process.ended.then((how) => this.#ended(how))

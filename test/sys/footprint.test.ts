@@ -24,3 +24,32 @@ it('shrinking leaves the program working, with less of it mapped', () => {
   expect(after[0]).toBeLessThan(before[0] / 2)
   expect(after[1]).toBe(before[1])
 })
+
+/** A large block is freed, which by malloc(3)'s own choice keeps the next ones of its size in the heap. By how much that grows with another. */
+const blocks = `
+  const { returnLargeBlocks } = await import(process.argv[1])
+  const { readFileSync } = await import('node:fs')
+  const libc = require('koffi').load(null)
+  const [malloc, free] = [libc.func('malloc', 'void *', ['size_t']), libc.func('free', 'void', ['void *'])]
+  const heap = () => {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) .*\\[heap\\]$/m.exec(readFileSync('/proc/self/maps', 'utf8'))
+    return parseInt(to, 16) - parseInt(from, 16)
+  }
+  if (process.argv[2] === 'returned') returnLargeBlocks()
+  free(malloc(24 * 2 ** 20))
+  const before = heap()
+  malloc(20 * 2 ** 20)
+  console.log(heap() - before)
+`
+
+it.each([
+  ['kept', true],
+  ['returned', false],
+])('large blocks are %s by whoever frees them', (what, isInHeap) => {
+  const [top, file] = [join(import.meta.dirname, '../..'), join(import.meta.dirname, '../../src/sys/footprint.ts')]
+  const said = execFileSync(process.execPath, ['--input-type=commonjs', '-e', `(async () => {${blocks}})()`, file, what], {
+    encoding: 'utf8',
+    cwd: top,
+  })
+  expect(Number(said) > 10 * 2 ** 20).toBe(isInHeap)
+})
