@@ -135,7 +135,7 @@ gc:
   },
   'registry-unavailable': {
     means: 'No host could be reached, or those that could answered 5xx. The reason of the pod becomes `RegistryUnavailable`.',
-    act: 'Each host is named with what became of it: a name that does not resolve, a refused connection, a certificate that is not trusted. Mend that, or wait for the registry.',
+    act: 'Each host is named with what became of it: a name that does not resolve, a refused connection, a certificate that is not trusted. Mend that, or wait for the registry. How a host is asked, whether over plain HTTP and by which authority, says its hosts.toml: [registries.md](registries.md).',
     examples: [
       {
         kind: 'registry-unavailable',
@@ -145,6 +145,7 @@ gc:
           { host, result: 'no such host name' },
         ],
       },
+      { kind: 'registry-unavailable', reference, tried: [{ host, result: '503', answered: true }] },
     ],
   },
   'access-unconfirmed': {

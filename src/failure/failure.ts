@@ -231,6 +231,7 @@ export function asWindlassError(error: unknown): WindlassError {
   return error instanceof WindlassError ? error : new WindlassError(failureOf(error), error)
 }
 
+const hasAnswered = ({ answered }: HostAttempt): boolean => answered === true
 const attempts = (tried: readonly HostAttempt[]): string =>
   tried.length === 0 ? 'no host was asked' : tried.map(({ host, result }) => `${host}: ${result}`).join('; ')
 /** The hosts that were asked beside the one that the sentence is about. */
@@ -300,7 +301,9 @@ function sentenceOf(f: Failure): string {
     case 'rate-limited':
       return `${f.host} limits the rate of pulls of ${f.reference}${f.retryAfterSeconds === undefined ? '' : `; retry after ${f.retryAfterSeconds} s`}; authenticated pulls and mirrors have higher limits${besides(f.others)}`
     case 'registry-unavailable':
-      return `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, and the network of this node`
+      return f.tried.some(hasAnswered)
+        ? `${f.reference}: no registry could serve it (${attempts(f.tried)}); pull again later${f.tried.every(hasAnswered) ? '' : ', check the network of this node'}, and ask who runs it if it stays so`
+        : `${f.reference}: no registry could be reached (${attempts(f.tried)}); check the name, the network of this node, and its hosts.toml`
     case 'access-unconfirmed':
       return `${f.reference}: the registry itself could not be asked whether this caller may read it (${f.tried.length === 0 ? 'hosts.toml leaves only mirrors' : attempts(f.tried)}), and registry.recheckAccess is on; ${f.tried.length === 0 ? 'name the registry itself as server in its hosts.toml' : 'pull again when it answers'}, or switch that off`
     case 'digest-mismatch':

@@ -111,6 +111,20 @@ const KNOWN: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'connection closed',
   UND_ERR_CONNECT_TIMEOUT: 'timeout while connecting',
   UND_ERR_BODY_TIMEOUT: 'timeout while waiting for more bytes',
+  ERR_SSL_WRONG_VERSION_NUMBER:
+    'it was asked over HTTPS and answers without TLS (where that is meant: server = "http://…" in its hosts.toml)',
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted('is signed by itself'),
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted('is signed by an authority that this node does not trust'),
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted('is signed by an authority that this node does not know'),
+  UNABLE_TO_GET_ISSUER_CERT: untrusted('is signed by an authority that this node does not know'),
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted('is signed by an authority that this node does not know'),
+  CERT_HAS_EXPIRED: 'its certificate has expired, or the clock of this node is wrong',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet, or the clock of this node is wrong',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it wants a client certificate (client in its hosts.toml)',
+}
+
+function untrusted(why: string): string {
+  return `its certificate ${why} (ca in its hosts.toml names one that may)`
 }
 
 /** The errno-like code of a connection error; undici wraps those of sockets, and Node those of several addresses. */
@@ -121,10 +135,16 @@ export function codeOf(error: unknown): string {
   return code.startsWith('UND_ERR_SOCKET') && error.cause !== undefined ? codeOf(error.cause) || code : code
 }
 
+/** Of what OpenSSL says, only the reason is for people: before it stands where in OpenSSL's own code that was. */
+function ownWords(error: Error): string {
+  if ('library' in error && 'reason' in error && typeof error.reason === 'string') return `TLS: ${error.reason}`
+  return error.message.split('\n', 1)[0] ?? ''
+}
+
 /** The trouble of a connection that broke. */
 export function unreachable(error: Error, secrets: Secrets): Trouble {
   const code = codeOf(error)
-  const reason = KNOWN[code] ?? clean(error.message.split('\n', 1)[0] ?? '', secrets)
+  const reason = KNOWN[code] ?? clean(ownWords(error), secrets)
   const silent = error instanceof TooSlow ? ({ silent: true } as const) : {}
   return { kind: 'unreachable', result: reason === '' ? code : reason, definite: DEFINITE.test(code), ...silent, cause: error }
 }
