@@ -20,6 +20,7 @@ import { addBundle, addMount, addUnmount } from './commands/use.ts'
 import { addVerify } from './commands/verify.ts'
 import { addWait } from './commands/wait.ts'
 import { hasColour, type Io } from './io.ts'
+import { withOtherNames } from './other-names.ts'
 import { FORMATS } from './output.ts'
 import type { Session } from './session.ts'
 
@@ -75,7 +76,7 @@ Start here:
 
 /** What commander says of a command line, as the rest of this program would. */
 const inOurWords = (text: string): string =>
-  text
+  withOtherNames(text)
     .replace(/^error: /, 'windlass: ')
     .replace(/missing required argument '(.+?)'/, 'argument <$1> is missing')
     .replace(

@@ -38,6 +38,9 @@ describe('what is not understood', () => {
     [['unmount', '/gone/from/here'], 'there is no such directory'],
     [['help', 'frobnicate'], "unknown command 'frobnicate'"],
     [['help', 'imags'], '(Did you mean images?)'],
+    [['prune'], '(Did you mean gc?)'],
+    [['logs'], '(Did you mean journalctl -u windlass, or history?)'],
+    [['help', 'rm'], '(Did you mean rmi?)'],
   ])('%j: exit code 2, the reason on stderr, nothing on stdout', async (args, reason) => {
     const { code, stdout, stderr } = await windlass(args, depsWith())
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

@@ -15,12 +15,7 @@ export function addCheck(program: Command, session: Session): void {
     .command('check')
     .description('check image lists without a daemon: what is written, and that every image can be had')
     .requiredOption('-f, --file <file>', 'a file of ImageList documents; may be given more than once', addText)
-    .option(
-      '--platform <os/arch[/variant]>',
-      "for this platform; may be given more than once (default: this machine's)",
-      addText,
-      [],
-    )
+    .option('--platform <os/arch[/variant]>', "for this platform; may be given more than once (default: this machine's)", addText)
     .option('--authfile <file>', 'take logins from this file of docker, podman or Kubernetes [REGISTRY_AUTH_FILE]')
     .option('--secrets-dir <dir>', 'where the pull secrets that lists name are, as DIR/NAME/.dockerconfigjson')
     .option('--archive-dir <dir>', 'where the archives that lists name are')

@@ -17,7 +17,7 @@ export function addWait(program: Command, session: Session): void {
   program
     .command('wait')
     .description('wait until the images that lists declare are here')
-    .option('--list <name>', 'this list; may be given more than once (default: every list)', addText, [])
+    .option('--list <name>', 'this list; may be given more than once (default: every list)', addText)
     .option('--timeout <duration>', 'for so long at most (default: for as long as it takes)', durationOption)
     .addHelpText(
       'after',
