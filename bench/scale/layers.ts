@@ -1,6 +1,6 @@
 /** Layers of any size, in files: gzip members one after the other (RFC 1952 §2.2), none of which is ever in memory with another. */
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { type Digest, digestOfHex } from '../../src/oci/digest.ts'
 import { tar } from '../../test/support/tar.ts'
@@ -33,6 +33,8 @@ class LayerWriter implements Disposable {
 
   end(): LayerFile {
     this.add(Buffer.alloc(1024))
+    // Or the kernel would write it back while it is pulled.
+    fsyncSync(this.#fd)
     const [digest, diffId] = [this.#blob, this.#tar].map((hash) => digestOfHex(hash.digest('hex')))
     if (digest === undefined || diffId === undefined) throw new Error('there are two digests')
     return { file: this.#file, digest, diffId, size: this.#size }

@@ -17,6 +17,7 @@ import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
 import { type Curve, curves, type Place } from './curves.ts'
 import { type Line, lineText, page, picture } from './report.ts'
 import type { Point } from './slope.ts'
+import { warmMemory } from './warm.ts'
 
 const { values } = parseArgs({
   options: {
@@ -61,8 +62,10 @@ async function run({ signal }: Abortable): Promise<void> {
   const wanted = chosen()
   const [before = 0] = loadavg()
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-scale-'))
+  const place: Place = { scratch: scratch.path, signal }
+  await warmMemory(values.quick ? 1e9 : 16e9, place)
   const lines: Line[] = []
-  for (const curve of wanted) lines.push(...(await trace(curve, runs, { scratch: scratch.path, signal })))
+  for (const curve of wanted) lines.push(...(await trace(curve, runs, place)))
   const [after = 0] = loadavg()
   const load = `${before.toFixed(1)} to ${after.toFixed(1)}`
   console.log(`${lines.map(lineText).join('\n')}\nload ${load}`)
