@@ -107,8 +107,9 @@ function partsOf({ writable, readable, executable }: Territory): readonly Part[]
       const stat = statSync(path, { throwIfNoEntry: false })
       if (stat === undefined) continue
       const isDirectory = stat.isDirectory()
-      // A device node that a layer brought is never opened; the null device, which is no directory, is meant to be.
-      parts.push({ path, isDirectory, attributes: isDirectory ? attributes | NODEV : attributes, recursive })
+      // A device node that a layer brought is never opened. The null device, which is no directory, is meant to be: it takes what is written to
+      // it on a mount that is read-only too, and keeps its mode and owner there.
+      parts.push({ path, isDirectory, attributes: attributes | (isDirectory ? NODEV : RDONLY), recursive })
     }
   }
   add(readable, RDONLY | NOSUID)

@@ -56,6 +56,8 @@ describe.skipIf(lacking('root'))('a confined process', () => {
       attempt('change times outside', () => fs.utimesSync('${other}/secret', 1, 1))
       attempt('look outside', () => fs.statSync('/etc/passwd'))
       attempt('change its own program', () => fs.chmodSync(process.execPath, 0o4777))
+      attempt('change the null device', () => fs.chmodSync('/dev/null', 0o666))
+      attempt('write to it', () => fs.writeFileSync('/dev/null', 'x'))
       attempt('open a device', () => fs.openSync('${own}/device', 'r'))
       attempt('read the environment of its parent', () => fs.readFileSync('/proc/' + process.ppid + '/environ'))
       attempt('run a program', () => { const { error } = require('node:child_process').spawnSync('/bin/true'); if (error) throw error })
@@ -77,6 +79,8 @@ describe.skipIf(lacking('root'))('a confined process', () => {
       'change times outside': 'ENOENT',
       'look outside': 'ENOENT',
       'change its own program': 'EROFS',
+      'change the null device': 'EROFS',
+      'write to it': 'done',
       'open a device': 'EACCES',
       'read the environment of its parent': 'EACCES',
       'run a program': 'ENOENT',
@@ -116,19 +120,31 @@ describe('forbidden calls', () => {
       `const { forbidCalls } = await import('${top}/src/sys/forbid.ts')
        const { spawnSync } = await import('node:child_process')
        const { createServer } = await import('node:net')
-       const { readFileSync, readdirSync } = await import('node:fs')
+       const { openSync, readFileSync, readdirSync } = await import('node:fs')
        const { errnoName, wrap } = await import('${top}/src/sys/libc.ts')
        const syscall = wrap('syscall', 'int64', ['int64', 'int64', 'int64', 'void *', 'void *'])
-       const numbers = process.arch === 'arm64' ? { prlimit64: 261, kill: 129, fanotify_init: 262 } : { prlimit64: 302, kill: 62, fanotify_init: 300 }
+       const { Worker } = await import('node:worker_threads')
+       const numbers = process.arch === 'arm64'
+         ? { prlimit64: 261, kill: 129, fanotify_init: 262, clone: 220, ioctl: 29, madvise: 233 }
+         : { prlimit64: 302, kill: 62, fanotify_init: 300, clone: 56, ioctl: 16, madvise: 28 }
+       const syscall3 = (...args) => { const result = wrap('syscall', 'int64', ['int64', 'int64', 'int64', 'int64'])(...args); return result < 0 ? errnoName(result) : 'done' }
        const call = (...args) => { const result = syscall(...args); return result < 0 ? errnoName(result) : 'done' }
        const RLIMIT_CPU = 0
        const result = forbidCalls()
        const limits = [call(numbers.prlimit64, 0, RLIMIT_CPU, null, Buffer.alloc(16)), call(numbers.prlimit64, process.ppid, RLIMIT_CPU, null, Buffer.alloc(16))]
        const others = [call(numbers.kill, process.ppid, 0, null, null), call(numbers.fanotify_init, 0, 0, null, null)]
+       // A thread that would share neither memory nor files with this one is a process; its namespaces are not to be had either.
+       const CLONE_NEWUSER = 0x10000000, SIGCHLD = 17, CLONE_VM_SIGHAND_THREAD = 0x10900
+       const clones = [call(numbers.clone, SIGCHLD, 0, null, null), call(numbers.clone, CLONE_NEWUSER | CLONE_VM_SIGHAND_THREAD, 0, null, null), call(435, 0, 0, null, null)]
+       const thread = await new Promise((resolve) => new Worker('', { eval: true }).on('exit', resolve))
+       const directory = openSync('/', 'r')
+       const FS_IOC_GETFLAGS = 0x80086601, FIONREAD = 0x541b, MADV_HWPOISON = 100
+       const asked = [FS_IOC_GETFLAGS, FIONREAD].map((what) => call(numbers.ioctl, directory, what, Buffer.alloc(8), null))
+       const poison = syscall3(numbers.madvise, 0, 0, MADV_HWPOISON)
        const run = spawnSync(process.execPath, ['--version']).error?.code
        const listen = await new Promise((resolve) => createServer().on('error', (error) => resolve(error.code)).listen(0, () => resolve('done')))
        const filters = readdirSync('/proc/self/task').map((task) => /^Seccomp:\\s+(\\d)/m.exec(readFileSync('/proc/self/task/' + task + '/status', 'utf8'))?.[1])
-       console.log(JSON.stringify({ result, run, listen, limits, others, filters: [...new Set(filters)] }))
+       console.log(JSON.stringify({ result, run, listen, limits, others, clones, thread, asked, poison, filters: [...new Set(filters)] }))
        process.exit()`,
     )
     const { spawnSync } = await import('node:child_process')
@@ -140,6 +156,11 @@ describe('forbidden calls', () => {
       // Its own, and its parent's, who is root as well.
       limits: ['done', 'EPERM'],
       others: ['EPERM', 'EPERM'],
+      clones: ['EPERM', 'EPERM', 'ENOSYS'],
+      thread: 0,
+      // What a file system can be asked is not, what a stream is, is.
+      asked: ['EPERM', expect.not.stringMatching('EPERM')],
+      poison: 'EPERM',
       filters: ['2'],
     })
   })
@@ -158,24 +179,33 @@ describe('forbidden calls', () => {
       0xc000003e,
       [1, 2, 3],
       [
-        { call: 7, argument: 0 },
-        { call: 8, argument: 99 },
+        { call: 7, argument: 0, among: [0, 4] },
+        { call: 8, argument: 0, none: [99, 100] },
+        { call: 9, argument: 0, with: 0x10, without: 0x300 },
+        { call: 10, errno: 38 },
+        { call: 11, argument: 1, among: [5] },
       ],
     )
-    const run = (architecture: number, number: number, argument = 0): number => {
+    const run = (architecture: number, number: number, first = 0, second = 0): number => {
+      const data: Readonly<Record<number, number>> = { 0: number, 4: architecture, 16: first, 24: second }
       let loaded = 0
       for (let at = 0; ; at++) {
         const [code, ifTrue, ifFalse, value] = filter[at] ?? [0x06, 0, 0, -1]
         if (code === 0x06) return value
-        if (code === 0x20) loaded = value === 4 ? architecture : value === 16 ? argument : number
-        else at += (code === 0x15 ? loaded === value : loaded >= value) ? ifTrue : ifFalse
+        if (code === 0x20) loaded = data[value] ?? -1
+        else
+          at += (code === 0x15 ? loaded === value : code === 0x45 ? (loaded & value) !== 0 : loaded >= value) ? ifTrue : ifFalse
       }
     }
     const [allowed, refused] = [0x7fff0000, 0x00050001]
     expect([0, 4, 500].map((number) => run(0xc000003e, number))).toEqual([allowed, allowed, allowed])
     expect([1, 2, 3, 0x40000000].map((number) => run(0xc000003e, number))).toEqual([refused, refused, refused, refused])
-    expect([run(0xc000003e, 7, 0), run(0xc000003e, 8, 99)]).toEqual([allowed, allowed])
-    expect([run(0xc000003e, 7, 1), run(0xc000003e, 8, 0)]).toEqual([refused, refused])
+    const decided = (call: number, ...given: number[]) => given.map((argument) => run(0xc000003e, call, argument))
+    expect(decided(7, 0, 4, 1)).toEqual([allowed, allowed, refused])
+    expect(decided(8, 0, 99, 100)).toEqual([allowed, refused, refused])
+    expect(decided(9, 0x10, 0x11, 0, 0x110, 0x300)).toEqual([allowed, allowed, refused, refused, refused])
+    expect(decided(10, 0)).toEqual([0x00050026])
+    expect([run(0xc000003e, 11, 0, 5), run(0xc000003e, 11, 5, 0)]).toEqual([allowed, refused])
     expect(run(0xc00000b7, 4)).toBe(refused)
   })
 })
