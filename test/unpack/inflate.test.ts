@@ -51,6 +51,21 @@ describe.each([1, 7, 4_096, 262_144, 10_000_000])('in chunks of %i bytes', (step
   })
 })
 
+it('what is put back is not copied where it came from what is at hand, and joined with it where it did not', () => {
+  const chunks = [Buffer.from('0123'), Buffer.from('456789')]
+  const input = new Input(() => chunks.shift())
+  const first = input.bytes()
+  input.skip(3)
+  input.unread(first.subarray(1, 3))
+  expect(input.bytes().buffer).toBe(first.buffer)
+  expect(Buffer.from(input.bytes()).toString()).toBe('123')
+  input.skip(3)
+  expect(input.byte()).toBe('4'.charCodeAt(0))
+  input.unread(Buffer.from('34'))
+  expect(Buffer.from(input.bytes()).toString()).toBe('3456789')
+  expect(Buffer.from(input.peek(2)).toString()).toBe('34')
+})
+
 describe('refuses', () => {
   const gzip = gzipSync(content)
   const badCrc = Buffer.from(gzip)

@@ -1,7 +1,9 @@
 /** Compressed bytes as a decoder wants them: what is at hand without a copy, single bytes across chunks, a look ahead. */
 export class Input {
   readonly #next: () => Uint8Array | undefined
+  /** As it came; of it, `#rest` is unread. */
   #chunk: Uint8Array = new Uint8Array(0)
+  #rest = this.#chunk
   #ended = false
 
   /** `next` gives chunks that stay valid until it is called again. */
@@ -11,23 +13,23 @@ export class Input {
 
   /** Bytes at hand, at least one unless the stream has ended. They stay unread until `skip`. */
   bytes(): Uint8Array {
-    while (this.#chunk.length === 0 && !this.#ended) {
+    while (this.#rest.length === 0 && !this.#ended) {
       const chunk = this.#next()
       if (chunk === undefined) this.#ended = true
-      else this.#chunk = chunk
+      else this.#hold(chunk)
     }
-    return this.#chunk
+    return this.#rest
   }
 
   /** Marks the first `count` of `bytes()` as read. */
   skip(count: number): void {
-    this.#chunk = this.#chunk.subarray(count)
+    this.#rest = this.#rest.subarray(count)
   }
 
   /** All bytes at hand, read. */
   take(): Uint8Array | undefined {
     const bytes = this.bytes()
-    this.#chunk = bytes.subarray(bytes.length)
+    this.#rest = bytes.subarray(bytes.length)
     return bytes.length === 0 ? undefined : bytes
   }
 
@@ -38,13 +40,22 @@ export class Input {
     return value
   }
 
-  /** Puts up to a few bytes back in front. */
+  /** Puts back in front what was read last, up to a few bytes. A stream of tiny members does so for each: what is at hand is not copied for it. */
   unread(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    const joined = new Uint8Array(bytes.length + this.#chunk.length)
+    const from = this.#chunk.length - this.#rest.length - bytes.length
+    if (from >= 0) {
+      this.#rest = this.#chunk.subarray(from)
+      return
+    }
+    const joined = new Uint8Array(bytes.length + this.#rest.length)
     joined.set(bytes)
-    joined.set(this.#chunk, bytes.length)
-    this.#chunk = joined
+    joined.set(this.#rest, bytes.length)
+    this.#hold(joined)
+  }
+
+  #hold(chunk: Uint8Array): void {
+    this.#chunk = chunk
+    this.#rest = chunk
   }
 
   /** The first bytes without reading them; fewer than `count` only at the end. */
