@@ -29,7 +29,7 @@ export function criticalPath({ host, queuedMs, resolveMs, tokenMs, layers, syncM
     { text: `getting a token for ${registry}`, ms: tokenMs },
     { text: `${registry}, resolving the reference`, ms: Math.max(0, resolveMs - tokenMs) },
     ...(layer === undefined ? [] : stepsOf(layer, at + 1)),
-    { text: 'the disk, giving layers their place', ms: commitMs },
+    { text: 'giving layers their place', ms: commitMs },
     { text: 'the disk, syncing what was written', ms: syncMs },
     { text: 'publishing the image', ms: publishMs },
   ].filter(({ ms }) => ms > 0)
@@ -41,7 +41,7 @@ const stepsOf = (layer: LayerReport, number: number): Step[] => [
   { text: `the network to ${layer.host ?? 'the registry'}, layer ${number}`, ms: layer.waitMs },
   { text: `CPU, inflating layer ${number}`, ms: layer.inflateMs },
   { text: `CPU, hashing layer ${number}`, ms: layer.hashMs },
-  { text: `writing the files of layer ${number} to disk`, ms: layer.writeMs },
+  { text: `unpacking the files of layer ${number}`, ms: layer.writeMs },
 ]
 
 /** The position of the layer that all above it waited for; -1 where none had to come. */

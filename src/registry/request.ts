@@ -118,7 +118,8 @@ export class Requests {
     for (let refreshes = 0; ; refreshes++) {
       const asking = performance.now()
       const login = await this.#authenticator.authorization(party, signal)
-      logins.tookMs += performance.now() - asking
+      // A registry that wants nobody's name is asked for no token: that took no time, however long the look was.
+      if ('trouble' in login || login.value !== undefined) logins.tookMs += performance.now() - asking
       if ('trouble' in login) return login
       const authorization = login.value === undefined ? {} : { authorization: login.value }
       const sent = { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers, ...host.headers, ...authorization }
