@@ -10,7 +10,7 @@ import type { Removal } from '../gc/remove.ts'
 import type { HeldThing } from '../gc/why.ts'
 import type { HistoryAsk } from '../pull/history.ts'
 import type { LookedUp, LookRequest, Offer } from '../pull/look.ts'
-import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { OnPullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
 import type { DeclaredQueue } from '../pull/queue.ts'
 import type { PullReport } from '../pull/report.ts'
 import type { Credentials } from '../registry/registry.ts'
@@ -99,9 +99,9 @@ export interface Backend extends AsyncDisposable {
    * Pulls, or joins the same pull; resolves to the image's id. Events come in order; `onEvent` must not throw. Throws invalid-argument where no
    * image goes by itself.
    */
-  pull(ask: PullAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  pull(ask: PullAsk, options: Abortable & { readonly onEvent: OnPullEvent }): Promise<string>
   /** The same out of an archive that this process reads. */
-  load(ask: LoadAsk, options: Abortable & { readonly onEvent: (event: PullEvent) => void }): Promise<string>
+  load(ask: LoadAsk, options: Abortable & { readonly onEvent: OnPullEvent }): Promise<string>
   plan(ask: Ask, options: Abortable): Promise<PullPlan>
   /** What a reference names, as documents. Throws image-unknown where it is to be in the store. */
   lookUp(ask: LookAsk, options: Abortable): Promise<LookedUp>
@@ -112,7 +112,7 @@ export interface Backend extends AsyncDisposable {
   queue(options: Abortable): Promise<NodeQueue>
   /** Calls back now and after every change until `signal` aborts, then resolves. */
   watchQueue(onChange: (queue: NodeQueue) => void, options: Abortable): Promise<void>
-  /** Reports of pulls that ended, newest first. The reference is as typed. Throws invalid-argument where an id is nobody's. */
+  /** Reports of pulls that ended, newest first. Throws invalid-argument where an id is nobody's. */
   history(ask: HistoryAsk, options: Abortable): Promise<readonly PullReport[]>
   images(options: Abortable): Promise<readonly ImageSummary[]>
   /** By id (a prefix will do), tag or digest reference. Throws image-unknown. */

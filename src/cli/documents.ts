@@ -1,6 +1,6 @@
 /** What programs are given (`-o json`, `-o yaml`, `--json`): a platform is one string everywhere, times are good to a hundredth of a ms. */
 import { formatPlatform } from '../platform/platform.ts'
-import type { LayerReport, PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { LayerReport, PullEvent, PullPlan, PullStatus, UnfinishedLayer } from '../pull/pull.ts'
 import type { PullReport } from '../pull/report.ts'
 import { criticalPath } from '../pull/verdict.ts'
 import { kindOf, textOf } from './failures.ts'
@@ -14,6 +14,7 @@ export const statusDocument = (pull: PullStatus) => ({ ...pull, platform: format
 export const reportDocument = (report: LayerReport): LayerReport => ({
   ...report,
   queuedMs: rounded(report.queuedMs),
+  startMs: rounded(report.startMs),
   networkMs: rounded(report.networkMs),
   unpackMs: rounded(report.unpackMs),
   waitMs: rounded(report.waitMs),
@@ -24,16 +25,19 @@ export const reportDocument = (report: LayerReport): LayerReport => ({
   commitMs: rounded(report.commitMs),
 })
 
+const unfinishedDocument = (layer: UnfinishedLayer): UnfinishedLayer => ({ ...layer, ms: rounded(layer.ms) })
+
 /** With the critical path, which is made from the rest. */
-export function historyDocument({ startedAtMs, layers, ...report }: PullReport) {
-  const { ms, queuedMs, resolveMs, tokenMs, syncMs, publishMs } = report
-  const times = { ms, queuedMs, resolveMs, tokenMs, syncMs, publishMs }
+export function historyDocument({ startedAtMs, layers, unfinished, ...report }: PullReport) {
+  const { ms, queuedMs, resolveMs, tokenMs, roomMs, syncMs, publishMs } = report
+  const times = { ms, queuedMs, resolveMs, tokenMs, roomMs, syncMs, publishMs }
   return {
     ...report,
     ...Object.fromEntries(Object.entries(times).map(([name, value]) => [name, rounded(value)])),
     startedAt: new Date(startedAtMs),
     layers: layers.map((layer) => ({ layer: layer.layer, digest: layer.digest, ...reportDocument(layer) })),
-    criticalPath: criticalPath({ ...report, layers }).map((step) => ({ ...step, ms: rounded(step.ms) })),
+    ...(unfinished.length === 0 ? {} : { unfinished: unfinished.map(unfinishedDocument) }),
+    criticalPath: criticalPath({ ...report, layers, unfinished }).map((step) => ({ ...step, ms: rounded(step.ms) })),
   }
 }
 
@@ -55,6 +59,14 @@ export function eventDocument(event: PullEvent): Readonly<Record<string, unknown
       return { ...event, syncMs: rounded(event.syncMs), publishMs: rounded(event.publishMs) }
     case 'done':
       return { ...event, ms: rounded(event.ms) }
+    case 'room':
+      return { ...event, ms: rounded(event.ms) }
+    case 'stopped': {
+      const { ms, stepMs, queuedMs, tokenMs } = event
+      const times = { ms: rounded(ms), stepMs: rounded(stepMs), queuedMs: rounded(queuedMs), tokenMs: rounded(tokenMs) }
+      return { ...event, ...times, layers: event.layers.map(unfinishedDocument) }
+    }
+    case 'begun':
     case 'progress':
       return event
   }

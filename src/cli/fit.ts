@@ -22,32 +22,56 @@ export function folded(line: string, width: number): string[] {
 
 export type Fitting = {
   readonly width: number
-  /** The column whose cells may lose their middle, and how many characters of it must stay. */
-  readonly shorten: string
-  readonly least: number
+  readonly flexible: readonly Flexible[]
   /** Columns that can be left out, those first that will be missed least. */
   readonly expendable: readonly string[]
 }
 
+/** A column whose cells may be cut, how many characters of each must stay, and what goes: a name tells most by its end, a reason by its start. */
+export type Flexible = { readonly column: string; readonly least: number; readonly loses: 'middle' | 'end' }
+
 const NARROW_GAP = 2
 
-/** A table that fits `width`: as it is if it does, else with less between its columns, then with names shortened, then columns fewer. */
+/** A table that fits `width`: as it is if it does, else with less between its columns, then with cells cut, then columns fewer. */
 export function fittedTable(header: readonly string[], rows: readonly (readonly string[])[], fitting: Fitting): string {
-  const { width, shorten, least, expendable } = fitting
+  const { width, flexible, expendable } = fitting
   const natural = table(header, rows)
   if (natural.split('\n').every((line) => [...line].length <= width)) return natural
-  const at = header.indexOf(shorten)
   const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => printable(row[column] ?? '').length)))
-  const taken = widths.reduce((sum, each, column) => (column === at ? sum : sum + each), NARROW_GAP * (header.length - 1))
-  const room = width - taken
+  const needs = flexible.map((each) => needOf(each, widths[header.indexOf(each.column)] ?? 0))
+  const taken = widths.reduce((sum, each) => sum + each, NARROW_GAP * (header.length - 1))
+  const room = width - taken + needs.reduce((sum, { most }) => sum + most, 0)
   const [drop, ...others] = expendable
-  if (room < Math.min(least, widths[at] ?? 0) && drop !== undefined) {
+  if (room < needs.reduce((sum, { least }) => sum + least, 0) && drop !== undefined) {
     const gone = header.indexOf(drop)
     const without = (row: readonly string[]): string[] => row.filter((_, column) => column !== gone)
     return fittedTable(without(header), rows.map(without), { ...fitting, expendable: others })
   }
+  const cuts = new Map(shared(needs, room).map(({ column, loses, width }) => [header.indexOf(column), { loses, width }]))
   const cells = rows.map((row) =>
-    row.map((cell, column) => (column === at ? shortened(printable(cell), Math.max(least, room)) : cell)),
+    row.map((cell, column) => {
+      const cut = cuts.get(column)
+      if (cut === undefined) return cell
+      return cut.loses === 'middle' ? shortened(printable(cell), cut.width) : begun(printable(cell), cut.width)
+    }),
   )
   return table(header, cells, NARROW_GAP)
+}
+
+type Need = Flexible & { readonly most: number }
+
+const needOf = (flexible: Flexible, most: number): Need => ({ ...flexible, least: Math.min(flexible.least, most), most })
+
+/** Each column has its least; what room is left they share by what they lack. */
+function shared(needs: readonly Need[], room: number): readonly (Need & { readonly width: number })[] {
+  const spare = Math.max(0, room - needs.reduce((sum, { least }) => sum + least, 0))
+  const lacking = needs.reduce((sum, { least, most }) => sum + most - least, 0)
+  const share = lacking === 0 ? 0 : Math.min(1, spare / lacking)
+  return needs.map((need) => ({ ...need, width: need.least + Math.floor((need.most - need.least) * share) }))
+}
+
+/** `text` in at most `width` characters, without its end. */
+function begun(text: string, width: number): string {
+  const characters = [...text]
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`
 }

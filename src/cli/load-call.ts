@@ -2,7 +2,7 @@
 import { createMailbox } from '../control/mailbox.ts'
 import { fail } from '../failure/failure.ts'
 import { parseDigest } from '../oci/digest.ts'
-import type { PullEvent } from '../pull/pull.ts'
+import type { OnPullEvent } from '../pull/pull.ts'
 import type { LoadRequest } from '../rpc/generated/windlass/v1/LoadRequest.ts'
 import type { WindlassCalls } from '../rpc/services.ts'
 import type { Abortable } from '../task/task.ts'
@@ -18,7 +18,7 @@ type Wanted = { readonly id: number; readonly digest: string; readonly offset: n
 export async function load(
   windlass: WindlassCalls,
   { reference, platform = '', archive, image: { root, blobs } }: LoadAsk,
-  { signal, onEvent }: Abortable & { readonly onEvent: (event: PullEvent) => void },
+  { signal, onEvent }: Abortable & { readonly onEvent: OnPullEvent },
 ): Promise<string> {
   const wishes = createMailbox<Wanted>(() => undefined)
   async function* requests(): AsyncGenerator<LoadRequest> {
@@ -37,7 +37,7 @@ export async function load(
       if (wanted) wishes.put(wanted)
       const event = message ? eventOf(message) : undefined
       if (event?.type === 'done') imageId = event.imageId
-      if (event !== undefined) onEvent(event)
+      if (event !== undefined) onEvent(event, message?.atMs ?? 0)
     }
   } finally {
     wishes.end()

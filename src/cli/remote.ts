@@ -37,6 +37,7 @@ export async function connectBackend(socket: string, options: Abortable): Promis
   const daemon = await connect(socket, options)
   return {
     pull: async (ask, { signal, onEvent }) => {
+      const asked = performance.now()
       let imageId: string | undefined
       for await (const message of daemon.windlass.pull(
         { ...requestOf(ask), expiresAfterMs: ask.expiresAfterMs ?? 0 },
@@ -44,7 +45,8 @@ export async function connectBackend(socket: string, options: Abortable): Promis
       )) {
         const event = eventOf(message)
         if (event?.type === 'done') imageId = event.imageId
-        if (event !== undefined) onEvent(event)
+        // A daemon from before this was told says 0.
+        if (event !== undefined) onEvent(event, message.atMs || performance.now() - asked)
       }
       return imageId ?? fail({ kind: 'internal', what: 'the daemon ended the pull without a result' })
     },

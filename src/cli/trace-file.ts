@@ -1,26 +1,31 @@
 /** Where `pull --trace` puts what it has heard. */
 import { type FileHandle, open } from 'node:fs/promises'
-import type { PullEvent } from '../pull/pull.ts'
+import { describe, fail, failureOf } from '../failure/failure.ts'
+import type { PullEvent, Told } from '../pull/pull.ts'
 import type { PullReport } from '../pull/report.ts'
-import type { Heard } from '../pull/trace.ts'
 
 export class TraceFile implements AsyncDisposable {
   readonly #file: FileHandle
-  readonly #since: number
-  readonly #heard: Heard[] = []
+  #heard: Told[] = []
 
-  private constructor(file: FileHandle, since: number) {
+  private constructor(file: FileHandle) {
     this.#file = file
-    this.#since = since
   }
 
-  /** Made before anything is pulled, for a name that cannot be written to should cost no pull. Throws system. */
-  static async create(path: string, since: number): Promise<TraceFile> {
-    return new TraceFile(await open(path, 'w'), since)
+  /** Made before anything is pulled, for a name that cannot be written to should cost no pull. Throws invalid-argument. */
+  static async create(path: string): Promise<TraceFile> {
+    try {
+      return new TraceFile(await open(path, 'w'))
+    } catch (error) {
+      const reason = `${describe(failureOf(error))}; nothing was pulled`
+      return fail({ kind: 'invalid-argument', what: '--trace', reason })
+    }
   }
 
-  hear(event: PullEvent): void {
-    this.#heard.push({ atMs: performance.now() - this.#since, event })
+  hear(event: PullEvent, atMs: number): void {
+    // Of several pulls for one call the last one counts.
+    if (event.type === 'begun') this.#heard = []
+    this.#heard.push({ event, atMs })
   }
 
   async write(report: PullReport): Promise<void> {

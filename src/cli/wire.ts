@@ -16,6 +16,8 @@ import {
   type PullEvent,
   type PullPlan,
   type PullStatus,
+  STEPS,
+  type UnfinishedLayer,
 } from '../pull/pull.ts'
 import type { PullReport } from '../pull/report.ts'
 import type { CollectResponse__Output } from '../rpc/generated/windlass/v1/CollectResponse.ts'
@@ -36,6 +38,7 @@ import type { PullInFlight__Output } from '../rpc/generated/windlass/v1/PullInFl
 import type { PullReport__Output } from '../rpc/generated/windlass/v1/PullReport.ts'
 import type { Receipt__Output } from '../rpc/generated/windlass/v1/Receipt.ts'
 import type { RemoveImageResponse__Output } from '../rpc/generated/windlass/v1/RemoveImageResponse.ts'
+import type { UnfinishedLayer__Output } from '../rpc/generated/windlass/v1/UnfinishedLayer.ts'
 import type { ImageLayer } from '../store/detail.ts'
 import type { Damage } from '../store/facts.ts'
 import type { Pin } from '../store/pins.ts'
@@ -104,7 +107,12 @@ export const offerOf = ({ root, platforms, ...offer }: ListPlatformsResponse__Ou
 })
 
 /** Undefined for an event this version does not know: a newer daemon may tell more. */
-export function eventOf({ resolved, planned, progress, layer, sealed, done }: PullEvent__Output): PullEvent | undefined {
+export function eventOf({ begun, resolved, planned, room, ...more }: PullEvent__Output): PullEvent | undefined {
+  const { progress, layer, sealed, done, stopped } = more
+  if (begun) {
+    const { id, reference, client, startedAtMs } = begun
+    return { type: 'begun', id, reference, client: oneOf(CLIENTS, client, 'client'), startedAt: new Date(startedAtMs) }
+  }
   if (resolved) {
     const { platform, host, ms, queuedMs, tokenMs } = resolved
     const root = descriptorOf(resolved.root, 'root')
@@ -120,6 +128,7 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
     }
   }
   if (planned) return { type: 'planned', plan: planOf(sent(planned.plan, 'plan')) }
+  if (room) return { type: 'room', ms: room.ms }
   if (progress) {
     const { layer, state, bytes } = progress
     return { type: 'progress', layer, state: oneOf(LAYER_STATES, state, 'layer state'), bytes }
@@ -127,15 +136,22 @@ export function eventOf({ resolved, planned, progress, layer, sealed, done }: Pu
   if (layer) return { type: 'layer', layer: layer.layer, report: reportOf(layer) }
   if (sealed) return { type: 'sealed', syncMs: sealed.syncMs, publishMs: sealed.publishMs }
   if (done) return { type: 'done', imageId: parseDigest(done.imageId, 'image id'), ms: done.ms, verdict: done.verdict }
+  if (stopped)
+    return { type: 'stopped', ...stopped, step: oneOf(STEPS, stopped.step, 'step'), layers: stopped.layers.map(unfinishedOf) }
   return undefined
 }
+
+const unfinishedOf = ({ state, ...layer }: UnfinishedLayer__Output): UnfinishedLayer => ({
+  ...layer,
+  state: oneOf(LAYER_STATES, state, 'layer state'),
+})
 
 function reportOf({ origin, host, layer: _, ...counts }: LayerDone__Output): LayerReport {
   return { ...counts, origin: oneOf(LAYER_ORIGINS, origin, 'origin'), ...(host === '' ? {} : { host }) }
 }
 
-export const pullReportOf = ({ client, layers, failureKind, failure, ...wire }: PullReport__Output): PullReport => {
-  const { platform, host, imageId, ...report } = wire
+export const pullReportOf = ({ client, layers, unfinished, failureKind, failure, ...wire }: PullReport__Output): PullReport => {
+  const { failureCause, platform, host, imageId, ...report } = wire
   return {
     ...report,
     client: oneOf(CLIENTS, client, 'client'),
@@ -147,9 +163,12 @@ export const pullReportOf = ({ client, layers, failureKind, failure, ...wire }: 
       const { warnings, ...facts } = reportOf(told)
       return { layer: told.layer, digest: layer.digest, ...facts, warnings: [...warnings] }
     }),
-    ...(failureKind === '' ? {} : { failure: { kind: failureKind, message: failure } }),
+    unfinished: unfinished.map(unfinishedOf),
+    ...(failureKind === '' ? {} : { failure: { kind: failureKind, message: failure, ...causeOf(failureCause) } }),
   }
 }
+
+const causeOf = (cause: string): { readonly cause?: string } => (cause === '' ? {} : { cause })
 
 export const statusOf = (wire: PullInFlight__Output): PullStatus => ({
   id: wire.id,

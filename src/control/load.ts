@@ -5,7 +5,7 @@ import { repositoryOf } from '../archive/repository.ts'
 import { fail, WindlassError } from '../failure/failure.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { wantedPlatform } from '../platform/wanted.ts'
-import type { PullEvent, PullRequest } from '../pull/pull.ts'
+import type { OnPullEvent, PullRequest, Told } from '../pull/pull.ts'
 import { parseReference } from '../reference/parse.ts'
 import type { LoadRequest__Output } from '../rpc/generated/windlass/v1/LoadRequest.ts'
 import type { LoadResponse } from '../rpc/generated/windlass/v1/LoadResponse.ts'
@@ -13,10 +13,10 @@ import type { LoadStart__Output } from '../rpc/generated/windlass/v1/LoadStart.t
 import { unlessAborted } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import { createMailbox, slotOfProgress } from './mailbox.ts'
-import { eventMessage } from './messages.ts'
+import { toldMessage } from './messages.ts'
 
-type Pull = (request: PullRequest, options: Abortable & { readonly onEvent: (event: PullEvent) => void }) => Promise<void>
-type Reply = { readonly event: PullEvent } | { readonly wanted: LoadResponse['wanted'] }
+type Pull = (request: PullRequest, options: Abortable & { readonly onEvent: OnPullEvent }) => Promise<void>
+type Reply = Told | { readonly wanted: LoadResponse['wanted'] }
 
 /** A piece is read from a disk. Others, kubelet's pulls too, wait for the layer it is of, and for the pull's place among those that may run. */
 const PATIENCE_MS = 30_000
@@ -52,10 +52,9 @@ export async function* loadFrom(
   )
   const image: OpenedImage = { root: rootOf(start), blobs: pieces }
   const request = requestOf(start, image)
-  replies.endWith(pull(request, { ...options, onEvent: (event) => replies.put({ event }) }))
+  replies.endWith(pull(request, { ...options, onEvent: (event, atMs) => replies.put({ event, atMs }) }))
   try {
-    for await (const reply of replies)
-      yield 'event' in reply ? { event: eventMessage(reply.event) } : { wanted: reply.wanted ?? null }
+    for await (const reply of replies) yield 'event' in reply ? { event: toldMessage(reply) } : { wanted: reply.wanted ?? null }
   } finally {
     left.abort()
   }

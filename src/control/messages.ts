@@ -6,7 +6,7 @@ import type { HeldThing } from '../gc/why.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { formatPlatform } from '../platform/platform.ts'
 import type { Content, LookedUp, Offer } from '../pull/look.ts'
-import type { PullEvent, PullPlan, PullStatus } from '../pull/pull.ts'
+import type { PullEvent, PullPlan, PullStatus, Told } from '../pull/pull.ts'
 import type { PullReport } from '../pull/report.ts'
 import type { CollectResponse } from '../rpc/generated/windlass/v1/CollectResponse.ts'
 import type { Descriptor as DescriptorMessage } from '../rpc/generated/windlass/v1/Descriptor.ts'
@@ -46,8 +46,12 @@ export type ControlledRuntime = {
 
 const descriptorMessage = ({ mediaType, digest, size }: Descriptor): DescriptorMessage => ({ mediaType, digest, size })
 
-export function eventMessage(event: PullEvent): PullEventMessage {
+export const toldMessage = ({ event, atMs }: Told): PullEventMessage => ({ ...eventMessage(event), atMs })
+
+function eventMessage(event: PullEvent): PullEventMessage {
   switch (event.type) {
+    case 'begun':
+      return { begun: { id: event.id, reference: event.reference, client: event.client, startedAtMs: event.startedAt.getTime() } }
     case 'resolved':
       return {
         resolved: {
@@ -62,6 +66,8 @@ export function eventMessage(event: PullEvent): PullEventMessage {
       }
     case 'planned':
       return { planned: { plan: planMessage(event.plan) } }
+    case 'room':
+      return { room: { ms: event.ms } }
     case 'progress':
       return { progress: { layer: event.layer, state: event.state, bytes: event.bytes } }
     case 'layer':
@@ -70,6 +76,10 @@ export function eventMessage(event: PullEvent): PullEventMessage {
       return { sealed: { syncMs: event.syncMs, publishMs: event.publishMs } }
     case 'done':
       return { done: { imageId: event.imageId, ms: event.ms, verdict: event.verdict } }
+    case 'stopped': {
+      const { type: _, layers, ...stopped } = event
+      return { stopped: { ...stopped, layers: [...layers] } }
+    }
   }
 }
 
@@ -88,7 +98,7 @@ export const planMessage = (plan: PullPlan): Plan => ({
 export const reportMessage = ({ layers, failure, ...report }: PullReport): PullReportMessage => ({
   ...report,
   layers: layers.map(({ digest, ...layer }) => ({ digest, report: layer })),
-  ...(failure === undefined ? {} : { failureKind: failure.kind, failure: failure.message }),
+  ...(failure === undefined ? {} : { failureKind: failure.kind, failure: failure.message, failureCause: failure.cause ?? '' }),
 })
 
 const documentMessage = ({ descriptor, bytes }: Content): DocumentMessage => ({

@@ -1,14 +1,14 @@
 /** `Pull`, `Load` and `Plan`; `ListPulls` and `WatchPulls`. */
 import type { Digest } from '../oci/digest.ts'
 import type { Log } from '../pull/log.ts'
-import type { PullEvent, Puller, PullStatus } from '../pull/pull.ts'
+import type { Puller, PullStatus, Told } from '../pull/pull.ts'
 import type { WindlassHandlers } from '../rpc/services.ts'
 import { expiriesFor } from '../store/expiry.ts'
 import type { Store } from '../store/store.ts'
 import type { Abortable } from '../task/task.ts'
 import { loadFrom } from './load.ts'
 import { createMailbox, slotOfProgress } from './mailbox.ts'
-import { type ControlledRuntime, eventMessage, planMessage, pullMessage } from './messages.ts'
+import { type ControlledRuntime, planMessage, pullMessage, toldMessage } from './messages.ts'
 import { checkOurs } from './passthrough.ts'
 import { pullRequest } from './requests.ts'
 
@@ -32,14 +32,14 @@ export function pullHandlers(
       const { puller, store, confirm } = node()
       const { expiresAfterMs: ms } = request
       const expiries = ms === 0 ? store.expiries : expiriesFor(store, ms)
-      const events = createMailbox<PullEvent>(slotOfProgress)
+      const events = createMailbox<Told>(({ event }) => slotOfProgress(event))
       const pull = async (): Promise<void> => {
         using ahead = ms === 0 ? undefined : await expiries?.begin()
         const bring = async (): Promise<boolean> => {
           const traced = traceparent === undefined ? {} : { traceparent }
           const { image } = await puller.pull(
             { ...pullRequest(request), ...traced },
-            { signal, onEvent: (event) => events.put(event) },
+            { signal, onEvent: (event, atMs) => events.put({ event, atMs }) },
           )
           await confirm?.(image.id, { signal })
           if (ahead === undefined) return (await expiries?.stays(image)) ?? true
@@ -51,7 +51,7 @@ export function pullHandlers(
         if (!(await bring())) await bring()
       }
       events.endWith(pull())
-      for await (const event of events) yield eventMessage(event)
+      for await (const told of events) yield toldMessage(told)
     },
 
     async *load(requests, { signal }) {

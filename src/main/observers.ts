@@ -55,12 +55,13 @@ function listenerOf(pull: BegunPull, metrics: Metrics, tracer: Tracer | undefine
 function figuresOf({ reference, result, report }: PullEnd): PullFigures {
   const { ms, queuedMs, resolveMs, syncMs, publishMs, layers, failure } = report
   const seal = syncMs + publishMs
+  const whole = ms - queuedMs
   return {
     registry: reference.registry,
     result,
     reason: failure?.kind ?? '',
     bytesHere: layers.reduce((sum, { origin, blobSize }) => sum + (origin === 'here' ? blobSize : 0), 0),
-    phases: { queue: queuedMs, resolve: resolveMs, layers: Math.max(0, ms - resolveMs - seal), seal, whole: ms },
+    phases: { queue: queuedMs, resolve: resolveMs, layers: Math.max(0, whole - resolveMs - seal), seal, whole },
   }
 }
 

@@ -60,10 +60,10 @@ function partsOf(event: PullEvent, now: number): readonly Part[] {
 
 /** From the moment it waited for a worker to the moment it had its place: the worker's own account, laid end to end. */
 function layerPart(layer: number, report: LayerReport, now: number): Part {
-  const { origin, host, blobSize, diffSize, attempts, queuedMs, waitMs, unpackMs, belowMs, commitMs } = report
+  const { origin, host, blobSize, diffSize, attempts, queuedMs, startMs, waitMs, unpackMs, belowMs, commitMs } = report
   return {
     name: 'layer',
-    startMs: now - queuedMs - waitMs - unpackMs - belowMs - commitMs,
+    startMs: now - queuedMs - startMs - waitMs - unpackMs - belowMs - commitMs,
     endMs: now,
     attributes: {
       'windlass.layer': layer,
@@ -73,6 +73,7 @@ function layerPart(layer: number, report: LayerReport, now: number): Part {
       'windlass.layer.unpacked_bytes': diffSize,
       'windlass.layer.attempts': attempts,
       'windlass.layer.queued_ms': Math.round(queuedMs),
+      'windlass.layer.start_ms': Math.round(startMs),
       'windlass.layer.network_ms': Math.round(waitMs),
       'windlass.layer.unpack_ms': Math.round(unpackMs),
       'windlass.layer.below_ms': Math.round(belowMs),

@@ -7,7 +7,7 @@ import type { Repository } from '../registry/registry.ts'
 import type { UnpackedFacts } from '../store/facts.ts'
 import type { StagedLayer, Store } from '../store/store.ts'
 import type { Rank } from '../sys/rank.ts'
-import type { LayerSource, Unpacker, Unpacking } from '../unpack/unpack.ts'
+import type { LayerSource, UnpackedLayer, Unpacker, Unpacking } from '../unpack/unpack.ts'
 import type { EarlyBlobs } from './early.ts'
 import type { Log } from './log.ts'
 import type { Partials } from './partials.ts'
@@ -15,15 +15,26 @@ import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
 /**
- * Where one layer stands; read by whoever draws progress. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
+ * Where one layer stands; read by whoever draws progress, and by who tells what was under way when a pull failed. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
  * bytes nobody has unpacked yet, and what the others have become.
  */
 export type LayerProgress = {
   state: LayerState
+  /** `performance.now()` when it came to that state. */
+  since: number
   bytes: number
   isDue?: boolean
   unpacking?: Pick<Unpacking, 'unread' | 'unpacked'>
 }
+
+export function enter(progress: LayerProgress, state: LayerState): void {
+  progress.state = state
+  progress.since = performance.now()
+}
+
+/** The time of a worker's job, from `began` until now, in which it had not begun: the worker's own account is of the rest. */
+export const startMsOf = (began: number, { waitMs, workMs }: UnpackedLayer): number =>
+  Math.max(0, performance.now() - began - waitMs - workMs)
 
 /** Ready for its commit. */
 export type Obtained = { readonly staged: StagedLayer; readonly facts: UnpackedFacts; readonly report: LayerReport }

@@ -2,7 +2,7 @@
 import type { CopyableLayer, StagedLayer } from '../store/store.ts'
 import { unlessAborted } from '../task/flights.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import { type Arrival, type Obtained, openUnpacking, rankOf, staging } from './arrival.ts'
+import { type Arrival, enter, type Obtained, openUnpacking, rankOf, staging, startMsOf } from './arrival.ts'
 import { reportOf } from './layer-report.ts'
 
 /** Told the moment a diffID is unpacked, before its directory moves; undefined when it failed. */
@@ -53,14 +53,14 @@ export const sourceIn = ({ dir }: StagedLayer): LayerSource => ({
 
 async function replay(arrival: Arrival, staged: StagedLayer, source: LayerSource): Promise<Obtained> {
   const { planned, id, progress, room, signal } = arrival
-  const asked = performance.now()
   await using unpacking = await openUnpacking(arrival, staged, source)
   unpacking.rank(rankOf(arrival))
   progress.isDue = true
   await room.due(id, { signal })
   progress.isDue = false
-  progress.state = 'unpacking'
-  const queuedMs = performance.now() - asked
+  enter(progress, 'unpacking')
+  const began = performance.now()
   const facts = await unpacking.finish()
-  return { staged, facts, report: reportOf('copy', planned, facts, { queuedMs, networkMs: 0, attempts: 0 }) }
+  const times = { startMs: startMsOf(began, facts), networkMs: 0, attempts: 0, commitMs: 0 }
+  return { staged, facts, report: reportOf('copy', planned, facts, times) }
 }

@@ -3,7 +3,7 @@ import { type Failure, failureOf, WindlassError } from '../failure/failure.ts'
 import { newTrail, type Trail, type Transfer } from '../registry/registry.ts'
 import { type ByteSink, both } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import { type Arrival, type Obtained, type Origin, openUnpacking, rankOf, staging } from './arrival.ts'
+import { type Arrival, enter, type Obtained, type Origin, openUnpacking, rankOf, staging, startMsOf } from './arrival.ts'
 import type { EarlyBlob } from './early.ts'
 import { reportOf } from './layer-report.ts'
 import type { PartialBlob } from './partial-blob.ts'
@@ -39,7 +39,7 @@ async function pass(arrival: Arrival, origin: Origin, past: Past): Promise<Obtai
 /** A small layer comes before there is a worker for it. */
 async function fetchEarly(arrival: Arrival, { remote }: Origin, trail: Trail): Promise<EarlyBlob> {
   const { planned, early, room, progress, hold, isPatient, signal } = arrival
-  progress.state = 'downloading'
+  enter(progress, 'downloading')
   progress.unpacking = {
     unpacked: 0,
     get unread() {
@@ -57,14 +57,13 @@ async function fetchEarly(arrival: Arrival, { remote }: Origin, trail: Trail): P
 async function unpackFrom(arrival: Arrival, origin: Origin, past: Past, early: EarlyBlob | undefined): Promise<Obtained> {
   const { planned, store, partials, room, progress, id, hold, signal } = arrival
   const { blob } = planned
-  const asked = performance.now()
   return await staging(arrival, async (staged) => {
     const source: LayerSource = { kind: 'blob', digest: blob.digest, size: blob.size, host: early?.transfer.host ?? origin.host }
     await using unpacking = await openUnpacking(arrival, staged, source)
     await using kept = await store.blobs?.keep(blob, id, { signal })
     await using partial = early === undefined ? await partials?.open(blob) : undefined
     const started = performance.now()
-    progress.state = 'downloading'
+    enter(progress, 'downloading')
     progress.unpacking = unpacking
     const unpack = (chunk: Uint8Array) => both(unpacking.write(chunk), kept?.write(chunk))
     const take = (chunk: Uint8Array): Promise<void> | undefined => {
@@ -76,13 +75,16 @@ async function unpackFrom(arrival: Arrival, origin: Origin, past: Past, early: E
     for (const chunk of early?.chunks ?? []) await unpack(chunk)
     const transfer = early?.transfer ?? (await fetchRest(arrival, origin, past, { take, bring }, partial))
     const networkMs = early?.ms ?? Math.max(0, performance.now() - started - unpacking.blockedMs)
-    progress.state = 'unpacking'
+    enter(progress, 'unpacking')
     const facts = await unpacking.finish().catch((error: unknown) => {
       throw blaming(transfer.host, error)
     })
+    const startMs = startMsOf(started, facts)
+    const unpacked = performance.now()
     await kept?.commit()
     await partial?.drop()
-    const times = { queuedMs: started - asked, networkMs, attempts: transfer.attempts }
+    // Its blob is given its place first.
+    const times = { startMs, networkMs, attempts: transfer.attempts, commitMs: performance.now() - unpacked }
     const report = reportOf('registry', planned, facts, times)
     // What came before there was a worker kept it waiting all the same.
     const waitMs = report.waitMs + (early?.ms ?? 0)

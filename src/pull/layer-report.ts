@@ -11,6 +11,7 @@ export const reportHere = ({ blob }: PlannedLayer, { facts }: StoredLayer): Laye
   entries: facts?.entries ?? 0,
   whiteouts: facts?.whiteouts ?? 0,
   queuedMs: 0,
+  startMs: 0,
   networkMs: 0,
   unpackMs: 0,
   waitMs: 0,
@@ -28,7 +29,7 @@ export const reportOf = (
   origin: 'registry' | 'copy',
   { blob }: PlannedLayer,
   facts: UnpackedLayer,
-  times: Pick<LayerReport, 'queuedMs' | 'networkMs' | 'attempts'>,
+  times: Pick<LayerReport, 'startMs' | 'networkMs' | 'attempts' | 'commitMs'>,
 ): LayerReport => ({
   origin,
   blobSize: blob.size,
@@ -41,8 +42,8 @@ export const reportOf = (
   hashMs: facts.hashMs,
   writeMs: Math.max(0, facts.workMs - facts.inflateMs - facts.hashMs),
   // Both are known when it has its place.
+  queuedMs: 0,
   belowMs: 0,
-  commitMs: 0,
   warnings: facts.warnings,
   ...times,
 })

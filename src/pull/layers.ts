@@ -14,7 +14,7 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import type { Arrival, ArrivalCrew, LayerProgress, Obtained, Origin } from './arrival.ts'
+import { type Arrival, type ArrivalCrew, enter, type LayerProgress, type Obtained, type Origin } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
 import { copyTwin, copyWhenReady, type Ready, sourceIn } from './copy.ts'
 import { download } from './download.ts'
@@ -96,7 +96,8 @@ export class LayerWork {
     if (here !== undefined && here.damage === undefined) return { layer: here, report: reportHere(planned, here) }
     // Before its bytes are moved, rather than after.
     if (here !== undefined) this.#store.health?.checkReplaceable(here)
-    const progress: LayerProgress = { state: 'waiting', bytes: 0 }
+    const asked = performance.now()
+    const progress: LayerProgress = { state: 'waiting', since: asked, bytes: 0 }
     this.#progress.set(id, progress)
     try {
       // Whichever of the two fails first stops the other: nobody needs a layer without the one below it.
@@ -121,11 +122,12 @@ export class LayerWork {
       if (failed.signal.aborted) throw failed.signal.reason
       if (obtained.status === 'rejected') throw obtained.reason
       if (parent.status === 'rejected') throw parent.reason
-      progress.state = 'committing'
+      enter(progress, 'committing')
       const began = performance.now()
       const layer = await this.#store.commit(obtained.value.staged, obtained.value.facts, parent.value?.layer)
-      const times = { belowMs: began - obtainedAt, commitMs: performance.now() - began }
-      const report = { ...obtained.value.report, ...times }
+      const said = obtained.value.report
+      const times = { belowMs: began - obtainedAt, commitMs: said.commitMs + performance.now() - began }
+      const report = { ...said, queuedMs: queuedMsOf(said, obtainedAt - asked), ...times }
       this.#brought(planned, report, chain.isArchive)
       return { layer, report }
     } finally {
@@ -186,6 +188,10 @@ export class LayerWork {
     }
   }
 }
+
+/** Whatever a layer waited for before it had a worker is the rest of the time until it was obtained: so nothing of that is in no step. */
+const queuedMsOf = ({ startMs, waitMs, unpackMs, commitMs }: LayerReport, wholeMs: number): number =>
+  Math.max(0, wholeMs - startMs - waitMs - unpackMs - commitMs)
 
 /** The same for all chains that get a layer out of the same bytes. */
 const bytesOf = ({ diffId, blob }: PlannedLayer): string => `${diffId} ${blob.digest}`

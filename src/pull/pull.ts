@@ -80,8 +80,12 @@ export type LayerReport = {
   readonly diffSize: number
   readonly entries: number
   readonly whiteouts: number
-  /** Time waiting for a free worker; time in which the network was the slower side; time unpacking. */
+  /**
+   * Time waiting until a worker was free for it, until that had begun (it may have had to be started), in which the network was the slower
+   * side, unpacking.
+   */
   readonly queuedMs: number
+  readonly startMs: number
   readonly networkMs: number
   readonly unpackMs: number
   /** The worker's own account: its time without bytes to work on, then what its time unpacking went into. */
@@ -96,8 +100,30 @@ export type LayerReport = {
   readonly warnings: readonly string[]
 }
 
-/** `layer` is the position in the manifest, base 0. */
+/** The steps of a pull, one after the other; `room` is making sure that its layers have some. */
+export const STEPS = ['queued', 'resolving', 'room', 'layers', 'sealing'] as const
+export type PullStep = (typeof STEPS)[number]
+
+/** A layer that was on its way when its pull failed: where it stood, for how long, and how many of its compressed bytes had come. */
+export type UnfinishedLayer = {
+  readonly layer: number
+  readonly digest: string
+  readonly size: number
+  readonly bytes: number
+  readonly state: LayerState
+  readonly ms: number
+}
+
+/** `layer` is the position in the manifest, base 0. The first event is `begun`; the last one `done`, or `stopped` where the pull fails. */
 export type PullEvent =
+  | {
+      readonly type: 'begun'
+      readonly id: string
+      readonly reference: string
+      /** Of the first who asked. */
+      readonly client: PullRequest['client']
+      readonly startedAt: Date
+    }
   | {
       readonly type: 'resolved'
       readonly root: Descriptor
@@ -110,10 +136,27 @@ export type PullEvent =
       readonly tokenMs: number
     }
   | { readonly type: 'planned'; readonly plan: PullPlan }
+  | { readonly type: 'room'; readonly ms: number }
   | { readonly type: 'progress'; readonly layer: number; readonly state: LayerState; readonly bytes: number }
   | { readonly type: 'layer'; readonly layer: number; readonly report: LayerReport }
   | { readonly type: 'sealed'; readonly syncMs: number; readonly publishMs: number }
   | { readonly type: 'done'; readonly imageId: Digest; readonly ms: number; readonly verdict: string }
+  | {
+      readonly type: 'stopped'
+      readonly ms: number
+      /** What was under way, and for how long. */
+      readonly step: PullStep
+      readonly stepMs: number
+      readonly queuedMs: number
+      readonly tokenMs: number
+      readonly layers: readonly UnfinishedLayer[]
+      /** The failure in a few words. */
+      readonly cause: string
+    }
+
+/** An event, and how many milliseconds after the pull began it was: the same for every caller, whenever they joined. */
+export type Told = { readonly event: PullEvent; readonly atMs: number }
+export type OnPullEvent = (event: PullEvent, atMs: number) => void
 
 /** In this order. */
 export const LAYER_STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
@@ -146,11 +189,11 @@ export type PullResult = { readonly image: StoredImage; readonly plan: PullPlan;
 
 export interface Puller {
   /**
-   * Pulls, or joins the same pull. `onEvent` is called for every event from the moment of joining (a joiner first gets `resolved`,
-   * `planned` and the layers so far); it must not throw and is never waited for. Rejects with `cancelled` when `signal` aborts, whether
+   * Pulls, or joins the same pull. `onEvent` is called for every event from the moment of joining (a joiner first gets `begun`,
+   * `resolved`, `planned` and the layers so far); it must not throw and is never waited for. Rejects with `cancelled` when `signal` aborts, whether
    * or not the pull goes on for others.
    */
-  pull(request: PullRequest, options: Abortable & { readonly onEvent?: (event: PullEvent) => void }): Promise<PullResult>
+  pull(request: PullRequest, options: Abortable & { readonly onEvent?: OnPullEvent }): Promise<PullResult>
   /** Resolves and plans, reads manifests and config, moves no layer. */
   plan(request: PullRequest, options: Abortable): Promise<PullPlan>
   /**

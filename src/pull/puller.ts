@@ -1,5 +1,6 @@
 /** The puller of a node: joins callers who ask for the same, bounds how many pulls run, knows what is in flight. */
 import { createHash, randomUUID } from 'node:crypto'
+import { causeOf } from '../failure/cause.ts'
 import { asWindlassError, WindlassError } from '../failure/failure.ts'
 import { errorAbout } from '../failure/of-reference.ts'
 import type { Platform } from '../oci/oci.ts'
@@ -19,7 +20,7 @@ import { LayerWork } from './layers.ts'
 import { type Log, silent } from './log.ts'
 import { type PullObserver, unobserved } from './observer.ts'
 import type { Partials } from './partials.ts'
-import type { PullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
+import type { OnPullEvent, Puller, PullPlan, PullRequest, PullResult, PullStatus } from './pull.ts'
 import { type PullReport, reportOf } from './report.ts'
 import type { Room } from './room.ts'
 import { type Crew, planPull, runPull } from './run.ts'
@@ -85,10 +86,7 @@ class NodePuller implements Puller {
     this.#log = log
   }
 
-  async pull(
-    request: PullRequest,
-    { signal, onEvent }: Abortable & { onEvent?: (event: PullEvent) => void },
-  ): Promise<PullResult> {
+  async pull(request: PullRequest, { signal, onEvent }: Abortable & { onEvent?: OnPullEvent }): Promise<PullResult> {
     if (signal.aborted) throw asWindlassError(signal.reason)
     if (this.#isClosed) throw shutdown()
     const { pull, result } = this.#entryFor(request)
@@ -157,19 +155,18 @@ class NodePuller implements Puller {
     const { id, request, signal } = pull
     const reference = formatReference(request.reference)
     this.#sampleWhileBusy()
-    const asked = performance.now()
     try {
       // The pre-puller bounds its own: they hold up nobody, and whoever joins one of them need not wait.
       using _permit = pull.isUrgent() ? await this.#limiter.acquire({ signal }) : undefined
       using _entered = this.#brake.enter(() => pull.isUrgent())
       this.#log.info({ pull: id, reference, client: request.client }, 'pull started')
-      const started = performance.now()
-      const result = await runPull(this.#crew, request, pull, { signal, queuedMs: started - asked })
-      this.#ended(pull, result, Math.round(performance.now() - started))
+      const result = await runPull(this.#crew, request, pull, { signal })
+      this.#ended(pull, result)
       return result
     } catch (error) {
       const failure = errorAbout(reference, signal.aborted ? signal.reason : error)
-      const report = this.#told(pull, performance.now() - asked, { kind: failure.failure.kind, message: failure.message })
+      pull.failed(causeOf(failure.failure))
+      const report = this.#told(pull, { kind: failure.failure.kind, message: failure.message })
       this.#log.warn({ pull: id, reference, failure: failure.failure.kind, verdict: report.verdict, err: failure }, 'pull failed')
       pull.ended({ reference: request.reference, result: 'failed', report })
       // Whatever else runs for this pull has lost its purpose.
@@ -181,10 +178,11 @@ class NodePuller implements Puller {
     }
   }
 
-  #ended(pull: PullInFlight, { image, plan, stale }: PullResult, ms: number): void {
+  #ended(pull: PullInFlight, { image, plan, stale }: PullResult): void {
     const { reference } = pull.request
-    const report = this.#told(pull, ms)
-    const fields = { pull: pull.id, reference: plan.reference, image: image.id, ms, verdict: report.verdict }
+    const report = this.#told(pull)
+    const { ms, verdict } = report
+    const fields = { pull: pull.id, reference: plan.reference, image: image.id, ms: Math.round(ms), verdict }
     if (stale === undefined) {
       this.#crew.stale.refreshed(reference)
       this.#log.info(fields, 'pulled')
@@ -198,9 +196,8 @@ class NodePuller implements Puller {
   }
 
   /** What there is to say of a pull that has ended, written down. */
-  #told({ id, request, startedAt, told }: PullInFlight, ms: number, failure?: PullReport['failure']): PullReport {
-    const reference = formatReference(request.reference)
-    const report = reportOf({ id, reference, client: request.client, startedAt, ms }, told, failure)
+  #told({ request, ageMs, told }: PullInFlight, failure?: PullReport['failure']): PullReport {
+    const report = reportOf({ reference: formatReference(request.reference), ms: ageMs }, told, failure)
     this.#history?.add(report)
     return report
   }

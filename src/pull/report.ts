@@ -1,10 +1,20 @@
 /** What one pull was, told once it has ended: made from its events, so that whoever has heard them can tell the same. */
 import { z } from 'zod'
 import { formatPlatform } from '../platform/platform.ts'
-import { CLIENTS, LAYER_ORIGINS, type LayerReport, type PullEvent } from './pull.ts'
+import {
+  CLIENTS,
+  LAYER_ORIGINS,
+  LAYER_STATES,
+  type LayerReport,
+  type PullEvent,
+  type PullStep,
+  type UnfinishedLayer,
+} from './pull.ts'
 import { failureSentence } from './verdict.ts'
 
 const ms = z.number().nonnegative()
+/** What was not told from the beginning: lines that are older lack it. */
+const laterMs = ms.default(0)
 const count = z.int().nonnegative()
 
 const reportedLayer = z.object({
@@ -18,6 +28,7 @@ const reportedLayer = z.object({
   entries: count,
   whiteouts: count,
   queuedMs: ms,
+  startMs: laterMs,
   networkMs: ms,
   unpackMs: ms,
   waitMs: ms,
@@ -30,6 +41,15 @@ const reportedLayer = z.object({
   warnings: z.array(z.string()),
 }) satisfies z.ZodType<LayerReport>
 
+const unfinishedLayer = z.object({
+  layer: count,
+  digest: z.string(),
+  size: count,
+  bytes: count,
+  state: z.enum(LAYER_STATES),
+  ms,
+}) satisfies z.ZodType<UnfinishedLayer>
+
 /** As it is written down. */
 export const pullReport = z.object({
   id: z.string(),
@@ -38,6 +58,7 @@ export const pullReport = z.object({
   client: z.enum(CLIENTS),
   /** Unix time in milliseconds. */
   startedAtMs: z.int(),
+  /** From then on to the end, the queue too. */
   ms,
   queuedMs: ms,
   /** Absent where it ended before: the platform, who answered, the image. */
@@ -47,32 +68,71 @@ export const pullReport = z.object({
   /** Of `resolveMs`, `tokenMs` went into getting a token. */
   resolveMs: ms,
   tokenMs: ms,
+  roomMs: laterMs,
   /** Those that ended, in the order of the image, and how many it has. */
   layers: z.array(reportedLayer),
   layerCount: count,
+  /** Those that were on their way when it failed. */
+  unfinished: z.array(unfinishedLayer).default([]),
   syncMs: ms,
   publishMs: ms,
   /** One sentence: the bottleneck, or what it failed of. */
   verdict: z.string(),
-  failure: z.object({ kind: z.string(), message: z.string() }).exactOptional(),
+  /** `cause`: in a few words, where somebody knows it. */
+  failure: z.object({ kind: z.string(), message: z.string(), cause: z.string().exactOptional() }).exactOptional(),
 })
 export type PullReport = z.infer<typeof pullReport>
 export type ReportedLayer = PullReport['layers'][number]
 
-/** Which pull this is. */
-export type Pulled = Pick<PullReport, 'id' | 'reference' | 'client' | 'ms'> & { readonly startedAt: Date }
+/** What a listener knows that has not heard how the pull began, and how it ended. */
+export type Asked = Pick<PullReport, 'reference' | 'ms'>
 
 /** `events` as a listener gets them from the moment of joining, progress or none. */
-export function reportOf(
-  { startedAt, ...pulled }: Pulled,
-  events: readonly PullEvent[],
-  failure?: PullReport['failure'],
-): PullReport {
+export function reportOf(asked: Asked, events: readonly PullEvent[], failure?: PullReport['failure']): PullReport {
+  const begun = events.find((event) => event.type === 'begun')
   const resolved = events.find((event) => event.type === 'resolved')
   const plan = events.find((event) => event.type === 'planned')?.plan
-  const sealed = events.find((event) => event.type === 'sealed')
   const done = events.find((event) => event.type === 'done')
-  const layers = events
+  const stopped = events.find((event) => event.type === 'stopped')
+  const report = {
+    id: begun?.id ?? '',
+    reference: begun?.reference ?? asked.reference,
+    client: begun?.client ?? 'control',
+    startedAtMs: begun?.startedAt.getTime() ?? Math.round(Date.now() - asked.ms),
+    ms: (done ?? stopped)?.ms ?? asked.ms,
+    ...(resolved === undefined ? {} : { platform: formatPlatform(resolved.platform), host: resolved.host }),
+    ...(done === undefined ? {} : { imageId: done.imageId }),
+    ...timesOf(events),
+    layers: layersOf(events),
+    layerCount: plan?.layers.length ?? 0,
+    unfinished: stopped?.layers.map((layer) => ({ ...layer })) ?? [],
+  }
+  if (failure === undefined) return { ...report, verdict: done?.verdict ?? '' }
+  const known = stopped === undefined ? failure : { ...failure, cause: stopped.cause }
+  return { ...report, verdict: failureSentence(report, known.cause ?? known.message), failure: known }
+}
+
+/** Of the step that was under way when it failed, as long as it had lasted. */
+function timesOf(
+  events: readonly PullEvent[],
+): Pick<PullReport, 'queuedMs' | 'resolveMs' | 'tokenMs' | 'roomMs' | 'syncMs' | 'publishMs'> {
+  const resolved = events.find((event) => event.type === 'resolved')
+  const sealed = events.find((event) => event.type === 'sealed')
+  const stopped = events.find((event) => event.type === 'stopped')
+  const underWay = (step: PullStep): number => (stopped?.step === step ? stopped.stepMs : 0)
+  return {
+    queuedMs: (resolved ?? stopped)?.queuedMs ?? 0,
+    resolveMs: resolved?.ms ?? underWay('resolving'),
+    tokenMs: (resolved ?? stopped)?.tokenMs ?? 0,
+    roomMs: events.find((event) => event.type === 'room')?.ms ?? underWay('room'),
+    syncMs: sealed?.syncMs ?? 0,
+    publishMs: sealed?.publishMs ?? underWay('sealing'),
+  }
+}
+
+function layersOf(events: readonly PullEvent[]): ReportedLayer[] {
+  const plan = events.find((event) => event.type === 'planned')?.plan
+  return events
     .flatMap((event) => (event.type === 'layer' ? [event] : []))
     .toSorted((one, other) => one.layer - other.layer)
     .map(({ layer, report }) => ({
@@ -81,19 +141,4 @@ export function reportOf(
       ...report,
       warnings: [...report.warnings],
     }))
-  const report = {
-    ...pulled,
-    startedAtMs: startedAt.getTime(),
-    queuedMs: resolved?.queuedMs ?? 0,
-    ...(resolved === undefined ? {} : { platform: formatPlatform(resolved.platform), host: resolved.host }),
-    ...(done === undefined ? {} : { imageId: done.imageId }),
-    resolveMs: resolved?.ms ?? 0,
-    tokenMs: resolved?.tokenMs ?? 0,
-    layers,
-    layerCount: plan?.layers.length ?? 0,
-    syncMs: sealed?.syncMs ?? 0,
-    publishMs: sealed?.publishMs ?? 0,
-  }
-  if (failure === undefined) return { ...report, verdict: done?.verdict ?? '' }
-  return { ...report, verdict: failureSentence(report, failure.message), failure }
 }

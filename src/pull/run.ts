@@ -32,6 +32,9 @@ export type Crew = {
 export type Audience = {
   /** Whether anybody but the pre-puller waits for it, now. */
   isUrgent(): boolean
+  /** Milliseconds since the pull began, when it was perhaps not its turn yet. */
+  readonly ageMs: number
+  asks(remote: Repository): void
   phase(phase: PullStatus['phase']): void
   event(event: PullEvent): void
   plan(planned: Planned): void
@@ -43,16 +46,13 @@ export async function planPull(crew: Crew, request: PullRequest, options: Aborta
 }
 
 /** Resolves, plans, brings the missing layers and publishes. */
-export async function runPull(
-  crew: Crew,
-  request: PullRequest,
-  audience: Audience,
-  { queuedMs, ...options }: Abortable & { readonly queuedMs: number },
-): Promise<PullResult> {
+export async function runPull(crew: Crew, request: PullRequest, audience: Audience, options: Abortable): Promise<PullResult> {
   const { store, layers } = crew
-  layers.checkRights()
+  const queuedMs = audience.ageMs
   const started = performance.now()
+  layers.checkRights()
   const remote = sourceOf(crew, request)
+  audience.asks(remote)
   audience.phase('resolving')
   // While the registry is asked: of what has no name here something is likely to be unpacked.
   const context = { ...planContext(crew, request, remote), onUnknown: () => layers.startWorker() }
@@ -64,6 +64,7 @@ export async function runPull(
   const receipt = !isLetIn ? undefined : receiptOf(crew, request, planned, remote.resolvedBy ?? host)
   const times = { ms: resolveMs, queuedMs, tokenMs: remote.tokenMs }
   audience.event({ type: 'resolved', root: plan.root, manifest: plan.manifest, platform: plan.platform, host, ...times })
+  const resolved = performance.now()
   await using lease = store.lease()
   // In a runtime's store the names of an image that is here whole hold its layers; in one of ours it might make room for another pull.
   const isHeldByNames = plan.present && store.holdings === undefined
@@ -73,14 +74,10 @@ export async function runPull(
   audience.plan(planned)
   audience.event({ type: 'planned', plan })
 
+  let roomMs = 0
   const finish = (image: PullResult['image'], layers: readonly LayerReport[], syncMs: number, publishMs: number): PullResult => {
-    const ms = performance.now() - started
-    audience.event({
-      type: 'done',
-      imageId: image.id,
-      ms,
-      verdict: verdict({ host, resolveMs, tokenMs: times.tokenMs, queuedMs, layers, syncMs, publishMs }),
-    })
+    const sentence = verdict({ host, resolveMs, tokenMs: times.tokenMs, queuedMs, roomMs, layers, syncMs, publishMs })
+    audience.event({ type: 'done', imageId: image.id, ms: audience.ageMs, verdict: sentence })
     return { image, plan, ...(planned.stale === undefined ? {} : { stale: planned.stale }) }
   }
 
@@ -89,6 +86,8 @@ export async function runPull(
   const expected = new Expected(plan.layers, planned.layerIds, estimates, (id) => layers.progressOf(id))
   using _before = layers.expect(plan.layers)
   using _room = await crew.room.reserve(() => expected.coming(), options)
+  roomMs = performance.now() - resolved
+  audience.event({ type: 'room', ms: roomMs })
   audience.phase('pulling')
   const chain: Chain = {
     layers: plan.layers,

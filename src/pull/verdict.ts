@@ -1,5 +1,5 @@
 /** Where a pull's time went: the steps nothing could have overtaken, and one sentence that names the longest. */
-import type { LayerReport } from './pull.ts'
+import type { LayerReport, UnfinishedLayer } from './pull.ts'
 
 export type PullTimes = {
   readonly host?: string | undefined
@@ -7,7 +7,10 @@ export type PullTimes = {
   /** Of it, `tokenMs` went into getting a token. */
   readonly resolveMs: number
   readonly tokenMs: number
+  readonly roomMs: number
   readonly layers: readonly LayerReport[]
+  /** Where it failed. */
+  readonly unfinished?: readonly UnfinishedLayer[]
   readonly syncMs: number
   readonly publishMs: number
 }
@@ -19,25 +22,38 @@ export type Step = { readonly text: string; readonly ms: number }
  * The steps that the pull waited for, in order. Layers come in parallel and are committed from the base up: of the top one that had to come,
  * the way leads down as long as a layer has waited for the one below it, and up again by the commits.
  */
-export function criticalPath({ host, queuedMs, resolveMs, tokenMs, layers, syncMs, publishMs }: PullTimes): Step[] {
-  const at = slowest(layers)
-  const layer = layers[at]
-  const commitMs = layers.slice(Math.max(0, at)).reduce((sum, each) => sum + each.commitMs, 0)
+export function criticalPath(times: PullTimes): Step[] {
+  const { host, queuedMs, resolveMs, tokenMs, roomMs, layers, unfinished = [], syncMs, publishMs } = times
   const registry = host ?? 'the registry'
   return [
     { text: 'waiting for other pulls to end', ms: queuedMs },
     { text: `getting a token for ${registry}`, ms: tokenMs },
     { text: `${registry}, resolving the reference`, ms: Math.max(0, resolveMs - tokenMs) },
-    ...(layer === undefined ? [] : stepsOf(layer, at + 1)),
-    { text: 'giving layers their place', ms: commitMs },
+    { text: 'making sure of room for the layers', ms: roomMs },
+    ...(unfinished.length === 0 ? arrival(layers) : standstill(unfinished)),
     { text: 'the disk, syncing what was written', ms: syncMs },
     { text: 'publishing the image', ms: publishMs },
   ].filter(({ ms }) => ms > 0)
 }
 
+function arrival(layers: readonly LayerReport[]): Step[] {
+  const at = slowest(layers)
+  const layer = layers[at]
+  const commitMs = layers.slice(Math.max(0, at)).reduce((sum, each) => sum + each.commitMs, 0)
+  return [...(layer === undefined ? [] : stepsOf(layer, at + 1)), { text: 'giving layers their place', ms: commitMs }]
+}
+
+/** Of the layers that did not arrive, the one that stood longest where it was. */
+const standstill = (unfinished: readonly UnfinishedLayer[]): Step[] =>
+  unfinished
+    .toSorted((one, other) => other.ms - one.ms)
+    .slice(0, 1)
+    .map(({ layer, state, ms }) => ({ text: `layer ${layer + 1}, ${state} when it ended`, ms }))
+
 /** In the worker these follow each other and do not overlap. */
 const stepsOf = (layer: LayerReport, number: number): Step[] => [
   { text: `waiting for a free worker, layer ${number}`, ms: layer.queuedMs },
+  { text: `starting a worker, layer ${number}`, ms: layer.startMs },
   { text: `the network to ${layer.host ?? 'the registry'}, layer ${number}`, ms: layer.waitMs },
   { text: `CPU, inflating layer ${number}`, ms: layer.inflateMs },
   { text: `CPU, hashing layer ${number}`, ms: layer.hashMs },
@@ -64,10 +80,10 @@ export function verdict(times: PullTimes): string {
   return `bottleneck: ${longest.text} (${Math.round((100 * longest.ms) / Math.max(whole, 1e-9))} %)`
 }
 
-/** How far a pull came that failed, and why it went no further. */
+/** Why a pull failed, and how far it came. The cause is first: that is what is read of a sentence that is cut. */
 export function failureSentence(
   report: { readonly host?: string; readonly layers: readonly unknown[]; readonly layerCount: number; readonly ms: number },
-  message: string,
+  cause: string,
 ): string {
   const { host, layers, layerCount, ms } = report
   const stage =
@@ -76,5 +92,5 @@ export function failureSentence(
       : layers.length === layerCount
         ? 'while sealing'
         : `with ${layers.length} of ${layerCount} layers here`
-  return `failed after ${(ms / 1000).toFixed(1)} s, ${stage}: ${message}`
+  return `${cause}; failed after ${(ms / 1000).toFixed(1)} s, ${stage}`
 }

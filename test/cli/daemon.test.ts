@@ -25,6 +25,7 @@ const report: LayerReport = {
   entries: 7,
   whiteouts: 1,
   queuedMs: 0.456789,
+  startMs: 0,
   networkMs: 200,
   unpackMs: 300,
   waitMs: 0.25,
@@ -36,6 +37,14 @@ const report: LayerReport = {
   attempts: 2,
   warnings: ['odd \u001b name'],
 }
+
+const begun = {
+  type: 'begun',
+  id: '1a2b3c4d',
+  reference: 'r.example/app:1',
+  client: 'cri',
+  startedAt: new Date('2026-01-02T03:04:05Z'),
+} as const
 
 async function start(...images: Parameters<typeof testServices>) {
   const parts = testServices(...images)
@@ -126,6 +135,75 @@ describe('pull through a daemon', () => {
     })
   })
 
+  test('-o json --report: the id that the history has, its total, and each layer once', async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['-o', 'json', 'pull', '--report', 'r.example/app:1'])
+    const pull = await daemon.driven.next()
+    pull.emit(begun)
+    pull.emit({ type: 'planned', plan: planOf(app, pull.request) })
+    pull.emit({ type: 'layer', layer: 1, report })
+    pull.emit({ type: 'done', imageId: app.id, ms: 800, verdict: 'bottleneck: x' })
+    pull.succeed(app)
+    const { stdout, stderr } = await pulled
+    expect(stderr).not.toContain('times')
+    const result = JSON.parse(stdout)
+    expect(result).toMatchObject({ imageId: app.id, id: begun.id, ms: 800, layers: [{ entries: 7 }] })
+    expect(result.report).toMatchObject({ id: begun.id, client: 'cri', ms: 800, startedAt: begun.startedAt.toISOString() })
+    expect(result.report).not.toHaveProperty('layers')
+  })
+
+  test('-o json --report of a pull that fails: a result with the failure and how far it came; stderr has the sentence once', async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['-o', 'json', 'pull', '-q', '--report', 'r.example/none:1'])
+    const pull = await daemon.driven.next()
+    const layer = { layer: 1, digest: app.id, size: 100, bytes: 40, state: 'downloading', ms: 12.345 } as const
+    pull.emit(begun)
+    pull.emit({
+      type: 'stopped',
+      ms: 22_400,
+      step: 'resolving',
+      stepMs: 22_399,
+      queuedMs: 1,
+      tokenMs: 0,
+      layers: [layer],
+      cause: '503',
+    })
+    pull.fail(new WindlassError({ kind: 'registry-unavailable', reference: 'r.example/none:1', tried: [] }))
+    const { code, stdout, stderr } = await pulled
+    expect(code).toBe(1)
+    const message = stderr.replace(/^windlass: /, '').trimEnd()
+    const failure = { kind: 'registry-unavailable', message, cause: '503' }
+    const result = JSON.parse(stdout)
+    expect(result).toMatchObject({ id: begun.id, failure, report: { failure, resolveMs: 22_399, ms: 22_400 } })
+    expect(result.verdict).toBe('503; failed after 22.4 s, before it was resolved')
+    expect(result.report.unfinished).toEqual([{ ...layer, ms: 12.35 }])
+    expect(result).not.toHaveProperty('imageId')
+  })
+
+  test('--report of a pull that fails: what was under way, and the sentence once', async () => {
+    const daemon = await start()
+    const pulled = daemon.call(['pull', '-q', '--report', 'r.example/none:1'])
+    const pull = await daemon.driven.next()
+    pull.emit(begun)
+    pull.emit({
+      type: 'stopped',
+      ms: 22_400,
+      step: 'resolving',
+      stepMs: 22_400,
+      queuedMs: 0,
+      tokenMs: 0,
+      layers: [],
+      cause: '503',
+    })
+    pull.fail(new WindlassError({ kind: 'registry-unavailable', reference: 'r.example/none:1', tried: [] }))
+    const { stdout, stderr } = await pulled
+    expect(stdout).toBe('')
+    expect(stderr).toContain(`pull       ${begun.id}  r.example/app:1  for cri`)
+    expect(stderr).toContain('why        503; failed after 22.4 s, before it was resolved\n')
+    expect(stderr).toContain('times      22 s in all; queued 0 ms; resolve 22 s (token 0 ms); room 0 ms;')
+    expect(stderr.split('no registry could be reached')).toHaveLength(2)
+  })
+
   test('-o json: layers in the order of the image, each with its digests, in whatever order they end', async () => {
     const daemon = await start()
     const pulled = daemon.call(['-o', 'json', 'pull', 'r.example/app:1'])
@@ -164,10 +242,13 @@ describe('pull through a daemon', () => {
     const failing = traced('r.example/none:1')
     ;(await daemon.driven.next()).fail(new WindlassError({ kind: 'manifest-unknown', reference: 'r.example/none:1', tried: [] }))
     expect((await failing).code).toBe(1)
-    expect(JSON.parse(readFileSync(file, 'utf8')).otherData.verdict).toMatch(/^failed after /)
+    expect(JSON.parse(readFileSync(file, 'utf8')).otherData.verdict).toMatch(/; failed after /)
 
     const lost = await daemon.call(['pull', '--trace', join(at.path, 'none', 'pull.json'), 'r.example/app:1'])
-    expect(lost).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('none/pull.json') })
+    expect(lost).toMatchObject({ code: 2, stdout: '' })
+    expect(lost.stderr).toMatch(
+      /^windlass: invalid --trace: .*none\/pull\.json: no such file or directory.*; nothing was pulled\n$/,
+    )
   })
 
   test('on a terminal: rows while it runs, gone when it is done, the report stays', async () => {
@@ -282,6 +363,16 @@ describe('pull through a daemon', () => {
     expect(code).toBe(1)
     expect(stderr).toContain(`no daemon answers on ${socket}`)
     expect(stderr).toContain('--root DIR')
+  })
+})
+
+describe('the history of a daemon', () => {
+  test('that is empty says so on stderr, and is an empty list as JSON', async () => {
+    const { call } = await start()
+    const none = 'no pulls of r.example/app are on record\n'
+    expect(await call(['history', 'r.example/app'])).toEqual({ code: 0, stdout: '', stderr: none })
+    expect(await call(['history'])).toEqual({ code: 0, stdout: '', stderr: 'no pulls are on record\n' })
+    expect(await call(['-o', 'json', 'history', 'r.example/app'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' })
   })
 })
 

@@ -3,8 +3,10 @@ import { pullsTable } from '../../src/cli/commands/ps.ts'
 import { folded, shortened } from '../../src/cli/fit.ts'
 import { barsView } from '../../src/cli/progress/bars.ts'
 import { Screen } from '../../src/cli/progress/screen.ts'
+import { historyTable } from '../../src/cli/pull-report.ts'
 import { parseDiffId, sha256 } from '../../src/oci/digest.ts'
 import type { PullEvent, PullStatus } from '../../src/pull/pull.ts'
+import { reportOf } from '../../src/pull/report.ts'
 import { kept } from './terminal.ts'
 
 const LONG = 'registry.internal.example.com:5000/platform/observability/agent-with-a-long-name:v1.2.3-rc.4'
@@ -52,6 +54,31 @@ describe('pulls in flight', () => {
   })
 })
 
+describe('pulls that ended', () => {
+  const ended = (reference: string, kind: string, cause: string) => {
+    const begun = { type: 'begun', id: 'ab12cd34', reference, client: 'cri', startedAt: new Date(0) } as const
+    const times = { ms: 22_400, step: 'resolving', stepMs: 22_400, queuedMs: 0, tokenMs: 0 } as const
+    const stopped = { type: 'stopped', ...times, layers: [], cause } as const
+    return reportOf({ reference: '', ms: 0 }, [begun, stopped], { kind, message: `${reference}: ${cause}` })
+  }
+  const reports = [
+    ended(LONG, 'registry-unavailable', '503 Service Unavailable'),
+    ended('r.example/a:1', 'manifest-unknown', '404 MANIFEST_UNKNOWN'),
+  ]
+
+  test.each([80, 79, 100])('fit %d columns with how long they took, what became of them, and the cause', (width) => {
+    const lines = historyTable(reports, width).trimEnd().split('\n')
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width)
+    expect(lines[0]).toMatch(/IMAGE +.*TOOK +.*RESULT +WHY/)
+    expect(lines[1]).toMatch(/rc\.4 .* 22 s .*registry-unavailable +503 Service/)
+    expect(lines[2]).toMatch(/r\.example\/a:1 .* 22 s .*manifest-unknown +404 MANIFEST_/)
+  })
+
+  test('say why first, and how far they came after it', () => {
+    expect(historyTable(reports, 300)).toMatch(/ 503 Service Unavailable; failed after 22\.4 s, before it was resolved$/m)
+  })
+})
+
 test.each([
   [{ columns: 80, rows: 24 }, 79],
   [{ columns: 60, rows: 24 }, 59],
@@ -83,7 +110,7 @@ test.each([
   using view = barsView(output, (_, plain) => plain, LONG)
   for (const event of events) view.event(event)
   // A layer that has arrived draws at once, without waiting for the next frame.
-  const steps = { waitMs: 1, inflateMs: 1, hashMs: 1, writeMs: 1, belowMs: 1, commitMs: 1 }
+  const steps = { startMs: 1, waitMs: 1, inflateMs: 1, hashMs: 1, writeMs: 1, belowMs: 1, commitMs: 1 }
   const report = { origin: 'registry', blobSize: 3_000, diffSize: 3_072, entries: 1210, whiteouts: 12, queuedMs: 200 } as const
   view.event({ type: 'layer', layer: 2, report: { ...report, networkMs: 1, unpackMs: 1, ...steps, attempts: 3, warnings: [] } })
   const frame = text().slice(text().lastIndexOf('layer 3/3')).trimEnd().split('\n')

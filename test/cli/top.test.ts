@@ -5,7 +5,7 @@ import { type Glance, glanceLines } from '../../src/cli/top-view.ts'
 import { createControlService } from '../../src/control/control-service.ts'
 import { fail } from '../../src/failure/failure.ts'
 import { createCollector } from '../../src/gc/gc.ts'
-import type { PullStatus } from '../../src/pull/pull.ts'
+import type { PullEvent, PullStatus } from '../../src/pull/pull.ts'
 import type { ImageState } from '../../src/pull/queue.ts'
 import { reportOf } from '../../src/pull/report.ts'
 import type { Services } from '../../src/rpc/server.ts'
@@ -24,7 +24,14 @@ const pulling = (id: string, phase: PullStatus['phase'] = 'pulling'): PullStatus
   layers: [{ digest: app.id, size: 1_000, state: 'downloading', bytes: 500 }],
 })
 const ended = (id: string, failure?: { kind: string; message: string }) =>
-  reportOf({ id, reference: `r.example/${id}:1`, client: 'cri', ms: 12, startedAt: new Date(0) }, [], failure)
+  reportOf({ reference: '', ms: 12 }, [begun(id)], failure)
+const begun = (id: string): PullEvent => ({
+  type: 'begun',
+  id,
+  reference: `r.example/${id}:1`,
+  client: 'cri',
+  startedAt: new Date(0),
+})
 const glance = (more: Partial<Glance> = {}): Glance => ({
   daemon: {
     version: '1.2.3',

@@ -20,6 +20,7 @@ const report: LayerReport = {
   entries: 7,
   whiteouts: 1,
   queuedMs: 0.5,
+  startMs: 0,
   networkMs: 1.5,
   unpackMs: 2.5,
   waitMs: 0.25,

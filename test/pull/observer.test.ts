@@ -47,7 +47,7 @@ test('a pull is told of once, its callers as they join, its layers as they come'
   expect(told).toMatchObject({
     begun: [caller('1')],
     joined: [caller('2')],
-    events: ['resolved', 'planned', 'layer', 'sealed', 'done'],
+    events: ['resolved', 'planned', 'room', 'layer', 'sealed', 'done'],
     brought: [`registry ${size}`],
     ends: [{ result: 'pulled', report: { layers: [{ origin: 'registry' }] } }],
   })

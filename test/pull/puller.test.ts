@@ -37,7 +37,7 @@ describe('a pull', () => {
     const request = lab.publish('app:1', buildIndex([image]))
     const { id, events } = await lab.pull(request)
     expect(id).toBe(image.id)
-    expect(typesOf(events)).toEqual(['resolved', 'planned', 'layer', 'layer', 'layer', 'sealed', 'done'])
+    expect(typesOf(events)).toEqual(['begun', 'resolved', 'planned', 'room', 'layer', 'layer', 'layer', 'sealed', 'done'])
     const stored = await lab.store.find(id)
     expect(stored).toMatchObject({
       tags: [`${lab.registry.host}/app:1`],
@@ -74,7 +74,7 @@ describe('a pull', () => {
     const before = lab.registry.requests.length
     const again = await lab.pull(request)
     expect(again.id).toBe(first.id)
-    expect(typesOf(again.events)).toEqual(['resolved', 'planned', 'layer', 'layer', 'done'])
+    expect(typesOf(again.events)).toEqual(['begun', 'resolved', 'planned', 'room', 'layer', 'layer', 'done'])
     expect(lab.registry.requests.slice(before).map(({ method }) => method)).toEqual(['HEAD'])
   })
 

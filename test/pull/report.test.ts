@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFileSync, mkdtempDisposableSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { History } from '../../src/pull/history.ts'
 import { silent } from '../../src/pull/log.ts'
@@ -19,6 +20,7 @@ const layer: LayerReport = {
   entries: 1,
   whiteouts: 0,
   queuedMs: 1,
+  startMs: 0,
   networkMs: 5,
   unpackMs: 15,
   waitMs: 5,
@@ -31,7 +33,7 @@ const layer: LayerReport = {
   warnings: [],
 }
 const here: LayerReport = { ...layer, origin: 'here', queuedMs: 0, waitMs: 0, inflateMs: 0, hashMs: 0, writeMs: 0, commitMs: 0 }
-const times = { host: 'r.example', queuedMs: 0, resolveMs: 3, tokenMs: 1, layers: [layer], syncMs: 4, publishMs: 1 }
+const times = { host: 'r.example', queuedMs: 0, resolveMs: 3, tokenMs: 1, roomMs: 0, layers: [layer], syncMs: 4, publishMs: 1 }
 
 describe('the sentence about a pull', () => {
   it.each([
@@ -44,6 +46,8 @@ describe('the sentence about a pull', () => {
     ['resolving', { resolveMs: 101 }, 'bottleneck: r.example, resolving the reference (78 %)'],
     ['other pulls', { queuedMs: 500 }, 'bottleneck: waiting for other pulls to end (94 %)'],
     ['a worker', { layers: [{ ...layer, queuedMs: 70 }] }, 'bottleneck: waiting for a free worker, layer 1 (70 %)'],
+    ['a worker’s start', { layers: [{ ...layer, startMs: 70 }] }, 'bottleneck: starting a worker, layer 1 (69 %)'],
+    ['room', { roomMs: 100 }, 'bottleneck: making sure of room for the layers (76 %)'],
     ['nothing', { layers: [here] }, 'nothing had to move'],
   ])('names %s', (_, more, sentence) => {
     expect(verdict({ ...times, ...more })).toBe(sentence)
@@ -93,9 +97,12 @@ describe('the report of a pull', () => {
     expect(report.tokenMs).toBe(0)
     expect(criticalPath(report).some(({ text }) => text.includes('token'))).toBe(false)
     const whole = criticalPath(report).reduce((sum, { ms }) => sum + ms, 0)
+    // The worker had to be started for it, which takes longer than the rest.
+    expect(large.startMs).toBeGreaterThan(0)
+    expect(whole).toBeGreaterThan(report.ms * 0.8)
     expect(whole).toBeLessThan(report.ms * 1.2 + 20)
     expect(logged.at(-1)).toMatchObject({ pull: report.id, verdict: report.verdict })
-    const heard = reportOf({ ...report, startedAt: new Date(report.startedAtMs) }, events)
+    const heard = reportOf({ reference: 'as typed', ms: 0 }, events)
     expect(heard).toEqual(report)
   })
 
@@ -107,8 +114,32 @@ describe('the report of a pull', () => {
       reference: { registry: lab.registry.host, repository: 'none', tag: '1' },
     })
     expect(reports[0]).toMatchObject({ failure: { kind: 'manifest-unknown' }, layers: [], layerCount: 0 })
-    expect(reports[0]?.verdict).toMatch(/^failed after \d\.\d s, before it was resolved: .*none:1/s)
+    expect(reports[0]?.verdict).toMatch(/^404 MANIFEST_UNKNOWN; failed after \d\.\d s, before it was resolved$/)
     expect(logged.at(-1)).toMatchObject({ verdict: reports[0]?.verdict })
+  })
+
+  it('of one that failed has the time of the step that was under way', async () => {
+    const { reports, parts } = written()
+    await using lab = await openLab(parts)
+    const layer = buildLayer({ tar: [{ name: 'a', content: randomBytes(9_000) }] })
+    const request = lab.publish('app:1', buildImage({ layers: [layer] }))
+    lab.registry.fault = ({ path }) => (path.includes('/manifests/') ? { kind: 'hold', until: delay(300) } : undefined)
+    await lab.refusal({ ...request, reference: { ...request.reference, repository: 'none' } })
+    expect(reports[0]?.resolveMs).toBeGreaterThan(290)
+    expect(reports[0]?.ms).toBeGreaterThan(reports[0]?.resolveMs ?? 0)
+
+    const { digest } = layer.descriptor
+    const leaving = new AbortController()
+    lab.registry.fault = ({ path }) => {
+      if (!path.endsWith(digest)) return undefined
+      setTimeout(() => leaving.abort(), 400)
+      return { kind: 'hold', until: delay(60_000, undefined, { ref: false }) }
+    }
+    await expect(lab.pull(request, leaving.signal)).rejects.toThrow()
+    await expect.poll(() => reports[1]).toMatchObject({ layerCount: 1, layers: [], failure: { kind: 'cancelled' } })
+    expect(reports[1]?.unfinished).toMatchObject([{ layer: 0, digest, state: 'downloading', bytes: 0 }])
+    expect(reports[1]?.unfinished[0]?.ms).toBeGreaterThan(390)
+    expect(criticalPath(reports[1] ?? expect.fail()).at(-1)?.text).toBe('layer 1, downloading when it ended')
   })
 
   it('tells the time it waited for others', async () => {
@@ -128,7 +159,8 @@ describe('the history', () => {
     return { file, history: new History(file, silent, most) }
   }
   const report = (id: string, more: Partial<PullReport> = {}): PullReport => ({
-    ...reportOf({ id, reference: 'r.example/app:1', client: 'cri', ms: 7, startedAt: new Date() }, []),
+    ...reportOf({ reference: 'r.example/app:1', ms: 7 }, []),
+    id,
     ...more,
   })
   const ids = (reports: readonly PullReport[]) => reports.map(({ id }) => id)
@@ -144,6 +176,24 @@ describe('the history', () => {
     expect(await next.list({ limit: 0, reference: 'r.example/app:1' })).toEqual([expect.objectContaining({ id: 'aa', ms: 7 })])
     await expect(next.list({ limit: 1, id: 'cc' })).rejects.toThrow(/windlass history/)
     expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+
+  it('of a repository has every tag and digest of it, and of no other', async () => {
+    const { history } = open()
+    const references = ['r.example/app:1', 'r.example/app:2', `r.example/app@sha256:${'a'.repeat(64)}`, 'r.example/app-two:1']
+    for (const [at, reference] of references.entries()) history.add(report(`p${at}`, { reference }))
+    expect(ids(await history.list({ limit: 0, reference: 'r.example/app' }))).toEqual(['p2', 'p1', 'p0'])
+    expect(ids(await history.list({ limit: 0, reference: 'r.example/app:2' }))).toEqual(['p1'])
+    expect(ids(await history.list({ limit: 0, reference: 'r.example/app:latest' }))).toEqual([])
+  })
+
+  it('reads what was written before there were more figures', async () => {
+    const { file, history } = open()
+    history.add(report('aa'))
+    await history[Symbol.asyncDispose]()
+    const { roomMs: _, unfinished: __, ...older } = report('bb')
+    appendFileSync(file, `${JSON.stringify(older)}\n`)
+    expect(await new History(file, silent).list({ limit: 1 })).toMatchObject([{ id: 'bb', roomMs: 0, unfinished: [] }])
   })
 
   it('loses no more than the line that a crash has cut off', async () => {

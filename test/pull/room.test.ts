@@ -208,7 +208,7 @@ describe('an estimate', () => {
       { likely: 0, least: 0, arrived: 270 },
     ]
     expect(coming()).toMatchObject([untouched, done, untouched])
-    const half = { state: 'downloading' as const, bytes: 50 }
+    const half = { state: 'downloading' as const, since: 0, bytes: 50 }
     expect(coming(half, half)).toMatchObject([{ likely: 135, least: 50, arrived: 135, hasBegun: true }, done, untouched])
   })
 
@@ -219,7 +219,7 @@ describe('an estimate', () => {
     const claimed = { likely: 270 * MIB, least: 100 * MIB, isKnown: false }
     const comingAfter = (read: number, unpacked: number, estimated = claimed): Partial<ComingLayer> | undefined => {
       const unpacking = { unread: MIB, unpacked: unpacked * MIB }
-      const progress = { state: 'downloading' as const, bytes: (read + 1) * MIB, unpacking }
+      const progress = { state: 'downloading' as const, since: 0, bytes: (read + 1) * MIB, unpacking }
       const expected = new Expected([{ origin: 'registry', blob, diffId }], layerIds([diffId]), [estimated], () => progress)
       return expected.coming()[0]
     }
@@ -242,7 +242,12 @@ describe('an estimate', () => {
       { likely: 500, least: 500, isKnown: true },
     ]
     const due = (isDue: boolean): readonly boolean[] =>
-      new Expected(layers, layerIds(diffIds), [here, copied, copied, copied], () => ({ state: 'waiting', bytes: 0, isDue }))
+      new Expected(layers, layerIds(diffIds), [here, copied, copied, copied], () => ({
+        state: 'waiting',
+        since: 0,
+        bytes: 0,
+        isDue,
+      }))
         .coming()
         .map((layer) => layer.isDue)
     expect(due(false)).toEqual([false, false, false, false])

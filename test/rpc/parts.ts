@@ -150,7 +150,7 @@ export function memoryStore(...initial: StoredImage[]) {
 export type DrivenPull = {
   readonly request: PullRequest
   readonly signal: AbortSignal
-  readonly emit: (event: PullEvent) => void
+  readonly emit: (event: PullEvent, atMs?: number) => void
   readonly succeed: (image: StoredImage) => void
   readonly fail: (error: unknown) => void
 }
@@ -168,7 +168,7 @@ export function drivenPuller() {
       const pull: DrivenPull = {
         request,
         signal,
-        emit: (event) => onEvent?.(event),
+        emit: (event, atMs = 0) => onEvent?.(event, atMs),
         succeed: (image) => resolve({ image, plan: planOf(image, request) }),
         fail: reject,
       }

@@ -81,7 +81,8 @@ export function pullsTable(pulls: readonly PullStatus[], width = Number.POSITIVE
     ]
   })
   const header = ['PULL', 'IMAGE', 'PLATFORM', 'PHASE', 'LAYERS', 'BYTES', 'AGE', 'CLIENTS']
-  return fittedTable(header, rows, { width, shorten: 'IMAGE', least: 16, expendable: ['PLATFORM', 'CLIENTS', 'PULL', 'LAYERS'] })
+  const flexible = [{ column: 'IMAGE', least: 16, loses: 'middle' }] as const
+  return fittedTable(header, rows, { width, flexible, expendable: ['PLATFORM', 'CLIENTS', 'PULL', 'LAYERS'] })
 }
 
 /** Compressed bytes of all layers, and those that are here. */

@@ -3,17 +3,18 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
 import { formatPlatform } from '../../platform/platform.ts'
 import { wantedPlatform } from '../../platform/wanted.ts'
-import type { LayerReport, PullEvent, PullPlan } from '../../pull/pull.ts'
-import { type PullReport, reportOf } from '../../pull/report.ts'
+import type { PullPlan } from '../../pull/pull.ts'
+import type { PullReport } from '../../pull/report.ts'
 import { MAX_EXPIRY_MS, MIN_EXPIRY_MS, noExpiries } from '../../store/expiry.ts'
 import type { Ask, Backend, PullAsk } from '../backend.ts'
-import { failureDocument, historyDocument, planDocument, reportDocument, rounded } from '../documents.ts'
+import { failureDocument, historyDocument, planDocument } from '../documents.ts'
 import { kindOf, textOf } from '../failures.ts'
 import { durationOption, loginFrom, numberOption, type Options, switchOption, textOption } from '../options.ts'
 import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
 import { reportForPeople } from '../pull-report.ts'
+import { PullStory } from '../pull-story.ts'
 import { note, type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
 import { TraceFile } from '../trace-file.ts'
@@ -34,8 +35,9 @@ helpers they name; where they have none for this registry, the daemon's own, if 
 --expires is for images pulled ahead of any pod. Where the image was here for good before, it stays so; a time it had gives way to a
 later one; a pull without --expires, kubelet's or yours, takes the time away. A pod that finds the image there (IfNotPresent) does not
 pull: it takes nothing away. containerd 2.1.9 removes such an image with its first collection after the time; 1.6 and 1.7 leave it.
---report goes to stderr; with -o json or yaml it is part of the result. windlass history has the same of every pull, later too.
---trace writes the file for a pull that fails, too. Who joins a pull under way sees what went before as of the moment of joining.
+--report goes to stderr; with -o json or yaml it is part of the result. windlass history ID has the same of every pull, later too.
+With -o json or yaml the result of a pull that fails has failure in place of imageId; the exit code is 1 all the same.
+--trace writes the file for a pull that fails, too. Its clock begins with the pull, also for who joins one under way.
 With --json, a layer is named by its place in the plan's layers, from 0, and the last event is done or failed.
 
 Examples:
@@ -108,62 +110,53 @@ function expiresOption(text: string): number {
   throw new InvalidArgumentError('want a minute at least, and a hundred years at most')
 }
 
-/** What a pull leaves to say, as `-o json` and `-o yaml` print it. */
-type Outcome = {
-  readonly imageId: string
-  readonly reference: string
-  readonly platform?: string
-  readonly bytesFetched: number
-  readonly layers: readonly LayerReport[]
-  readonly ms?: number
-  readonly verdict?: string
-  /** Set where it goes by itself. */
-  readonly expiresAt?: Date
-}
-
 async function pull(session: Session, ask: PullAsk, options: Options): Promise<void> {
   const { io, signal } = session
-  const json = switchOption(options, 'json')
-  const startedAt = new Date()
-  const started = performance.now()
-  const traced = textOption(options, 'trace')
-  await using trace = traced === undefined ? undefined : await TraceFile.create(traced, started)
+  const file = textOption(options, 'trace')
+  await using trace = file === undefined ? undefined : await TraceFile.create(file)
   await using backend = await session.backend()
-  const seen: PullEvent[] = []
-  const wantsReport = switchOption(options, 'report')
-  const reported = (failure?: PullReport['failure']): PullReport => {
-    const pulled = { id: '', reference: ask.reference, client: session.ownRoot() ? 'cli' : 'control', startedAt } as const
-    return reportOf({ ...pulled, ms: performance.now() - started }, seen, failure)
-  }
-  const showReport = (report: PullReport): void => void io.stderr.write(`\n${reportForPeople(report)}`)
+  const story = new PullStory(ask.reference)
   const imageId = await (async () => {
-    using view: PullView = json ? jsonView(io) : switchOption(options, 'quiet') ? silentView : viewFor(io, ask.reference)
+    using view = viewOf(session, ask, options)
     return await backend.pull(ask, {
       signal,
-      onEvent: (event) => {
-        if (event.type !== 'progress') seen.push(event)
-        trace?.hear(event)
+      onEvent: (event, atMs) => {
+        story.hear(event)
+        trace?.hear(event, atMs)
         view.event(event)
       },
     })
   })().catch(async (error: unknown) => {
-    const failed = reported({ kind: kindOf(error) ?? 'unknown', message: textOf(error) })
-    if (wantsReport) showReport(failed)
+    const failed = story.report({ kind: kindOf(error) ?? 'unknown', message: textOf(error) })
     // Why there is no image matters more than why there is no trace.
     await trace?.write(failed).catch((lost: unknown) => warn(io, `no trace: ${textOf(lost)}`))
+    await tell(session, options, failed, { ...story.outcome(failed), failure: failed.failure }, '')
     throw error
   })
-  const told = reported()
-  await trace?.write(told)
-  if (wantsReport && (json || session.format() === 'table')) showReport(told)
-  if (json) return
+  const report = story.report()
+  await trace?.write(report)
   const expiry = ask.expiresAfterMs === undefined ? {} : await expiryOf(session, backend, imageId)
-  const report = wantsReport ? { report: historyDocument(told) } : {}
-  await print(io, session.format(), { ...outcome(imageId, ask.reference, seen), ...report, ...expiry }, () => `${imageId}\n`)
+  await tell(session, options, report, { imageId, ...story.outcome(report), ...expiry }, `${imageId}\n`)
+}
+
+function viewOf({ io }: Session, { reference }: PullAsk, options: Options): PullView {
+  if (switchOption(options, 'json')) return jsonView(io)
+  return switchOption(options, 'quiet') ? silentView : viewFor(io, reference)
+}
+
+/** What is left to say of a pull that has ended, well or not. With --json every event has been told already. */
+async function tell(session: Session, options: Options, report: PullReport, result: object, forPeople: string): Promise<void> {
+  const { io } = session
+  const [json, wantsReport, format] = [switchOption(options, 'json'), switchOption(options, 'report'), session.format()]
+  if (wantsReport && (json || format === 'table')) io.stderr.write(`\n${reportForPeople(report)}`)
+  if (json) return
+  // Its layers are the result's, which says more of them.
+  const { layers: _, ...document } = historyDocument(report)
+  await print(io, format, wantsReport ? { ...result, report: document } : result, () => forPeople)
 }
 
 /** What has become of the time that was asked for. */
-async function expiryOf({ io, signal }: Session, backend: Backend, imageId: string): Promise<Pick<Outcome, 'expiresAt'>> {
+async function expiryOf({ io, signal }: Session, backend: Backend, imageId: string): Promise<{ readonly expiresAt?: Date }> {
   const { expiresAt } = await backend.inspect(imageId, { signal })
   if (expiresAt !== undefined) {
     note(io, `expires    ${expiresAt.toISOString()}, where containerd is of a version that removes images by their time`)
@@ -172,27 +165,6 @@ async function expiryOf({ io, signal }: Session, backend: Backend, imageId: stri
   warn(io, 'the image stays: it was here for good before, is pinned, or was pulled for good by somebody else meanwhile')
   return {}
 }
-
-function outcome(imageId: string, asked: string, events: readonly PullEvent[]): Outcome {
-  const plan = events.find((event) => event.type === 'planned')?.plan
-  const done = events.findLast((event) => event.type === 'done')
-  // They end in any order; each is told by its place in the image.
-  const layers = events
-    .flatMap((event) => (event.type === 'layer' ? [event] : []))
-    .toSorted((one, other) => one.layer - other.layer)
-    .map(({ layer: index, report }) => ({ ...namesOf(plan?.layers[index]), ...reportDocument(report) }))
-  return {
-    imageId,
-    reference: plan?.reference ?? asked,
-    ...(plan === undefined ? {} : { platform: formatPlatform(plan.platform) }),
-    bytesFetched: layers.reduce((sum, { origin, blobSize }) => sum + (origin === 'registry' ? blobSize : 0), 0),
-    layers,
-    ...(done === undefined ? {} : { ms: rounded(done.ms), verdict: done.verdict }),
-  }
-}
-
-const namesOf = (layer: PullPlan['layers'][number] | undefined) =>
-  layer === undefined ? {} : { digest: layer.blob.digest, diffId: layer.diffId }
 
 const ORIGIN = { here: 'here already', copy: 'copied on this node', registry: 'to fetch' } as const
 

@@ -134,7 +134,8 @@ function queueForPeople(queue: NodeQueue, all: boolean, width: number): string {
     failed === undefined ? '' : `${failed.attempts}× ${reasonBeside(image, failed.reason)}`,
   ])
   const header = ['IMAGE', 'STATE', 'BYTES', 'FOR', 'PRIORITY', 'NEXT', 'FAILED']
-  const fitting = { width, shorten: 'IMAGE', least: 16, expendable: ['BYTES', 'PRIORITY', 'FAILED'] }
+  const flexible = [{ column: 'IMAGE', least: 16, loses: 'middle' }] as const
+  const fitting = { width, flexible, expendable: ['BYTES', 'PRIORITY', 'FAILED'] }
   const shown = rows.length === 0 ? '' : fittedTable(header, rows, fitting)
   return `${shown}${summaryOf(queue)}`
 }

@@ -38,9 +38,12 @@ export function fold(progress: Progress, event: PullEvent): Progress {
       }))
     case 'layer':
       return withLayer(progress, event.layer, ({ size }) => ({ state: 'done', report: event.report, bytes: size }))
+    case 'begun':
     case 'resolved':
+    case 'room':
     case 'sealed':
     case 'done':
+    case 'stopped':
       return progress
   }
 }

@@ -30,7 +30,10 @@ export function linesFor(event: PullEvent, progress: Progress): readonly string[
       return [`seal       synced ${duration(event.syncMs)}, published ${duration(event.publishMs)}`]
     case 'done':
       return [`done       ${duration(event.ms)}${event.verdict === '' ? '' : `; ${printable(event.verdict)}`}`]
+    case 'begun':
+    case 'room':
     case 'progress':
+    case 'stopped':
       return []
   }
 }

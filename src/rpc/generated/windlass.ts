@@ -1,6 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { Begun as _windlass_v1_Begun, Begun__Output as _windlass_v1_Begun__Output } from './windlass/v1/Begun.ts';
 import type { CollectRequest as _windlass_v1_CollectRequest, CollectRequest__Output as _windlass_v1_CollectRequest__Output } from './windlass/v1/CollectRequest.ts';
 import type { CollectResponse as _windlass_v1_CollectResponse, CollectResponse__Output as _windlass_v1_CollectResponse__Output } from './windlass/v1/CollectResponse.ts';
 import type { CollectedImage as _windlass_v1_CollectedImage, CollectedImage__Output as _windlass_v1_CollectedImage__Output } from './windlass/v1/CollectedImage.ts';
@@ -68,11 +69,14 @@ import type { RepairFailed as _windlass_v1_RepairFailed, RepairFailed__Output as
 import type { Repairing as _windlass_v1_Repairing, Repairing__Output as _windlass_v1_Repairing__Output } from './windlass/v1/Repairing.ts';
 import type { ReportedLayer as _windlass_v1_ReportedLayer, ReportedLayer__Output as _windlass_v1_ReportedLayer__Output } from './windlass/v1/ReportedLayer.ts';
 import type { Resolved as _windlass_v1_Resolved, Resolved__Output as _windlass_v1_Resolved__Output } from './windlass/v1/Resolved.ts';
+import type { Room as _windlass_v1_Room, Room__Output as _windlass_v1_Room__Output } from './windlass/v1/Room.ts';
 import type { Runtime as _windlass_v1_Runtime, Runtime__Output as _windlass_v1_Runtime__Output } from './windlass/v1/Runtime.ts';
 import type { Sealed as _windlass_v1_Sealed, Sealed__Output as _windlass_v1_Sealed__Output } from './windlass/v1/Sealed.ts';
 import type { SetPassthroughRequest as _windlass_v1_SetPassthroughRequest, SetPassthroughRequest__Output as _windlass_v1_SetPassthroughRequest__Output } from './windlass/v1/SetPassthroughRequest.ts';
 import type { SetPassthroughResponse as _windlass_v1_SetPassthroughResponse, SetPassthroughResponse__Output as _windlass_v1_SetPassthroughResponse__Output } from './windlass/v1/SetPassthroughResponse.ts';
 import type { StaleTag as _windlass_v1_StaleTag, StaleTag__Output as _windlass_v1_StaleTag__Output } from './windlass/v1/StaleTag.ts';
+import type { Stopped as _windlass_v1_Stopped, Stopped__Output as _windlass_v1_Stopped__Output } from './windlass/v1/Stopped.ts';
+import type { UnfinishedLayer as _windlass_v1_UnfinishedLayer, UnfinishedLayer__Output as _windlass_v1_UnfinishedLayer__Output } from './windlass/v1/UnfinishedLayer.ts';
 import type { UnpinRequest as _windlass_v1_UnpinRequest, UnpinRequest__Output as _windlass_v1_UnpinRequest__Output } from './windlass/v1/UnpinRequest.ts';
 import type { VerifiedLayer as _windlass_v1_VerifiedLayer, VerifiedLayer__Output as _windlass_v1_VerifiedLayer__Output } from './windlass/v1/VerifiedLayer.ts';
 import type { VerifyDone as _windlass_v1_VerifyDone, VerifyDone__Output as _windlass_v1_VerifyDone__Output } from './windlass/v1/VerifyDone.ts';
@@ -92,6 +96,7 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   windlass: {
     v1: {
+      Begun: MessageTypeDefinition<_windlass_v1_Begun, _windlass_v1_Begun__Output>
       CollectRequest: MessageTypeDefinition<_windlass_v1_CollectRequest, _windlass_v1_CollectRequest__Output>
       CollectResponse: MessageTypeDefinition<_windlass_v1_CollectResponse, _windlass_v1_CollectResponse__Output>
       CollectedImage: MessageTypeDefinition<_windlass_v1_CollectedImage, _windlass_v1_CollectedImage__Output>
@@ -159,11 +164,14 @@ export interface ProtoGrpcType {
       Repairing: MessageTypeDefinition<_windlass_v1_Repairing, _windlass_v1_Repairing__Output>
       ReportedLayer: MessageTypeDefinition<_windlass_v1_ReportedLayer, _windlass_v1_ReportedLayer__Output>
       Resolved: MessageTypeDefinition<_windlass_v1_Resolved, _windlass_v1_Resolved__Output>
+      Room: MessageTypeDefinition<_windlass_v1_Room, _windlass_v1_Room__Output>
       Runtime: MessageTypeDefinition<_windlass_v1_Runtime, _windlass_v1_Runtime__Output>
       Sealed: MessageTypeDefinition<_windlass_v1_Sealed, _windlass_v1_Sealed__Output>
       SetPassthroughRequest: MessageTypeDefinition<_windlass_v1_SetPassthroughRequest, _windlass_v1_SetPassthroughRequest__Output>
       SetPassthroughResponse: MessageTypeDefinition<_windlass_v1_SetPassthroughResponse, _windlass_v1_SetPassthroughResponse__Output>
       StaleTag: MessageTypeDefinition<_windlass_v1_StaleTag, _windlass_v1_StaleTag__Output>
+      Stopped: MessageTypeDefinition<_windlass_v1_Stopped, _windlass_v1_Stopped__Output>
+      UnfinishedLayer: MessageTypeDefinition<_windlass_v1_UnfinishedLayer, _windlass_v1_UnfinishedLayer__Output>
       UnpinRequest: MessageTypeDefinition<_windlass_v1_UnpinRequest, _windlass_v1_UnpinRequest__Output>
       VerifiedLayer: MessageTypeDefinition<_windlass_v1_VerifiedLayer, _windlass_v1_VerifiedLayer__Output>
       VerifyDone: MessageTypeDefinition<_windlass_v1_VerifyDone, _windlass_v1_VerifyDone__Output>

@@ -27,6 +27,10 @@ export interface LayerDone {
    */
   'belowMs'?: (number | string);
   'commitMs'?: (number | string);
+  /**
+   * Until the worker it was given began, which may have had to be started.
+   */
+  'startMs'?: (number | string);
 }
 
 export interface LayerDone__Output {
@@ -54,4 +58,8 @@ export interface LayerDone__Output {
    */
   'belowMs': (number);
   'commitMs': (number);
+  /**
+   * Until the worker it was given began, which may have had to be started.
+   */
+  'startMs': (number);
 }

@@ -1,6 +1,7 @@
 // Original file: proto/windlass/v1/windlass.proto
 
 import type { ReportedLayer as _windlass_v1_ReportedLayer, ReportedLayer__Output as _windlass_v1_ReportedLayer__Output } from '../../windlass/v1/ReportedLayer.ts';
+import type { UnfinishedLayer as _windlass_v1_UnfinishedLayer, UnfinishedLayer__Output as _windlass_v1_UnfinishedLayer__Output } from '../../windlass/v1/UnfinishedLayer.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface PullReport {
@@ -37,6 +38,18 @@ export interface PullReport {
    */
   'failureKind'?: (string);
   'failure'?: (string);
+  /**
+   * Making sure of room for the layers.
+   */
+  'roomMs'?: (number | string);
+  /**
+   * Those on their way when it failed.
+   */
+  'unfinished'?: (_windlass_v1_UnfinishedLayer)[];
+  /**
+   * The failure in a few words; empty where nobody knows.
+   */
+  'failureCause'?: (string);
 }
 
 export interface PullReport__Output {
@@ -73,4 +86,16 @@ export interface PullReport__Output {
    */
   'failureKind': (string);
   'failure': (string);
+  /**
+   * Making sure of room for the layers.
+   */
+  'roomMs': (number);
+  /**
+   * Those on their way when it failed.
+   */
+  'unfinished': (_windlass_v1_UnfinishedLayer__Output)[];
+  /**
+   * The failure in a few words; empty where nobody knows.
+   */
+  'failureCause': (string);
 }
