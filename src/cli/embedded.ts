@@ -9,7 +9,7 @@ import { wantedPlatform } from '../platform/wanted.ts'
 import { loginFor, pullAgain } from '../pull/again.ts'
 import { silent } from '../pull/log.ts'
 import type { PullRequest } from '../pull/pull.ts'
-import { formatReference, parseReference } from '../reference/parse.ts'
+import { parseReference } from '../reference/parse.ts'
 import { imageDetail } from '../store/detail.ts'
 import { noExpiries } from '../store/expiry.ts'
 import { holdImage } from '../store/held.ts'
@@ -50,8 +50,7 @@ export function embeddedBackend(embedded: Embedded): Backend {
     watchPulls,
     queue: async () => ({ pulls: puller.inFlight() }),
     watchQueue: (onChange, options) => watchPulls((pulls) => onChange({ pulls }), options),
-    history: ({ reference, ...ask }) =>
-      history.list({ ...ask, ...(reference === undefined ? {} : { reference: formatReference(parseReference(reference)) }) }),
+    history: (ask) => history.list(ask),
     images: async () => (await store.images()).map((image) => ({ ...image, pinned: isPinned(image) })),
     inspect: async (name) => await imageDetail(store, (await found(store, name)).image),
     hold: (name) => holdImage(store, name),

@@ -10,7 +10,6 @@ import type { History } from '../pull/history.ts'
 import type { Log } from '../pull/log.ts'
 import type { Looker } from '../pull/look.ts'
 import type { Puller } from '../pull/pull.ts'
-import { formatReference, parseReference } from '../reference/parse.ts'
 import type { Service, WindlassHandlers } from '../rpc/services.ts'
 import { imageDetail } from '../store/detail.ts'
 import { holdImage } from '../store/held.ts'
@@ -106,7 +105,7 @@ export function createControlService(parts: ControlServiceParts): Service<Windla
     async listHistory({ reference, id, limit }) {
       const asked = {
         limit,
-        ...(reference === '' ? {} : { reference: formatReference(parseReference(reference)) }),
+        ...(reference === '' ? {} : { reference }),
         ...(id === '' ? {} : { id }),
       }
       return { reports: (await node().history.list(asked)).map(reportMessage) }

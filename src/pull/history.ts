@@ -6,6 +6,7 @@ import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises
 import { dirname } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fail, failureOf } from '../failure/failure.ts'
+import { formatReference, formatRepository, namesOne, parseReference } from '../reference/parse.ts'
 import type { Log } from './log.ts'
 import { type PullReport, pullReport } from './report.ts'
 
@@ -17,7 +18,7 @@ const MAX_CHARACTERS = 8 * 1024 * 1024
 /** Read without a turn for anybody else. */
 const CHARACTERS_AT_ONCE = 256 * 1024
 
-/** Of one reference in normal form, or of one pull by the beginning of its id; all of both where neither is said. 0: as many as there are. */
+/** Of one reference as a person types it, or of one pull by the beginning of its id; all of both where neither is said. 0: as many as there are. */
 export type HistoryAsk = { readonly reference?: string; readonly id?: string; readonly limit: number }
 
 export class History implements AsyncDisposable {
@@ -52,14 +53,15 @@ export class History implements AsyncDisposable {
     })
   }
 
-  /** Newest first. Throws system, no-space; invalid-argument where an id is nobody's. */
+  /** Newest first. Throws system, no-space, invalid-reference; invalid-argument where an id is nobody's. */
   async list({ reference, id, limit }: HistoryAsk): Promise<readonly PullReport[]> {
+    const named = reference === undefined ? undefined : namedBy(reference)
     await this.#changes
     const isMeant = (report: PullReport): boolean =>
-      (id === undefined || report.id.startsWith(id)) && (reference === undefined || report.reference === reference)
+      (id === undefined || report.id.startsWith(id)) && (named === undefined || named.has(report.reference))
     const parts = [
       ...(id === undefined ? [] : [`"id":${JSON.stringify(id).slice(0, -1)}`]),
-      ...(reference === undefined ? [] : [JSON.stringify(reference)]),
+      ...(named === undefined ? [] : [`"reference":${JSON.stringify(named.start).slice(0, -1)}`]),
     ]
     const meant: PullReport[] = []
     for await (const { report } of this.#newest((line) => parts.every((part) => line.includes(part)))) {
@@ -113,6 +115,14 @@ export class History implements AsyncDisposable {
       throw error
     })
   }
+}
+
+/** What a person means by a name: one tag or digest, or every one of a repository where they have said none. `start`: what all begin with. */
+function namedBy(text: string): { readonly start: string; readonly has: (reference: string) => boolean } {
+  const reference = parseReference(text)
+  const [repository, name] = [formatRepository(reference), formatReference(reference)]
+  if (namesOne(text)) return { start: name, has: (other) => other === name }
+  return { start: repository, has: (other) => other.startsWith(`${repository}:`) || other.startsWith(`${repository}@`) }
 }
 
 const sizeOf = (text: string): { readonly lines: number; readonly characters: number } => ({

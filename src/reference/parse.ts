@@ -39,6 +39,9 @@ export function parseReference(text: string): Reference {
   return digest === undefined ? { registry, repository, tag: tag ?? DEFAULT_TAG } : { registry, repository, digest }
 }
 
+/** Whether a text that is a reference says which tag or digest; else it is the default one that a pull takes. */
+export const namesOne = (text: string): boolean => text.includes('@') || text.includes(':', text.lastIndexOf('/') + 1)
+
 /** The normal form: `host/repository:tag` or `host/repository@digest`. `parseReference` reads it back to the same value. */
 export function formatReference(reference: Reference): string {
   const { tag, digest } = reference

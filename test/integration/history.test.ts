@@ -1,6 +1,8 @@
 /** What a daemon tells of the pulls that kubelet made. */
 
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { hostPlatform } from '../../src/platform/platform.ts'
@@ -29,19 +31,32 @@ describe.skipIf(lacking('root'))('the history of a daemon', () => {
     const [failed, pulled, ...more] = JSON.parse(await windlass('-o', 'json', 'history'))
     expect(more).toEqual([])
     expect(failed).toMatchObject({ client: 'cri', failure: { kind: 'manifest-unknown' } })
-    expect(failed.verdict).toMatch(/^failed after /)
+    expect(failed.verdict).toMatch(/^404 MANIFEST_UNKNOWN; failed after /)
     expect(pulled).toMatchObject({ client: 'cri', reference, layerCount: 1 })
     expect(pulled.verdict).toMatch(/^bottleneck: .+ \(\d+ %\)$/)
     // The pull's line of the log ends with the same.
     expect(node.windlass.daemon.output()).toContain(`"verdict":"${pulled.verdict}"`)
     const whole = await windlass('history', pulled.id)
     expect(whole).toContain(pulled.verdict)
-    expect(whole).toMatch(/^LAYER +DIGEST +SIZE +FROM +WAIT +TRANSFER/m)
+    expect(whole).toMatch(/^LAYER +DIGEST +SIZE +FROM +WAIT +START +TRANSFER/m)
     expect(whole).toContain('critical path\n')
-    expect(await windlass('history', '--last')).toMatch(/^why +failed after .*manifest/im)
+    expect(await windlass('history', '--last')).toMatch(
+      /^why +404 MANIFEST_UNKNOWN; failed after .*\n(.*\n)*failure .*none:1: not found/m,
+    )
     expect((await windlass('history', reference)).trim().split('\n')).toHaveLength(2)
+    expect((await windlass('history', reference.replace(/:1$/, ''))).trim().split('\n')).toHaveLength(2)
     const reported = await call(process.execPath, [main, '--socket', again.socket, 'pull', '--report', reference], { signal })
     expect(reported.stdout).toMatch(/^sha256:\w{64}\n$/)
     expect(reported.stderr).toContain('why        nothing had to move')
+    // What a pull says of itself is what the history has of it.
+    const traceFile = join(node.at('windlass'), 'trace.json')
+    const told = JSON.parse(await windlass('-o', 'json', 'pull', '-q', '--report', '--trace', traceFile, reference))
+    const kept = JSON.parse(await windlass('-o', 'json', 'history', told.id))
+    const { layers: _, ...rest } = kept
+    expect(told.report).toEqual(rest)
+    expect(told.ms).toBe(kept.ms)
+    const slices = JSON.parse(readFileSync(traceFile, 'utf8')).traceEvents.filter(({ ph }: { ph: string }) => ph === 'X')
+    expect(slices[0]).toMatchObject({ name: 'pull', ts: 0 })
+    expect(slices[0].dur / 1000).toBeCloseTo(kept.ms, 1)
   })
 })

@@ -3,7 +3,7 @@
 
 export interface ListHistoryRequest {
   /**
-   * As a person types it; empty: any.
+   * As a person types it; without a tag, of all of its repository. Empty: any.
    */
   'reference'?: (string);
   /**
@@ -18,7 +18,7 @@ export interface ListHistoryRequest {
 
 export interface ListHistoryRequest__Output {
   /**
-   * As a person types it; empty: any.
+   * As a person types it; without a tag, of all of its repository. Empty: any.
    */
   'reference': (string);
   /**
