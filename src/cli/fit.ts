@@ -52,7 +52,7 @@ export function fittedTable(header: readonly string[], rows: readonly (readonly 
     row.map((cell, column) => {
       const cut = cuts.get(column)
       if (cut === undefined) return cell
-      return cut.loses === 'middle' ? shortened(printable(cell), cut.width) : begun(printable(cell), cut.width)
+      return cut.loses === 'middle' ? shortened(printable(cell), cut.width) : withoutEnd(printable(cell), cut.width)
     }),
   )
   return table(header, cells, NARROW_GAP)
@@ -71,7 +71,7 @@ function shared(needs: readonly Need[], room: number): readonly (Need & { readon
 }
 
 /** `text` in at most `width` characters, without its end. */
-function begun(text: string, width: number): string {
+function withoutEnd(text: string, width: number): string {
   const characters = [...text]
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`
 }

@@ -14,7 +14,7 @@ import { jsonLine, print } from '../output.ts'
 import type { PullView } from '../progress/model.ts'
 import { jsonView, silentView, viewFor } from '../progress/view.ts'
 import { reportForPeople } from '../pull-report.ts'
-import { PullStory } from '../pull-story.ts'
+import { type Outcome, PullStory } from '../pull-story.ts'
 import { note, type Session, warn } from '../session.ts'
 import { bytes, facts, shortDigest, table } from '../text.ts'
 import { TraceFile } from '../trace-file.ts'
@@ -127,10 +127,11 @@ async function pull(session: Session, ask: PullAsk, options: Options): Promise<v
       },
     })
   })().catch(async (error: unknown) => {
-    const failed = story.report({ kind: kindOf(error) ?? 'unknown', message: textOf(error) })
+    const failure = { kind: kindOf(error) ?? 'unknown', message: textOf(error) }
+    const failed = story.report(failure)
     // Why there is no image matters more than why there is no trace.
     await trace?.write(failed).catch((lost: unknown) => warn(io, `no trace: ${textOf(lost)}`))
-    await tell(session, options, failed, { ...story.outcome(failed), failure: failed.failure }, '')
+    await tell(session, options, failed, { ...story.outcome(failed), failure: failed.failure ?? failure }, '')
     throw error
   })
   const report = story.report()
@@ -144,8 +145,11 @@ function viewOf({ io }: Session, { reference }: PullAsk, options: Options): Pull
   return switchOption(options, 'quiet') ? silentView : viewFor(io, reference)
 }
 
+type Result = Outcome &
+  ({ readonly imageId: string; readonly expiresAt?: Date } | { readonly failure: NonNullable<PullReport['failure']> })
+
 /** What is left to say of a pull that has ended, well or not. With --json every event has been told already. */
-async function tell(session: Session, options: Options, report: PullReport, result: object, forPeople: string): Promise<void> {
+async function tell(session: Session, options: Options, report: PullReport, result: Result, forPeople: string): Promise<void> {
   const { io } = session
   const [json, wantsReport, format] = [switchOption(options, 'json'), switchOption(options, 'report'), session.format()]
   if (wantsReport && (json || format === 'table')) io.stderr.write(`\n${reportForPeople(report)}`)
