@@ -29,7 +29,8 @@ export function failureForPeople({ failure, verdict }: PullReport): string {
 }
 
 function unfinishedLine({ layer, digest, size, bytes: came, state, ms }: UnfinishedLayer): string {
-  const stood = `${state} for ${duration(ms)} when it ended`
+  const at = state === 'below' ? 'waiting for the layer below' : state
+  const stood = `${at} for ${duration(ms)} when it ended`
   return `layer ${layer + 1}  ${shortDigest(digest)}  ${bytes(came)} of ${bytes(size)}, ${stood}\n`
 }
 

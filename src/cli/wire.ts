@@ -16,6 +16,7 @@ import {
   type PullEvent,
   type PullPlan,
   type PullStatus,
+  STANDS,
   STEPS,
   type UnfinishedLayer,
 } from '../pull/pull.ts'
@@ -143,7 +144,7 @@ export function eventOf({ begun, resolved, planned, room, ...more }: PullEvent__
 
 const unfinishedOf = ({ state, ...layer }: UnfinishedLayer__Output): UnfinishedLayer => ({
   ...layer,
-  state: oneOf(LAYER_STATES, state, 'layer state'),
+  state: oneOf(STANDS, state, 'layer state'),
 })
 
 function reportOf({ origin, host, layer: _, ...counts }: LayerDone__Output): LayerReport {

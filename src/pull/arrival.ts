@@ -15,7 +15,7 @@ import type { LayerReport, LayerState, PlannedLayer } from './pull.ts'
 import type { Room } from './room.ts'
 
 /**
- * Where one layer stands; read by whoever draws progress, and by who tells what was under way when a pull failed. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
+ * Where one layer stands; read by whoever draws progress, and by who tells what was under way when a pull failed. `isUnpacked`: it waits for the layer below. `isDue`: it waits for the room that its copy needs. `unpacking`: how many of the
  * bytes nobody has unpacked yet, and what the others have become.
  */
 export type LayerProgress = {
@@ -23,12 +23,18 @@ export type LayerProgress = {
   /** `performance.now()` when it came to that state. */
   since: number
   bytes: number
+  isUnpacked?: boolean
   isDue?: boolean
   unpacking?: Pick<Unpacking, 'unread' | 'unpacked'>
 }
 
 export function enter(progress: LayerProgress, state: LayerState): void {
   progress.state = state
+  progress.since = performance.now()
+}
+
+export function unpacked(progress: LayerProgress): void {
+  progress.isUnpacked = true
   progress.since = performance.now()
 }
 

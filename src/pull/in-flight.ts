@@ -196,7 +196,8 @@ export class PullInFlight implements Audience {
     return (this.#planned?.plan.layers ?? []).flatMap(({ blob }, layer) => {
       const progress = this.#done.has(layer) ? undefined : this.#arriving.get(layer)
       if (progress === undefined) return []
-      const { state, bytes, since } = progress
+      const { bytes, since, isUnpacked = false } = progress
+      const state = isUnpacked && progress.state === 'unpacking' ? 'below' : progress.state
       return [{ layer, digest: blob.digest, size: blob.size, bytes, state, ms: now - since }]
     })
   }

@@ -14,7 +14,7 @@ import type { CopyableLayer, Store, StoredLayer } from '../store/store.ts'
 import { Flights } from '../task/flights.ts'
 import type { Abortable } from '../task/task.ts'
 import type { LayerSource } from '../unpack/unpack.ts'
-import { type Arrival, type ArrivalCrew, enter, type LayerProgress, type Obtained, type Origin } from './arrival.ts'
+import { type Arrival, type ArrivalCrew, enter, type LayerProgress, type Obtained, type Origin, unpacked } from './arrival.ts'
 import type { Brake, IsUrgent } from './brake.ts'
 import { copyTwin, copyWhenReady, type Ready, sourceIn } from './copy.ts'
 import { download } from './download.ts'
@@ -112,8 +112,10 @@ export class LayerWork {
         }
       }
       let obtainedAt = 0
-      const obtaining = orStop(this.#obtain(chain, planned, id, progress, both.signal)).finally(() => {
-        obtainedAt = performance.now()
+      const obtaining = orStop(this.#obtain(chain, planned, id, progress, both.signal)).then((obtained) => {
+        unpacked(progress)
+        obtainedAt = progress.since
+        return obtained
       })
       const below = position === 0 ? undefined : orStop(this.ensure(chain, position - 1, both))
       const [obtained, parent] = await Promise.allSettled([obtaining, below])

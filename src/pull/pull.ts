@@ -100,9 +100,16 @@ export type LayerReport = {
   readonly warnings: readonly string[]
 }
 
+/** In this order. */
+export const LAYER_STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
+export type LayerState = (typeof LAYER_STATES)[number]
+
 /** The steps of a pull, one after the other; `room` is making sure that its layers have some. */
 export const STEPS = ['queued', 'resolving', 'room', 'layers', 'sealing'] as const
 export type PullStep = (typeof STEPS)[number]
+
+/** Where a layer may stand that has not arrived: `below` it is unpacked, and the one below it is not in its place. */
+export const STANDS = [...LAYER_STATES, 'below'] as const
 
 /** A layer that was on its way when its pull failed: where it stood, for how long, and how many of its compressed bytes had come. */
 export type UnfinishedLayer = {
@@ -110,7 +117,7 @@ export type UnfinishedLayer = {
   readonly digest: string
   readonly size: number
   readonly bytes: number
-  readonly state: LayerState
+  readonly state: (typeof STANDS)[number]
   readonly ms: number
 }
 
@@ -157,10 +164,6 @@ export type PullEvent =
 /** An event, and how many milliseconds after the pull began it was: the same for every caller, whenever they joined. */
 export type Told = { readonly event: PullEvent; readonly atMs: number }
 export type OnPullEvent = (event: PullEvent, atMs: number) => void
-
-/** In this order. */
-export const LAYER_STATES = ['waiting', 'downloading', 'unpacking', 'committing', 'done'] as const
-export type LayerState = (typeof LAYER_STATES)[number]
 
 export const PHASES = ['queued', 'resolving', 'pulling', 'sealing'] as const
 

@@ -1,15 +1,7 @@
 /** What one pull was, told once it has ended: made from its events, so that whoever has heard them can tell the same. */
 import { z } from 'zod'
 import { formatPlatform } from '../platform/platform.ts'
-import {
-  CLIENTS,
-  LAYER_ORIGINS,
-  LAYER_STATES,
-  type LayerReport,
-  type PullEvent,
-  type PullStep,
-  type UnfinishedLayer,
-} from './pull.ts'
+import { CLIENTS, LAYER_ORIGINS, type LayerReport, type PullEvent, type PullStep, STANDS, type UnfinishedLayer } from './pull.ts'
 import { failureSentence } from './verdict.ts'
 
 const ms = z.number().nonnegative()
@@ -46,7 +38,7 @@ const unfinishedLayer = z.object({
   digest: z.string(),
   size: count,
   bytes: count,
-  state: z.enum(LAYER_STATES),
+  state: z.enum(STANDS),
   ms,
 }) satisfies z.ZodType<UnfinishedLayer>
 

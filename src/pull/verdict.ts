@@ -43,9 +43,10 @@ function arrival(layers: readonly LayerReport[]): Step[] {
   return [...(layer === undefined ? [] : stepsOf(layer, at + 1)), { text: 'giving layers their place', ms: commitMs }]
 }
 
-/** Of the layers that did not arrive, the one that stood longest where it was. */
+/** Of the layers that did not arrive, the one that stood longest where it was; those above waited for it. */
 const standstill = (unfinished: readonly UnfinishedLayer[]): Step[] =>
   unfinished
+    .filter(({ state }) => state !== 'below')
     .toSorted((one, other) => other.ms - one.ms)
     .slice(0, 1)
     .map(({ layer, state, ms }) => ({ text: `layer ${layer + 1}, ${state} when it ended`, ms }))

@@ -122,7 +122,8 @@ describe('the report of a pull', () => {
     const { reports, parts } = written()
     await using lab = await openLab(parts)
     const layer = buildLayer({ tar: [{ name: 'a', content: randomBytes(9_000) }] })
-    const request = lab.publish('app:1', buildImage({ layers: [layer] }))
+    const top = buildLayer({ tar: [{ name: 'top' }] })
+    const request = lab.publish('app:1', buildImage({ layers: [layer, top] }))
     lab.registry.fault = ({ path }) => (path.includes('/manifests/') ? { kind: 'hold', until: delay(300) } : undefined)
     await lab.refusal({ ...request, reference: { ...request.reference, repository: 'none' } })
     expect(reports[0]?.resolveMs).toBeGreaterThan(290)
@@ -132,13 +133,16 @@ describe('the report of a pull', () => {
     const leaving = new AbortController()
     lab.registry.fault = ({ path }) => {
       if (!path.endsWith(digest)) return undefined
-      setTimeout(() => leaving.abort(), 400)
+      setTimeout(() => leaving.abort(), 2_000)
       return { kind: 'hold', until: delay(60_000, undefined, { ref: false }) }
     }
     await expect(lab.pull(request, leaving.signal)).rejects.toThrow()
-    await expect.poll(() => reports[1]).toMatchObject({ layerCount: 1, layers: [], failure: { kind: 'cancelled' } })
-    expect(reports[1]?.unfinished).toMatchObject([{ layer: 0, digest, state: 'downloading', bytes: 0 }])
-    expect(reports[1]?.unfinished[0]?.ms).toBeGreaterThan(390)
+    await expect.poll(() => reports[1]).toMatchObject({ layerCount: 2, layers: [], failure: { kind: 'cancelled' } })
+    expect(reports[1]?.unfinished).toMatchObject([
+      { layer: 0, digest, state: 'downloading', bytes: 0 },
+      { layer: 1, state: 'below', bytes: top.descriptor.size },
+    ])
+    expect(reports[1]?.unfinished[0]?.ms).toBeGreaterThan(1_900)
     expect(criticalPath(reports[1] ?? expect.fail()).at(-1)?.text).toBe('layer 1, downloading when it ended')
   })
 

@@ -5,7 +5,7 @@ import type { Long } from '@grpc/proto-loader';
 export interface UnfinishedLayer {
   'layer'?: (number);
   /**
-   * Where it stood, and for how long; "waiting", "downloading", "unpacking" or "committing".
+   * Where it stood, and for how long; "waiting", "downloading", "unpacking", "below" (unpacked, waiting for the layer below) or "committing".
    */
   'state'?: (string);
   'ms'?: (number | string);
@@ -20,7 +20,7 @@ export interface UnfinishedLayer {
 export interface UnfinishedLayer__Output {
   'layer': (number);
   /**
-   * Where it stood, and for how long; "waiting", "downloading", "unpacking" or "committing".
+   * Where it stood, and for how long; "waiting", "downloading", "unpacking", "below" (unpacked, waiting for the layer below) or "committing".
    */
   'state': (string);
   'ms': (number);
