@@ -53,9 +53,19 @@ function partsOf(event: PullEvent, now: number): readonly Part[] {
       const attributes = { 'windlass.sync_ms': Math.round(syncMs), 'windlass.publish_ms': Math.round(publishMs) }
       return [{ name: 'seal', startMs: now - syncMs - publishMs, endMs: now, attributes }]
     }
+    case 'stopped':
+      return underWay(event, now)
     default:
       return []
   }
+}
+
+/** The step that a pull has failed in; in which layer it was its report says. */
+function underWay({ step, stepMs, tokenMs }: Extract<PullEvent, { type: 'stopped' }>, now: number): readonly Part[] {
+  const times = { startMs: now - stepMs, endMs: now }
+  if (step === 'queued') return [{ name: 'queue', ...times, attributes: {} }]
+  if (step === 'resolving') return [{ name: 'resolve', ...times, attributes: { 'windlass.token_ms': Math.round(tokenMs) } }]
+  return step === 'sealing' ? [{ name: 'seal', ...times, attributes: {} }] : []
 }
 
 /** From the moment it waited for a worker to the moment it had its place: the worker's own account, laid end to end. */

@@ -97,8 +97,10 @@ describe.skipIf(lacking('root'))('the command line', () => {
       .split('\n')
       .map((line): unknown => JSON.parse(line).type)
     expect(types.filter((type) => type !== 'progress')).toEqual([
+      'begun',
       'resolved',
       'planned',
+      'room',
       'layer',
       'layer',
       'layer',

@@ -98,6 +98,9 @@ describe.skipIf(lacking('root'))('a daemon', () => {
     ])
     expect(failed).toMatchObject({ kind: 1, status: { code: 2 }, attributes: { 'error.type': 'manifest-unknown' } })
     expect(failed?.parentSpanId).toBeUndefined()
+    // The step it has failed in is told, too.
+    const ofFailed = collector.spans.filter(({ parentSpanId }) => parentSpanId === failed?.spanId)
+    expect(ofFailed.map(({ name }) => name)).toEqual(['resolve'])
     expect(collector.resources[0]).toMatchObject({ 'service.name': 'windlass', 'k8s.node.name': 'n1' })
     // The log names the pull by the id that its span has.
     expect(windlass.daemon.output()).toContain(`"pull":"${pulled?.attributes['windlass.pull.id']}"`)
