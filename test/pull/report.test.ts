@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { History } from '../../src/pull/history.ts'
 import { silent } from '../../src/pull/log.ts'
-import type { LayerReport } from '../../src/pull/pull.ts'
+import type { LayerReport, PullEvent } from '../../src/pull/pull.ts'
 import { type PullReport, reportOf } from '../../src/pull/report.ts'
 import { criticalPath, verdict } from '../../src/pull/verdict.ts'
 import { buildImage, buildLayer } from '../support/image.ts'
@@ -144,6 +144,29 @@ describe('the report of a pull', () => {
     ])
     expect(reports[1]?.unfinished[0]?.ms).toBeGreaterThan(1_900)
     expect(criticalPath(reports[1] ?? expect.fail()).at(-1)?.text).toBe('layer 1, downloading when it ended')
+  })
+
+  it('is in the pull’s own clock for who joins it late, too', async () => {
+    await using lab = await openLab()
+    const layer = buildLayer({ tar: [{ name: 'a', content: randomBytes(9_000) }] })
+    const request = lab.publish('app:1', buildImage({ layers: [layer] }))
+    const asked = Promise.withResolvers<void>()
+    lab.registry.fault = ({ path }) => {
+      if (!path.endsWith(layer.descriptor.digest)) return undefined
+      asked.resolve()
+      return { kind: 'hold', until: delay(400) }
+    }
+    const pulling = (told: [string, number][]) => {
+      const onEvent = ({ type }: PullEvent, atMs: number): void => void (type === 'progress' || told.push([type, atMs]))
+      return lab.puller.pull(request, { signal: new AbortController().signal, onEvent })
+    }
+    const [first, late]: [[string, number][], [string, number][]] = [[], []]
+    const pulled = pulling(first)
+    await asked.promise
+    await delay(200)
+    await Promise.all([pulled, pulling(late)])
+    expect(late).toEqual(first)
+    expect(late[0]).toEqual(['begun', 0])
   })
 
   it('tells the time it waited for others', async () => {
