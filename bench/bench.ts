@@ -1,18 +1,9 @@
-/**
- * `npm run bench`: cold pulls of images that are hard in different ways, Windlass and Debian's containerd and podman in turn, each run on a
- * fresh file system.
- *
- *     npm run bench -- [--quick] [--image NAME]... [--compression gzip|zstd] [--fs tmpfs|ext4] [--peer containerd|podman|none]
- *                      [--into own|containerd] [--runs N] [--rebuild] [--write]
- *
- * Without any it runs everything, three rounds each: an hour on two quiet cores. `--quick` is one round of what matters most, in six
- * minutes once the images are there. `--write` is for the record, RESULTS.md and results.svg. The daemons are up and empty before the clock
- * starts; the registry is Debian's, on loopback.
- */
+/** `npm run bench`: cold pulls, Windlass and Debian's containerd and podman in turn; `--help`, in plan.ts, says what of, and what it needs. */
 import { mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installMissing, isal, isRoot, missingOf, type Part } from '../scripts/machine.ts'
+import { optionsOf } from '../scripts/options.ts'
 import type { Abortable } from '../src/task/task.ts'
 import { run } from '../test/integration/process.ts'
 import { startDockerRegistry } from '../test/registry/docker-registry.ts'
@@ -22,7 +13,7 @@ import { type CaseFigures, type Measured, medianOf, type Round } from './figures
 import { freshFileSystem } from './file-system.ts'
 import { type Floor, floorSeconds, measureFloor } from './floor.ts'
 import { type BenchImage, benchCache, benchImage, pushBenchImage } from './images/images.ts'
-import { type Case, type Plan, planOf } from './plan.ts'
+import { benchmark, type Case, type Plan, planFrom } from './plan.ts'
 import { results, summary, titleOf } from './report.ts'
 import { enterSandbox, inSandbox, untilStopped } from './sandbox.ts'
 
@@ -128,7 +119,7 @@ function drawn(all: readonly CaseFigures[]): string {
 }
 
 async function main(): Promise<number> {
-  const plan = planOf(process.argv.slice(2))
+  const plan = planFrom(optionsOf(benchmark([...parts, isal].map((part) => part.package))))
   if (!isRoot()) throw new Error('the benchmark mounts file systems and runs containerd: it needs root')
   if (!inSandbox()) {
     const obstacle = installMissing([...parts, isal])

@@ -1,12 +1,15 @@
-/**
- * How far away a registry feels: an image of 40 small layers over links that are later and later, what was asked, and how many round trips
- * went by one after the other. `npm run latency`, `-- --layers 40`.
- */
-import { parseArgs } from 'node:util'
+/** `npm run latency`: how far away a registry feels. */
+import { optionsOf, whole } from '../scripts/options.ts'
 import { pullLate } from '../test/network/latency.ts'
 
-const { values } = parseArgs({ options: { layers: { type: 'string', default: '40' } } })
-const layers = Number(values.layers)
+const { layers } = optionsOf({
+  command: 'npm run latency',
+  about: `An image of small layers from a registry in this process, over links that are later and later: what is asked, and how many round
+    trips go by one after the other.`,
+  takes: 'ten seconds',
+  needs: 'root',
+  options: { layers: whole('N', 40, 'layers of the image') },
+})
 const near = await pullLate({ layers, roundTripMs: 0 })
 for (const roundTripMs of [50, 200]) {
   const { seconds, requests, connections } = await pullLate({ layers, roundTripMs })

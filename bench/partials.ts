@@ -1,11 +1,8 @@
-/**
- * What `keepPartials` costs, and what it saves: one large layer from a registry in this process, without and with it in turn, and a pull
- * that goes on from a file of three quarters of it. `npm run partials`, `-- --megabytes 400`.
- */
+/** `npm run partials`: what `keepPartials` costs, and what it saves. */
 import { mkdirSync, mkdtempDisposableSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { optionsOf, whole } from '../scripts/options.ts'
 import { hexOf } from '../src/oci/digest.ts'
 import { silent } from '../src/pull/log.ts'
 import { Partials } from '../src/pull/partials.ts'
@@ -15,8 +12,15 @@ import { createRandom } from '../test/support/random.ts'
 import { median } from './figures.ts'
 
 const ROUNDS = 5
-const { values } = parseArgs({ options: { megabytes: { type: 'string', default: '400' } } })
-const size = Number(values.megabytes) * 1_000_000
+const { megabytes } = optionsOf({
+  command: 'npm run partials',
+  about: `What keepPartials costs, and what it saves: one large layer from a registry in this process, without and with it in turn, and a
+    pull that goes on from a file of three quarters of it; medians of ${ROUNDS}.`,
+  takes: 'a minute',
+  needs: 'root; three times the layer in the temporary directory, twice in memory',
+  options: { megabytes: whole('MB', 400, 'size of the layer, below 1000') },
+})
+const size = megabytes * 1_000_000
 
 /** The lab's limit is a gigabyte a layer. */
 function largeLayer() {

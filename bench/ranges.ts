@@ -1,7 +1,4 @@
-/**
- * What several connections for one layer are worth: a blob from Debian's nginx, which limits each connection (`limit_rate`), over one
- * connection and over as many as the configuration allows by default, in turn. `npm run ranges`, `-- --megabytes 500 --rate 20 --runs 3`.
- */
+/** `npm run ranges`: what several connections for one layer are worth. */
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,25 +7,31 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { installMissing, which } from '../scripts/machine.ts'
+import { optionsOf, whole } from '../scripts/options.ts'
 import { defaults } from '../src/config/config.ts'
 import { digestOfHex, sha256 } from '../src/oci/digest.ts'
 import { createRegistry } from '../src/registry/client.ts'
 import { median } from './figures.ts'
 
 const MB = 1_000_000
-const { values } = parseArgs({
+const values = optionsOf({
+  command: 'npm run ranges',
+  about: `What several connections for one layer are worth: a blob from Debian's nginx, which limits each connection (limit_rate), over one
+    connection and over as many as the configuration allows by default, in turn; then without a limit.`,
+  takes: 'two minutes',
+  needs: 'nginx-light, which it installs by apt-get where it is root; the blob in the temporary directory and in memory',
   options: {
-    megabytes: { type: 'string', default: '500' },
-    rate: { type: 'string', default: '20' },
-    runs: { type: 'string', default: '3' },
+    megabytes: whole('MB', 500, 'size of the blob'),
+    rate: whole('MB/S', 20, 'what each connection may carry in a second'),
+    runs: whole('N', 3, 'times each way, in turn'),
   },
+  examples: [['--megabytes 50 --runs 1', 'a look, in seconds']],
 })
-const SIZE = Number(values.megabytes) * MB
+const SIZE = values.megabytes * MB
 /** Bytes a second of each connection. */
-const RATE = Number(values.rate) * MB
-const ROUNDS = Number(values.runs)
+const RATE = values.rate * MB
+const ROUNDS = values.runs
 
 const nginx = { package: 'nginx-light', shownBy: 'nginx', neededBy: 'a server that limits each connection' }
 

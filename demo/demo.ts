@@ -1,9 +1,7 @@
-/**
- * `npm run demo`: Windlass from start to end on this machine, with no cluster and no network. A registry in this process, the real
- * daemon as a child, every figure measured, every claim checked, and nothing left behind.
- */
+/** `npm run demo`: Windlass from start to end on this machine. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { optionsOf } from '../scripts/options.ts'
 import { duration } from '../src/cli/text.ts'
 import { formatPlatform, hostPlatform } from '../src/platform/platform.ts'
 import { connect } from '../src/rpc/client.ts'
@@ -21,6 +19,15 @@ import { type Show, showOn } from './show.ts'
 import { expect, REPOSITORY, type Stage } from './stage.ts'
 import { crash, hostile, otherPlatform } from './trials.ts'
 
+optionsOf({
+  command: 'npm run demo',
+  about: `Windlass from start to end on this machine, with no cluster: a registry in this process, the real daemon as a child, every figure
+    measured, every claim checked, and nothing left behind.`,
+  takes: 'ten seconds',
+  needs: `no network, and no root: it shows what the user may do, in a user namespace where that is allowed; 512 MB in the temporary directory
+    or another that is not on overlayfs; runc, for the step that runs a container`,
+  options: {},
+})
 const interrupt = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Error(name)))
 

@@ -1,5 +1,5 @@
 /**
- * `npm run arm64`: the extraction corpus on arm64, under qemu-user, on a machine of another processor. Arguments go to vitest.
+ * `npm run arm64`: the extraction corpus on arm64.
  *
  * Vitest itself runs here; only its workers, in which the tests run, are arm64's Node. That Node, its libc and the emulator are made once
  * into the temporary directory, by the machine's own apt and npm, and nothing is installed.
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startVitest } from 'vitest/node'
 import { isRoot, which } from './machine.ts'
+import { argumentsOf } from './options.ts'
 
 const top = join(import.meta.dirname, '..')
 const packages = ['qemu-user-static', 'libc6:arm64', 'libstdc++6:arm64', 'libgcc-s1:arm64', 'libisal2:arm64']
@@ -76,6 +77,17 @@ function obstacle(): string | undefined {
   return missing.length === 0 ? undefined : `${missing.join(', ')} is missing: the arm64 parts come from Debian and npm`
 }
 
+const { operands: given } = argumentsOf({
+  command: 'npm run arm64',
+  about: `The extraction corpus in arm64's Node under qemu-user, on a machine of another processor: names, links, whiteouts, attributes,
+    archives, removal of trees.`,
+  takes: 'ten minutes, and some more the first time, for what it fetches',
+  needs: `root, Debian's apt, npm and the network; it installs nothing: Node, its libc and the emulator, 0.5 GB unpacked, stay in the temporary
+    directory`,
+  options: {},
+  operands: { value: '[FILE…]', help: 'test files instead of those' },
+  examples: [['test/unpack/corpus/links.test.ts', 'one of them']],
+})
 const reason = obstacle()
 if (reason !== undefined) console.log(`skipped    ${reason}`)
 else {
@@ -85,8 +97,7 @@ else {
   // Where koffi finds the library that belongs to this processor.
   process.env.NODE_PATH = join(dir, 'node_modules')
   process.env.WINDLASS_TEST_EMULATED = '1'
-  const given = process.argv.slice(2)
-  await startVitest('test', given.length === 0 ? files : given, {
+  await startVitest('test', given.length === 0 ? files : [...given], {
     root: top,
     watch: false,
     setupFiles: ['test/support/emulated.ts'],

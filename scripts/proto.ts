@@ -1,15 +1,24 @@
-/** Writes the types of proto/ into src/rpc/generated/: `npm run proto [-- DIRECTORY]`. A test holds that the committed ones are current. */
+/** `npm run proto`: the types of proto/. A test holds that the committed ones are current. */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import { argumentsOf } from './options.ts'
 
 const top = resolve(import.meta.dirname, '..')
 const generator = join(
   dirname(createRequire(import.meta.url).resolve('@grpc/proto-loader/package.json')),
   'build/bin/proto-loader-gen-types.js',
 )
-const outDir = resolve(process.argv[2] ?? join(top, 'src/rpc/generated'))
+const { operands } = argumentsOf({
+  command: 'npm run proto',
+  about: 'Types of what is in proto/, written into a directory that is made anew.',
+  takes: 'seconds',
+  needs: 'nothing',
+  options: {},
+  operands: { value: '[DIRECTORY]', help: 'where to (src/rpc/generated)' },
+})
+const outDir = resolve(operands[0] ?? join(top, 'src/rpc/generated'))
 
 rmSync(outDir, { recursive: true, force: true })
 // The same conversions as in src/rpc/proto.ts: what these types promise is what the loader makes.

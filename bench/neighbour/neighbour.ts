@@ -1,19 +1,11 @@
-/**
- * `npm run neighbour`: what a pull's syncing does to who shares its file system, by the way it syncs.
- *
- *     npm run neighbour -- [--runs N] [--disk MIB/S] [--iops N] [--network MIB/S] [--dirty MIB] [--way NAME,…] [--image NAME,…] [--write]
- *
- * Each run has an ext4 of its own, 6 GiB in a sparse file on a loop device held to so many MiB a second, and two neighbours on it: one that
- * has so many MiB in memory that are not on disk, one that appends 2 KiB and waits for fdatasync, 100 times a second. It needs root, up to
- * 4 GB of memory and 3 GB below TMPDIR; everything is gone afterwards, but a SIGKILL leaves the loop device's limit set until the next run.
- */
+/** `npm run neighbour`: what a pull's syncing does to who shares its file system, by the way it syncs. */
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { isRoot } from '../../scripts/machine.ts'
+import { flag, optionsOf, someOf, whole } from '../../scripts/options.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { start } from '../../test/integration/process.ts'
 import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
@@ -24,17 +16,6 @@ import { type Measured, markdown, record, table } from './report.ts'
 import type { Written } from './tenant.ts'
 import { WAYS, type Way } from './ways.ts'
 
-const usage = `npm run neighbour -- [options]
-
-  --runs N         times each way is run, in turn (3)
-  --way NAME,…     only these: ${WAYS.map((way) => JSON.stringify(way)).join(', ')}
-  --image NAME,…   what is pulled: ${IMAGES.map((name) => `${name} (${describe(name)})`).join(', ')}
-  --disk MIB/S     how much the disk writes a second (125)
-  --iops N         how often (3000)
-  --network MIB/S  how fast the layers come (119: 1 Gbit/s)
-  --dirty MIB      what the neighbour keeps in memory (1024)
-  --write          writes the table to bench/NEIGHBOUR.md
-`
 const MIB = 2 ** 20
 /** How long the neighbours are watched where nobody pulls, and how long after a pull. */
 const ALONE_MS = 15_000
@@ -51,32 +32,32 @@ export type Choice = {
   readonly write: boolean
 }
 
-function choose(): Choice | undefined {
-  const { values } = parseArgs({
+function choose(): Choice {
+  const {
+    way: ways = WAYS,
+    image: images = IMAGES,
+    ...values
+  } = optionsOf({
+    command: 'npm run neighbour',
+    about: `What a pull's syncing does to who shares its file system, by the way it syncs. Each run has an ext4 of its own, 6 GiB in a sparse
+      file on a loop device held to so many MiB a second, and two neighbours on it: one that has so many MiB in memory that are not on disk,
+      one that appends 2 KiB and waits for fdatasync, 100 times a second.`,
+    takes: 'ten minutes',
+    needs: `root; up to 4 GB of memory, and 3 GB in the temporary directory. Everything is gone afterwards, but a SIGKILL leaves the loop
+      device's limit set until the next run`,
     options: {
-      runs: { type: 'string', default: '3' },
-      way: { type: 'string', default: WAYS.join(',') },
-      image: { type: 'string', default: IMAGES.join(',') },
-      disk: { type: 'string', default: '125' },
-      iops: { type: 'string', default: '3000' },
-      network: { type: 'string', default: '119' },
-      dirty: { type: 'string', default: '1024' },
-      write: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
+      runs: whole('N', 3, 'times each way is run, in turn'),
+      way: someOf(WAYS, 'how the pull syncs'),
+      image: someOf(IMAGES, `what is pulled (${IMAGES.map((name) => `${name}: ${describe(name)}`).join('; ')})`),
+      disk: whole('MIB/S', 125, 'how much the disk writes a second'),
+      iops: whole('N', 3000, 'how often'),
+      network: whole('MIB/S', 119, 'how fast the layers come, 119 being 1 Gbit/s'),
+      dirty: whole('MIB', 1024, 'what the neighbour keeps in memory'),
+      write: flag('for the record: writes bench/NEIGHBOUR.md'),
     },
+    examples: [['--runs 1 --way syncfs,range+syncfs --image many', 'two ways with one image']],
   })
-  if (values.help) return undefined
-  const number = z.coerce.number().int().positive().max(4096)
-  const numbers = z.object({
-    runs: number,
-    disk: number,
-    iops: z.coerce.number().int().positive(),
-    network: number,
-    dirty: number,
-  })
-  const ways = z.array(z.enum(WAYS)).parse(values.way.split(','))
-  const images = z.array(z.enum(IMAGES)).parse(values.image.split(','))
-  return { ...numbers.parse(values), ways, images, write: values.write }
+  return { ...values, ways, images }
 }
 
 /** One run: a way of syncing, or nobody pulls. */
@@ -125,10 +106,6 @@ async function inTurn(image: ImageName, choice: Choice, options: Abortable): Pro
 
 async function main(): Promise<number> {
   const choice = choose()
-  if (choice === undefined) {
-    console.log(usage)
-    return 0
-  }
   if (!isRoot()) throw new Error('it mounts a file system of its own: it needs root')
   if (!inSandbox()) return await enterSandbox()
   return await untilStopped((options) => compare(choice, options))
@@ -137,6 +114,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main()
 } catch (error) {
-  console.error(error instanceof z.ZodError ? `${z.prettifyError(error)}\n\n${usage}` : error)
+  console.error(error)
   process.exitCode = 1
 }

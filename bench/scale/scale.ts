@@ -1,16 +1,9 @@
-/**
- * `npm run scale`: how long things take as there is more of them: layers, files, bytes, images in the store, pulls at once.
- *
- *     npm run scale -- [--quick] [--curve NAME]... [--runs N] [--write]
- *
- * `--quick` stops at 100,000 files, 500 MB, 1,000 images. `--write` is for the record, SCALE.md and scale.svg. Needs root, and without
- * `--quick` 12 GB of memory and 5 GB in the temporary directory.
- */
+/** `npm run scale`: how long things take as there is more of them. */
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { isRoot } from '../../scripts/machine.ts'
+import { flag, optionsOf, someOf, whole } from '../../scripts/options.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { median } from '../figures.ts'
 import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
@@ -19,25 +12,28 @@ import { type Line, lineText, page, picture } from './report.ts'
 import type { Point } from './slope.ts'
 import { warmMemory } from './warm.ts'
 
-const { values } = parseArgs({
+const values = optionsOf({
+  command: 'npm run scale',
+  about: `How long things take as there is more of them: layers, files, bytes, images in the store, pulls at once; medians along each curve,
+    its slope, and whether the time grows faster than what there is.`,
+  takes: 'an hour on two quiet cores, with --quick some minutes',
+  needs: 'root; without --quick 12 GB of memory and 5 GB in the temporary directory',
   options: {
-    quick: { type: 'boolean', default: false },
-    curve: { type: 'string', multiple: true },
-    runs: { type: 'string' },
-    write: { type: 'boolean', default: false },
+    quick: flag('stops at 100,000 files, 500 MB, 1,000 images, and runs each once'),
+    curve: someOf(
+      curves.map(({ name }) => name),
+      'what there is more and more of',
+    ),
+    runs: whole('N', undefined, 'times each amount (3, with --quick 1)'),
+    write: flag('for the record: writes bench/SCALE.md and bench/scale.svg'),
   },
+  examples: [['--quick --curve files', 'one of them, in a minute or two']],
 })
-
-function chosen(): readonly Curve[] {
-  return (values.curve ?? curves.map(({ name }) => name)).map((name) => {
-    const curve = curves.find((each) => each.name === name)
-    if (curve === undefined) throw new Error(`--curve ${name}: want ${curves.map((each) => each.name).join(', ')}`)
-    return curve
-  })
-}
+const { runs = values.quick ? 1 : 3 } = values
+const chosen = curves.filter(({ name }) => values.curve?.includes(name) ?? true)
 
 /** Medians along one curve, a line for each thing that is timed. */
-async function trace(curve: Curve, runs: number, at: Place): Promise<Line[]> {
+async function trace(curve: Curve, at: Place): Promise<Line[]> {
   const points = new Map<string, Point[]>()
   for (const amount of curve.amounts.filter((each) => !values.quick || each <= curve.quickTo)) {
     const measured: Readonly<Record<string, number>>[] = []
@@ -57,15 +53,12 @@ async function trace(curve: Curve, runs: number, at: Place): Promise<Line[]> {
 }
 
 async function run({ signal }: Abortable): Promise<void> {
-  const runs = Number(values.runs ?? (values.quick ? 1 : 3))
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: want a number of at least 1`)
-  const wanted = chosen()
   const [before = 0] = loadavg()
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-scale-'))
   const place: Place = { scratch: scratch.path, signal }
   await warmMemory(values.quick ? 1e9 : 16e9, place)
   const lines: Line[] = []
-  for (const curve of wanted) lines.push(...(await trace(curve, runs, place)))
+  for (const curve of chosen) lines.push(...(await trace(curve, place)))
   const [after = 0] = loadavg()
   const load = `${before.toFixed(1)} to ${after.toFixed(1)}`
   console.log(`${lines.map(lineText).join('\n')}\nload ${load}`)
@@ -77,7 +70,6 @@ async function run({ signal }: Abortable): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  chosen()
   if (!isRoot()) throw new Error('layers are unpacked and file systems mounted: it needs root')
   if (!inSandbox()) return enterSandbox()
   return await untilStopped(run)

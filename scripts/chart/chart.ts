@@ -1,11 +1,9 @@
-/**
- * `npm run chart`: what deploy/ has of the chart's making: values.schema.json from the program's schema, the kustomize base, which is the
- * chart with its defaults, and the component by which the cluster is told of lists. A test holds that all are current.
- */
+/** `npm run chart`: what deploy/ has of the chart's making. A test holds that all of it is current. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { optionsOf } from '../options.ts'
 import { renderChart } from './render.ts'
 import { valuesJsonSchema } from './values.ts'
 
@@ -54,4 +52,14 @@ function plain(yaml: string | undefined): string {
   return yaml.replace(/^ {6}annotations:\n {8}windlass\.dev\/config: \S+\n/m, '')
 }
 
-if (import.meta.main) for (const [path, text] of made()) writeFileSync(join(top, path), text)
+if (import.meta.main) {
+  optionsOf({
+    command: 'npm run chart',
+    about: `Writes what deploy/ has of the chart's making: values.schema.json from the program's own schema, the kustomize base, which is the
+      chart with its defaults, and the component by which the cluster is told of lists.`,
+    takes: 'seconds',
+    needs: 'nothing',
+    options: {},
+  })
+  for (const [path, text] of made()) writeFileSync(join(top, path), text)
+}

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { optionsOf } from '../options.ts'
 
 export const top = join(import.meta.dirname, '..', '..')
 
@@ -13,4 +14,13 @@ export function compile(outDir: string): void {
   if (status !== 0) throw new Error(`tsc could not compile src/ into ${outDir}; see its messages above`, { cause: error })
 }
 
-if (import.meta.main) compile(join(top, 'lib'))
+if (import.meta.main) {
+  optionsOf({
+    command: 'npm run compile',
+    about: 'The program as JavaScript, in lib/, which is made anew. npm pack does it by itself.',
+    takes: 'seconds',
+    needs: 'nothing',
+    options: {},
+  })
+  compile(join(top, 'lib'))
+}

@@ -1,24 +1,30 @@
-/**
- * `npm run release`: for amd64 and arm64 a tarball, a Debian package and a list of what is inside, and SHA256SUMS over all, in dist/.
- * `-- --arch amd64` makes one of them; `-- --tree DIR` lays out this machine's alone, of the packages that are here, for an image. SOURCE_DATE_EPOCH dates it, else the
- * last commit: the same commit gives the same bytes.
- */
+/** `npm run release`: what is released, in dist/. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, mkdtempDisposableSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { optionsOf, someOf, text } from '../options.ts'
 import { top } from './compile.ts'
 import { type Processor, processorHere } from './components.ts'
 import { makeDeb } from './deb.ts'
 import { makeTarball } from './tarball.ts'
 import { copyModules, layOut, versionHere } from './tree.ts'
 
-const { values } = parseArgs({
-  options: { arch: { type: 'string' }, out: { type: 'string', default: join(top, 'dist') }, tree: { type: 'string' } },
+const PROCESSORS = ['amd64', 'arm64'] as const satisfies readonly Processor[]
+const values = optionsOf({
+  command: 'npm run release',
+  about: `For each processor a tarball, a Debian package and a list of what is inside, and SHA256SUMS over all, in a directory that is made anew.
+    SOURCE_DATE_EPOCH dates it, else the last commit: the same commit gives the same bytes.`,
+  takes: 'a minute or two',
+  needs: 'npm and the network, for the packages of both processors; tar, gzip, dpkg-deb',
+  options: {
+    arch: someOf(PROCESSORS, 'processors'),
+    out: text('DIR', 'where to (dist in the clone)'),
+    tree: text('DIR', "nothing but this machine's tree, of the packages that are here, in DIR: for a container image"),
+  },
+  examples: [['--arch amd64 --out /tmp/windlass-dist', 'one of them, elsewhere']],
 })
-const wanted = z.array(z.enum(['amd64', 'arm64'], 'want --arch amd64, arm64, or both with a comma'))
 
 function dated(): number {
   const said =
@@ -44,10 +50,10 @@ const sumOf = (file: string): string => createHash('sha256').update(readFileSync
 if (values.tree !== undefined)
   layOut(resolve(values.tree), { version: versionHere(), processor: processorHere, seconds: dated() }, copyModules)
 else {
-  const outDir = resolve(values.out)
+  const outDir = resolve(values.out ?? join(top, 'dist'))
   rmSync(outDir, { recursive: true, force: true })
   mkdirSync(outDir, { recursive: true })
-  const names = wanted.parse((values.arch ?? 'amd64,arm64').split(',')).flatMap((processor) => make(processor, outDir))
+  const names = (values.arch ?? PROCESSORS).flatMap((processor) => make(processor, outDir))
   const sums = names.toSorted().map((name) => `${sumOf(join(outDir, name))}  ${name}\n`)
   writeFileSync(join(outDir, 'SHA256SUMS'), sums.join(''))
   process.stdout.write(sums.join(''))

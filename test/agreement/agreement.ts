@@ -1,13 +1,23 @@
-/** `npm run agreement -- --count 20000 --seed 1`: every archive is read alike by us, GNU tar and Python, or refused by us. */
+/** `npm run agreement`: our tar reader against others'. */
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { optionsOf, whole } from '../../scripts/options.ts'
 import { startGo, startPython } from './readers.ts'
 import { run, table } from './run.ts'
 
-const { values } = parseArgs({ options: { count: { type: 'string', default: '20000' }, seed: { type: 'string', default: '1' } } })
-const [count, seed] = [Number(values.count), Number(values.seed)]
+const { count, seed } = optionsOf({
+  command: 'npm run agreement',
+  about:
+    'Our tar reader against those of others, on generated archives: each is read alike by us, GNU tar and Python, or refused by us.',
+  takes: 'five to ten minutes',
+  needs: 'GNU tar and python3; a Go compiler, where there is one, is the arbiter between them',
+  options: {
+    count: whole('N', 20_000, 'archives'),
+    seed: whole('N', 1, 'the same seed makes the same archives'),
+  },
+  examples: [['--count 500', 'what the tests make']],
+})
 await using temporary = await mkdtempDisposable(join(tmpdir(), 'windlass-agreement-'))
 await using python = startPython()
 await using go = startGo(temporary.path) ?? null

@@ -1,9 +1,8 @@
 /**
- * `npm run crash`: all of it, and one table. `-- --share 0.1` makes a tenth of each, `--only races` one case; the whole takes hours on two
- * cores. Cases that other tests make in full (SIGTERM, a second daemon, damaged databases and layers, other versions) are named in
- * docs/durability.md.
+ * `npm run crash`: all of it, and one table. Cases that other tests make in full (SIGTERM, a second daemon, damaged databases and layers,
+ * other versions) are named in docs/durability.md.
  */
-import { parseArgs } from 'node:util'
+import { amount, optionsOf, someOf, whole } from '../../scripts/options.ts'
 import { lacking } from '../integration/lacking.ts'
 import { CONTROLS, runCuts, withoutSync } from './cutting.ts'
 import { runFailures } from './failing.ts'
@@ -12,21 +11,29 @@ import { runKills } from './killing.ts'
 import { runRaces } from './racing.ts'
 import { isClean, type Tally, table } from './tally.ts'
 
-const { values } = parseArgs({
+const CASES = ['kills', 'cuts', 'kills-beside', 'cuts-beside', 'failures', ...SCARCE, 'races'] as const
+const { share, seed, only } = optionsOf({
+  command: 'npm run crash',
+  about: 'Kills, power cuts, failing calls, full disks and races, and one table of what came of them.',
+  takes: 'hours on two cores; with --share 0.01 minutes',
+  needs: 'root; mkfs.ext4, loop devices, strace, mkfs.btrfs; containerd and runc, or what is beside them is skipped',
   options: {
-    share: { type: 'string', default: '1' },
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string', multiple: true },
+    share: amount('PART', 1, 'of the runs of each case'),
+    seed: whole('N', 1, 'the same seed strikes at the same points, as far as clocks allow'),
+    only: someOf(CASES, 'cases'),
   },
+  examples: [
+    ['--share 0.01', 'a hundredth of each'],
+    ['--only races', 'one case, in full'],
+  ],
 })
-const [share, seed] = [Number(values.share), Number(values.seed)]
 const { signal } = new AbortController()
 const some = (count: number): number => Math.max(1, Math.round(count * share))
 
 const isBesideHere = !lacking('root', 'containerd', 'runc')
 if (!isBesideHere) console.error('SKIPPED: kills and power cuts beside containerd, which is not here')
 
-const cases: Record<string, () => Promise<Tally>> = {
+const cases: Partial<Record<(typeof CASES)[number], () => Promise<Tally>>> = {
   kills: () => runKills(some(500), seed, { signal }),
   cuts: () => runCuts(some(200), seed, { signal }),
   ...(isBesideHere && {
@@ -37,14 +44,8 @@ const cases: Record<string, () => Promise<Tally>> = {
   ...Object.fromEntries(SCARCE.map((what) => [what, () => runFull(some(100), seed, what, { signal })])),
   races: () => runRaces(some(10_000), seed, { signal }),
 }
-const names = values.only ?? Object.keys(cases)
-const unknown = names.filter((name) => cases[name] === undefined)
-if (unknown.length > 0) {
-  console.error(`no such case: ${unknown.join(', ')}; there are ${Object.keys(cases).join(', ')}`)
-  process.exit(2)
-}
 const tallies: Tally[] = []
-for (const name of names) {
+for (const name of only ?? CASES) {
   const tally = await cases[name]?.()
   if (tally === undefined) continue
   tallies.push(tally)

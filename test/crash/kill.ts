@@ -1,18 +1,23 @@
-/** `npm run kill -- --count 500 --seed 1 [--beside]`: a daemon, with `--beside` containerd too, killed at random points, started again, and compared with what it had answered. */
-import { parseArgs } from 'node:util'
+/** `npm run kill`: a daemon killed at random points. */
+import { flag, optionsOf, whole } from '../../scripts/options.ts'
 import { runKills } from './killing.ts'
 import { isClean, table } from './tally.ts'
 
-const { values } = parseArgs({
+const { beside, count, seed } = optionsOf({
+  command: 'npm run kill',
+  about:
+    'A daemon killed at random points, started again, and compared with what it had answered. Fails where anything is lost or half there.',
+  takes: 'half an hour or more',
+  needs: 'root; with --beside containerd and runc',
   options: {
-    beside: { type: 'boolean', default: false },
-    count: { type: 'string', default: '500' },
-    seed: { type: 'string', default: '1' },
+    beside: flag('beside a containerd, which is killed too'),
+    count: whole('N', 500, 'kills'),
+    seed: whole('N', 1, 'the same seed kills at the same points, as far as clocks allow'),
   },
+  examples: [['--count 20', 'a look, in minutes']],
 })
 const { signal } = new AbortController()
-const { beside } = values
-const tally = await runKills(Number(values.count), Number(values.seed), {
+const tally = await runKills(count, seed, {
   signal,
   beside,
   onRun: ({ runs }) => runs % 25 === 0 && console.log(`${runs} kills …`),

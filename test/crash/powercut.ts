@@ -1,23 +1,28 @@
-/** `npm run powercut -- --count 200 --seed 1 [--beside]`: power cuts, with `--beside` of containerd too, on an ext4 of its own, and a few without syncfs, which must lose files. */
-import { parseArgs } from 'node:util'
+/** `npm run powercut`: power cuts at random points. */
+import { flag, optionsOf, whole } from '../../scripts/options.ts'
 import { CONTROLS, runCuts, withoutSync } from './cutting.ts'
 import { isClean, table } from './tally.ts'
 
-const { values } = parseArgs({
+const { beside, count, seed } = optionsOf({
+  command: 'npm run powercut',
+  about: `Power cuts at random points, on an ext4 of its own, and a few without syncfs, which must lose files: else the others prove nothing.
+    Fails where an image that was answered for is not whole.`,
+  takes: 'half an hour or more',
+  needs: 'root; mkfs.ext4, loop devices, strace; with --beside containerd and runc',
   options: {
-    beside: { type: 'boolean', default: false },
-    count: { type: 'string', default: '200' },
-    seed: { type: 'string', default: '1' },
+    beside: flag('of a containerd too, into which the images land'),
+    count: whole('N', 200, 'power cuts'),
+    seed: whole('N', 1, 'the same seed cuts at the same points, as far as clocks allow'),
   },
+  examples: [['--count 10', 'a look, in minutes']],
 })
 const { signal } = new AbortController()
-const { beside } = values
-const tally = await runCuts(Number(values.count), Number(values.seed), {
+const tally = await runCuts(count, seed, {
   signal,
   beside,
   onRun: ({ runs }) => runs % 25 === 0 && console.log(`${runs} cuts …`),
 })
-const control = await runCuts(CONTROLS, Number(values.seed), { signal, beside, wrapper: withoutSync })
+const control = await runCuts(CONTROLS, seed, { signal, beside, wrapper: withoutSync })
 console.log(table([tally]))
 console.log(table([{ ...control, corrupt: [] }]))
 console.log(`control, syncfs left out: ${control.corrupt.length} corrupt images, as there must be`)

@@ -1,16 +1,29 @@
-/** `npm run fuzz -- --count 10000 --seed 1`: hostile layers through the unpacker, one in twenty through a whole daemon. `--case SEED` repeats one. */
-import { parseArgs } from 'node:util'
+/** `npm run fuzz`: hostile layers through the unpacker. */
+import { optionsOf, whole } from '../../scripts/options.ts'
 import { openArena } from './arena.ts'
 import { runDaemon } from './daemon.ts'
 import { makeLayer } from './layer.ts'
 import { newTally, runArena, table } from './run.ts'
 
-const { values } = parseArgs({
-  options: { count: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' }, case: { type: 'string' } },
+const {
+  count,
+  seed,
+  case: only,
+} = optionsOf({
+  command: 'npm run fuzz',
+  about:
+    'Mutated layers and hostile images through the unpacker, one in twenty through a whole daemon: nothing may get out of its layer.',
+  takes: 'half an hour',
+  needs: 'root',
+  options: {
+    count: whole('N', 10_000, 'cases'),
+    seed: whole('N', 1, 'the same seed makes the same cases'),
+    case: whole('SEED', undefined, 'repeats one layer, by the seed it was reported with'),
+  },
+  examples: [['--count 300', 'what the tests make']],
 })
-const [count, seed] = [Number(values.count), Number(values.seed)]
-if (values.case === undefined) process.exitCode = (await all()) ? 0 : 1
-else await one(Number(values.case))
+if (only === undefined) process.exitCode = (await all()) ? 0 : 1
+else await one(only)
 
 async function all(): Promise<boolean> {
   const [layers, images] = [newTally(), newTally()]

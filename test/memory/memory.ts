@@ -1,22 +1,22 @@
-/**
- * `npm run memory -- --pulls 16 --mib 64`: what a daemon holds while it pulls so many images at once, and idle before and after. It needs root
- * and docker-registry, and 3 × pulls × mib below TMPDIR and in memory. `--mib 16 --mib 256` shows that blobs do not count.
- */
+/** `npm run memory`: what a daemon holds while it pulls many images at once. */
 import { loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
-import { z } from 'zod'
+import { optionsOf, whole, wholes } from '../../scripts/options.ts'
 import { misses, table } from './report.ts'
 import { runMemory } from './run.ts'
 
-const { values } = parseArgs({
+const { pulls, mib, idle } = optionsOf({
+  command: 'npm run memory',
+  about: `What a daemon and its processes hold while it pulls many images at once, and idle before and after: all of it, with shared pages
+    shared out, and what is anonymous.`,
+  takes: 'two minutes for each size',
+  needs: 'root; docker-registry; 3 × pulls × MiB in the temporary directory and in memory',
   options: {
-    pulls: { type: 'string', default: '16' },
-    mib: { type: 'string', multiple: true, default: ['64'] },
-    idle: { type: 'string', default: '45' },
+    pulls: whole('N', 16, 'images that are pulled at once, which share nothing'),
+    mib: wholes('MIB', [64], 'size of each of them'),
+    idle: whole('SECONDS', 45, 'without work, until it is called idle'),
   },
+  examples: [['--mib 16 --mib 64 --mib 192', 'whatever the size of the layers: they are not part of it']],
 })
-const number = z.coerce.number().int().positive()
-const { pulls, mib, idle } = z.object({ pulls: number, mib: z.array(number), idle: number }).parse(values)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 for (const imageMib of mib) {

@@ -1,19 +1,22 @@
-/** `npm run network`: pulls over a bad network, `-- --pulls 100 --parallel 4 --megabytes 8 --seed 1`. Fails unless all of them succeed. */
-import { parseArgs } from 'node:util'
+/** `npm run network`: pulls over a bad network. */
+import { optionsOf, whole } from '../../scripts/options.ts'
 import { describe } from '../../src/failure/failure.ts'
 import { bad, pullThrough, twice } from './run.ts'
 
-const { values } = parseArgs({
+const { pulls, parallel, megabytes, seed } = optionsOf({
+  command: 'npm run network',
+  about: `Pulls over a link that is late and cuts connections, from a registry that is often unavailable. Fails unless all of them succeed,
+    and at most 5 % of the bytes come more than once.`,
+  takes: 'two or three minutes',
+  needs: 'root',
   options: {
-    pulls: { type: 'string', default: '100' },
-    parallel: { type: 'string', default: '4' },
-    megabytes: { type: 'string', default: '8' },
-    seed: { type: 'string', default: '1' },
+    pulls: whole('N', 100, 'pulls in all'),
+    parallel: whole('N', 4, 'of them at once'),
+    megabytes: whole('MB', 8, 'size of each image'),
+    seed: whole('N', 1, 'the same seed makes the same trouble'),
   },
 })
-const pulls = Number(values.pulls)
-const bytes = Number(values.megabytes) * 1_000_000
-const outcome = await pullThrough(bad, { pulls, parallel: Number(values.parallel), bytes, seed: Number(values.seed) })
+const outcome = await pullThrough(bad, { pulls, parallel, bytes: megabytes * 1_000_000, seed })
 const share = twice(outcome)
 console.log(
   `network    ${bad.roundTripMs} ms round trip, ${bad.cuts * 100} % of pieces of 64 KiB cut the connection, ${bad.unavailable * 100} % of requests 503`,

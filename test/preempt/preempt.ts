@@ -1,22 +1,23 @@
-/**
- * `npm run preempt`: a pod's small image, and a larger one, over a link that a pull ahead has filled: `-- --rate 20 --warm 200 --into containerd`.
- * Fails unless the small one is here within a second, the larger one gets 90 % of the link, and no byte comes twice.
- */
-import { parseArgs } from 'node:util'
+/** `npm run preempt`: a pod's pull over a link that a pull ahead has filled. */
+import { amount, oneOf, optionsOf } from '../../scripts/options.ts'
 import { preempt, shareOf, timesFetched } from './run.ts'
 
-const { values } = parseArgs({
+const trial = optionsOf({
+  command: 'npm run preempt',
+  about: `A pod's small image, and then a larger one, over a link that a pull ahead of any pod has filled. Fails unless the small one is here
+    within a second, the larger one gets 90 % of the link, and no byte comes twice.`,
+  takes: 'half a minute',
+  needs: 'root; tc (Debian’s iproute2); with --into containerd, containerd; twice the images in memory',
   options: {
-    rate: { type: 'string', default: '20' },
-    warm: { type: 'string', default: '300' },
-    small: { type: 'string', default: '4' },
-    large: { type: 'string', default: '80' },
-    into: { type: 'string', default: 'none' },
+    rate: amount('MB/S', 20, 'what the link carries'),
+    warm: amount('MB', 300, 'size of the image that is pulled ahead'),
+    small: amount('MB', 4, "size of the pod's small image"),
+    large: amount('MB', 80, 'size of the larger one'),
+    into: oneOf(['none', 'containerd'], 'none', 'where they land: a store of our own, or a containerd'),
   },
 })
-const into = values.into === 'containerd' ? 'containerd' : 'none'
-const [rate, warm] = [Number(values.rate), Number(values.warm)]
-const outcome = await preempt({ rate, warm, small: Number(values.small), large: Number(values.large), into })
+const { rate, warm, into } = trial
+const outcome = await preempt(trial)
 console.log(
   `preempt    a link of ${rate} MB/s, ${warm} MB on their way ahead of any pod${into === 'none' ? '' : ', into containerd'}`,
 )

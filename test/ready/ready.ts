@@ -1,13 +1,9 @@
-/**
- * `npm run ready -- --starts 10 --pulls 100`: how long a daemon takes from its start on an empty root until it answers, and how much longer
- * than the registry a pull of what is here already. Needs root and docker-registry. Fails beyond the gates.
- */
+/** `npm run ready`: how long a start takes until it answers, and a pull of what is here. */
 import { mkdtempDisposable } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { request } from 'undici'
-import { z } from 'zod'
+import { optionsOf, whole } from '../../scripts/options.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { startWindlass } from '../integration/windlass.ts'
 import { pushImage, startDockerRegistry } from '../registry/docker-registry.ts'
@@ -17,11 +13,14 @@ import { quantile } from '../steady/report.ts'
 /** Milliseconds. */
 const GATES = { ready: 800, here: 20 } as const
 
-const { values } = parseArgs({
-  options: { starts: { type: 'string', default: '10' }, pulls: { type: 'string', default: '100' } },
+const { starts, pulls } = optionsOf({
+  command: 'npm run ready',
+  about: `How long a daemon takes from its start on an empty root until it answers, and how much longer than the registry a pull of what is
+    here already. Fails beyond ${GATES.ready} ms and ${GATES.here} ms, medians.`,
+  takes: 'half a minute',
+  needs: 'root; docker-registry',
+  options: { starts: whole('N', 10, 'starts'), pulls: whole('N', 100, 'pulls of what is here') },
 })
-const number = z.coerce.number().int().positive()
-const { starts, pulls } = z.object({ starts: number, pulls: number }).parse(values)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 

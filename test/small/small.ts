@@ -1,22 +1,22 @@
-/**
- * `npm run small -- --memory 384 --cpus 0.5`: the image of the benchmark (520 MB, 1.39 GB unpacked) pulled within so many MiB and CPUs, onto
- * a fresh ext4. It fails where anything was killed for want of memory. Needs root; the image is made first where it is not there yet.
- */
+/** `npm run small`: the image of the benchmark pulled by a daemon that has little memory and CPU. */
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { z } from 'zod'
 import { benchCache, benchImage, pushBenchImage } from '../../bench/images/images.ts'
+import { amount, optionsOf } from '../../scripts/options.ts'
 import { Disk } from '../crash/disk.ts'
 import { startDockerRegistry } from '../registry/docker-registry.ts'
 import { makeGroup } from './group.ts'
 import { pullSmall } from './run.ts'
 
-const { values } = parseArgs({
-  options: { memory: { type: 'string', default: '384' }, cpus: { type: 'string', default: '0.5' } },
+const { memory: memoryMib, cpus } = optionsOf({
+  command: 'npm run small',
+  about: `The image of the benchmark (520 MB, 1.39 GB unpacked) pulled within so much memory and CPU, onto a fresh ext4. Fails where anything
+    was killed for want of memory.`,
+  takes: 'a minute; the first time some more, in which the image is made, as for npm run bench',
+  needs: 'root; docker-registry and, to make the image, mmdebstrap; 4 GB in the temporary directory',
+  options: { memory: amount('MIB', 384, 'what daemon and children may have'), cpus: amount('N', 0.5, 'CPUs they may use') },
+  examples: [['--memory 256 --cpus 0.25', 'a smaller node still']],
 })
-const number = z.coerce.number().positive()
-const { memory: memoryMib, cpus } = z.object({ memory: number, cpus: number }).parse(values)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 const { signal } = stop

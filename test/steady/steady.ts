@@ -1,25 +1,23 @@
-/**
- * `npm run steady -- --cycles 5000 --pulls 10 --images 1000`: how soon a daemon answers while it pulls, and whether it holds more after
- * thousands of pulls than before. It needs root and ext4, 7 GiB below TMPDIR at most, and takes about ten minutes.
- */
-import { parseArgs } from 'node:util'
-import { z } from 'zod'
+/** `npm run steady`: how soon a daemon answers while it pulls, and what it holds after thousands of pulls. */
+import { optionsOf, whole } from '../../scripts/options.ts'
 import { misses, tables } from './report.ts'
 import { runSteady } from './run.ts'
 
-const { values } = parseArgs({
+const { cycles, pulls, images, rounds, mib } = optionsOf({
+  command: 'npm run steady',
+  about: `How soon a daemon answers while it pulls, beside many images, and whether it holds more after thousands of pulls and removals than
+    before. Fails beyond its gates.`,
+  takes: 'ten minutes',
+  needs: 'root; mkfs.ext4 and loop devices; at most 7 GiB in the temporary directory',
   options: {
-    cycles: { type: 'string', default: '5000' },
-    pulls: { type: 'string', default: '10' },
-    images: { type: 'string', default: '1000' },
-    rounds: { type: 'string', default: '3' },
-    mib: { type: 'string', default: '64' },
+    cycles: whole('N', 5000, 'pulls and removals, one after the other'),
+    pulls: whole('N', 10, 'pulls at once while it is asked'),
+    images: whole('N', 1000, 'images that are there'),
+    rounds: whole('N', 3, 'times those pulls'),
+    mib: whole('MIB', 64, 'size of each image that is pulled'),
   },
+  examples: [['--cycles 80 --images 50 --rounds 1 --mib 8', 'a look, in a minute']],
 })
-const number = z.coerce.number().int().positive()
-const { cycles, pulls, images, rounds, mib } = z
-  .object({ cycles: number, pulls: number, images: number, rounds: number, mib: number })
-  .parse(values)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))
 const steady = await runSteady({

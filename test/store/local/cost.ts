@@ -1,11 +1,8 @@
-/**
- * `./scripts/run test/store/local/cost.ts --images 1000`: what a change costs beside so many images, because layers.json and images.json
- * are written whole each time; and beside none, for what it would cost without. The store is made below TMPDIR.
- */
+/** `./scripts/run test/store/local/cost.ts`: what a change of the store costs beside many images. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
+import { optionsOf, whole } from '../../../scripts/options.ts'
 import { openLocalStore } from '../../../src/store/local/local.ts'
 import type { NewImage, Store } from '../../../src/store/store.ts'
 import { commitChain, imageOver, pullByHand } from '../fixtures.ts'
@@ -14,8 +11,14 @@ import { OWN_LAYERS, stock } from './stock.ts'
 
 const CHANGES = 40
 
-const { values } = parseArgs({ options: { images: { type: 'string', default: '1000' } } })
-const count = Number(values.images)
+const { images: count } = optionsOf({
+  command: './scripts/run test/store/local/cost.ts',
+  about: `What a change of the store costs beside so many images, because layers.json and images.json are written whole each time; and beside
+    none, for what it would cost without.`,
+  takes: 'a minute',
+  needs: 'root; the store is made in the temporary directory',
+  options: { images: whole('N', 1000, 'images that are there') },
+})
 const { signal } = new AbortController()
 const open = (root: string): Promise<Store> => openLocalStore({ root, primaryGraphRoots: [] }, { signal })
 
