@@ -30,9 +30,12 @@ optionsOf({
 })
 const interrupt = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(new Error(name)))
+// Nobody reads on (`| head`): there is nothing more to show, and nobody to tell.
+const unread = new AbortController()
+process.stdout.on('error', () => unread.abort())
 
 if (!mayUnpack() && mayMakeNamespace()) process.exitCode = await runInNamespace(interrupt.signal)
-else process.exitCode = await main(showOn(process.stdout), interrupt.signal)
+else process.exitCode = await main(showOn(process.stdout), AbortSignal.any([interrupt.signal, unread.signal]))
 
 async function main(show: Show, signal: AbortSignal): Promise<number> {
   try {
@@ -43,6 +46,7 @@ async function main(show: Show, signal: AbortSignal): Promise<number> {
     show.row('removed', `nothing left; ${duration(performance.now() - startedAt)} in all · next: ${show.paint('bold', next)}`)
     return 0
   } catch (error) {
+    if (unread.signal.aborted) return 0
     const reason = signal.aborted ? 'interrupted; everything is put away' : `demo failed: ${failureText(error)}`
     process.stderr.write(`\n${reason}\n`)
     return signal.aborted ? 130 : 1

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
@@ -11,7 +11,7 @@ const DEMO = join(import.meta.dirname, '../../demo/demo.ts')
 /** Plays the demo below `dir`; `onOutput` sees what it has written so far. */
 async function play(
   dir: string,
-  onOutput: (text: string, kill: () => void) => void = () => {},
+  onOutput: (text: string, child: ChildProcess) => void = () => {},
 ): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [DEMO], {
     env: { ...process.env, TMPDIR: dir, NO_COLOR: '1' },
@@ -24,7 +24,7 @@ async function play(
   })
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     out += text
-    onOutput(out, () => child.kill('SIGINT'))
+    onOutput(out, child)
   })
   const [code]: (number | null)[] = await exited
   return { code: code ?? null, out, err }
@@ -78,9 +78,19 @@ it('shows every step, well within a minute, and leaves nothing', async () => {
 
 it('puts everything away when it is interrupted in the middle of the pull', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'windlass-demo-test-'))
-  const { code, err } = await play(temp.path, (out, kill) => {
-    if (out.includes('\nplan ')) kill()
+  const { code, err } = await play(temp.path, (out, child) => {
+    if (out.includes('\nplan ')) child.kill('SIGINT')
   })
   expect([code, err.trim()]).toEqual([130, 'interrupted; everything is put away'])
+  expectNothingLeft(temp.path)
+})
+
+it('puts everything away, and says nothing, when nobody reads on', async () => {
+  await using temp = await mkdtempDisposable(join(tmpdir(), 'windlass-demo-test-'))
+  const { code, out, err } = await play(temp.path, (text, child) => {
+    if (text.includes('\nregistry ')) child.stdout?.destroy()
+  })
+  expect([code, err]).toEqual([0, ''])
+  expect(out).not.toContain('\ndone ')
   expectNothingLeft(temp.path)
 })
