@@ -4,6 +4,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installMissing, isal, isRoot, missingOf, type Part } from '../scripts/machine.ts'
 import { optionsOf } from '../scripts/options.ts'
+import { cpuSecondsOf } from '../src/sys/cost.ts'
 import type { Abortable } from '../src/task/task.ts'
 import { run } from '../test/integration/process.ts'
 import { startDockerRegistry } from '../test/registry/docker-registry.ts'
@@ -13,6 +14,7 @@ import { type CaseFigures, type Measured, medianOf, type Round } from './figures
 import { freshFileSystem } from './file-system.ts'
 import { type Floor, floorSeconds, measureFloor } from './floor.ts'
 import { type BenchImage, benchCache, benchImage, pushBenchImage } from './images/images.ts'
+import { peakWhile } from './memory.ts'
 import { benchmark, type Case, type Plan, planFrom } from './plan.ts'
 import { results, summary, titleOf } from './report.ts'
 import { enterSandbox, inSandbox, untilStopped } from './sandbox.ts'
@@ -39,14 +41,18 @@ async function measure(name: ContenderName, { image, reference }: Served, fs: Ca
   const { signal, scratch } = at
   await using disk = await freshFileSystem(fs, scratch, { signal })
   await using ready = await contenders[name].start(join(disk.path, name), { signal })
-  const before = ready.cost()
-  const started = performance.now()
-  const imageId = await ready.pull(reference, { signal })
-  const seconds = (performance.now() - started) / 1000
-  const after = ready.cost()
+  const cpu = (): number => ready.pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0)
+  const pull = async () => {
+    const [before, started] = [cpu(), performance.now()]
+    const imageId = await ready.pull(reference, { signal })
+    const seconds = (performance.now() - started) / 1000
+    return { imageId, seconds, cpuSeconds: cpu() - before }
+  }
+  const { value, peakRssBytes } = await peakWhile(ready.pids, pull)
+  const { imageId, ...times } = value
   if (imageId !== image.imageId) throw new Error(`${name} pulled ${imageId}, wanted ${image.imageId}`)
   const writtenBytes = await disk.written({ signal })
-  return { seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakRssBytes: after.peakRssBytes, writtenBytes }
+  return { ...times, peakRssBytes, writtenBytes }
 }
 
 async function runCase(each: Case, served: Served, floor: Floor, runs: number, at: Bench): Promise<CaseFigures> {

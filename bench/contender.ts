@@ -1,11 +1,10 @@
-/** Who is compared: each is started on an empty directory, pulls one image, and tells what that cost. */
+/** Who is compared: each is started on an empty directory and pulls one image; what that costs is its processes'. */
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import type { Connection } from '../src/rpc/client.ts'
-import type { Cost } from '../src/sys/cost.ts'
 import type { Abortable } from '../src/task/task.ts'
 import { startContainerd } from '../test/integration/containerd.ts'
 import { eventually } from '../test/integration/node.ts'
@@ -25,7 +24,8 @@ export type Contender = {
 export type Ready = AsyncDisposable & {
   /** Pulls, and gives the image's id, `sha256:` and its hex digits. */
   pull(reference: string, options: Abortable): Promise<string>
-  cost(): Cost
+  /** Its daemons; what they have started is theirs. */
+  readonly pids: readonly number[]
 }
 
 const overCri =
@@ -38,7 +38,7 @@ export const contenders: Readonly<Record<ContenderName, Contender>> = {
     title: 'Windlass',
     start: async (dir, options) => {
       const own = await startWindlass(dir, options)
-      return { pull: overCri(own.cri), cost: () => own.daemon.cost(), [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() }
+      return { pull: overCri(own.cri), pids: [own.daemon.pid], [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() }
     },
   },
   // Its images land in a containerd, whose part of the work is counted too.
@@ -50,14 +50,8 @@ export const contenders: Readonly<Record<ContenderName, Contender>> = {
       const own = started.use(await startWindlass(join(dir, 'windlass'), { signal, runtime }))
       await eventually(async () => (await own.cri.windlass.info({}, { signal })).runtime?.missing === '', { signal })
       const kept = started.move()
-      const cost = (): Cost => {
-        const [ours, theirs] = [own.daemon.cost(), runtime.daemon.cost()]
-        return {
-          cpuSeconds: ours.cpuSeconds + theirs.cpuSeconds,
-          peakRssBytes: ours.peakRssBytes + theirs.peakRssBytes,
-        }
-      }
-      return { pull: overCri(own.cri), cost, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+      const pids = [own.daemon.pid, runtime.daemon.pid]
+      return { pull: overCri(own.cri), pids, [Symbol.asyncDispose]: () => kept.disposeAsync() }
     },
   },
   containerd: {
@@ -66,7 +60,7 @@ export const contenders: Readonly<Record<ContenderName, Contender>> = {
       const peer = await startContainerd(dir, options)
       return {
         pull: overCri(peer.cri),
-        cost: () => peer.daemon.cost(),
+        pids: [peer.daemon.pid],
         [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
       }
     },
@@ -80,7 +74,7 @@ export const contenders: Readonly<Record<ContenderName, Contender>> = {
       const daemon = await podman.service(socket, options)
       return {
         pull: (reference, { signal }) => pullWithPodman(socket, reference, signal),
-        cost: () => daemon.cost(),
+        pids: [daemon.pid],
         [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
       }
     },

@@ -4,7 +4,7 @@ import type { Floor } from './floor.ts'
 import type { BenchImage } from './images/images.ts'
 import type { Case } from './plan.ts'
 
-/** One cold pull. CPU and memory are the daemon's and its children's; `writtenBytes` where there is a device. */
+/** One cold pull. CPU and memory are the daemon's and its children's, memory the most at one moment; `writtenBytes` where there is a device. */
 export type Measured = {
   readonly seconds: number
   readonly cpuSeconds: number

@@ -74,8 +74,9 @@ export function results(all: readonly CaseFigures[], { command, containerd, podm
 - Peers: containerd ${containerd} (CRI plugin, overlayfs, max_concurrent_downloads 8) and podman ${podman} (its service, overlay, six copies at
   once, which is its default), both with unpigz and igzip on PATH, which they take where their version knows it. Windlass has everything on
   disk before it answers; they leave that to the kernel.
-- Daemons up and empty before the clock, then in turn A B A B; medians. CPU and memory are the daemon's with its living children,
-  whose shared pages count once for each; of children that have ended, the CPU alone.
+- Daemons up and empty before the clock, then in turn A B A B; medians. CPU is the daemon's with its children.
+- Peak memory: the most that the daemon and its living children have resident at one moment, looked at every 100 ms; pages that they
+  share count once for each. In MB of 1,000,000 bytes, as all sizes here.
 - Written: bytes that reached the device until everything was on it, whenever that was. A tmpfs has none.
 - Times as long: of the first in the table, within a round; of the floor, its part of the first's time.
 - Floor: CPU seconds of curl, igzip or zstd, \`openssl dgst -sha256\` of blob and tar, and GNU tar making the files on a tmpfs, divided by the CPUs.

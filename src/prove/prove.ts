@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { fail } from '../failure/failure.ts'
 import { hexOf } from '../oci/digest.ts'
 import type { PullPlan } from '../pull/pull.ts'
-import { costOf } from '../sys/cost.ts'
+import { cpuSecondsOf } from '../sys/cost.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ctr } from './ctr.ts'
 import { type Comparison, compare, readTree } from './tree.ts'
@@ -121,7 +121,7 @@ function checkAbsent({ layers, reference }: PullPlan, { blobsDir }: Node): void 
 }
 
 async function timed<T>({ pid }: Node, work: () => Promise<T>): Promise<{ readonly value: T; readonly cost: Cost }> {
-  const cpu = (): number => costOf(process.pid).cpuSeconds + (pid === undefined ? 0 : costOf(pid).cpuSeconds)
+  const cpu = (): number => cpuSecondsOf(process.pid) + (pid === undefined ? 0 : cpuSecondsOf(pid))
   const [before, started] = [cpu(), performance.now()]
   const value = await work()
   const seconds = (performance.now() - started) / 1000

@@ -1,8 +1,8 @@
-/** Real daemons as children of a test: their output can be awaited, their cost read, and they are gone when the scope ends. */
+/** Real daemons as children of a test: their output can be awaited, their CPU read, and they are gone when the scope ends. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { basename } from 'node:path'
-import { type Cost, costOf } from '../../src/sys/cost.ts'
+import { cpuSecondsOf } from '../../src/sys/cost.ts'
 import type { Abortable } from '../../src/task/task.ts'
 
 export interface Daemon extends AsyncDisposable {
@@ -11,7 +11,8 @@ export interface Daemon extends AsyncDisposable {
   output(): string
   /** Waits for output that matches; fails with the output if the process ends first. */
   line(pattern: RegExp, options: Abortable): Promise<RegExpExecArray>
-  cost(): Cost
+  /** Of itself and its children, so far. */
+  cpuSeconds(): number
   /** Ends it with SIGTERM, or with SIGKILL where ten seconds were not enough. Resolves when it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -67,7 +68,7 @@ export function start(command: string, args: readonly string[], env: Readonly<Re
         void exited.then(() => settle(() => reject(new Error(`${basename(command)} ended:\n${output.slice(-4000)}`))))
         look()
       }),
-    cost: () => costOf(child.pid ?? -1),
+    cpuSeconds: () => cpuSecondsOf(child.pid ?? -1),
     stop,
     [Symbol.asyncDispose]: () => stop(),
   }

@@ -34,7 +34,7 @@ async function startOnce({ signal }: Abortable): Promise<Start> {
   await windlass.cri.image.listImages({}, { signal })
   const answered = performance.now() - begun
   const [, ms = ''] = await windlass.daemon.line(/"ms":(\d+),"msg":"ready"/, { signal })
-  return { answered, ready: Number(ms), cpu: windlass.daemon.cost().cpuSeconds * 1000 }
+  return { answered, ready: Number(ms), cpu: windlass.daemon.cpuSeconds() * 1000 }
 }
 
 /** Of each pull of an image that is here: how long it took, and how long the registry takes for the one question it is asked. */
