@@ -26,6 +26,9 @@ export function linesOf(error: unknown): readonly string[] {
   return [first, ...rest].map((each) => printable(describe(each)))
 }
 
+/** A command that a signal has stopped, and what became of what it had begun. */
+export class Interrupted extends Error {}
+
 export const EXIT = { ok: 0, usage: 2 } as const
 
 /** 128 and the signal's number, as shells have it. */

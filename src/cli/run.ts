@@ -1,7 +1,7 @@
 /** argv → one command → an exit code. */
 import { CommanderError } from 'commander'
 import type { Deps, InForce } from './deps.ts'
-import { EXIT, EXIT_AFTER, exitCodeOf, linesOf } from './failures.ts'
+import { EXIT, EXIT_AFTER, exitCodeOf, Interrupted, linesOf } from './failures.ts'
 import { type Io, processIo, type StopSignal } from './io.ts'
 import { addCommands, createProgram } from './program.ts'
 import { openSession } from './session.ts'
@@ -39,7 +39,9 @@ export async function run<C extends InForce>(argv: readonly string[], deps: Deps
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (interrupts.first !== undefined) {
-      if (io.stderr.isTTY === true) io.stderr.write('windlass: interrupted\n')
+      // What became of it is worth knowing in a log, too; that it was stopped is known to whoever stopped it.
+      if (error instanceof Interrupted) io.stderr.write(`windlass: interrupted; ${error.message}\n`)
+      else if (io.stderr.isTTY === true) io.stderr.write('windlass: interrupted\n')
       return EXIT_AFTER[interrupts.first]
     }
     const reason = outputs.lost ?? error

@@ -41,7 +41,7 @@ export type Session = {
   /** Looks this node over. `runtime` are flags as typed. */
   examine(runtime: RuntimeFlags): Promise<readonly Finding[]>
   /** `runtime` are flags as typed. */
-  prove(runtime: RuntimeFlags, ask: ProveAsk, onRound: NonNullable<ProveOptions['onRound']>): Promise<Proof>
+  prove(runtime: RuntimeFlags, ask: ProveAsk, onProgress: NonNullable<ProveOptions['onProgress']>): Promise<Proof>
   /** `runtime` are flags as typed. */
   serve(runtime: RuntimeFlags, onReady: (socket: string) => void): Promise<void>
 }
@@ -117,7 +117,7 @@ export function openSession<C extends InForce>(deps: Deps<C>, io: Io, stop: Stop
       const salvaged = deps.salvageConfig(sourcesOf(options(), io.env, runtime))
       return [...refused, ...(await deps.examine(salvaged, { signal, ownRoot: ownRoot() }))]
     },
-    prove: async (runtime, ask, onRound) => await deps.prove(await load(runtime), ask, { signal, onRound }),
+    prove: async (runtime, ask, onProgress) => await deps.prove(await load(runtime), ask, { signal, onProgress }),
     serve: async (runtime, onReady) => {
       // What is typed wrong was not meant, and nobody has it in a unit that has ever run.
       deps.checkFlags(sourcesOf(options(), io.env, runtime).flags)

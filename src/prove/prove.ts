@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fail } from '../failure/failure.ts'
 import { hexOf } from '../oci/digest.ts'
@@ -17,10 +17,7 @@ import { cpuSecondsOf } from '../sys/cost.ts'
 import type { Abortable } from '../task/task.ts'
 import type { Ctr } from './ctr.ts'
 import { type Comparison, compare, readTree } from './tree.ts'
-
-/** CPU: of this process, of containerd, and of what either has started. */
-export type Cost = { readonly seconds: number; readonly cpuSeconds: number }
-export type Round = { readonly windlass: Cost; readonly containerd: Cost }
+import { type Cost, type Round, type Verdict, verdictOf } from './verdict.ts'
 
 export type Proof = {
   readonly reference: string
@@ -33,8 +30,9 @@ export type Proof = {
   /** False where containerd's process is not seen from here: then no figure has its part. */
   readonly countsContainerd: boolean
   readonly rounds: readonly Round[]
-  /** How many times as long containerd took, within a round; the median. */
-  readonly ratio: number
+  readonly verdict: Verdict
+  /** The machine's load average before and after; what is more than its CPUs can do was not ours alone. */
+  readonly load: { readonly before: number; readonly after: number; readonly cpus: number }
   readonly tree: Comparison
 }
 
@@ -54,7 +52,14 @@ export type Node = {
 }
 
 export type ProveAsk = { readonly reference: string; readonly rounds: number }
-export type ProveOptions = Abortable & { readonly onRound?: (round: Round, at: number) => void }
+/** What is under way in which round, and the rounds that are over. */
+export type Progress = {
+  readonly doing: 'windlass' | 'containerd' | 'comparing' | 'removing'
+  readonly at: number
+  readonly of: number
+  readonly rounds: readonly Round[]
+}
+export type ProveOptions = Abortable & { readonly onProgress?: (now: Progress) => void }
 
 const PREFIX = 'windlass-prove-'
 
@@ -62,17 +67,23 @@ const PREFIX = 'windlass-prove-'
 export async function prove(node: Node, { reference, rounds: wanted }: ProveAsk, options: ProveOptions): Promise<Proof> {
   const { ctr, socket, version } = node
   await clearAbandoned(ctr, options)
+  const before = loadNow()
   const rounds: Round[] = []
   for (let at = 1; ; at++) {
+    const tell = (doing: Progress['doing']) => options.onProgress?.({ doing, at, of: wanted, rounds: [...rounds] })
     await using ours = scratch(ctr, 'ours')
     await using theirs = scratch(ctr, 'theirs')
+    // Before those go, however this round ends.
+    using _removal = { [Symbol.dispose]: () => tell('removing') }
+    tell('windlass')
     const { plan, cost: windlass } = await pullOurs(node, ours.namespace, options)
     checkAbsent(plan, node)
+    tell('containerd')
     const { cost: containerd } = await timed(node, () => ctr.pull(theirs.namespace, plan.reference, options))
-    const round = { windlass, containerd }
-    rounds.push(round)
-    options.onRound?.(round, at)
+    rounds.push({ windlass, containerd })
     if (at < wanted) continue
+    const load = { before, after: loadNow(), cpus: availableParallelism() }
+    tell('comparing')
     const tree = await compareTrees(ctr, [ours.namespace, theirs.namespace], plan.reference, options)
     return {
       reference,
@@ -83,7 +94,8 @@ export async function prove(node: Node, { reference, rounds: wanted }: ProveAsk,
       containerd: { version, socket },
       countsContainerd: node.pid !== undefined,
       rounds,
-      ratio: median(rounds.map((each) => each.containerd.seconds / each.windlass.seconds)),
+      verdict: verdictOf(rounds),
+      load,
       tree,
     }
   }
@@ -142,7 +154,5 @@ async function compareTrees(
   return compare(await read(ours, 'ours'), await read(theirs, 'theirs'))
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2
-}
+/** Of the last minute. */
+const loadNow = (): number => loadavg()[0] ?? 0

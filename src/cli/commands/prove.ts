@@ -1,19 +1,22 @@
 /** `prove`: what Windlass is worth on this node, measured against its containerd. */
 import { type Command, InvalidArgumentError } from 'commander'
 import { fail } from '../../failure/failure.ts'
-import type { Proof, Round } from '../../prove/prove.ts'
-import { rounded } from '../documents.ts'
+import type { Progress, Proof, ProveAsk } from '../../prove/prove.ts'
+import { Interrupted, textOf } from '../failures.ts'
+import { isLive } from '../io.ts'
 import { numberOption, type Options, runtimeEndpointOption, runtimeFlags, runtimeOption } from '../options.ts'
 import { print } from '../output.ts'
-import { note, type Session } from '../session.ts'
-import { bytes, plural, printable } from '../text.ts'
+import { showLive } from '../progress/screen.ts'
+import { progressLines, proofDocument, proofForPeople } from '../prove-report.ts'
+import type { RuntimeFlags, Session } from '../session.ts'
+import { plural } from '../text.ts'
 
 export function addProve(program: Command, session: Session): void {
   program
     .command('prove')
     .description("pull an image with Windlass and with this node's containerd in turn; compare times, CPU and trees")
     .argument('<image>', 'image reference: name[:tag] or name@digest')
-    .option('--runs <count>', 'as many times each', runsOption, 1)
+    .option('--runs <count>', 'rounds, in each of which first Windlass pulls and then containerd', runsOption, 3)
     .addOption(runtimeOption())
     .addOption(runtimeEndpointOption())
     .addHelpText(
@@ -26,19 +29,21 @@ its own client, ctr, with all layers at once. CPU is that of both programs, of
 containerd itself, and of what they start, so other pulls meanwhile count too.
 Take an image that this node has not got, and that anyone may pull, of 100 MB or
 more: what Windlass starts for its first pull, which a daemon has running, counts,
-and is most of the time of a small one. Needs root and room for the image twice;
-asks no daemon. Exit code 1 if the trees differ.
+and is most of the time of a small one. Every round fetches it twice. Who was
+faster is told by the medians, if the rounds agree on it, with the least and the
+most of them; a load that others make, a small image and a single round are
+warned of. Needs root and room for the image twice; asks no daemon. Exit code 1
+if the trees differ.
 
 Examples:
   windlass prove debian:12
-  windlass prove --runs 3 registry.example/app:v2
-  windlass -o json prove debian:12 | jq .ratio`,
+  windlass prove --runs 5 registry.example/app:v2
+  windlass -o json prove debian:12 | jq '.faster, .ratio, .ratios'`,
     )
     .action(async (image: string, options: Options) => {
-      const { io } = session
-      const ask = { reference: image, rounds: numberOption(options, 'runs') ?? 1 }
-      const proof = await session.prove(runtimeFlags(options), ask, (round, at) => note(io, roundLine(round, at)))
-      await print(io, session.format(), proofDocument(proof), () => proofForPeople(proof))
+      const ask = { reference: image, rounds: numberOption(options, 'runs') ?? 3 }
+      const proof = await proved(session, runtimeFlags(options), ask)
+      await print(session.io, session.format(), proofDocument(proof), () => proofForPeople(proof))
       if (proof.tree.count > 0)
         fail({
           kind: 'internal',
@@ -53,33 +58,26 @@ function runsOption(text: string): number {
   throw new InvalidArgumentError('want a number from 1 to 99')
 }
 
-const costs = ({ seconds, cpuSeconds }: Round['windlass']): string => `${seconds.toFixed(2)} s (CPU ${cpuSeconds.toFixed(1)} s)`
-
-const roundLine = ({ windlass, containerd }: Round, at: number): string =>
-  `round ${at}    windlass ${costs(windlass)}  containerd ${costs(containerd)}  ${(containerd.seconds / windlass.seconds).toFixed(2)} times as long`
-
-function proofForPeople({ reference, platform, layers, bytes: size, containerd, countsContainerd, ratio, tree }: Proof): string {
-  const { entries, count, differences, directoryTimes } = tree
-  // Those that no layer lists have the time of their making in containerd, and the lower layer's in Windlass.
-  const times = directoryTimes === 0 ? '' : `; directories with another time alone: ${directoryTimes}`
-  return [
-    `image      ${printable(reference)} ${platform}, ${plural(layers, 'layer')}, ${bytes(size)}`,
-    `containerd ${printable(containerd.version)} at ${containerd.socket}${countsContainerd ? '' : '; its process is not seen from here, and its CPU not counted'}`,
-    `times      containerd takes ${ratio.toFixed(2)} times as long`,
-    `trees      ${count === 0 ? `${entries} entries, the same in both` : `${count} differences in ${entries} entries`}${times}`,
-    ...differences.map((line) => `           ${printable(line)}`),
-    'removed    all that was pulled, and the namespaces',
-    '',
-  ].join('\n')
+/** Throws Interrupted where it was stopped: by then all is put away, or it says why not. */
+async function proved(session: Session, runtime: RuntimeFlags, ask: ProveAsk): Promise<Proof> {
+  try {
+    return await shown(session, (onProgress) => session.prove(runtime, ask, onProgress))
+  } catch (error) {
+    if (!session.signal.aborted) throw error
+    // Nothing but putting it away can fail beside what the stop made fail.
+    if (!(error instanceof SuppressedError)) throw new Interrupted('everything it made is removed', { cause: error })
+    throw new Interrupted(`not all that it made is removed (${textOf(error.error)}); the next run removes it`, { cause: error })
+  }
 }
 
-const costDocument = ({ seconds, cpuSeconds }: Round['windlass']) => ({
-  seconds: rounded(seconds),
-  cpuSeconds: rounded(cpuSeconds),
-})
+type Prove = (onProgress: (now: Progress) => void) => Promise<Proof>
 
-const proofDocument = ({ rounds, ratio, ...proof }: Proof) => ({
-  ...proof,
-  rounds: rounds.map(({ windlass, containerd }) => ({ windlass: costDocument(windlass), containerd: costDocument(containerd) })),
-  ratio: rounded(ratio),
-})
+/** Step by step on a terminal; elsewhere the result is all there is to read. */
+async function shown({ io }: Session, prove: Prove): Promise<Proof> {
+  if (!isLive(io.stderr, io.env)) return await prove(() => {})
+  type Shown = { readonly now: Progress; readonly since: number } | undefined
+  const draw = (seen: Shown) => (seen === undefined ? [] : progressLines(seen.now, performance.now() - seen.since))
+  return await showLive<Shown, Proof>(io.stderr, undefined, draw, (onChange) =>
+    prove((now) => onChange({ now, since: performance.now() })),
+  )
+}

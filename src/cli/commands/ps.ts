@@ -49,7 +49,7 @@ async function watch(session: Session, backend: Backend): Promise<void> {
 
 async function watchLive({ io, signal }: Session, backend: Backend): Promise<void> {
   const draw = (pulls: readonly PullStatus[], { columns }: Size) => pullsTable(pulls, columns).trimEnd().split('\n')
-  await showLive<readonly PullStatus[]>(io.stdout, [], draw, (onChange) => backend.watchPulls(onChange, { signal }))
+  await showLive<readonly PullStatus[], void>(io.stdout, [], draw, (onChange) => backend.watchPulls(onChange, { signal }))
 }
 
 /** In a log, a table is worth its lines only when a pull came, went, or entered another phase. */

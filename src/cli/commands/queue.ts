@@ -62,7 +62,7 @@ async function watch(session: Session, backend: Backend, all: boolean): Promise<
 
 async function watchLive({ io, signal }: Session, backend: Backend, all: boolean): Promise<void> {
   const draw = (queue: NodeQueue, { columns }: Size) => queueForPeople(queue, all, columns).trimEnd().split('\n')
-  await showLive<NodeQueue>(io.stdout, { pulls: [] }, draw, (onChange) => backend.watchQueue(onChange, { signal }))
+  await showLive<NodeQueue, void>(io.stdout, { pulls: [] }, draw, (onChange) => backend.watchQueue(onChange, { signal }))
 }
 
 /** One line of the queue. `for`: `pod`, `list NAME`, or who else asked, each once for each. */

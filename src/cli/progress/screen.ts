@@ -71,18 +71,18 @@ export class Screen implements Disposable {
 /** How often what nobody tells of, the time, is looked at. */
 const CLOCK_MS = 1_000
 
-/** Shows what `watch` tells of, from `first` on, until that ends. */
-export async function showLive<T>(
+/** Shows what `watch` tells of, from `first` on, until that ends with what it has come to. */
+export async function showLive<T, R>(
   output: Output,
   first: T,
   draw: (now: T, size: Size) => readonly string[],
-  watch: (onChange: (now: T) => void) => Promise<void>,
-): Promise<void> {
+  watch: (onChange: (now: T) => void) => Promise<R>,
+): Promise<R> {
   let now = first
   using screen = new Screen(output, (size) => draw(now, size))
   const clock = setInterval(() => screen.update(), CLOCK_MS)
   try {
-    await watch((next) => {
+    return await watch((next) => {
       now = next
       screen.update()
     })
