@@ -7,8 +7,9 @@ const { layers } = optionsOf({
   about: `An image of small layers from a registry in this process, over links that are later and later: what is asked, and how many round
     trips go by one after the other.`,
   takes: 'ten seconds',
-  needs: 'root',
+  root: true,
   options: { layers: whole('N', 40, 'layers of the image') },
+  examples: [['--layers 10', 'fewer of them']],
 })
 const near = await pullLate({ layers, roundTripMs: 0 })
 for (const roundTripMs of [50, 200]) {

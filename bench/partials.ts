@@ -17,8 +17,10 @@ const { megabytes } = optionsOf({
   about: `What keepPartials costs, and what it saves: one large layer from a registry in this process, without and with it in turn, and a
     pull that goes on from a file of three quarters of it; medians of ${ROUNDS}.`,
   takes: 'a minute',
-  needs: 'root; three times the layer in the temporary directory, twice in memory',
+  root: true,
+  needs: 'three times the layer in the temporary directory, twice in memory',
   options: { megabytes: whole('MB', 400, 'size of the layer, below 1000') },
+  examples: [['--megabytes 50', 'a look, in seconds']],
 })
 const size = megabytes * 1_000_000
 

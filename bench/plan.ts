@@ -44,7 +44,8 @@ export const benchmark = (packages: readonly string[]): Program<typeof options> 
     medians and ratios pair by pair, and the floor that no puller is below.`,
   takes: `an hour on two quiet cores, --quick six minutes, one image in one compression on one file system about three; the first time some
     minutes more for each image, which is made first`,
-  needs: `root; the Debian packages ${packages.join(', ')}, which it installs by apt-get; the network, the first time; 5 GB in the
+  root: true,
+  needs: `the Debian packages ${packages.join(', ')}, which it installs by apt-get; the network, the first time; 5 GB in the
     temporary directory for all images and their registry, which stay there for the next time (1 GB for debian in gzip), and 4 GB of memory`,
   options,
   examples: [

@@ -6,7 +6,6 @@ optionsOf({
   command: 'npm run check',
   about: 'Style and lint (biome), types (tsc), and no test.',
   takes: 'seconds',
-  needs: 'nothing',
   options: {},
 })
 

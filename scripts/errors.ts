@@ -8,7 +8,6 @@ optionsOf({
   command: 'npm run errors',
   about: 'Writes docs/errors.md from the table of failures and their examples in scripts/errors.',
   takes: 'seconds',
-  needs: 'nothing',
   options: {},
 })
 

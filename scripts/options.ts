@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { nearest } from '../src/config/nearest.ts'
+import { isRoot } from './machine.ts'
 
 export type Option<T> = {
   readonly help: string
@@ -23,7 +24,10 @@ export type Program<O extends Options> = {
   /** Sentences, broken into lines here. */
   readonly about: string
   readonly takes: string
-  readonly needs: string
+  /** It is nothing for others. */
+  readonly root?: true
+  /** What it needs beside that. */
+  readonly needs?: string
   readonly options: O
   /** What it takes beside options, and what that is. */
   readonly operands?: { readonly value: string; readonly help: string }
@@ -134,7 +138,7 @@ function meantIn(message: string, names: readonly string[]): string {
   return meant === undefined ? '' : `; is --${meant} meant?`
 }
 
-/** What this process was given. It ends here where it is asked for help, or does not understand. */
+/** What this process was given. It ends here where it is asked for help, does not understand, or is not root where it must be. */
 export function argumentsOf<O extends Options>(program: Program<O>): Read<O> {
   const args = process.argv.slice(2)
   if (args.some((arg) => arg === '--help' || arg === '-h')) {
@@ -142,7 +146,10 @@ export function argumentsOf<O extends Options>(program: Program<O>): Read<O> {
     process.exit(0)
   }
   try {
-    return readArguments(program, args)
+    const read = readArguments(program, args)
+    if (program.root !== true || isRoot()) return read
+    console.error(`${program.command}: it needs root`)
+    process.exit(1)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     console.error(`${program.command}: ${error.message}; ${typed(program.command, '--help')} says what there is`)
@@ -157,7 +164,7 @@ const typed = (command: string, args: string): string => `${command}${command.st
 
 const WIDTH = 100
 
-export function helpOf({ command, about, takes, needs, options, operands, examples = [] }: Program<Options>): string {
+export function helpOf({ command, about, takes, root, needs, options, operands, examples = [] }: Program<Options>): string {
   const all: Row[] = [
     ...Object.entries(options).map(([name, { value, help, byDefault }]): Row => {
       const without = byDefault === undefined ? '' : ` (${byDefault})`
@@ -171,7 +178,7 @@ export function helpOf({ command, about, takes, needs, options, operands, exampl
     wrapped(about, 0),
     aligned([
       ['takes', takes],
-      ['needs', needs],
+      ['needs', [root === true ? 'root' : '', needs ?? ''].filter(Boolean).join('; ') || 'nothing'],
     ]),
     aligned(all),
     ...(examples.length === 0 ? [] : [aligned(examples.map(([args, what]) => [typed(command, args), what]))]),

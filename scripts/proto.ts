@@ -14,7 +14,6 @@ const { operands } = argumentsOf({
   command: 'npm run proto',
   about: 'Types of what is in proto/, written into a directory that is made anew.',
   takes: 'seconds',
-  needs: 'nothing',
   options: {},
   operands: { value: '[DIRECTORY]', help: 'where to (src/rpc/generated)' },
 })

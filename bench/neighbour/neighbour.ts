@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { isRoot } from '../../scripts/machine.ts'
 import { flag, optionsOf, someOf, whole } from '../../scripts/options.ts'
 import type { Abortable } from '../../src/task/task.ts'
 import { start } from '../../test/integration/process.ts'
@@ -43,7 +42,8 @@ function choose(): Choice {
       file on a loop device held to so many MiB a second, and two neighbours on it: one that has so many MiB in memory that are not on disk,
       one that appends 2 KiB and waits for fdatasync, 100 times a second.`,
     takes: 'ten minutes',
-    needs: `root; up to 4 GB of memory, and 3 GB in the temporary directory. Everything is gone afterwards, but a SIGKILL leaves the loop
+    root: true,
+    needs: `up to 4 GB of memory, and 3 GB in the temporary directory. Everything is gone afterwards, but a SIGKILL leaves the loop
       device's limit set until the next run`,
     options: {
       runs: whole('N', 3, 'times each way is run, in turn'),
@@ -106,7 +106,6 @@ async function inTurn(image: ImageName, choice: Choice, options: Abortable): Pro
 
 async function main(): Promise<number> {
   const choice = choose()
-  if (!isRoot()) throw new Error('it mounts a file system of its own: it needs root')
   if (!inSandbox()) return await enterSandbox()
   return await untilStopped((options) => compare(choice, options))
 }
@@ -114,6 +113,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main()
 } catch (error) {
-  console.error(error)
+  console.error(error instanceof Error ? `windlass neighbour: ${error.message}` : error)
   process.exitCode = 1
 }

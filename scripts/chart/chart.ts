@@ -58,7 +58,6 @@ if (import.meta.main) {
     about: `Writes what deploy/ has of the chart's making: values.schema.json from the program's own schema, the kustomize base, which is the
       chart with its defaults, and the component by which the cluster is told of lists.`,
     takes: 'seconds',
-    needs: 'nothing',
     options: {},
   })
   for (const [path, text] of made()) writeFileSync(join(top, path), text)

@@ -19,7 +19,6 @@ if (import.meta.main) {
     command: 'npm run compile',
     about: 'The program as JavaScript, in lib/, which is made anew. npm pack does it by itself.',
     takes: 'seconds',
-    needs: 'nothing',
     options: {},
   })
   compile(join(top, 'lib'))

@@ -16,7 +16,8 @@ const { share, seed, only } = optionsOf({
   command: 'npm run crash',
   about: 'Kills, power cuts, failing calls, full disks and races, and one table of what came of them.',
   takes: 'hours on two cores; with --share 0.01 minutes',
-  needs: 'root; mkfs.ext4, loop devices, strace, mkfs.btrfs; containerd and runc, or what is beside them is skipped',
+  root: true,
+  needs: 'mkfs.ext4, loop devices, strace, mkfs.btrfs; containerd and runc, or what is beside them is skipped',
   options: {
     share: amount('PART', 1, 'of the runs of each case'),
     seed: whole('N', 1, 'the same seed strikes at the same points, as far as clocks allow'),

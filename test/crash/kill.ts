@@ -8,7 +8,8 @@ const { beside, count, seed } = optionsOf({
   about:
     'A daemon killed at random points, started again, and compared with what it had answered. Fails where anything is lost or half there.',
   takes: 'half an hour or more',
-  needs: 'root; with --beside containerd and runc',
+  root: true,
+  needs: 'with --beside containerd and runc',
   options: {
     beside: flag('beside a containerd, which is killed too'),
     count: whole('N', 500, 'kills'),

@@ -8,7 +8,8 @@ const { beside, count, seed } = optionsOf({
   about: `Power cuts at random points, on an ext4 of its own, and a few without syncfs, which must lose files: else the others prove nothing.
     Fails where an image that was answered for is not whole.`,
   takes: 'half an hour or more',
-  needs: 'root; mkfs.ext4, loop devices, strace; with --beside containerd and runc',
+  root: true,
+  needs: 'mkfs.ext4, loop devices, strace; with --beside containerd and runc',
   options: {
     beside: flag('of a containerd too, into which the images land'),
     count: whole('N', 200, 'power cuts'),

@@ -14,7 +14,7 @@ const {
   about:
     'Mutated layers and hostile images through the unpacker, one in twenty through a whole daemon: nothing may get out of its layer.',
   takes: 'half an hour',
-  needs: 'root',
+  root: true,
   options: {
     count: whole('N', 10_000, 'cases'),
     seed: whole('N', 1, 'the same seed makes the same cases'),

@@ -9,7 +9,8 @@ const { pulls, mib, idle } = optionsOf({
   about: `What a daemon and its processes hold while it pulls many images at once, and idle before and after: all of it, with shared pages
     shared out, and what is anonymous.`,
   takes: 'two minutes for each size',
-  needs: 'root; docker-registry; 3 × pulls × MiB in the temporary directory and in memory',
+  root: true,
+  needs: 'docker-registry; 3 × pulls × MiB in the temporary directory and in memory',
   options: {
     pulls: whole('N', 16, 'images that are pulled at once, which share nothing'),
     mib: wholes('MIB', [64], 'size of each of them'),

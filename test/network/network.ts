@@ -8,13 +8,14 @@ const { pulls, parallel, megabytes, seed } = optionsOf({
   about: `Pulls over a link that is late and cuts connections, from a registry that is often unavailable. Fails unless all of them succeed,
     and at most 5 % of the bytes come more than once.`,
   takes: 'two or three minutes',
-  needs: 'root',
+  root: true,
   options: {
     pulls: whole('N', 100, 'pulls in all'),
     parallel: whole('N', 4, 'of them at once'),
     megabytes: whole('MB', 8, 'size of each image'),
     seed: whole('N', 1, 'the same seed makes the same trouble'),
   },
+  examples: [['--pulls 8', 'a look, in seconds']],
 })
 const outcome = await pullThrough(bad, { pulls, parallel, bytes: megabytes * 1_000_000, seed })
 const share = twice(outcome)

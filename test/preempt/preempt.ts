@@ -7,7 +7,8 @@ const trial = optionsOf({
   about: `A pod's small image, and then a larger one, over a link that a pull ahead of any pod has filled. Fails unless the small one is here
     within a second, the larger one gets 90 % of the link, and no byte comes twice.`,
   takes: 'half a minute',
-  needs: 'root; tc (Debian’s iproute2); with --into containerd, containerd; twice the images in memory',
+  root: true,
+  needs: 'tc (Debian’s iproute2); with --into containerd, containerd; twice the images in memory',
   options: {
     rate: amount('MB/S', 20, 'what the link carries'),
     warm: amount('MB', 300, 'size of the image that is pulled ahead'),
@@ -15,6 +16,7 @@ const trial = optionsOf({
     large: amount('MB', 80, 'size of the larger one'),
     into: oneOf(['none', 'containerd'], 'none', 'where they land: a store of our own, or a containerd'),
   },
+  examples: [['--warm 100 --into containerd', 'less, into a containerd']],
 })
 const { rate, warm, into } = trial
 const outcome = await preempt(trial)

@@ -18,8 +18,10 @@ const { starts, pulls } = optionsOf({
   about: `How long a daemon takes from its start on an empty root until it answers, and how much longer than the registry a pull of what is
     here already. Fails beyond ${GATES.ready} ms and ${GATES.here} ms, medians.`,
   takes: 'half a minute',
-  needs: 'root; docker-registry',
+  root: true,
+  needs: 'docker-registry',
   options: { starts: whole('N', 10, 'starts'), pulls: whole('N', 100, 'pulls of what is here') },
+  examples: [['--starts 3 --pulls 20', 'a look, in seconds']],
 })
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort(new Error('stopped by SIGINT')))

@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import {
   amount,
+  argumentsOf,
   flag,
   helpOf,
   oneOf,
@@ -35,7 +36,8 @@ const program: Program<typeof options> = {
   about: `What it
     measures.`,
   takes: 'a minute',
-  needs: 'root',
+  root: true,
+  needs: 'nginx',
   options,
   examples: [['--count 1', 'a look']],
 }
@@ -85,7 +87,7 @@ describe('the arguments of a program', () => {
 What it measures.
 
   takes  a minute
-  needs  root
+  needs  root; nginx
 
   --count N              runs (3)
   --runs N               rounds
@@ -102,12 +104,33 @@ What it measures.
   })
 })
 
+it('a program that must be root says so in one line, and not before what was typed is understood', () => {
+  vi.spyOn(process, 'getuid').mockReturnValue(1000)
+  vi.spyOn(process, 'exit').mockImplementation((code) => {
+    throw new Error(`exit ${code}`)
+  })
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const as = (...args: string[]) => {
+    vi.spyOn(process, 'argv', 'get').mockReturnValue(['node', 'thing.ts', ...args])
+    return () => argumentsOf(program)
+  }
+  try {
+    expect(as('--quick')).toThrow('exit 1')
+    expect(said.mock.lastCall).toEqual(['npm run thing: it needs root'])
+    expect(as('--count', 'x')).toThrow('exit 2')
+    vi.mocked(process.getuid ?? vi.fn()).mockReturnValue(0)
+    expect(as('--quick')().values.quick).toBe(true)
+  } finally {
+    vi.restoreAllMocks()
+  }
+})
+
 const { scripts } = z
   .object({ scripts: z.record(z.string(), z.string()) })
   .parse(JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')))
 /** npm test is vitest's; npm pack itself runs prepack. */
 const run = Object.entries(scripts).flatMap(([name, line]) => {
-  const file = /^\.\/scripts\/run (\S+)$/.exec(line)?.[1]
+  const file = /^(?:\.\/scripts\/run|node_modules\/\.bin\/node) (\S+)$/.exec(line)?.[1]
   return file === undefined || name === 'test' || name === 'prepack' ? [] : [{ name, file }]
 })
 /** As scripts/run does it. */

@@ -13,7 +13,8 @@ const { memory: memoryMib, cpus } = optionsOf({
   about: `The image of the benchmark (520 MB, 1.39 GB unpacked) pulled within so much memory and CPU, onto a fresh ext4. Fails where anything
     was killed for want of memory.`,
   takes: 'a minute; the first time some more, in which the image is made, as for npm run bench',
-  needs: 'root; docker-registry and, to make the image, mmdebstrap; 4 GB in the temporary directory',
+  root: true,
+  needs: 'docker-registry and, to make the image, mmdebstrap; 4 GB in the temporary directory',
   options: { memory: amount('MIB', 384, 'what daemon and children may have'), cpus: amount('N', 0.5, 'CPUs they may use') },
   examples: [['--memory 256 --cpus 0.25', 'a smaller node still']],
 })

@@ -8,7 +8,8 @@ const { cycles, pulls, images, rounds, mib } = optionsOf({
   about: `How soon a daemon answers while it pulls, beside many images, and whether it holds more after thousands of pulls and removals than
     before. Fails beyond its gates.`,
   takes: 'ten minutes',
-  needs: 'root; mkfs.ext4 and loop devices; at most 7 GiB in the temporary directory',
+  root: true,
+  needs: 'mkfs.ext4 and loop devices; at most 7 GiB in the temporary directory',
   options: {
     cycles: whole('N', 5000, 'pulls and removals, one after the other'),
     pulls: whole('N', 10, 'pulls at once while it is asked'),

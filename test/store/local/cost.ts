@@ -16,8 +16,9 @@ const { images: count } = optionsOf({
   about: `What a change of the store costs beside so many images, because layers.json and images.json are written whole each time; and beside
     none, for what it would cost without.`,
   takes: 'a minute',
-  needs: 'root; the store is made in the temporary directory',
+  needs: 'the store is made in the temporary directory',
   options: { images: whole('N', 1000, 'images that are there') },
+  examples: [['--images 100', 'a look, in seconds']],
 })
 const { signal } = new AbortController()
 const open = (root: string): Promise<Store> => openLocalStore({ root, primaryGraphRoots: [] }, { signal })

@@ -1,12 +1,23 @@
 /**
- * Completes package-lock.json after `npm install` has written it. npm leaves out an optional package that the registry in use does not
+ * `npm run lock`: package-lock.json after a change of dependencies. npm leaves out an optional package that the registry in use does not
  * offer (another platform's build of biome or rollup, where a mirror holds Linux alone), and `npm ci` then refuses the lockfile. The
  * missing entries are added from what their parents say: version, and platform by name. They are never fetched on the platforms
  * Windlass supports.
  */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { optionsOf } from './options.ts'
+
+optionsOf({
+  command: 'npm run lock',
+  about: `Writes package-lock.json after a change of dependencies: npm's own, completed by the builds for other platforms that a partial registry
+    leaves out.`,
+  takes: 'seconds',
+  needs: 'npm and its registry',
+  options: {},
+})
 
 const Entry = z.looseObject({ dev: z.boolean().optional(), optionalDependencies: z.record(z.string(), z.string()).optional() })
 const Lock = z.looseObject({ packages: z.record(z.string(), Entry) })
@@ -23,7 +34,10 @@ function platformOf(name: string): { os: string[]; cpu: string[]; libc?: string[
   return { os: [os], cpu: [cpu], ...libc }
 }
 
-const file = join(import.meta.dirname, '..', 'package-lock.json')
+const top = join(import.meta.dirname, '..')
+const installed = spawnSync('npm', ['install', '--package-lock-only', '--ignore-scripts'], { cwd: top, stdio: 'inherit' })
+if (installed.status !== 0) process.exit(installed.status ?? 1)
+const file = join(top, 'package-lock.json')
 const lock = Lock.parse(JSON.parse(readFileSync(file, 'utf8')))
 const added: string[] = []
 for (const parent of Object.values(lock.packages)) {
