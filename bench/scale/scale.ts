@@ -17,7 +17,7 @@ const values = optionsOf({
     its slope, and whether the time grows faster than what there is.`,
   takes: 'an hour on two quiet cores, with --quick some minutes',
   root: true,
-  needs: 'without --quick 12 GB of memory and 5 GB in the temporary directory',
+  needs: 'without --quick 12 GB of memory (up to 16 GB are touched first) and 5 GB in the temporary directory',
   options: {
     quick: flag('stops at 100,000 files, 500 MB, 1,000 images, and runs each once'),
     curve: someOf(
