@@ -10,8 +10,7 @@ const FILES = ['tar-split.gz', IMPLIED]
  * Nothing is done to it with the daemon's rights before: one that was taken over could put a symlink in the way of every step, at any moment.
  *
  * `to` is made here, and only what a layer has is moved in: whoever holds the staged directory itself, or stands in it, holds nothing then
- * that any name leads to. (Neither Landlock nor a mount keeps those from writing who had it open before: kernel's landlock.rst, "Inode
- * access rights".) Of the tree below `diff` that is not so: what is done in there goes from descriptor to descriptor, and follows no link.
+ * that any name leads to. (On Linux 6.18 neither Landlock nor the mount keeps those from writing who had it open before.) Of the tree below `diff` that is not so: what is done in there goes from descriptor to descriptor, and follows no link.
  *
  * Says whether the tar left directories out. Throws internal, and system where a name is missing.
  */
