@@ -45,8 +45,12 @@ export function shrink(): void {
   mallocTrim(0)
 }
 
+/** Node's --use-largepages copies the program to memory that no file stands behind: what is dropped of that is gone. */
+const isCopied = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((option) => option.includes('--use-largepages'))
+
 /** Where nothing was ever written, not by the loader either: dropped, these pages are read from the program again. */
 function readOnlyParts(): readonly Part[] {
+  if (isCopied) return []
   const at = BigInt(getauxval(AT_PHDR))
   const headers = Array.from({ length: Number(getauxval(AT_PHNUM)) }, (_, i) => {
     const view = new DataView(koffi.view(at + BigInt(i * PHDR.size), PHDR.size))

@@ -25,6 +25,19 @@ it('shrinking leaves the program working, with less of it mapped', () => {
   expect(after[1]).toBe(before[1])
 })
 
+it.each([
+  ['on its command line', ['--use-largepages=silent'], {}],
+  ['in its environment', [], { NODE_OPTIONS: '--use-largepages=silent' }],
+])('a program that large pages hold is left alone: %s', (_where, options, env) => {
+  const file = join(import.meta.dirname, '../../src/sys/footprint.ts')
+  const shrinking = `import(${JSON.stringify(file)}).then(({ shrink }) => { shrink(); console.log(require('node:zlib').gzipSync('x').length > 0) })`
+  const said = execFileSync(process.execPath, [...options, '-e', shrinking], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  })
+  expect(said).toBe('true\n')
+})
+
 /** A large block is freed, which by malloc(3)'s own choice keeps the next ones of its size in the heap. By how much that grows with another. */
 const blocks = `
   const { returnLargeBlocks } = await import(process.argv[1])

@@ -4,7 +4,7 @@
  * the nearest lower layer that has something at its path decides.
  */
 
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../failure/failure.ts'
 import { AT, cstr } from '../../sys/libc.ts'
@@ -35,9 +35,18 @@ export function attributeImplied(dir: string, lowers: readonly string[]): void {
   }
 }
 
-/** The store has looked at what it took over: a file, if it is there. */
+/** The store has looked at what it took over: a file, if it is there. Whoever wrote it may still do so: it is as long as it is now. */
 function readList(path: string): Buffer {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (size > MAX_LIST) fail({ kind: 'internal', what: `a list of ${size} bytes of implied directories` })
-  return size === 0 ? Buffer.alloc(0) : readFileSync(path)
+  const list = Buffer.alloc(size)
+  if (size === 0) return list
+  const fd = openSync(path, 'r')
+  try {
+    let length = 0
+    for (let read = -1; read !== 0 && length < size; length += read) read = readSync(fd, list, length, size - length, null)
+    return list.subarray(0, length)
+  } finally {
+    closeSync(fd)
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Staging → its place in the graph. The directory is moved first, as a whole, and completed where no extractor can reach it; a layer that
+ * Staging → its place in the graph. The tree is moved first, and completed where no extractor can reach it; a layer that
  * no record names is removed at the next start, so a commit that was cut short needs no undoing. Nothing is synced here: `publish` does
  * that once for the image.
  */
