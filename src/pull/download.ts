@@ -22,8 +22,7 @@ export async function download(arrival: Arrival, origin: Origin): Promise<Obtain
     if (signal.aborted || !isWrong(failureOf(error))) throw error
     // What is wrong must not be gone on with.
     await partials?.forget(planned.blob.digest)
-    const isPatched = trail.attempts > 1 || past.isReplayed
-    if (!isPatched && !trail.hasOthers) throw error
+    if (!trail.isPatched && !past.isReplayed && !trail.hasOthers) throw error
     log.warn({ layer: planned.blob.digest, from: [...trail.hosts], err: error }, 'what came was wrong; it is fetched anew')
     progress.bytes = 0
     return await pass(arrival, origin, past)

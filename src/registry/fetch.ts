@@ -3,17 +3,17 @@ import type { Failure } from '../failure/failure.ts'
 import { fail } from '../failure/failure.ts'
 import type { Descriptor } from '../oci/oci.ts'
 import { type ByteSink, both } from '../task/task.ts'
-import type { Result } from './errors.ts'
+import type { Result, Trouble } from './errors.ts'
 import type { Consumer, Head } from './exchange.ts'
 import { Gauge } from './gauge.ts'
 import type { Host } from './hosts.ts'
 import type { Attempt } from './patience.ts'
 import { Pieces } from './pieces.ts'
 import { Beginning, type Placement, placementOf, type Span, Validators } from './range.ts'
+import { RangeTrust } from './ranges.ts'
 import type { From, Trail, Transfer } from './registry.ts'
 import type { Question } from './request.ts'
-import { WORTH_A_TRY } from './retry.ts'
-import type { Ending } from './segment.ts'
+import { pauseAfter, WORTH_A_TRY } from './retry.ts'
 import { type Means, Shares } from './shares.ts'
 import type { Progress } from './walk.ts'
 
@@ -38,6 +38,9 @@ type Seen = {
   since?: number
 }
 
+/** What one request came to; `more`: there is more to ask for. */
+type Came = Result<Transfer> | 'more'
+
 type Deliver = (chunk: Buffer) => Promise<void> | undefined
 
 export class BlobTransfer {
@@ -48,8 +51,9 @@ export class BlobTransfer {
   #offset: number
   #fetched = 0
   #firstByteMs: number | undefined
-  /** Hosts whose ranges are wrong: they are asked for the whole blob, and what is here already is passed over. */
-  readonly #rangeless = new Set<string>()
+  readonly #ranges = new RangeTrust()
+  /** What was put together of several answers was wrong: it is asked for in one. */
+  readonly #isAnew: boolean
   readonly #validators = new Validators()
   readonly #beginning = new Beginning()
   readonly #pieces = new Pieces()
@@ -59,6 +63,7 @@ export class BlobTransfer {
   constructor(means: Means, wish: Wish) {
     this.#means = means
     this.#wish = wish
+    this.#isAnew = wish.trail.isPatched
     this.#offset = wish.from?.offset ?? 0
     this.progress.mark = this.#offset
     if (wish.from !== undefined) this.#beginning.add(wish.from.beginning)
@@ -78,26 +83,20 @@ export class BlobTransfer {
   async #bring(host: Host, question: Question, attempt: Attempt): Promise<Result<Transfer>> {
     for (;;) {
       const streamed = await this.#stream(host, question, attempt)
-      if (streamed === 'piece') continue
-      if (!('rate' in streamed)) return streamed
-      const { trouble, rangeless } = await this.#share(host, question, attempt, streamed.rate)
-      if (rangeless === true) this.#rangeless.add(host.name)
-      if (trouble !== undefined) return { trouble }
-      if (this.#offset === this.#wish.blob.size) return { value: this.#report(host) }
+      const came =
+        typeof streamed === 'object' && 'rate' in streamed ? await this.#share(host, question, attempt, streamed.rate) : streamed
+      if (came !== 'more') return came
     }
   }
 
-  /** One answer, to its end, or until several connections are worth trying: then with the rate of this one. `piece`: there is more to ask for. */
-  async #stream(
-    host: Host,
-    question: Question,
-    attempt: Attempt,
-  ): Promise<Result<Transfer> | { readonly rate: number } | 'piece'> {
+  /** One answer, to its end, or until several connections are worth trying: then with the rate of this one. */
+  async #stream(host: Host, question: Question, attempt: Attempt): Promise<Came | { readonly rate: number }> {
     const { size } = this.#wish.blob
     const from = this.#offset
-    const isPiecewise = this.#wish.isPatient?.() === true && !this.#rangeless.has(host.name)
+    const hasRanges = this.#ranges.areUsable(host)
+    const isPiecewise = this.#wish.isPatient?.() === true && hasRanges && !this.#isAnew
     const end = isPiecewise ? this.#pieces.end(from, size) : size
-    const isWhole = (from === 0 && end === size) || this.#rangeless.has(host.name)
+    const isWhole = (from === 0 && end === size) || !hasRanges
     const asked: Span | undefined = isWhole ? undefined : { from, end }
     const seen: Seen = { gauge: isPiecewise ? undefined : this.#gaugeFor(host), asked }
     const headers: Record<string, string> = asked === undefined ? {} : { range: rangeOf(asked, size) }
@@ -105,13 +104,14 @@ export class BlobTransfer {
     const answer = await this.#means.requests.send(host, { ...question, headers }, receive, attempt)
     if (seen.rate !== undefined && 'value' in answer) return { rate: seen.rate }
     if (end < size && this.#offset === end && seen.unfit === undefined) {
+      this.#ranges.served(host)
       this.#pieces.came(end - from, performance.now() - (seen.since ?? 0))
-      return 'piece'
+      return 'more'
     }
     // A cut after the last byte cuts nothing off.
     const isDone = this.#offset === size && (size > 0 || 'value' in answer) && seen.unfit === undefined
     if (isDone) return { value: this.#report(host) }
-    if ('trouble' in answer) return this.#afterRefusal(answer, host, seen)
+    if ('trouble' in answer) return this.#afterTrouble(answer, host, asked, this.#offset - from)
     return seen.unfit === undefined ? this.#endedShort(host) : this.#afterUnfit(seen.unfit, host, seen)
   }
 
@@ -152,15 +152,23 @@ export class BlobTransfer {
   }
 
   #gaugeFor(host: Host): Gauge | undefined {
-    const isWorthwhile = this.#means.health.isRangeWorthwhile(host) && !this.#rangeless.has(host.name)
-    return isWorthwhile ? new Gauge() : undefined
+    const isWorthwhile = this.#means.health.isRangeWorthwhile(host) && this.#ranges.areUsable(host)
+    return isWorthwhile && !this.#isAnew ? new Gauge() : undefined
   }
 
-  /** The rest over several connections, as far as that is worth it. */
-  async #share(host: Host, question: Question, attempt: Attempt, rate: number): Promise<Ending> {
+  /** The rest over several connections, as far as that is worth it. Where it brings nothing, the one that did well goes on. */
+  async #share(host: Host, question: Question, attempt: Attempt, rate: number): Promise<Came> {
     const deliver = this.#deliver(host, attempt)
     const span = { from: this.#offset, end: this.#wish.blob.size }
-    return new Shares(this.#means, { host, question, attempt, validators: this.#validators, span, rate, deliver }).run()
+    const work = { host, question, attempt, validators: this.#validators, span, rate, deliver }
+    const { trouble, rangeless, isFruitless } = await new Shares(this.#means, work).run()
+    if (this.#offset === span.end) return { value: this.#report(host) }
+    if (trouble === undefined) return 'more'
+    if (rangeless === true) this.#ranges.areWrong(host)
+    if (isFruitless === true) this.#ranges.allFailed(host, trouble)
+    if (rangeless === true || isFruitless === true) this.#means.health.rangesWereUseless(host)
+    // A pause is the walk's to sit out.
+    return this.#ranges.areUsable(host) || pauseAfter(trouble, 1) !== undefined ? { trouble } : 'more'
   }
 
   /** The hot path: the next bytes of the blob. */
@@ -169,6 +177,7 @@ export class BlobTransfer {
     const { size, digest } = blob
     const { throttle } = this.#means
     trail.hosts.add(host.name)
+    if (this.#offset > 0) trail.isPatched = true
     return (chunk) => {
       const end = this.#offset + chunk.length
       if (end > size) fail({ kind: 'size-mismatch', digest, want: size, got: end, from: host.name })
@@ -194,17 +203,22 @@ export class BlobTransfer {
     }
   }
 
-  /** A resume that is refused for its range: the whole blob is asked for instead, once. */
-  #afterRefusal(answer: Exclude<Result<Head>, { value: Head }>, host: Host, { asked }: Seen): Result<Transfer> {
-    if (asked !== undefined && answer.trouble.kind === 'server-error' && answer.trouble.status === 416)
-      this.#rangeless.add(host.name)
+  /** A resume that is refused for its range, or brings nothing time and again: the next try asks for the whole blob instead. */
+  #afterTrouble(answer: { readonly trouble: Trouble }, host: Host, asked: Span | undefined, brought: number): Result<Transfer> {
+    const { trouble } = answer
+    const isProgress = brought >= WORTH_A_TRY
+    if (asked === undefined) {
+      if (!isProgress) this.#ranges.wholeFailed(host)
+    } else if (isProgress) this.#ranges.served(host)
+    else if (trouble.kind === 'server-error' && trouble.status === 416) this.#ranges.areWrong(host)
+    else this.#ranges.failed(host, trouble)
     return answer
   }
 
   #afterUnfit(unfit: Unfit, host: Host, { asked }: Seen): Result<Transfer> {
     if (unfit.size !== undefined) return this.#wrongSize(host, unfit.size)
     if (asked !== undefined) {
-      this.#rangeless.add(host.name)
+      this.#ranges.areWrong(host)
       return { trouble: { kind: 'server-error', result: unfit.unfit, retryAfterMs: 0 } }
     }
     return failed({ kind: 'malformed', what: 'answer', from: host.name, reason: unfit.unfit }, unfit.unfit)
@@ -214,7 +228,7 @@ export class BlobTransfer {
   #endedShort(host: Host): Result<Transfer> {
     if (this.#endedAt === this.#offset) return this.#wrongSize(host, this.#offset)
     this.#endedAt = this.#offset
-    this.#rangeless.add(host.name)
+    this.#ranges.areWrong(host)
     const result = `it ended after ${this.#offset} of ${this.#wish.blob.size} bytes`
     return { trouble: { kind: 'server-error', result, retryAfterMs: undefined } }
   }

@@ -10,7 +10,7 @@
  *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
  *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them
  *                  (health.ts, pauses.ts)
- *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts), over several connections where that is
+ *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts, ranges.ts), over several connections where that is
  *                  faster (gauge.ts, shares.ts, segment.ts), piece by piece where it may have to stand still (pieces.ts), within this node's limits (throttle.ts)
  *     request.ts   https or http (schemes.ts), as whom (logins.ts), and how that is shown (authenticator.ts, challenge.ts, token.ts)
  *     follow.ts    redirects, as far as they are allowed (guard.ts)
@@ -68,11 +68,13 @@ export type Trail = {
   readonly hosts: Set<string>
   /** Requests made. */
   attempts: number
+  /** It was put together of several answers, each right as far as it went perhaps. */
+  isPatched: boolean
   /** Whether there is anybody else to ask. */
   hasOthers: boolean
 }
 
-export const newTrail = (): Trail => ({ hosts: new Set(), attempts: 0, hasOthers: false })
+export const newTrail = (): Trail => ({ hosts: new Set(), attempts: 0, isPatched: false, hasOthers: false })
 
 /** Where a transfer begins; at the beginning by default. `beginning` is what the blob begins with, as far as it is at hand. */
 export type From = { readonly offset: number; readonly beginning: Uint8Array }

@@ -21,8 +21,8 @@ export type Source = {
   readonly size: number
 }
 
-/** Why there is no more: one host would deliver no more of it, or its ranges are wrong. */
-export type Ending = { readonly trouble?: Trouble; readonly rangeless?: true }
+/** Why there is no more: one host would deliver no more of it, or its ranges are wrong. `isFruitless`: not one segment came whole. */
+export type Ending = { readonly trouble?: Trouble; readonly rangeless?: true; readonly isFruitless?: true }
 
 /** Handed on in pieces, so that a sink that is full is noticed. */
 const PIECE = 256 * 1024

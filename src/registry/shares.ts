@@ -9,7 +9,7 @@ import type { Permit } from '../task/limiter.ts'
 import { TRIAL_MS } from './gauge.ts'
 import type { HostHealth } from './health.ts'
 import type { Host } from './hosts.ts'
-import type { Attempt } from './patience.ts'
+import { type Attempt, PATIENCE_MS } from './patience.ts'
 import type { Span, Validators } from './range.ts'
 import type { Question, Requests } from './request.ts'
 import { wait } from './retry.ts'
@@ -50,6 +50,8 @@ export class Shares {
   /** No further segment is begun. */
   #isClosing = false
   #ending: Ending = {}
+  /** A segment came whole: this host has ranges that are of use. */
+  #isFruitful = false
   #error: unknown
   #changed = Promise.withResolvers<void>()
 
@@ -60,7 +62,9 @@ export class Shares {
     this.#signal = AbortSignal.any([work.attempt.signal, this.#stop.signal])
     const { host, question, attempt, validators, span } = work
     const { requests } = means
-    this.#source = { requests, host, question, attempt: { ...attempt, signal: this.#signal }, validators, size: span.end }
+    // No longer than where there is another host to ask: one connection is the other way here.
+    const pace = { ...attempt.pace, silentMs: PATIENCE_MS }
+    this.#source = { requests, host, question, attempt: { ...attempt, pace, signal: this.#signal }, validators, size: span.end }
   }
 
   /** Why it ended, where that was before the end of the span. Throws what `deliver` throws, and `cancelled`. */
@@ -165,9 +169,12 @@ export class Shares {
   async #bringSegments(): Promise<void> {
     for (let segment = await this.#claim(); segment !== undefined; segment = await this.#claim()) {
       const ending = await segment.bring(this.#source, (bytes) => this.#came(bytes))
-      if (ending === undefined) continue
+      if (ending === undefined) {
+        this.#isFruitful = true
+        continue
+      }
       // What came before it in the blob is passed on; what came behind it is not needed any more.
-      this.#ending = ending
+      this.#ending = this.#isFruitful ? ending : { ...ending, isFruitless: true }
       this.#stop.abort()
       return
     }

@@ -41,6 +41,18 @@ describe('a layer whose bytes are wrong', () => {
     expect(ranges).toEqual([undefined, 'bytes=2000000-', undefined])
   })
 
+  it('over several connections comes anew over one', async () => {
+    await using lab = await openLab({ blobBytesPerSecond: 4_000_000 })
+    const large = buildLayer({ tar: [{ name: 'large', content: randomBytes(30_000_000) }], compression: 'none' })
+    const image = buildImage({ layers: [large] })
+    const request = lab.publish('app:1', image)
+    lab.registry.fault = ({ range }) => (range === undefined ? undefined : { kind: 'corrupt', at: 5 })
+    expect((await lab.pull(request)).id).toBe(image.id)
+    const asked = lab.registry.requests.filter(({ path }) => path.endsWith(large.descriptor.digest)).map(({ range }) => range)
+    expect(asked.length).toBeGreaterThan(2)
+    expect([asked[0], ...asked.slice(1, -1).filter((range) => range === undefined), asked.at(-1)]).toEqual([undefined, undefined])
+  })
+
   it('in its only answer, from the only host, is not asked for again', async () => {
     await using lab = await openLab()
     const request = lab.publish('app:1', buildImage({ layers: [plain] }))
