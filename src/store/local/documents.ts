@@ -41,9 +41,10 @@ export function dropOtherDocuments(at: Layout, image: Documented): void {
 export const removeDocuments = (at: Layout, image: Digest): void =>
   rmSync(documentsDir(at, image), { recursive: true, force: true })
 
-/** Removes the documents of all images but these. */
-export function removeOtherDocuments(at: Layout, images: Iterable<Digest>): void {
+/** The directories with documents of images other than these. */
+export function otherDocuments(at: Layout, images: Iterable<Digest>): readonly string[] {
   const kept = new Set([...images].map(hexOf))
-  for (const entry of readdirSync(at.images, { withFileTypes: true }))
-    if (entry.isDirectory() && !kept.has(entry.name)) rmSync(join(at.images, entry.name), { recursive: true })
+  return readdirSync(at.images, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !kept.has(entry.name))
+    .map(({ name }) => join(at.images, name))
 }

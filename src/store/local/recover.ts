@@ -1,21 +1,23 @@
 /**
  * Makes disk and database agree at the start. Records decide, the database's rows and where it lacks them those of layers.json and
  * images.json: a layer counts only if one names it, because they are written only after the files they name are known to be on disk. A
- * row whose files are gone all the same goes too, and every image on it.
+ * row whose files are gone all the same goes too, and every image on it. Without its records there is no store; what else lies there, and
+ * however it resists, keeps none from opening (leftovers.ts).
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { failureOf } from '../../failure/failure.ts'
+import { type Failure, failureOf } from '../../failure/failure.ts'
 import { isLayerId, type LayerId, layerIds } from '../../oci/digest.ts'
 import type { StoreLog } from '../common/log.ts'
 import { isReadable } from '../common/readable.ts'
 import { notedEdition } from './books.ts'
 import type { Catalogue } from './catalogue.ts'
-import { discard, exists, relink } from './commit.ts'
-import { removeOtherDocuments, writeDocuments } from './documents.ts'
+import { exists, relink } from './commit.ts'
+import { otherDocuments, writeDocuments } from './documents.ts'
 import type { Guard } from './guard.ts'
 import { diffDir, directoriesOf, type Layout, layerDir, linkOf, replacementDir, shortOf, tarSplitName } from './layout.ts'
 import type { Ledger, Loaded } from './ledger.ts'
+import { attempt, clear, namesIn } from './leftovers.ts'
 import { checkVersion, type Listed, readListed } from './listed.ts'
 import { takeBack } from './rebuild.ts'
 import type { ImageRecord, LayerRecord } from './records.ts'
@@ -34,12 +36,12 @@ export type Recovery = {
 
 /** What is here. Until `settle` nobody else is told, and nothing in the graph has been touched. */
 export function recover(recovery: Recovery): Recovered {
-  const { at } = recovery
+  const { at, log } = recovery
   for (const directory of directoriesOf(at)) mkdirSync(directory, { recursive: true, mode: 0o700 })
   const kept = agreed(recovery)
-  for (const name of readdirSync(at.staging)) discard(at, join(at.staging, name))
+  for (const name of namesIn(log, at.staging)) clear(at, log, join(at.staging, name))
   // A replacement that was cut short: its layer is known to be damaged still.
-  for (const { id, damage } of kept.layers) if (damage !== undefined) discard(at, replacementDir(at, id))
+  for (const { id, damage } of kept.layers) if (damage !== undefined) clear(at, log, replacementDir(at, id))
   return kept
 }
 
@@ -50,7 +52,7 @@ export function recover(recovery: Recovery): Recovered {
 export function settle(recovery: Recovery, kept: Recovered): boolean {
   show(recovery, kept)
   dropUnnamed(recovery, new Set(kept.layers.map(({ id }) => id)))
-  return readdirSync(recovery.at.trash).length > 0
+  return namesIn(recovery.log, recovery.at.trash).length > 0
 }
 
 /** What the database names and is there, with what it has lost and the other records name. Nothing is removed before they are read. */
@@ -107,40 +109,48 @@ function completeLayers(at: Layout, layers: readonly LayerRecord[]): ReadonlySet
 /** What podman and CRI-O read says the same as the database from here on. */
 function show({ at, ledger, catalogue, sync, log }: Recovery, { layers, images: named }: Recovered): void {
   const readable = named.map(({ image }) => image).filter((image) => isReadable(image, log))
-  const images: ImageRecord[] = []
-  let wrote = false
-  try {
-    for (const image of readable) {
-      wrote = writeDocuments(at, image) || wrote
-      images.push(image)
-    }
-    if (wrote) sync()
-  } catch (error) {
-    // A full disk, say, which removals are to mend: no reason not to start.
-    log.error(
-      { failure: failureOf(error) },
-      'the documents of all images could not be written: podman and CRI-O do not see those without',
-    )
-  }
+  const images = withDocuments(at, readable, sync, log)
   catalogue.restore({ layers, images, names: ledger.uniqueNames() })
-  removeOtherDocuments(
-    at,
-    readable.map(({ id }) => id),
-  )
+  const shown = readable.map(({ id }) => id)
+  for (const directory of attempt(log, at.images, () => otherDocuments(at, shown)) ?? []) clear(at, log, directory)
+}
+
+/** The images whose documents are there, or could be written. On a full disk, say, which removals are to mend, none can. */
+function withDocuments(at: Layout, images: readonly ImageRecord[], sync: () => void, log: StoreLog): readonly ImageRecord[] {
+  const complete: ImageRecord[] = []
+  const failed = new Map<string, Failure>()
+  let wrote = false
+  for (const image of images) {
+    try {
+      wrote = writeDocuments(at, image) || wrote
+      complete.push(image)
+    } catch (error) {
+      failed.set(image.id, failureOf(error))
+    }
+  }
+  if (failed.size > 0)
+    log.error(
+      { images: [...failed.keys()], failure: [...failed.values()][0] },
+      'the documents of these images could not be written: podman and CRI-O do not see them',
+    )
+  if (wrote) attempt(log, at.images, sync)
+  return complete
 }
 
 /** Removes what was committed and never published, and mends the short names. */
 function dropUnnamed({ at, guard, log }: Recovery, known: ReadonlySet<LayerId>): void {
-  const unnamed = readdirSync(at.overlay)
+  const unnamed = namesIn(log, at.overlay)
     .filter(isLayerId)
     .filter((id) => !known.has(id))
-  const adopted = unnamed.length === 0 ? new Set<LayerId>() : adoptedAmong(at, unnamed, guard)
+  // What is not known not to be needed stays.
+  const needed = unnamed.length === 0 ? [] : attempt(log, at.overlay, () => adoptedAmong(at, unnamed, guard))
+  const adopted = new Set(needed ?? unnamed)
   const free = unnamed.filter((id) => !adopted.has(id))
   if (free.length > 0) log.info({ layers: free.length }, 'removing layers that no published image reached')
   if (adopted.size > 0)
     log.warn({ layers: [...adopted] }, 'no record names these layers, but another store needs them: they stay')
-  for (const id of free) discard(at, layerDir(at, id))
-  mend(at, new Set([...known, ...adopted]))
+  for (const id of free) clear(at, log, layerDir(at, id))
+  mend(at, new Set([...known, ...adopted]), log)
 }
 
 /** Of layers without a record, those that other stores need. What lies below one is told by its `lower`, for want of anything else. */
@@ -159,13 +169,13 @@ function lowersOf(at: Layout, id: LayerId): readonly string[] {
 }
 
 /** Removes the tar-split files and short names of layers that are not there, and makes the short names that are missing. */
-function mend(at: Layout, layers: ReadonlySet<LayerId>): void {
+function mend(at: Layout, layers: ReadonlySet<LayerId>, log: StoreLog): void {
   const tarSplits = new Set([...layers].map(tarSplitName))
-  for (const file of readdirSync(at.layers)) {
-    if (file.endsWith('.tar-split.gz') && !tarSplits.has(file)) rmSync(join(at.layers, file))
+  for (const file of namesIn(log, at.layers)) {
+    if (file.endsWith('.tar-split.gz') && !tarSplits.has(file)) clear(at, log, join(at.layers, file))
   }
-  const present = new Set(readdirSync(at.links))
+  const present = new Set(namesIn(log, at.links))
   const wanted = new Map([...layers].map((id) => [linkOf(id), id]))
-  for (const link of present) if (!wanted.has(link)) rmSync(join(at.links, link), { recursive: true })
-  for (const [link, id] of wanted) if (!present.has(link)) relink(at, id)
+  for (const link of present) if (!wanted.has(link)) clear(at, log, join(at.links, link))
+  for (const [link, id] of wanted) if (!present.has(link)) attempt(log, join(at.links, link), () => relink(at, id))
 }

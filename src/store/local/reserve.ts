@@ -39,8 +39,11 @@ export class Reserve {
     }
   }
 
+  /** A file that does not go is not worth a removal, or a start: it is no more than room. */
   release(): void {
-    rmSync(this.#file, { force: true })
     this.#held = 0
+    try {
+      rmSync(this.#file, { recursive: true, force: true })
+    } catch {}
   }
 }

@@ -15,7 +15,7 @@ export class SettledKeeper {
   readonly #onLost: ((error: Error) => void) | undefined
   #settled: Promise<void> | undefined
 
-  /** `onLost` is called where it cannot be brought into line: then the owner must end. */
+  /** `onLost` is called where the records fail, not for what merely lies there (leftovers.ts): then the owner must end. */
   constructor(thread: Thread<KeeperDuties>, sweeper: Sweeper, log: StoreLog, onLost?: (error: Error) => void) {
     this.#thread = thread
     this.#sweeper = sweeper
