@@ -11,5 +11,6 @@ if ! [ "$top/node_modules/.package-lock.json" -nt "$top/package-lock.json" ]; th
   (cd "$top" && npm ci --ignore-scripts --include=dev --include=optional --no-audit --no-fund --loglevel=error) >&2 || { echo "windlass: npm ci failed; see its message above" >&2; exit 1; }
 fi
 WINDLASS_NODE="$top/node_modules/$node_package/bin/node"
-# Transpiled sources and compiled code are kept between starts: a start is several times faster with it.
+# Transpiled sources and compiled code are kept between starts: a start is several times faster with it. It is beside what they are made of,
+# so who can write it can change that, too.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$top/node_modules/.cache/node-compile}"
