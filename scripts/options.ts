@@ -3,7 +3,7 @@
  * needs; what was typed wrong is told in one line, and ends it with 2. Values are checked here, and are numbers where numbers are meant.
  */
 import { parseArgs } from 'node:util'
-import { nearest } from '../src/config/nearest.ts'
+import { nearest } from '../src/failure/nearest.ts'
 import { isRoot } from './machine.ts'
 
 export type Option<T> = {

@@ -1,8 +1,8 @@
 /** The shape of the file, key by key. Unknown keys are refused; what this version cannot keep as a promise is refused too. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
+import { nearest } from '../failure/nearest.ts'
 import { parseDuration, parseQuantity } from '../units/units.ts'
-import { nearest } from './nearest.ts'
 
 export const API_VERSION = 'windlass.dev/v1alpha1'
 

@@ -3,8 +3,8 @@ import type { Document, YAMLError } from 'yaml'
 import { isMap, isNode, isScalar, isSeq, Lexer, LineCounter, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { fail } from '../failure/failure.ts'
+import { nearest } from '../failure/nearest.ts'
 import { readRegular } from '../sys/regular.ts'
-import { nearest } from './nearest.ts'
 import { API_VERSION } from './schema.ts'
 
 /** Duplicate keys are looked for here: the parser compares each key with every other, a minute for half a megabyte. */

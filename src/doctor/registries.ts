@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, failureOf } from '../failure/failure.ts'
 import { formatReference, parseReference } from '../reference/parse.ts'
 import { DIAL_TIMEOUT_MS, type Host, hostsOf } from '../registry/hosts.ts'
+import type { UnknownKey } from '../registry/hosts-toml.ts'
 import { inlineHosts } from '../registry/inline.ts'
 import type { Places } from '../registry/places.ts'
 import { readRegistriesConf, readShortNames, type ShortNames } from '../registry/registries-conf.ts'
@@ -35,12 +36,22 @@ export async function registryFindings({ hostsDir, registriesConf, inline }: Pla
 async function hostsTomlFindings(hostsDir: string): Promise<readonly Finding[]> {
   const names = new Set(hostsDir.split(':').flatMap(namesIn))
   if (names.size === 0) return [ok('registries', `no hosts.toml files below ${hostsDir}`)]
+  return (await Promise.all([...names].map((name) => directoryFindings(name, hostsDir)))).flat()
+}
+
+async function directoryFindings(name: string, hostsDir: string): Promise<readonly Finding[]> {
   // `host_5000_` is how containerd names a directory for host:5000 where colons are not wanted.
-  return await Promise.all(
-    [...names].map((name) =>
-      finding(name, () => hostsOf(name === '_default' ? ANY : name.replace(/^(.*)_(\d+)_$/, '$1:$2'), hostsDir)),
-    ),
-  )
+  const registry = name === '_default' ? ANY : name.replace(/^(.*)_(\d+)_$/, '$1:$2')
+  const odd: Finding[] = []
+  const hosts = (): Promise<readonly Host[]> =>
+    hostsOf(registry, hostsDir, DIAL_TIMEOUT_MS, (file, keys) => odd.push(...keys.map((key) => unknownKey(file, key))))
+  return [await finding(name, hosts), ...odd]
+}
+
+function unknownKey(file: string, { key, line, meant }: UnknownKey): Finding {
+  const where = line === undefined ? file : `${file}:${line}`
+  const instead = meant === undefined ? '' : `; perhaps ${meant} is meant`
+  return warn('registries', `${where}: ${key}: unknown key, passed over here and by containerd${instead}`)
 }
 
 async function registriesConfFindings(file: string, hostsDir: string | undefined): Promise<readonly Finding[]> {
@@ -81,10 +92,16 @@ function parsed(name: string): string | undefined {
 
 async function finding(what: string, hosts: () => readonly Host[] | Promise<readonly Host[]>): Promise<Finding> {
   try {
-    return ok('registries', `${what}: ${(await hosts()).map(({ name }) => name).join(', then ')}`)
+    return ok('registries', `${what}: ${(await hosts()).map(addressOf).join(', then ')}`)
   } catch (error) {
     return bad('registries', `${what}: ${describe(failureOf(error))}`)
   }
+}
+
+/** As it is asked; below `/v2` nobody needs to be told. */
+function addressOf({ name, schemes, path }: Host): string {
+  const below = path === '/v2' ? '' : path
+  return schemes.map((scheme) => `${scheme}://${name}${below}`).join(' or ')
 }
 
 function namesIn(root: string): readonly string[] {

@@ -93,7 +93,8 @@ export async function openNode(basics: Basics, options: NodeOptions): Promise<Pu
       log: (event) => {
         observers?.onRequest(event)
         const { type, ...fields } = event
-        log.debug(fields, `registry: ${type}`)
+        if (type === 'unknown-key') log.warn(fields, 'this file of hosts has a key that nobody knows; it is passed over')
+        else log.debug(fields, `registry: ${type}`)
       },
     }),
   )

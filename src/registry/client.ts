@@ -10,8 +10,9 @@ import type { Wanted } from './errors.ts'
 import type { RegistryEvent } from './events.ts'
 import { BlobTransfer } from './fetch.ts'
 import { HostHealth } from './health.ts'
-import type { Host } from './hosts.ts'
+import type { Host, Odd } from './hosts.ts'
 import { Logins } from './logins.ts'
+import { tellOnce } from './odd.ts'
 import type { PaceLimits } from './pace.ts'
 import { hostsFor, type Places } from './places.ts'
 import type { ProxyFor } from './proxy.ts'
@@ -63,13 +64,15 @@ class Client implements Registry {
   readonly #means: Means
   readonly #pace: PaceLimits
   readonly #closing = new AbortController()
+  readonly #odd: Odd
 
   constructor(options: RegistryOptions) {
-    const { progressTimeoutMs, userAgent, proxyFor } = options
+    const { progressTimeoutMs, userAgent, proxyFor, log = () => undefined } = options
     this.#options = options
+    this.#odd = tellOnce(log)
     this.#agents = new Agents(progressTimeoutMs, proxyFor)
     const tokens = new Tokens(this.#agents, userAgent, this.#closing.signal)
-    const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, options.log ?? (() => undefined))
+    const requests = new Requests(this.#agents, new Authenticator(tokens), userAgent, log)
     this.#means = { requests, health: new HostHealth(), throttle: new Throttle(options.transfers ?? unlimited) }
     const slowMs = Math.min(progressTimeoutMs, SLOW_MS)
     const headMs = Math.min(progressTimeoutMs, MAX_HEAD_WAIT_MS)
@@ -78,7 +81,7 @@ class Client implements Registry {
 
   connect(reference: Reference, credentials: Credentials): Repository {
     const { connectTimeoutMs, keyring, log = () => undefined } = this.#options
-    const hosts = () => hostsFor(reference, this.#options, connectTimeoutMs)
+    const hosts = () => hostsFor(reference, this.#options, connectTimeoutMs, this.#odd)
     return new RemoteRepository({
       reference,
       logins: new Logins(credentials, keyring),

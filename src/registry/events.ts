@@ -14,6 +14,8 @@ export type RegistryEvent =
     }
   /** HTTPS did not work, and this host may be asked over plain HTTP. */
   | { readonly type: 'plain-http'; readonly host: string }
+  /** A key of a hosts.toml that nobody knows is passed over; told once of each file, and again where it has others. */
+  | { readonly type: 'unknown-key'; readonly file: string; readonly line?: number; readonly key: string; readonly meant?: string }
   /** The same host is asked again. */
   | { readonly type: 'retry'; readonly host: string; readonly path: string; readonly reason: string; readonly delayMs: number }
   /** This host did not deliver; the next one, where there is one, is asked. */

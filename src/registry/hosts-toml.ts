@@ -3,7 +3,8 @@
  * from somewhere else than the node's owner wrote down is the one thing that must not happen quietly.
  */
 import { z } from 'zod'
-import { readToml } from './toml.ts'
+import { nearest } from '../failure/nearest.ts'
+import { fieldOf, type Path, readToml, tables } from './toml.ts'
 
 export type Capability = 'pull' | 'resolve' | 'push' | 'referrers'
 
@@ -22,12 +23,16 @@ export type HostFields = {
   readonly dialTimeoutMs?: number
 }
 
+/** A key that nobody knows: containerd passes it over, and so do we, but whoever wrote it meant something by it. */
+export type UnknownKey = { readonly key: string; readonly line?: number; readonly meant?: string }
+
 export type HostsFile = {
   /** The root fields: they belong to `server`, or to the registry itself where there is none. */
   readonly server: string | undefined
   readonly root: HostFields
   /** The mirrors, in the order of the file. */
   readonly hosts: readonly { readonly url: string; readonly fields: HostFields }[]
+  readonly unknown: readonly UnknownKey[]
 }
 
 const list = <T extends z.ZodType>(item: T) => z.union([item.transform((one) => [one]), z.array(item)])
@@ -80,7 +85,38 @@ export function parseHostsToml(text: string, file: string): HostsFile {
     server,
     root: fieldsOf(root),
     hosts: Object.entries(host).map(([address, fields]) => ({ url: address, fields: fieldsOf(fields) })),
+    unknown: unknownKeys(text, file),
   }
+}
+
+const plainSchema = z.looseObject({ host: z.record(z.string(), z.looseObject({})).default({}) })
+
+/** Of a file that parses. */
+function unknownKeys(text: string, file: string): readonly UnknownKey[] {
+  const { host, ...root } = plainSchema.parse(tables(text, file))
+  const unknownIn = (table: object, known: readonly string[], path: Path): readonly UnknownKey[] =>
+    Object.keys(table)
+      .filter((key) => !known.includes(key))
+      .map((key) => {
+        const [line, meant] = [lineOfKey(text, [...path, key]), nearest(key, known)]
+        return {
+          key: fieldOf([...path, key]),
+          ...(line === undefined ? {} : { line }),
+          ...(meant === undefined ? {} : { meant }),
+        }
+      })
+  return [
+    ...unknownIn(root, Object.keys(fileSchema.shape), []),
+    ...Object.entries(host).flatMap(([address, table]) => unknownIn(table, Object.keys(fieldsShape), ['host', address])),
+  ]
+}
+
+/** Of a key, or of the first table that has its name. */
+function lineOfKey(text: string, path: Path): number | undefined {
+  const table = text
+    .split('\n')
+    .findIndex((line) => /^\s*\[/.test(line) && line.split(/[[\].\s"']+/).includes(String(path.at(-1))))
+  return table === -1 ? lineOf(text, path) : table + 1
 }
 
 function fieldsOf(fields: z.output<typeof hostSchema>): HostFields {
@@ -96,7 +132,7 @@ function fieldsOf(fields: z.output<typeof hostSchema>): HostFields {
 }
 
 /** The line a value stands on, found by its table and key: a schema knows paths, not lines. */
-function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {
+function lineOf(text: string, path: Path): number | undefined {
   const [table, address, field] = path[0] === 'host' ? ['host', path[1], path[2]] : [undefined, undefined, path[0]]
   let inside = table === undefined
   let header: number | undefined

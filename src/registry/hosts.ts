@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { DOCKER_HUB_HOST, isDockerHub, isSameRegistry } from '../reference/registry-name.ts'
 import { ifAbsent, readSmall } from './bounded.ts'
-import { type Capability, type HostFields, type HostsFile, parseHostsToml, withScheme } from './hosts-toml.ts'
+import { type Capability, type HostFields, type HostsFile, parseHostsToml, type UnknownKey, withScheme } from './hosts-toml.ts'
 import { readTls, type TlsFiles, type TlsSettings } from './tls-files.ts'
 
 export type Scheme = 'https' | 'http'
@@ -41,17 +41,26 @@ const NO_FIELDS: HostFields = { ca: [], client: [], skipVerify: false, overrideP
 
 /**
  * The hosts for `registry`, read anew on each call. `roots` is a colon-separated list of certs.d directories.
- * Throws `bad-config`.
+ * `odd` is told of keys that nobody knows. Throws `bad-config`.
  */
-export async function hostsOf(registry: string, roots: string | undefined, connectTimeoutMs = DIAL_TIMEOUT_MS): Promise<Host[]> {
+export async function hostsOf(
+  registry: string,
+  roots: string | undefined,
+  connectTimeoutMs = DIAL_TIMEOUT_MS,
+  odd: Odd = () => {},
+): Promise<Host[]> {
   const dir = await directoryOf(registry, roots)
   const file = dir === undefined ? undefined : await readHostsFile(dir)
+  if (dir !== undefined && file !== undefined && file.unknown.length > 0) odd(hostsFileIn(dir), file.unknown)
   const from: Source = { registry, dir: dir ?? '', connectTimeoutMs }
   const mirrors = (file?.hosts ?? []).map(({ url, fields }) => configuredHost(url, fields, from, 'mirror'))
   const root = file?.root ?? NO_FIELDS
   const server = file?.server === undefined ? ownHost(root, from) : configuredHost(file.server, root, from, 'server')
   return [...mirrors, server]
 }
+
+/** Told of keys that are passed over. */
+export type Odd = (file: string, keys: readonly UnknownKey[]) => void
 
 type Source = { readonly registry: string; readonly dir: string; readonly connectTimeoutMs: number }
 
@@ -84,11 +93,13 @@ async function directoryOf(registry: string, roots: string | undefined): Promise
 
 /** `hosts.toml`, or, where there is none or an empty one, the files of docker's layout: *.crt is a CA, *.cert and *.key a client. */
 async function readHostsFile(dir: string): Promise<HostsFile> {
-  const file = join(dir, 'hosts.toml')
+  const file = hostsFileIn(dir)
   const text = readSmall(file)
   if (text !== undefined && text.trim() !== '') return parseHostsToml(text, file)
-  return { server: undefined, root: { ...NO_FIELDS, ...(await dockerLayout(dir)) }, hosts: [] }
+  return { server: undefined, root: { ...NO_FIELDS, ...(await dockerLayout(dir)) }, hosts: [], unknown: [] }
 }
+
+const hostsFileIn = (dir: string): string => join(dir, 'hosts.toml')
 
 /** The certificates of a directory in docker's layout, by name; of one that is not there, none. */
 export async function dockerLayout(dir: string): Promise<Pick<TlsFiles, 'ca' | 'client'>> {
@@ -141,4 +152,4 @@ function base(
   }
 }
 
-const tlsOf = (fields: HostFields, { dir }: Source): TlsSettings => readTls(fields, { dir, file: join(dir, 'hosts.toml') })
+const tlsOf = (fields: HostFields, { dir }: Source): TlsSettings => readTls(fields, { dir, file: hostsFileIn(dir) })

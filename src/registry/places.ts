@@ -8,7 +8,7 @@
  */
 import { dirname, join } from 'node:path'
 import type { Reference } from '../reference/reference.ts'
-import { DIAL_TIMEOUT_MS, type Host, hostsOf, isDescribed } from './hosts.ts'
+import { DIAL_TIMEOUT_MS, type Host, hostsOf, isDescribed, type Odd } from './hosts.ts'
 import { type InlineRegistries, inlineHosts } from './inline.ts'
 import { registriesHosts } from './registries-hosts.ts'
 import { DEFAULT_HOSTS_DIR } from './registry.ts'
@@ -53,13 +53,18 @@ const describesHosts = ({ mirrors, tls, headers }: InlineRegistries): boolean =>
 /** Docker's directory of certificates, which CRI-O and podman read too (containers-certs.d(5)). */
 const DOCKER_CERTS = '/etc/docker/certs.d'
 
-/** Read anew on each call. Throws bad-config; invalid-argument for what is blocked. */
-export async function hostsFor(reference: Reference, places: Places, dialTimeoutMs = DIAL_TIMEOUT_MS): Promise<Host[]> {
+/** Read anew on each call. `odd` is told of keys in hosts.toml that nobody knows. Throws bad-config; invalid-argument for what is blocked. */
+export async function hostsFor(
+  reference: Reference,
+  places: Places,
+  dialTimeoutMs = DIAL_TIMEOUT_MS,
+  odd: Odd = () => {},
+): Promise<Host[]> {
   const { registry } = reference
   const { hostsDir, registriesConf, inline, headers = {} } = places
   if (inline !== undefined) return inlineHosts(registry, inline, dialTimeoutMs)
   if (registriesConf === undefined || (await isDescribed(registry, hostsDir))) {
-    const hosts = await hostsOf(registry, hostsDir, dialTimeoutMs)
+    const hosts = await hostsOf(registry, hostsDir, dialTimeoutMs, odd)
     return hosts.map((host) => ({ ...host, headers: both(headers, host.headers) }))
   }
   const certs = [join(dirname(registriesConf), 'certs.d'), DOCKER_CERTS]

@@ -7,7 +7,7 @@
  *
  * `client.ts` makes one. A request goes down through
  *
- *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
+ *     places.ts    which configuration says what the hosts are (hosts.ts, hosts-toml.ts, odd.ts; registries-hosts.ts, registries-conf.ts; inline.ts)
  *     walk.ts      the hosts in order, each as often as makes sense (retry.ts, patience.ts), with what all pulls know of them
  *                  (health.ts, pauses.ts)
  *     resolve.ts   a document, checked;  fetch.ts  a blob, streamed and resumed (range.ts, ranges.ts), over several connections where that is

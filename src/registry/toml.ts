@@ -38,4 +38,5 @@ export function tables(text: string, file: string): unknown {
 }
 
 /** Addresses are keys here, and may hold a login. */
-const fieldOf = (path: Path): string => path.map((part) => String(part).replace(/^(https?:\/\/)?[^/]*@/i, '$1***@')).join('.')
+export const fieldOf = (path: Path): string =>
+  path.map((part) => String(part).replace(/^(https?:\/\/)?[^/]*@/i, '$1***@')).join('.')

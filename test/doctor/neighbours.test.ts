@@ -102,17 +102,49 @@ describe('registries', () => {
       writeFileSync(join(dir.path, name, 'hosts.toml'), text)
     }
     put('r.example', 'server = "https://r.example"\n[host."https://mirror.example"]\n')
+    put('plain.example', 'server = "http://plain.example"\n[host."https://plain.example/cache"]\n')
+    put('127.0.0.1:5000', '')
     put('broken.example_5000_', 'server = [')
     symlinkSync(join(dir.path, 'gone'), join(dir.path, 'dangling'))
     const findings = await registryFindings({ hostsDir: `${dir.path}:/gone/from/here` })
-    expect(findings).toHaveLength(2)
-    expect(findings).toContainEqual({
-      level: 'ok',
-      about: 'registries',
-      text: expect.stringMatching(/^r\.example: mirror\.example.*, then r\.example/),
-    })
+    expect(findings).toHaveLength(4)
+    expect(findings.filter(({ level }) => level === 'ok').map(({ text }) => text)).toEqual(
+      expect.arrayContaining([
+        'r.example: https://mirror.example, then https://r.example',
+        'plain.example: https://plain.example/cache/v2, then http://plain.example',
+        '127.0.0.1:5000: https://127.0.0.1:5000 or http://127.0.0.1:5000',
+      ]),
+    )
     expect(findings).toContainEqual({ level: 'fail', about: 'registries', text: expect.stringContaining('broken.example_5000_') })
     expect(await registryFindings({ hostsDir: '/gone/from/here' })).toMatchObject([{ level: 'ok' }])
+  })
+
+  it('are told with keys of hosts.toml that nobody knows', async () => {
+    await using dir = await temp()
+    mkdirSync(join(dir.path, 'r.example'))
+    const file = join(dir.path, 'r.example/hosts.toml')
+    const lines = [
+      'sever = "https://r.example"',
+      '[host."https://user:secret@m.example"]',
+      '  capabilties = ["pull"]',
+      '  color = "blue"',
+      '  [host."https://user:secret@m.example".headers]',
+      '    X-Site = ["north"]',
+      '[hosts."https://n.example"]',
+    ]
+    writeFileSync(file, lines.join('\n'))
+    const unknown = (line: number, key: string, meant?: string) => ({
+      level: 'warn',
+      about: 'registries',
+      text: `${file}:${line}: ${key}: unknown key, passed over here and by containerd${meant === undefined ? '' : `; perhaps ${meant} is meant`}`,
+    })
+    expect((await registryFindings({ hostsDir: dir.path })).slice(1)).toEqual([
+      unknown(1, 'sever', 'server'),
+      unknown(7, 'hosts', 'host'),
+      unknown(3, 'host.https://***@m.example.capabilties', 'capabilities'),
+      unknown(4, 'host.https://***@m.example.color'),
+      unknown(5, 'host.https://***@m.example.headers', 'header'),
+    ])
   })
 
   it('tells what registries.conf says, or what is wrong with it', async () => {
@@ -146,7 +178,7 @@ describe('registries', () => {
     const mirrors = { 'docker.io': ['https://m.example'], '*': ['ftp://x'] }
     const findings = await registryFindings({ inline: { file: '/c.toml', mirrors, tls: {}, headers: {} } })
     expect(findings).toEqual([
-      { level: 'ok', about: 'registries', text: 'docker.io, by /c.toml: m.example, then registry-1.docker.io' },
+      { level: 'ok', about: 'registries', text: 'docker.io, by /c.toml: https://m.example, then https://registry-1.docker.io' },
       { level: 'fail', about: 'registries', text: expect.stringContaining('"ftp://x" is no http or https URL') },
     ])
   })

@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { Descriptor } from '../../src/oci/oci.ts'
 import { mediaTypes } from '../../src/oci/oci.ts'
-import { aManifest, newClient, signal } from './client-under-test.ts'
+import { aManifest, certsDir, certsName, newClient, signal } from './client-under-test.ts'
 import { startRegistry } from './embedded-registry.ts'
 
 const answers = (events: readonly { readonly type: string }[]) => events.filter(({ type }) => type === 'answer')
@@ -33,4 +35,21 @@ it.each([
     .resolve({ signal: signal() })
     .catch(() => {})
   expect(new Set(answers(client.events).map((event) => ('code' in event ? event.code : '')))).toEqual(new Set([code]))
+})
+
+it('a key of hosts.toml that nobody knows is told once, and again with others, and keeps nobody from pulling', async () => {
+  await using registry = await startRegistry()
+  registry.putManifest('team/app', 'v1', aManifest, mediaTypes.ociManifest)
+  const file = `${certsName(registry.host)}/hosts.toml`
+  using dir = certsDir({ [file]: `server = "${registry.origin}"\nskip_verfy = true\n` })
+  await using client = newClient({ hostsDir: dir.path })
+  const pull = async () => void (await client.open(registry.host).resolve({ signal: signal() }))
+  const told = () => client.events.flatMap((event) => (event.type === 'unknown-key' ? [event] : []))
+  await pull()
+  await pull()
+  const first = { type: 'unknown-key', file: join(dir.path, file), line: 2, key: 'skip_verfy', meant: 'skip_verify' }
+  expect(told()).toEqual([first])
+  writeFileSync(join(dir.path, file), `server = "${registry.origin}"\nodd = 1\n`)
+  await pull()
+  expect(told()).toEqual([first, { type: 'unknown-key', file: join(dir.path, file), line: 2, key: 'odd' }])
 })
