@@ -25,6 +25,9 @@ export async function runDaemon(config: Config, version: string, options: Daemon
     return await serveBeside(runtime, daemon)
   }
   if (options.broken !== undefined) throw options.broken
+  // Beside one it is said once pulls can land there.
+  const why = config.runtime.kind === 'none' ? 'no runtime is wanted' : "no runtime's socket is there that a kubelet would use"
+  log.info({ runtime: config.runtime.kind }, `${why}: images stay in ${config.rootDir}`)
   await openAndServe(daemon)
 }
 
