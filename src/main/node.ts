@@ -131,16 +131,23 @@ export async function collectAtStart({ collector }: PullNode, log: Logger): Prom
   }
 }
 
-/** What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. */
+/**
+ * What came of layers before this start, to go on with; where none are kept any more, what is left of them goes. A start can do without,
+ * and so can pulls.
+ */
 async function openPartials({ keepPartials, rootDir }: Config, log: Logger): Promise<Partials | undefined> {
   const dir = join(rootDir, 'partials')
-  if (!keepPartials) {
+  try {
+    if (keepPartials) {
+      const partials = new Partials({ dir, log })
+      await partials.collect()
+      return partials
+    }
     await rm(dir, { recursive: true, force: true })
-    return undefined
+  } catch (error) {
+    log.error({ dir, err: error }, 'what came of layers cannot be kept for a restart, nor what lies there be removed')
   }
-  const partials = new Partials({ dir, log })
-  await partials.collect()
-  return partials
+  return undefined
 }
 
 /** In containerd, or on this node's own disk. */

@@ -1,6 +1,6 @@
 /** A daemon that takes no runtime's images to be its own, and says so. */
 import { existsSync } from 'node:fs'
-import { mkdtempDisposable } from 'node:fs/promises'
+import { mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -25,6 +25,19 @@ describe.skipIf(lacking('root'))('a daemon of its own', () => {
 
   it('says where images stay, where no runtime is wanted', async ({ signal }) => {
     expect(await toldWith('none', { signal })).toContain('"runtime":"none","msg":"no runtime is wanted: images stay in /root"')
+  })
+
+  it('starts whatever lies where parts of layers are kept', async ({ signal }) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'windlass-alone-'))
+    const file = join(dir.path, 'windlass.yaml')
+    await writeFile(file, 'apiVersion: windlass.dev/v1alpha1\nkind: WindlassConfiguration\nkeepPartials: true\n')
+    const env = { WINDLASS_RUNTIME: 'none', WINDLASS_CONFIG: file }
+    await (await startWindlass(dir.path, { signal, env }))[Symbol.asyncDispose]()
+    await rm(join(dir.path, 'root/partials'), { recursive: true })
+    await writeFile(join(dir.path, 'root/partials'), '')
+    await using daemon = await startWindlass(dir.path, { signal, env })
+    expect(daemon.daemon.output()).toContain('what came of layers cannot be kept for a restart')
+    expect(await daemon.cri.image.listImages({}, { signal })).toMatchObject({ images: [] })
   })
 
   it.skipIf(hasRuntime)('says so where none is found', async ({ signal }) => {
