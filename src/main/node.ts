@@ -76,6 +76,7 @@ export async function openNode(basics: Basics, options: NodeOptions): Promise<Pu
       workers,
       processors: processorsFor(workers, share),
       limits: config.limits,
+      writesBack: config.durability === 'Sync',
       ...places,
       warn: (fields, message) => log.warn(fields, message),
     }),

@@ -190,6 +190,12 @@ export const fgetxattr = wrap<[fd: number, name: Buffer, value: Buffer, size: nu
 export const flistxattr = wrap<[fd: number, list: Buffer, size: number]>('flistxattr', 'int64', ['int', 'void *', 'size_t'])
 export const write = wrap<[fd: number, bytes: Uint8Array, size: number]>('write', 'int64', ['int', 'void *', 'size_t'])
 export const syncfs = wrap<[fd: number]>('syncfs', 'int', ['int'])
+export const syncFileRange = wrap<[fd: number, from: number, length: number, flags: number]>('sync_file_range', 'int', [
+  'int',
+  'int64',
+  'int64',
+  'uint',
+])
 export const fsync = wrap<[fd: number]>('fsync', 'int', ['int'])
 export const flock = wrap<[fd: number, operation: number]>('flock', 'int', ['int', 'int'])
 export const unshare = wrap<[flags: number]>('unshare', 'int', ['int'])

@@ -72,7 +72,8 @@ async function run({ job, fds }: Order, ring: RingReader): Promise<Answer> {
       return { ok: true, verdict: { ...(await examine(job, fds, ring, progress)), workMs: performance.now() - start } }
     const bytes = await open(job, fds, ring)
     await using _blocks = bytes.blocks
-    const outcome = unpackLayer({ dir: job.dir, diffId: job.diffId, bytes, limits: job.limits, progress })
+    const { dir, diffId, limits, writesBack } = job
+    const outcome = unpackLayer({ dir, diffId, bytes, limits, writesBack, progress })
     return { ok: true, layer: { ...outcome, workMs: performance.now() - start - outcome.waitMs } }
   } catch (error) {
     return { ok: false, failure: whereFull(failureOf(error), job.dir), stack: error instanceof Error ? error.stack : undefined }

@@ -9,6 +9,7 @@ import { TarReader } from './tar/reader.ts'
 import { TarSplitWriter } from './tar/split.ts'
 import { TarStream } from './tar/stream.ts'
 import type { BlobFacts, TarBlocks } from './tar-blocks.ts'
+import { writeContent, writeContentBack } from './tree/content.ts'
 import { printable } from './tree/refusal.ts'
 import { TreeWriter } from './tree/writer.ts'
 import type { UnpackedLayer, UnpackLimits } from './unpack.ts'
@@ -29,6 +30,8 @@ export type LayerTask = {
   readonly diffId: DiffId
   readonly bytes: LayerBytes
   readonly limits: UnpackLimits
+  /** The disk begins with it while it is unpacked. */
+  readonly writesBack: boolean
   /** Told how many bytes of the tar there have been. */
   readonly progress: (bytes: number) => void
 }
@@ -52,7 +55,7 @@ export function unpackLayer(task: LayerTask): LayerOutcome {
   }
 }
 
-function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutcome {
+function unpack({ dir, diffId, bytes, limits, writesBack, progress }: LayerTask): LayerOutcome {
   const { blocks } = bytes
   const warnings = new Set<string>()
   const warn = (text: string): void => void (warnings.size < MAX_WARNINGS && warnings.add(text))
@@ -68,7 +71,7 @@ function unpack({ dir, diffId, bytes, limits, progress }: LayerTask): LayerOutco
     return block
   }
   mkdirSync(`${dir}/diff`, { mode: 0o755 })
-  using tree = new TreeWriter(`${dir}/diff`, budget, warn)
+  using tree = new TreeWriter(`${dir}/diff`, budget, warn, writesBack ? writeContentBack : writeContent)
   using splitFile = openFile(`${dir}/tar-split.gz`)
   const split = new TarSplitWriter(splitFile.fd)
   const reader = new TarReader(new TarStream(limited), split, (size) => budget.metadata(size))

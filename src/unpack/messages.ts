@@ -15,6 +15,7 @@ export type UnpackOrder = {
   readonly dir: string
   readonly diffId: DiffId
   readonly limits: UnpackLimits
+  readonly writesBack: boolean
   readonly source:
     | { readonly kind: 'blob'; readonly digest: Digest; readonly size: number; readonly host: string }
     | { readonly kind: 'local'; readonly path: string }

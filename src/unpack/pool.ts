@@ -25,6 +25,8 @@ export type UnpackerOptions = {
   /** Bytes of a blob from which on a second thread is worth its start; by default 16 MiB. */
   readonly worthAThread?: number
   readonly limits: UnpackLimits
+  /** Whoever publishes what is unpacked waits for the disk: it may begin early. By default it is left alone. */
+  readonly writesBack?: boolean
   /** The directory that jobs' directories lie in: all that may be written to. */
   readonly staging: string
   /** Where local copies lie, beside those in `staging`; absent where there are none. */
@@ -89,7 +91,8 @@ class Pool implements Unpacker, Verifier {
     opening.use(await this.#limiter.acquire({ signal }))
     const extractor = this.#take()
     opening.defer(() => this.#giveBack(extractor))
-    const order: Job = { dir: job.dir, diffId: job.diffId, limits: this.#options.limits, source: source.value }
+    const { limits, writesBack = false } = this.#options
+    const order: Job = { dir: job.dir, diffId: job.diffId, limits, writesBack, source: source.value }
     const held = opening.move()
     const grant = (): number => {
       if (!this.#isWorthTwo(job)) return 1

@@ -26,6 +26,7 @@ const job: Job = {
   dir: '/nowhere',
   diffId: diffIdOf(Buffer.from('x')),
   limits,
+  writesBack: false,
   source: { kind: 'blob', digest: sha256('x'), size: 1, host: 'test' },
 }
 

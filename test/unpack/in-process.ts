@@ -26,7 +26,9 @@ function opened({ dir, diffId, source }: UnpackJob, limits: UnpackLimits): Unpac
     write: (chunk) => void given.push(Uint8Array.from(chunk)),
     finish: async () => {
       await using blocks = blocksOf(() => given.shift(), source.size)
-      return withoutUmask(() => unpackLayer({ dir, diffId, limits, bytes: { ...source, blocks }, progress: () => {} }))
+      return withoutUmask(() =>
+        unpackLayer({ dir, diffId, limits, writesBack: false, bytes: { ...source, blocks }, progress: () => {} }),
+      )
     },
     [Symbol.asyncDispose]: async () => {},
   }

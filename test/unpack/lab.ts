@@ -66,7 +66,7 @@ export const diffIdOf = (bytes: Uint8Array): DiffId => parseDiffId(sha256(bytes)
 /** `threads: 2`: every layer, however small, is inflated by a thread of its own. */
 export async function openLab(
   overrides: Partial<UnpackLimits> = {},
-  { threads = 1 }: { readonly threads?: 1 | 2 } = {},
+  { threads = 1, writesBack = false }: { readonly threads?: 1 | 2; readonly writesBack?: boolean } = {},
 ): Promise<Lab> {
   await using resources = new AsyncDisposableStack()
   const top = await mkdtemp(join(tmpdir(), 'windlass-unpack-'))
@@ -79,7 +79,15 @@ export async function openLab(
   const pool = isEmulated
     ? undefined
     : resources.use(
-        createUnpacker({ workers: 2, ...(threads === 2 ? beside : {}), limits: all, staging: top, layers: top, warn }),
+        createUnpacker({
+          workers: 2,
+          ...(threads === 2 ? beside : {}),
+          limits: all,
+          writesBack,
+          staging: top,
+          layers: top,
+          warn,
+        }),
       )
   const unpacker = pool ?? unpackHere(all)
   const { signal } = new AbortController()

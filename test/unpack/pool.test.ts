@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/oci/digest.ts'
+import { wrap } from '../../src/sys/libc.ts'
 import { extractorsOf } from '../support/children.ts'
 import { tar } from '../support/tar.ts'
 import { diffIdOf, hashOf, impliedIn, isEmulated, type Lab, namesIn, openLab, splitLines } from './lab.ts'
@@ -154,6 +156,40 @@ describe.each([1, 2] as const)('the unpacker, with %d threads a layer', (threads
     await own.unpack(layer)
     await Promise.all([own.unpacker[Symbol.asyncDispose](), own.unpacker[Symbol.asyncDispose]()])
     await own[Symbol.asyncDispose]()
+  })
+})
+
+/** cachestat(2), since Linux 6.5: pages of a file that are in memory, and of those that only are there. */
+function cachedPages(path: string): { readonly pages: number; readonly dirty: number } | undefined {
+  const [range, counts] = [Buffer.alloc(16), Buffer.alloc(40)]
+  const fd = openSync(path, 'r')
+  try {
+    if (cachestat(451, fd, range, counts, 0) < 0) return undefined
+    return { pages: Number(counts.readBigUInt64LE(0)), dirty: Number(counts.readBigUInt64LE(8)) }
+  } finally {
+    closeSync(fd)
+  }
+}
+const cachestat = wrap<[number: number, fd: number, range: Buffer, counts: Buffer, flags: number]>('syscall', 'int64', [
+  'int64',
+  'int64',
+  'void *',
+  'void *',
+  'int64',
+])
+const isOnDisk = statfsSync(tmpdir()).type !== 0x01021994
+
+describe.skipIf(isEmulated || !isOnDisk)('the disk', () => {
+  const parts = [{ name: 'large', content: big }, { name: 'medium', content: big.subarray(0, 70_000) }, { name: 'none' }]
+  it.each([1, 2] as const)('begins with what is large while the rest is unpacked, by %d threads', async (threads) => {
+    await using lab = await openLab({}, { threads, writesBack: true })
+    const { diff } = await lab.tree(parts)
+    expect(readFileSync(`${diff}/large`).equals(big)).toBe(true)
+    for (const name of ['large', 'medium']) {
+      const cached = cachedPages(`${diff}/${name}`)
+      if (cached === undefined) return
+      expect(cached.dirty).toBeLessThan(cached.pages / 2)
+    }
   })
 })
 

@@ -71,7 +71,14 @@ async function measure(layer: string, make: Make, n: number): Promise<object> {
     const start = performance.now()
     const cpu = process.cpuUsage()
     await using blocks = blocksOf(chunks, 0)
-    const { entries } = unpackLayer({ dir, diffId, bytes: { kind: 'tar', blocks, path: 'measure' }, limits, progress: () => {} })
+    const { entries } = unpackLayer({
+      dir,
+      diffId,
+      bytes: { kind: 'tar', blocks, path: 'measure' },
+      limits,
+      writesBack: false,
+      progress: () => {},
+    })
     const { user, system } = process.cpuUsage(cpu)
     const ms = Math.round(performance.now() - start)
     const rssMiB = Math.round((Math.max(peak, process.memoryUsage.rss()) - before) / 2 ** 20)
