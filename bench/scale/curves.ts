@@ -12,6 +12,7 @@ import { buildImage, buildLayer, publish } from '../../test/support/image.ts'
 import { median } from '../figures.ts'
 import { freshFileSystem } from '../file-system.ts'
 import { type LayerFile, layerOfBytes, layerOfFiles } from './layers.ts'
+import { warmMemory } from './warm.ts'
 
 export type Curve = {
   readonly name: string
@@ -25,6 +26,9 @@ export type Curve = {
 }
 
 export type Place = Abortable & { readonly scratch: string }
+
+/** What a tmpfs takes for a file of up to that. */
+const PAGE = 4096
 
 /** Raised as a node's owner would: the caps are there against hostile images. */
 const env = {
@@ -51,14 +55,14 @@ export const curves: readonly Curve[] = [
     unit: 'files of 1 KB in one layer',
     amounts: [1_000, 10_000, 100_000, 1_000_000],
     quickTo: 100_000,
-    measure: (amount, at) => pullOne(at, (file) => layerOfFiles(file, amount)),
+    measure: (amount, at) => pullOne(at, PAGE * amount, (file) => layerOfFiles(file, amount)),
   },
   {
     name: 'bytes',
     unit: 'bytes in one layer, unpacked',
     amounts: [10e6, 100e6, 500e6, 2e9, 8e9],
     quickTo: 500e6,
-    measure: (amount, at) => pullOne(at, (file) => layerOfBytes(file, amount)),
+    measure: (amount, at) => pullOne(at, amount, (file) => layerOfBytes(file, amount)),
   },
   {
     name: 'images',
@@ -83,21 +87,26 @@ export const curves: readonly Curve[] = [
 ]
 
 /** A daemon that has pulled already, so that its processes are there, and a registry. */
-async function onNode<T>({ scratch, signal }: Place, work: (node: Windlass, registry: TestRegistry) => Promise<T>): Promise<T> {
+async function onNode<T>(
+  { scratch, signal }: Place,
+  work: (node: Windlass, registry: TestRegistry, tmpfs: string) => Promise<T>,
+): Promise<T> {
   await using registry = await startRegistry()
   await using fs = await freshFileSystem('tmpfs', scratch, { signal })
   await using node = await startWindlass(join(fs.path, 'windlass'), { signal, env })
   await pull(node, publishImage(registry, 'warm', { layers: 3, files: 10, bytes: 10_000 }), { signal })
-  return await work(node, registry)
+  return await work(node, registry, fs.path)
 }
 
-async function pullOne(at: Place, make: (file: string) => LayerFile): Promise<{ readonly pull: number }> {
+/** `memory`: bytes of it that the tree takes. */
+async function pullOne(at: Place, memory: number, make: (file: string) => LayerFile): Promise<{ readonly pull: number }> {
   const file = join(at.scratch, 'layer')
   try {
     const layer = make(file)
-    return await onNode(at, async (node, registry) => {
+    return await onNode(at, async (node, registry, tmpfs) => {
       await registry.putBlobFile(file)
       publishOne(registry, layer)
+      warmMemory(tmpfs, memory, at)
       return { pull: await timed(() => pull(node, `${registry.host}/scale/one:1`, at)) }
     })
   } finally {

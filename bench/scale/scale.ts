@@ -9,7 +9,6 @@ import { enterSandbox, inSandbox, untilStopped } from '../sandbox.ts'
 import { type Curve, curves, type Place } from './curves.ts'
 import { type Line, lineText, page, picture } from './report.ts'
 import type { Point } from './slope.ts'
-import { warmMemory } from './warm.ts'
 
 const values = optionsOf({
   command: 'npm run scale',
@@ -56,7 +55,6 @@ async function run({ signal }: Abortable): Promise<void> {
   const [before = 0] = loadavg()
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'windlass-scale-'))
   const place: Place = { scratch: scratch.path, signal }
-  await warmMemory(values.quick ? 1e9 : 16e9, place)
   const lines: Line[] = []
   for (const curve of chosen) lines.push(...(await trace(curve, place)))
   const [after = 0] = loadavg()
