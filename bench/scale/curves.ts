@@ -12,7 +12,7 @@ import { buildImage, buildLayer, publish } from '../../test/support/image.ts'
 import { median } from '../figures.ts'
 import { freshFileSystem } from '../file-system.ts'
 import { type LayerFile, layerOfBytes, layerOfFiles } from './layers.ts'
-import { warmMemory } from './warm.ts'
+import { touchMemory } from './memory.ts'
 
 export type Curve = {
   readonly name: string
@@ -98,16 +98,20 @@ async function onNode<T>(
   return await work(node, registry, fs.path)
 }
 
-/** `memory`: bytes of it that the tree takes. */
-async function pullOne(at: Place, memory: number, make: (file: string) => LayerFile): Promise<{ readonly pull: number }> {
+/** `size`: bytes of memory that the tree takes; what it takes to touch so much of it, and nothing else, is told beside. */
+async function pullOne(
+  at: Place,
+  size: number,
+  make: (file: string) => LayerFile,
+): Promise<{ readonly pull: number; readonly memory: number }> {
   const file = join(at.scratch, 'layer')
   try {
     const layer = make(file)
     return await onNode(at, async (node, registry, tmpfs) => {
       await registry.putBlobFile(file)
       publishOne(registry, layer)
-      warmMemory(tmpfs, memory, at)
-      return { pull: await timed(() => pull(node, `${registry.host}/scale/one:1`, at)) }
+      const memory = await timed(async () => touchMemory(tmpfs, size, at))
+      return { pull: await timed(() => pull(node, `${registry.host}/scale/one:1`, at)), memory }
     })
   } finally {
     await rm(file, { force: true })

@@ -45,6 +45,8 @@ pulls are timed once its processes are there. The limits of layers are raised by
 ![The curves](scale.svg)
 
 The slope is that of the logarithms: 1 is linear, 0 flat. The last one is between the last two points, where nothing constant hides it.
+Of files and bytes, \`memory\` is what writing as much to the same tmpfs takes, right before and by itself: a virtual machine waits for its host where it
+touches more memory than it has at hand, and a pull waits as long.
 
 | along | seconds | slope | at the end | |
 | --- | --- | --: | --: | --- |
