@@ -42,7 +42,7 @@ export const benchmark = (packages: readonly string[]): Program<typeof options> 
   about: `Cold pulls of images that are hard in different ways: Windlass, Debian's containerd and Debian's podman in turn, each run on a fresh
     file system, from Debian's registry on loopback; the daemons are up and empty before the clock starts. Times, CPU, memory, bytes written,
     medians and ratios pair by pair, and the floor that no puller is below.`,
-  takes: `an hour on two quiet cores, --quick six minutes, one image in one compression on one file system about three; the first time some
+  takes: `three quarters of an hour on two quiet cores, --quick six minutes, one image in one compression on one file system about three; the first time some
     minutes more for each image, which is made first`,
   root: true,
   needs: `the Debian packages ${packages.join(', ')}, which it installs by apt-get; the network, the first time; 5 GB in the

@@ -13,7 +13,7 @@ const RECORDS = [
 optionsOf({
   command: 'npm run figures',
   about: 'All records, one after the other: npm run bench and npm run scale with --write, npm run ranges, npm run latency.',
-  takes: 'two hours or more, on a machine that has nothing else to do',
+  takes: 'an hour, on a machine that has nothing else to do',
   needs: 'what those need, by their own --help',
   options: {},
 })

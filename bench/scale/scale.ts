@@ -14,7 +14,7 @@ const values = optionsOf({
   command: 'npm run scale',
   about: `How long things take as there is more of them: layers, files, bytes, images in the store, pulls at once; medians along each curve,
     its slope, and whether the time grows faster than what there is.`,
-  takes: 'an hour on two quiet cores, with --quick some minutes',
+  takes: 'a quarter of an hour on two quiet cores, with --quick a minute',
   root: true,
   needs: 'without --quick 12 GB of memory (up to 16 GB are touched first) and 5 GB in the temporary directory',
   options: {

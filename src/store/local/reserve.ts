@@ -39,11 +39,12 @@ export class Reserve {
     }
   }
 
-  /** A file that does not go is not worth a removal, or a start: it is no more than room. */
   release(): void {
     this.#held = 0
     try {
       rmSync(this.#file, { recursive: true, force: true })
-    } catch {}
+    } catch {
+      // What does not go is not worth a removal, or a start: it is no more than room, and whoever finds none is told so.
+    }
   }
 }
